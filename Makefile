@@ -1,0 +1,48 @@
+# Every target makes what it needs; `make run` and `make test` are all that a new machine takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format types lint contracts tiny servers clean
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## An environment in .venv with all that development needs
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: install ## The loop on the shipped example queries with the embedded pair
+	$(BIN)/tpo run
+
+test: install ## The tests
+	$(BIN)/python -m pytest
+
+check: format lint types contracts test ## Every check that CI makes
+
+format: install
+	$(BIN)/ruff format --check .
+
+lint: install
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+contracts: install
+	$(BIN)/lint-imports
+
+tiny: install ## The embedded pair, trained again from its seed (about an hour on two cores)
+	$(BIN)/python -m training.make --out src/tpo/tiny
+
+servers: install ## The tests against real vLLM servers, in an environment of their own
+	bash tests/servers/run.sh
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache build dist

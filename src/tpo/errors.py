@@ -1,0 +1,77 @@
+"""Every error that this package raises on purpose.
+
+    TpoError
+    ├── ConfigError            an option, a file of options or an environment variable is wrong
+    │   └── MissingExtra       an optional library is not installed
+    ├── DataError              a data set cannot be read, or a row of it is wrong
+    ├── StoreError             a run's directory cannot be used
+    │   ├── StoreBusy          another process works in it
+    │   └── StoreMismatch      it belongs to another configuration
+    ├── PolicyError            the policy model did not answer this call
+    │   └── PolicyRefused      and no call of this run will fare better (wrong key, unknown model)
+    └── RewardError            the reward model gave no usable score
+        └── RewardRefused      and none of this run will
+
+A message says what happened, to which query, file or line, and what to do. Third-party exceptions are
+translated once, where they enter. The two refusals end a whole run; their parents end one query.
+"""
+
+
+class TpoError(Exception):
+    """The root: catch it to catch all that this package raises on purpose."""
+
+    fatal: bool = False
+    """Whether the rest of a run would meet the same error."""
+
+
+class ConfigError(TpoError):
+    """An option, a file of options or an environment variable is wrong."""
+
+    fatal = True
+
+
+class MissingExtra(ConfigError):
+    """An optional library is not installed."""
+
+    def __init__(self, library: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {library}: pip install 'tpo[{extra}]'")
+
+
+class DataError(TpoError):
+    """A data set cannot be read, or a row of it is wrong."""
+
+    fatal = True
+
+
+class StoreError(TpoError):
+    """A run's directory cannot be used."""
+
+    fatal = True
+
+
+class StoreBusy(StoreError):
+    """Another process works in the run's directory."""
+
+
+class StoreMismatch(StoreError):
+    """The run's directory belongs to another configuration."""
+
+
+class PolicyError(TpoError):
+    """The policy model did not answer this call; other queries may fare better."""
+
+
+class PolicyRefused(PolicyError):
+    """The policy model will answer no call of this run: a wrong key, an unknown model."""
+
+    fatal = True
+
+
+class RewardError(TpoError):
+    """The reward model gave no usable score for this response."""
+
+
+class RewardRefused(RewardError):
+    """The reward model will give no score in this run."""
+
+    fatal = True

@@ -1,0 +1,73 @@
+"""The methods by name. Best-of-N is a recipe of depth 0, revision another wording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from tpo.errors import ConfigError
+from tpo.method.conversation import Conversation
+from tpo.method.independent import Independent
+from tpo.method.recipe import Recipe
+from tpo.method.wording import load_wording
+
+Builder = Callable[..., Recipe]
+
+
+def tpo(prompts: Path | None = None, **shape: Any) -> Recipe:
+    """The paper's method as one growing conversation, for servers with prefix caching."""
+    return Conversation(name="tpo", wording=load_wording("conversation", prompts), **shape)
+
+
+def paper(prompts: Path | None = None, **shape: Any) -> Recipe:
+    """The paper's method in the paper's layout: independent calls with system texts."""
+    return Independent(name="paper", wording=load_wording("independent", prompts), **shape)
+
+
+def revision(prompts: Path | None = None, **shape: Any) -> Recipe:
+    """The paper's baseline that never sees the rejected response."""
+    wording = load_wording("conversation", prompts)
+    return Conversation(name="revision", shows_rejected=False, wording=wording, **shape)
+
+
+def paper_revision(prompts: Path | None = None, **shape: Any) -> Recipe:
+    """Revision in the paper's layout."""
+    wording = load_wording("independent", prompts)
+    return Independent(name="paper-revision", shows_rejected=False, wording=wording, **shape)
+
+
+def bon(prompts: Path | None = None, **shape: Any) -> Recipe:
+    """Best-of-N: depth 0, so only the first samples are drawn."""
+    wording = load_wording("conversation", prompts)
+    return Conversation(name="bon", wording=wording, **(shape | {"max_iterations": 0}))
+
+
+def paper_bon(prompts: Path | None = None, **shape: Any) -> Recipe:
+    """Best-of-N behind the paper's system text."""
+    wording = load_wording("independent", prompts)
+    return Independent(name="paper-bon", wording=wording, **(shape | {"max_iterations": 0}))
+
+
+RECIPES: Mapping[str, Builder] = MappingProxyType(
+    {
+        "tpo": tpo,
+        "paper": paper,
+        "revision": revision,
+        "bon": bon,
+        "paper-revision": paper_revision,
+        "paper-bon": paper_bon,
+    }
+)
+
+
+def build_recipe(name: str, prompts: Path | None = None, **shape: Any) -> Recipe:
+    """The method *name* with its texts from *prompts* where given, and N, D and sampling values from *shape*.
+
+    Raises:
+        ConfigError: there is no such method, or a value is out of its range.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"--method {name}: unknown; there are {', '.join(RECIPES)}")
+    return RECIPES[name](prompts, **shape)

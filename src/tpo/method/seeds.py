@@ -1,0 +1,19 @@
+"""Every call's seed derives from the run's seed and the call's place: order and resuming change nothing."""
+
+import hashlib
+
+from tpo.types import Scope
+
+SEED_RANGE = 2**31
+"""Seeds fit a signed 32-bit integer, the narrowest that servers take."""
+
+MIN_STRIDE = 1024
+"""Least distance between two calls' base seeds: servers draw sample *i* with ``seed + i``."""
+
+
+def base_seed(run_seed: int, scope: Scope, n: int) -> int:
+    """The seed of the first of *n* samples of the call at *scope*; a multiple of a stride of at least *n*."""
+    stride = max(MIN_STRIDE, 1 << (n - 1).bit_length())
+    place = f"{run_seed}\0{scope.query}\0{scope.step}\0{scope.phase}"
+    digest = hashlib.blake2b(place.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % (SEED_RANGE // stride) * stride

@@ -1,0 +1,24 @@
+"""What a policy is: one method, one shape. Retry, limits, journal and metrics wrap it in the same shape."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from tpo.types import Completion, Messages, Sampling, Scope
+
+
+class Policy(Protocol):
+    """A language model that answers a conversation.
+
+    ``sample`` yields each of the ``sampling.n`` completions as soon as it is finished, in any order, each
+    with its index; sample *i* draws with the seed ``sampling.seed + i`` and does not depend on its siblings.
+    *scope* says where in a run the call belongs, for those that keep, route or rank calls; a model has no
+    need of it.
+
+    Raises:
+        PolicyError: this call got no answer.
+        PolicyRefused: no call will.
+    """
+
+    def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+        """Yield ``sampling.n`` completions of *messages*."""
+        ...
