@@ -71,11 +71,14 @@ class Recipe(ABC):
             return None
         return (response if closed else body).strip() or None
 
+    def samples(self, phase: Phase) -> int:
+        """How many completions the call of *phase* asks for."""
+        return 1 if phase in ("loss", "gradient") else self.sample_size
+
     def sampling(self, phase: Phase, seed: int) -> Sampling:
         """How the call of *phase* draws."""
-        if phase in ("loss", "gradient"):
-            return Sampling(1, self.temperature, self.critique_top_p, self.max_tokens, seed)
-        return Sampling(self.sample_size, self.temperature, self.top_p, self.max_tokens, seed)
+        top_p = self.critique_top_p if phase in ("loss", "gradient") else self.top_p
+        return Sampling(self.samples(phase), self.temperature, top_p, self.max_tokens, seed)
 
     def describe(self) -> dict[str, Any]:
         """Every value that shapes this method's calls, for a run's record; the wording by its digest."""
