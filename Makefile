@@ -24,7 +24,7 @@ run: install ## The loop on the shipped example queries with the embedded pair
 test: install ## The tests
 	$(BIN)/python -m pytest
 
-check: format lint types contracts test ## Every check that CI makes
+check: format lint types contracts test ## Every check, the tests among them
 
 format: install
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""One query's calls to policy and reward: made, counted and announced, so that the loop reads as the paper does."""
+"""One query's calls to policy and reward: made, counted and announced."""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ def _read(path: Path, known: Template) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--prompts: cannot read {path}: {error}") from error
     template = Template(text)
-    allowed = set(known.get_identifiers()) | {"query", "chosen"}
+    common = set() if path.stem.startswith("sample") else {"query", "chosen"}
+    allowed = set(known.get_identifiers()) | common
     if not template.is_valid() or not set(template.get_identifiers()) <= allowed:
         names = ", ".join(f"${name}" for name in sorted(allowed))
         raise ConfigError(f"{path}: may use {names} only; write $$ for a dollar sign")
