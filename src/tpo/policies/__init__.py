@@ -1,1 +1,7 @@
-"""."""
+"""Policies: what answers a conversation, and what wraps it."""
+
+from tpo.policies.base import Policy
+from tpo.policies.function import PolicyFunction, as_policy
+from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
+
+__all__ = ["Policy", "PolicyCall", "PolicyFunction", "ScriptedPolicy", "as_policy", "improved"]

@@ -1,0 +1,62 @@
+"""A plain function as a policy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
+
+from tpo.calling import awaitable
+from tpo.errors import ConfigError, PolicyError, TpoError
+from tpo.policies.base import Policy
+from tpo.policies.siblings import as_finished
+from tpo.types import Completion, Message, Messages, Sampling, Scope, Usage
+
+PolicyFunction = Callable[[list[Message], Sampling], str | Awaitable[str]]
+"""``f(messages, sampling) -> text``, sync or async: one sample, drawn with ``sampling.seed``."""
+
+
+class FunctionPolicy:
+    """Calls *function* once a sample, siblings together; see :func:`as_policy`."""
+
+    def __init__(self, function: PolicyFunction) -> None:
+        self._function = awaitable(function)
+        self._name = getattr(function, "__name__", type(function).__name__)
+
+    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+        """Yield each sample as its call returns."""
+        jobs = (self._one(messages, sampling, scope, index) for index in range(sampling.n))
+        async for completion in as_finished(jobs):
+            yield completion
+
+    async def _one(self, messages: Messages, sampling: Sampling, scope: Scope, index: int) -> Completion:
+        place = f"query {scope.query!r}, {scope.phase} of step {scope.step}, sample {index}"
+        try:
+            text = await self._function([message.copy() for message in messages], sampling.only(index))
+        except TpoError:
+            raise
+        except Exception as error:
+            raise PolicyError(f"{place}: {self._name} raised {type(error).__name__}: {error}") from error
+        if not isinstance(text, str):
+            raise PolicyError(f"{place}: {self._name} must return a string; it returned {text!r:.200}")
+        return Completion(index, text, usage=Usage(calls=1))
+
+
+def as_policy(policy: Policy | PolicyFunction) -> Policy:
+    """*policy* itself if it has a ``sample`` method, else a policy that calls it as a function.
+
+    The function is called as ``f(messages, sampling)``, once a sample, ``sampling`` being that sample's alone
+    (``n`` is 1 and ``seed`` its own), and returns the reply's text. It may be async. A sync function runs in
+    worker threads, several samples at once, so it must bear that. A ``TpoError`` that it raises passes as it
+    is (``PolicyRefused`` ends a whole run); any other exception becomes a ``PolicyError`` of its query.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if isinstance(policy, type) or not (hasattr(policy, "sample") or callable(policy)):
+        raise ConfigError(
+            f"policy is {policy!r:.200}; it must be a function f(messages, sampling), "
+            "or an object with a sample method"
+        )
+    if hasattr(policy, "sample"):
+        return cast("Policy", policy)
+    return FunctionPolicy(policy)
