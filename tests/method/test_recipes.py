@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,7 +141,7 @@ def test_critiques_draw_once_and_samples_n_times() -> None:
         ({"max_tokens": 0}, "--max-tokens"),
     ],
 )
-def test_a_value_out_of_range_is_named_by_its_option(shape: dict[str, float], option: str) -> None:
+def test_a_value_out_of_range_is_named_by_its_option(shape: dict[str, Any], option: str) -> None:
     with pytest.raises(ConfigError, match=option):
         build_recipe("tpo", **shape)
 

@@ -35,6 +35,7 @@ class Harvest:
 
     scored: dict[int, Candidate] = field(default_factory=dict)
     lost: dict[int, Malformed] = field(default_factory=dict)
+    failures: list[Exception] = field(default_factory=list)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -68,20 +69,22 @@ class Calls:
         return Feedback(messages, replies[0].text, replies[0].finish_reason)
 
     async def draw(self, step: int, phase: Phase, messages: Messages, read: Reader, harvest: Harvest) -> None:
-        """N samples of *messages* into *harvest*, each scored while its siblings are still being written."""
-        try:
-            async with asyncio.TaskGroup() as scoring:
+        """N samples of *messages* into *harvest*, each scored while its siblings are still being written.
+
+        After a failure, what was written before it is scored all the same; then the failure is raised.
+        """
+        async with asyncio.TaskGroup() as scoring:
+            try:
                 async for completion in self._completions(step, phase, messages):
                     text = read(completion)
                     if text is None:
                         self._lose(step, completion, harvest)
                     else:
                         scoring.create_task(self._score(step, completion, text, harvest))
-        except* Exception as failures:  # noqa: BLE001 - raised again below, out of its group
-            failure = _first(failures)
-        else:
-            return
-        raise failure
+            except Exception as failure:  # noqa: BLE001 - raised below, once the scores are in
+                harvest.failures.append(failure)
+        if harvest.failures:
+            raise next((f for f in harvest.failures if getattr(f, "fatal", False)), harvest.failures[0])
 
     def _lose(self, step: int, completion: Completion, harvest: Harvest) -> None:
         lost = Malformed(completion.index, completion.text, completion.finish_reason)
@@ -90,9 +93,12 @@ class Calls:
 
     async def _score(self, step: int, completion: Completion, text: str, harvest: Harvest) -> None:
         index = completion.index
-        score = await self.reward.score(
-            self.query.messages, text, Scope(self.query.id, step, "reward", index)
-        )
+        scope = Scope(self.query.id, step, "reward", index)
+        try:
+            score = await self.reward.score(self.query.messages, text, scope)
+        except Exception as failure:  # noqa: BLE001 - raised by draw, once the siblings are scored
+            harvest.failures.append(failure)
+            return
         self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + score.tokens)
         candidate = Candidate(step, index, text, score, completion.finish_reason, completion.reasoning)
         harvest.scored[index] = candidate
@@ -116,11 +122,3 @@ class Calls:
         if count < n:
             place = f"query {self.query.id!r}, {phase} of step {step}"
             raise PolicyError(f"{place}: the policy gave {count} of {n} responses")
-
-
-def _first(failures: BaseExceptionGroup[Exception]) -> Exception:
-    """The failure that ended a group of tasks, a fatal one before others."""
-    flat: list[Exception] = []
-    for failure in failures.exceptions:
-        flat.extend([_first(failure)] if isinstance(failure, BaseExceptionGroup) else [failure])
-    return next((f for f in flat if getattr(f, "fatal", False)), flat[0])

@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tpo.policies.function import PolicyFunction, as_policy
-from tpo.rewards.function import RewardFunction, as_reward
-
 from tpo.errors import DataError, TpoError
 from tpo.events import Event, GradientWritten, Listener, LossWritten, PairChosen, QueryEnded, QueryStarted
 from tpo.method.blocking import run_blocking
@@ -18,7 +15,9 @@ from tpo.method.contrast import contrast
 from tpo.method.recipe import Recipe
 from tpo.method.recipes import tpo
 from tpo.policies.base import Policy
+from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
+from tpo.rewards.function import RewardFunction, as_reward
 from tpo.types import (
     Candidate,
     Completion,
