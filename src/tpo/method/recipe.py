@@ -12,6 +12,7 @@ from tpo.types import Completion, Feedback, Messages, Pair, Phase, Query, Sampli
 
 OPENING = "<improved_response>"
 CLOSING = "</improved_response>"
+NO_WORDING = Wording({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Recipe(ABC):
     critique_top_p: float = 0.99
     """Of the loss and gradient calls (the reference's value)."""
     max_tokens: int = 2048
-    wording: Wording
+    wording: Wording = NO_WORDING
 
     def __post_init__(self) -> None:
         _require(self.sample_size >= 1, "--sample-size", self.sample_size, "at least 1")
