@@ -1,0 +1,78 @@
+"""Hugging Face data sets, from folders, so that nothing is downloaded."""
+
+from pathlib import Path
+
+import datasets
+import pytest
+
+from tpo.data import count_queries, data_digest, load_queries
+from tpo.data.hub import HubSource
+from tpo.errors import DataError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "train.jsonl").write_text('{"prompt": "a", "id": 5}\n{"prompt": "b", "id": 6}\n')
+    (tmp_path / "test.jsonl").write_text('{"prompt": "c", "id": 7}\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("spec", "source"),
+    [
+        ("hf:squad", HubSource("squad")),
+        ("hf:org/set:test", HubSource("org/set", None, "test")),
+        ("hf:org/set:main:test", HubSource("org/set", "main", "test")),
+        ("hf:org/set:main:", HubSource("org/set", "main", None)),
+    ],
+)
+def test_a_spec_is_read_and_written_again(spec: str, source: HubSource) -> None:
+    assert HubSource.parse(spec) == source
+    assert source.spec == spec
+
+
+@pytest.mark.parametrize("spec", ["hf:", "hf::test", "hf:a:b:c:d"])
+def test_another_shape_is_refused(spec: str) -> None:
+    with pytest.raises(DataError, match="write hf:NAME"):
+        load_queries(spec)
+
+
+def test_a_split_of_a_folder_is_streamed(folder: Path) -> None:
+    assert [(q.id, q.text) for q in load_queries(f"hf:{folder}:train")] == [("5", "a"), ("6", "b")]
+    assert [q.text for q in load_queries(f"hf:{folder}:default:test")] == ["c"]
+
+
+def test_several_splits_are_listed_when_none_is_named(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"has several splits; write .* with one of train, test"):
+        count_queries(f"hf:{folder}")
+
+
+def test_an_unknown_split_is_refused_with_those_there_are(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"no split 'val'; .* train, test"):
+        count_queries(f"hf:{folder}:val")
+
+
+def test_the_first_row_is_checked_by_counting(folder: Path) -> None:
+    with pytest.raises(DataError, match="row 1: no 'question' here"):
+        count_queries(f"hf:{folder}:train", column="question")
+
+
+def test_a_set_that_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be loaded: .* Check the name"):
+        count_queries(f"hf:{tmp_path}/none:train")
+
+
+def test_the_digest_follows_content_and_split(folder: Path) -> None:
+    before = data_digest(f"hf:{folder}:train")
+    assert before == data_digest(f"hf:{folder}:train")
+    assert before != data_digest(f"hf:{folder}:test")
+    (folder / "train.jsonl").write_text('{"prompt": "other", "id": 5}\n')
+    assert before != data_digest(f"hf:{folder}:train")
+
+
+def test_a_saved_set_is_read_and_its_size_known(tmp_path: Path) -> None:
+    datasets.Dataset.from_list([{"prompt": "a"}, {"prompt": "b"}]).save_to_disk(tmp_path / "saved")
+    spec = f"hf:{tmp_path}/saved"
+    assert [q.text for q in load_queries(spec)] == ["a", "b"]
+    assert (count_queries(spec), count_queries(spec, limit=1)) == (2, 1)
+    assert data_digest(spec).startswith(f"{spec}@")

@@ -1,0 +1,157 @@
+"""A row becomes a query, or an error that says where and what to do."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tpo.data.row import Row
+from tpo.data.to_query import to_query
+from tpo.errors import DataError
+from tpo.types import Query
+
+TURN = {"role": "user", "content": "hi"}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+
+
+def query(value: object, column: str | None = None) -> Query:
+    return to_query(Row("a.jsonl:37", value), "q4", column)
+
+
+def refusal(value: object, column: str | None = None) -> str:
+    with pytest.raises(DataError) as caught:
+        query(value, column)
+    message = str(caught.value)
+    assert message.startswith("a.jsonl:37: ")
+    return message
+
+
+def test_a_text_is_a_users_turn() -> None:
+    assert query("hello") == Query("q4", ({"role": "user", "content": "hello"},))
+
+
+def test_id_and_reference_are_taken_and_the_rest_is_metadata() -> None:
+    found = query({"prompt": "hello", "id": 9, "reference": "hi", "level": 3, "tags": ["a"]})
+    assert found == Query("9", ({"role": "user", "content": "hello"},), "hi", {"level": 3, "tags": ["a"]})
+
+
+def test_null_id_and_reference_are_as_good_as_absent() -> None:
+    found = query({"prompt": "hello", "id": None, "reference": None})
+    assert (found.id, found.reference, found.metadata) == ("q4", None, {})
+
+
+def test_messages_are_kept_unchanged() -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "a", "name": "Ann"},
+        {"role": "assistant", "content": ""},
+        {"role": "user", "content": [{"type": "text", "text": "b"}, IMAGE]},
+    ]
+    assert list(query({"messages": messages}).messages) == messages
+
+
+def test_a_prompt_may_be_a_conversation() -> None:
+    assert query({"prompt": [TURN]}).messages == (TURN,)
+
+
+def test_nulls_that_columns_fill_in_are_dropped_from_turns_and_parts() -> None:
+    turn = {"role": "user", "name": None, "content": [{"type": "text", "text": "b", "image_url": None}]}
+    assert query({"messages": [turn]}).messages == (
+        {"role": "user", "content": [{"type": "text", "text": "b"}]},
+    )
+
+
+def test_a_column_of_another_name_is_used_and_prompt_is_then_metadata() -> None:
+    found = query({"question": "hello", "prompt": "other"}, "question")
+    assert (found.text, found.metadata) == ("hello", {"prompt": "other"})
+
+
+def test_a_null_prompt_leaves_the_word_to_messages() -> None:
+    assert query({"prompt": None, "messages": [TURN]}).text == "hi"
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "message"),
+    [
+        (3, None, "not a number"),
+        (None, None, "not null"),
+        (["a"], None, "not a list"),
+        ("", None, "the query is empty"),
+        (" \n", None, "the query is empty"),
+        ({}, None, "there are no columns at all"),
+        ({"question": "a", "x": 1}, None, "neither 'prompt' nor 'messages' here; there are 'question', 'x'"),
+        ({"question": "a"}, "prompt", "no 'prompt' here; there are 'question'"),
+        ({"prompt": "a", "messages": [TURN]}, None, "choose one with --column"),
+        ({"prompt": None}, "prompt", "'prompt' is empty"),
+        ({"prompt": 3}, None, "must be a text or a list of messages, not a number"),
+        ({"messages": []}, None, "one message at least"),
+        ({"messages": "x", "id": ""}, None, "'id' must be"),
+        ({"messages": [TURN], "id": True}, None, "'id' must be"),
+        ({"messages": [TURN], "id": [1]}, None, "'id' must be"),
+        (
+            {"messages": [TURN], "reference": ["a"]},
+            None,
+            "'reference' must be a text or a number, not a list",
+        ),
+        ({"messages": ["hi"]}, None, "'messages', message 1 must be an object"),
+        ({"messages": [TURN, {"content": "a"}]}, None, "'messages', message 2 has no 'role'"),
+        ({"messages": [{"role": "user"}]}, None, "has no 'content'"),
+        ({"messages": [{"role": "user", "content": 3}]}, None, "has no 'content'"),
+        ({"messages": [{"role": "user", "content": []}]}, None, "has no 'content'"),
+        ({"messages": [{"role": "user", "content": ["a"]}]}, None, "part 1 must be an object, not str"),
+        ({"messages": [{"role": "user", "content": [{"text": "a"}]}]}, None, "part 1 has no 'type'"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, None, "has no 'text'"),
+        ({"messages": [{"role": "user", "content": ""}]}, None, "ends with an empty turn"),
+        ({"messages": [TURN, {"role": "assistant", "content": "a"}]}, None, "must end with a user's turn"),
+    ],
+)
+def test_what_is_wrong_is_said(value: Any, column: str | None, message: str) -> None:
+    assert message in refusal(value, column)
+
+
+def test_metadata_is_put_into_jsons_terms() -> None:
+    found = query(
+        {
+            "prompt": "a",
+            "day": dt.date(2025, 1, 2),
+            "blob": b"1234",
+            "gap": float("nan"),
+            "pair": (1, 2),
+        }
+    )
+    assert found.metadata == {"day": "2025-01-02", "blob": "<4 bytes>", "gap": None, "pair": [1, 2]}
+
+
+def test_a_number_may_be_the_reference() -> None:
+    assert query({"prompt": "a", "reference": 7}).reference == "7"
+    assert query({"prompt": "a", "reference": float("nan")}).reference is None
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    deep: object = 1
+    for _ in range(5000):
+        deep = [deep]
+    assert "nested too deeply" in refusal({"prompt": "a", "x": deep})
+
+
+Anything: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "type", "text", "name"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["prompt", "messages", "id", "reference", "x"]), Anything))
+def test_any_row_becomes_a_query_that_json_can_hold_or_a_data_error(value: dict[str, Any]) -> None:
+    try:
+        found = query(value)
+    except DataError:
+        return
+    assert found.messages[-1]["role"] == "user"
+    json.dumps([found.messages, found.metadata], allow_nan=False)
