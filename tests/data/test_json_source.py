@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tpo.data.json_source import JsonSource
@@ -42,6 +42,7 @@ def refusal(content: str | bytes) -> str:
     crlf=st.booleans(),
     chunk=st.integers(1, 40),
 )
+@example(values=[0.5, 1e-9, 1e300], indent=None, ascii_only=True, mark=False, crlf=False, chunk=1)
 def test_a_list_reads_the_same_however_it_is_laid_out_and_cut(
     *, values: list[Any], indent: int | None, ascii_only: bool, mark: bool, crlf: bool, chunk: int
 ) -> None:

@@ -148,7 +148,8 @@ class _ListReader:
                     self._move(error.position)
                     raise self._error(str(error)) from error
             else:
-                if end < len(self._text) or not self._more():
+                # A number reads as whole before its fraction or exponent has come: 1|.5, 1|e-|9.
+                if end + len("e-") < len(self._text) or not self._more():
                     return value, end
 
     def _separator(self) -> str:
@@ -173,12 +174,14 @@ class _ListReader:
 
     def _more(self) -> bool:
         """Read at least as much again as is waiting, so that one long value costs linear time."""
-        pieces = [self._text[self._position :]]
-        wanted = max(1, len(pieces[0]))
+        pieces: list[str] = []
+        wanted = max(1, len(self._text) - self._position)
         for piece in self._chunks:
             pieces.append(piece)
             wanted -= len(piece)
             if wanted <= 0:
                 break
-        self._text, self._position = "".join(pieces), 0
-        return len(pieces) > 1
+        if pieces:
+            self._text = self._text[self._position :] + "".join(pieces)
+            self._position = 0
+        return bool(pieces)
