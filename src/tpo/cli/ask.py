@@ -1,0 +1,96 @@
+"""``tpo ask``: one query, shown live; its answer on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tpo.cli import options
+from tpo.cli.complain import complain
+
+if TYPE_CHECKING:
+    from tpo.config import Setup
+    from tpo.events import Listener
+    from tpo.types import Trajectory
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+tpo ask "Invite Leo to the picnic on Friday"
+
+tpo ask "Why is the sky blue?" --policy http://localhost:8000/v1 --reward hf:ORG/REWARD-MODEL
+
+echo "A haiku about rain" | tpo ask - -d 1 > haiku.txt
+"""
+
+FAILED = 1
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What to answer; - reads it from stdin.")],
+    policy: options.Policy = None,
+    model: options.Model = None,
+    policy_extra: options.PolicyExtra = None,
+    reward: options.Reward = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    method: options.Method = None,
+    sample_size: options.SampleSize = None,
+    max_iterations: options.MaxIterations = None,
+    prompts: options.Prompts = None,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    max_tokens: options.MaxTokens = None,
+    seed: options.Seed = None,
+    concurrency: options.Concurrency = None,
+    config: options.Config = None,
+    quiet: options.Quiet = None,
+    debug: options.Debug = False,
+) -> None:
+    """Answer one question and show how: samples and rewards, what is said of them, what came of it.
+
+    When stdout is no terminal it gets the answer alone, and the rest goes to stderr.
+    """
+    flags = dict(locals())
+    from rich.console import Console
+
+    from tpo.cli.conversation import Conversation
+    from tpo.cli.setup import built, interruptible, settings_of
+
+    text = _question(question)
+    settings = settings_of(flags, config)
+    apart = not sys.stdout.isatty()
+    console = Console(stderr=apart, quiet=settings.quiet, highlight=False)
+    with interruptible(console, "interrupted"):
+        trajectory = asyncio.run(answer(built(settings, console), text, Conversation(console)))
+    _finish(trajectory, alone=apart or settings.quiet)
+
+
+def _question(argument: str) -> str:
+    text = sys.stdin.read() if argument == "-" else argument
+    if not text.strip():
+        raise typer.BadParameter("there is no question", param_hint="QUESTION")
+    return text.strip() if argument == "-" else text
+
+
+async def answer(setup: Setup, question: str, view: Listener) -> Trajectory:
+    """The way of *question*, shown by *view*."""
+    from tpo.cli.setup import closing
+    from tpo.method.optimize import Optimizer
+
+    async with closing(setup):
+        seed = setup.settings.seed
+        optimizer = Optimizer(setup.policy, setup.reward, setup.recipe, seed=seed, listener=view)
+        return await optimizer.optimize(question)
+
+
+def _finish(trajectory: Trajectory, *, alone: bool) -> None:
+    """Print the answer if nothing else has; after a failure, the best of what came before it stands."""
+    if alone and trajectory.best is not None:
+        typer.echo(trajectory.answer)
+    if trajectory.status == "failed":
+        complain(str(trajectory.error))
+        raise typer.Exit(FAILED)

@@ -1,0 +1,92 @@
+"""One query, shown live: samples and rewards as they come, what is said of them, what came of it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from tpo.cli.difference import difference
+from tpo.cli.text import literal, one_line
+from tpo.events import (
+    CallRetried,
+    CandidateScored,
+    Event,
+    GradientWritten,
+    LossWritten,
+    PairChosen,
+    QueryEnded,
+    QueryStarted,
+    UpdateMalformed,
+)
+from tpo.types import Candidate, Feedback, Trajectory
+
+INDENT = (0, 0, 0, 2)
+
+
+class Conversation:
+    """A listener that prints a query's way on *console* as it goes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: Event) -> None:
+        """Show *event*, if there is something to see in it."""
+        match event:
+            case QueryStarted():
+                self._heading("First samples")
+            case CandidateScored():
+                self._row(f"{event.candidate.id:>5}", event.candidate)
+            case UpdateMalformed():
+                self._said(f"{event.step}.{event.malformed.index}", "no readable answer in it", "yellow")
+            case PairChosen():
+                self._contrast(event)
+            case LossWritten():
+                self._feedback("What makes the difference (textual loss)", event.loss)
+            case GradientWritten():
+                self._feedback("What to change (textual gradient)", event.gradient)
+                self._heading(f"Improved answers of step {event.step}")
+            case CallRetried():
+                self._said("again", f"in {event.wait:.1f} s: {one_line(event.reason, 120)}", "yellow")
+            case QueryEnded():
+                self._end(event.trajectory)
+
+    def _contrast(self, event: PairChosen) -> None:
+        self._heading(f"Step {event.step}")
+        self._row("  chosen  ", event.pair.chosen)
+        if event.pair.rejected is not None:
+            self._row("  rejected", event.pair.rejected)
+
+    def _row(self, label: str, candidate: Candidate) -> None:
+        row = Text(f"{label} ", style="dim")
+        row.append(f"{candidate.reward:+8.3f}  ", style="cyan")
+        room = max(self._console.width - len(row), 20)
+        row.append(one_line(candidate.text, room) or "(empty)")
+        self._console.print(row, no_wrap=True, overflow="ellipsis")
+
+    def _said(self, label: str, text: str, style: str) -> None:
+        self._console.print(Text(f"{label:>5} {text}", style=style))
+
+    def _feedback(self, title: str, feedback: Feedback) -> None:
+        if feedback.messages:
+            self._heading(title)
+            self._console.print(Padding(literal(feedback.text.strip()), INDENT))
+
+    def _heading(self, title: str) -> None:
+        self._console.print()
+        self._console.print(Text(title, style="bold"))
+
+    def _end(self, trajectory: Trajectory) -> None:
+        best = trajectory.best
+        if best is None:
+            return
+        before = max(trajectory.initial, key=lambda candidate: candidate.reward)
+        if best is not before and best.text != before.text:
+            self._heading(f"Before: the best first sample, {before.id}, reward {before.reward:+.3f}")
+            left, right = difference(before.text, best.text)
+            self._console.print(Padding(left, INDENT))
+            self._heading(f"After: {best.id}, reward {best.reward:+.3f}")
+            self._console.print(Padding(right, INDENT))
+        else:
+            self._heading(f"The answer: {best.id}, reward {best.reward:+.3f}")
+            self._console.print(Padding(literal(best.text), INDENT))

@@ -1,0 +1,76 @@
+"""The ``tpo`` command: its parts put together, and every error turned into one sentence and an exit code.
+
+Exit codes: 0 all went well; 1 some queries failed; 2 usage, configuration or data are wrong, or a model
+refuses every call; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tpo.cli import ask, export, run
+from tpo.cli.complain import complain
+from tpo.cli.options import DEBUG
+from tpo.errors import TpoError
+
+WRONG = 2
+
+
+class Translating(TyperGroup):
+    """A group of commands whose errors end in one sentence on stderr; with ``--debug`` in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that *ctx* names."""
+        try:
+            return super().invoke(ctx)
+        except TpoError as error:
+            if ctx.meta.get(DEBUG):
+                raise
+            complain(str(error))
+            raise typer.Exit(WRONG) from None
+
+
+app = typer.Typer(
+    name="tpo",
+    cls=Translating,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="run", epilog=run.EXAMPLES)(run.run)
+app.command(name="ask", epilog=ask.EXAMPLES)(ask.ask)
+app.command(name="export", epilog=export.EXAMPLES)(export.export)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tpo {version('tpo')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tpo(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Align a language model as it answers: sample, score, say what makes the best answer better, improve it.
+
+    Test-Time Preference Optimization (Li et al. 2025, arXiv 2501.12895). No weights change.
+    """
+
+
+def main() -> None:
+    """The entry point of the ``tpo`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # text of models may hold what a terminal's encoding has no byte for
+            reconfigure(errors="backslashreplace")
+    app()

@@ -1,0 +1,119 @@
+"""Counting a run's events: how far it is, how good, how fast."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tpo.events import CallRetried, Event, QueryEnded, QueryStarted, RunStarted, Sampled
+from tpo.method.recipe import Recipe
+from tpo.types import Trajectory
+
+WINDOW = 20.0
+"""Seconds that speed is measured over: long enough to be calm, short enough to forget a resumed start."""
+
+
+def completions_per_query(recipe: Recipe) -> int:
+    """N(D+1) + 2D: what a query takes when nothing ends it early."""
+    return recipe.sample_size * (recipe.max_iterations + 1) + 2 * recipe.max_iterations
+
+
+@dataclass
+class Tally:
+    """A listener that counts. *weight* is the completions that a query takes."""
+
+    weight: int
+    clock: Callable[[], float] = time.monotonic
+    total: int | None = None
+    finished: int = 0
+    failed: int = 0
+    tokens: int = 0
+    retry: str | None = None
+    _reward_sum: float = 0.0
+    _rewarded: int = 0
+    _running: dict[str, int] = field(default_factory=dict)
+    _marks: deque[tuple[float, int, float]] = field(default_factory=deque)
+
+    def __call__(self, event: Event) -> None:
+        """Count *event*."""
+        match event:
+            case RunStarted():
+                self.total, self.finished, self.failed = event.total, event.finished, event.failed
+            case QueryStarted():
+                self._running[event.query.id] = 0
+            case Sampled():
+                self._sampled(event)
+            case QueryEnded():
+                self._ended(event.trajectory)
+            case CallRetried():
+                self.retry = event.reason
+            case _:
+                return
+        self._mark()
+
+    @property
+    def running(self) -> int:
+        """Queries in flight."""
+        return len(self._running)
+
+    @property
+    def done(self) -> int:
+        """Queries that ended, well or not."""
+        return self.finished + self.failed
+
+    @property
+    def mean_best(self) -> float | None:
+        """The mean reward of the pool's best over the queries that ended under these eyes."""
+        return self._reward_sum / self._rewarded if self._rewarded else None
+
+    @property
+    def work(self) -> float:
+        """Queries done, those in flight by their share."""
+        return self.done + sum(min(seen / self.weight, 1.0) for seen in self._running.values())
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Written tokens a second, of late."""
+        seconds, tokens, _ = self._lately()
+        return tokens / seconds if seconds else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the speed of late; None while that or the end is unknown."""
+        seconds, _, work = self._lately()
+        if self.total is None or not seconds or work <= 0:
+            return None
+        return (self.total - self.work) * seconds / work
+
+    def _sampled(self, event: Sampled) -> None:
+        self.tokens += event.completion.usage.completion_tokens
+        self.retry = None
+        if event.scope.query in self._running:
+            self._running[event.scope.query] += 1
+
+    def _ended(self, trajectory: Trajectory) -> None:
+        self._running.pop(trajectory.query.id, None)
+        if trajectory.status == "failed":
+            self.failed += 1
+            return
+        self.finished += 1
+        if trajectory.best is not None:
+            self._reward_sum += trajectory.best.reward
+            self._rewarded += 1
+
+    def _mark(self) -> None:
+        now = self.clock()
+        # One mark a quarter of a second is enough for a speed, whatever the rate of events.
+        if not self._marks or now - self._marks[-1][0] >= WINDOW / 80:
+            self._marks.append((now, self.tokens, self.work))
+        while len(self._marks) > 1 and now - self._marks[0][0] > WINDOW:
+            self._marks.popleft()
+
+    def _lately(self) -> tuple[float, int, float]:
+        """Seconds, tokens and work since the oldest mark of the window."""
+        if not self._marks:
+            return 0.0, 0, 0.0
+        then, tokens, work = self._marks[0]
+        return max(self.clock() - then, 0.0), self.tokens - tokens, self.work - work

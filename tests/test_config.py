@@ -1,0 +1,196 @@
+"""Where settings come from, which wins, and what is refused with which words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tpo.config import Settings, build_policy, build_reward, load_settings
+from tpo.config.build import api_key, make_recipe
+from tpo.config.settings import TINY_MAX_TOKENS
+from tpo.errors import ConfigError
+from tpo.rewards.function import FunctionReward
+
+
+def refusal(flags: Mapping[str, Any] = {}, env: Mapping[str, str] = {}, file: Path | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(flags, env, file)
+    return str(caught.value)
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_without_anything_the_embedded_pair_is_used() -> None:
+    settings = load_settings({}, {})
+    assert (settings.policy, settings.reward) == (("tiny",), "tiny")
+    assert settings.uses_tiny
+    assert settings.max_tokens == TINY_MAX_TOKENS
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    file = toml(tmp_path, "sample-size = 2\nmax_iterations = 3\nseed = 4")
+    settings = load_settings(
+        {"sample_size": 9, "seed": None}, {"TPO_SAMPLE_SIZE": "8", "TPO_MAX_ITERATIONS": "6"}, file
+    )
+    assert (settings.sample_size, settings.max_iterations, settings.seed) == (9, 6, 4)
+
+
+def test_the_environment_gives_every_type_of_value() -> None:
+    env = {
+        "TPO_TEMPERATURE": "0.1",
+        "TPO_LIMIT": "3",
+        "TPO_QUIET": "true",
+        "TPO_OUT": "a/b",
+        "TPO_POLICY": "http://h/v1",
+        "TPO_REWARD": "hf:x",
+        "TPO_POLICY_EXTRA": '{"top_k": 20}',
+    }
+    settings = load_settings({}, env)
+    assert (settings.temperature, settings.limit, settings.quiet) == (0.1, 3, True)
+    assert settings.out == Path("a/b")
+    assert settings.policy == ("http://h/v1",)
+    assert settings.policy_extra == {"top_k": 20}
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load_settings({}, {"TPO_SEED": ""}).seed == 7
+
+
+def test_a_file_gives_tables_and_lists(tmp_path: Path) -> None:
+    file = toml(
+        tmp_path, 'policy = ["http://h/v1"]\nreward = "hf:x"\ntemperature = 1\n[policy_extra]\ntop_k = 20'
+    )
+    settings = load_settings({}, {}, file)
+    assert settings.policy_extra == {"top_k": 20}
+    assert settings.temperature == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("samplesize = 4", "samplesize: no such setting; did you mean sample_size?"),
+        ("zzz = 1", "zzz: no such setting; there are policy, model"),
+        ('sample_size = "5"', "sample_size is '5'; it must be a valid integer"),
+        ("seed = true", "seed is True; it must be a valid integer"),
+        ("top_p = 1.5", "top_p is 1.5; it must be less than or equal to 1"),
+        ("temperature = nan", "temperature is nan; it must be a finite number"),
+        ("policy = [1]", "policy is 1; it must be a valid string"),
+        ("policy = []", "policy is []"),
+        ("policy_extra = [1]", "policy_extra"),
+        ('dtype = "int3"', "dtype is 'int3'; it must be 'float32', 'bfloat16' or 'float16'"),
+        ("api_key = 'sk-1'", "api_key: keys come from the environment only; set TPO_API_KEY"),
+        ("a = [", "not valid TOML"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_file_and_key(tmp_path: Path, text: str, words: str) -> None:
+    message = refusal(file=toml(tmp_path, text))
+    assert "settings.toml" in message
+    assert words in message
+    assert "sk-1" not in message
+
+
+def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(file=tmp_path / "none.toml")
+    assert "cannot be read" in refusal(file=tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b'model = "\xe9"')
+    assert "cannot be read" in refusal(file=tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("sample_size", 0, "--sample-size is 0; it must be greater than or equal to 1"),
+        ("max_iterations", -1, "--max-iterations is -1"),
+        ("temperature", -0.1, "--temperature is -0.1"),
+        ("top_p", 0.0, "--top-p is 0.0"),
+        ("max_tokens", 0, "--max-tokens is 0"),
+        ("concurrency", 0, "--concurrency is 0"),
+        ("limit", 0, "--limit is 0"),
+        ("policy_extra", "{1", "--policy-extra is '{1'; it must be a JSON object"),
+        ("policy_extra", "[1]", "--policy-extra is '[1]'; it must be a JSON object"),
+    ],
+)
+def test_a_flag_out_of_range_is_refused_by_its_name(name: str, value: object, words: str) -> None:
+    assert words in refusal({name: value})
+
+
+def test_a_wrong_variable_is_refused_by_its_name() -> None:
+    assert refusal(env={"TPO_SEED": "x"}) == "TPO_SEED is 'x'; it must be a valid integer"
+
+
+def test_a_near_miss_of_a_variable_is_refused_and_a_strange_one_left_alone() -> None:
+    assert "did you mean TPO_SAMPLE_SIZE?" in refusal(env={"TPO_SAMPLESIZE": "3"})
+    assert load_settings({}, {"TPO_SHARED_DRIVE": "/x", "TPO_API_KEY": "sk"}) == load_settings({}, {})
+
+
+def test_a_real_policy_needs_a_reward_by_name() -> None:
+    assert "name a reward too" in refusal({"policy": ["http://h/v1"]})
+    assert "name a reward too" in refusal({"policy": ["hf:org/model"]})
+    assert load_settings({"policy": ["hf:org/model"], "reward": "tiny"}, {}).uses_tiny
+
+
+def test_several_policies_are_refused_for_now() -> None:
+    assert "one policy is supported, 2 were given" in refusal({"policy": ["a", "b"]})
+
+
+def test_the_recipe_has_the_settings_values() -> None:
+    recipe = make_recipe(load_settings({"method": "revision", "sample_size": 3, "max_iterations": 1}, {}))
+    assert (recipe.name, recipe.sample_size, recipe.max_iterations) == ("revision", 3, 1)
+    with pytest.raises(ConfigError, match="--method nope: unknown; there are tpo"):
+        make_recipe(Settings(method="nope"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("org/model", "did you mean hf:org/model?"),
+        ("localhost:8000", "did you mean http://localhost:8000?"),
+        ("gpt", "there are tiny, hf:ID-OR-PATH"),
+        ("hf:", "name a model"),
+        ("http://me:secret@h/v1", "set TPO_API_KEY"),
+    ],
+)
+def test_an_unknown_policy_is_refused_with_advice(name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match="--policy") as caught:
+        build_policy(name)
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", [{"model": "m"}, {"extra": {"a": 1}}])
+def test_options_of_a_server_are_refused_for_a_model_in_process(option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="is for a server's base URL"):
+        build_policy("tiny", **option)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("vllm:http://h", "behind a vLLM server is not supported yet"),
+        ("judge:http://h", "as judge is not supported yet"),
+        ("org/model", "did you mean hf:org/model?"),
+        ("hf:", "name a model"),
+        ("python:nothing", "write python:MODULE:FUNCTION"),
+    ],
+)
+def test_an_unknown_reward_is_refused_with_advice(name: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_reward(name)
+    assert words in str(caught.value)
+
+
+def test_a_function_is_a_reward() -> None:
+    assert isinstance(build_reward("python:statistics:mean"), FunctionReward)
+
+
+def test_the_key_comes_from_our_variable_first() -> None:
+    assert api_key({"TPO_API_KEY": "a", "OPENAI_API_KEY": "b"}) == "a"
+    assert api_key({"TPO_API_KEY": "", "OPENAI_API_KEY": "b"}) == "b"
+    assert api_key({}) is None
