@@ -1,0 +1,123 @@
+"""A table of answers: a row for each query, with its best response, as JSON Lines, CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from tpo.data.arrow import BATCH, write_parquet
+from tpo.errors import ConfigError
+from tpo.export.writing import Exported, replacing, replacing_text
+from tpo.types import Trajectory
+
+Row = dict[str, Any]
+
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "id": "string",
+        "prompt": "string",
+        "response": "string",
+        "reward": "double",
+        "candidate": "string",
+        "finish_reason": "string",
+        "first_mean_reward": "double",
+        "first_best_reward": "double",
+        "reference": "string",
+        "method": "string",
+        "status": "string",
+        "stop_reason": "string",
+        "error": "string",
+        "candidates": "int64",
+        "malformed": "int64",
+        "metadata": "string",
+    }
+)
+"""The columns and their types in Parquet. In JSON Lines ``metadata`` is an object, elsewhere its JSON."""
+
+
+def export_results(trajectories: Iterable[Trajectory], path: Path) -> Exported:
+    """Write a row for each of *trajectories*, failed ones too, in the format of the suffix of *path*.
+
+    Raises:
+        ConfigError: the suffix is none of ``.jsonl``, ``.csv`` and ``.parquet``.
+        MissingExtra: it is ``.parquet``, and pyarrow is not installed.
+        StoreError: *path* cannot be written.
+    """
+    if path.suffix not in WRITERS:
+        raise ConfigError(f"{path}: results are written to a file that ends in {', '.join(WRITERS)}")
+    count = 0
+
+    def rows() -> Iterator[Row]:
+        nonlocal count
+        for trajectory in trajectories:
+            count += 1
+            yield result_row(trajectory)
+
+    WRITERS[path.suffix](rows(), path)
+    return Exported(count)
+
+
+def result_row(trajectory: Trajectory) -> Row:
+    """A query's answer and how it came about; *response* and rewards are None where there is no pool."""
+    best = trajectory.best
+    first = [c.reward for c in trajectory.initial]
+    return {
+        "id": trajectory.query.id,
+        "prompt": trajectory.query.text,
+        "response": best.text if best else None,
+        "reward": best.reward if best else None,
+        "candidate": best.id if best else None,
+        "finish_reason": best.finish_reason if best else None,
+        "first_mean_reward": math.fsum(first) / len(first) if first else None,
+        "first_best_reward": max(first, default=None),
+        "reference": trajectory.query.reference,
+        "method": trajectory.method,
+        "status": trajectory.status,
+        "stop_reason": trajectory.stop_reason,
+        "error": trajectory.error,
+        "candidates": len(trajectory.pool),
+        "malformed": sum(len(step.malformed) for step in trajectory.steps),
+        "metadata": dict(trajectory.query.metadata),
+    }
+
+
+def _write_lines(rows: Iterator[Row], path: Path) -> None:
+    with replacing_text(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _write_csv(rows: Iterator[Row], path: Path) -> None:
+    with replacing_text(path) as file:
+        writer = csv.DictWriter(file, list(COLUMNS), lineterminator="\r\n")  # RFC 4180
+        writer.writeheader()
+        writer.writerows(map(_flat, rows))
+
+
+def _write_parquet(rows: Iterator[Row], path: Path) -> None:
+    batches = iter(lambda: [_writable(_flat(row)) for row in islice(rows, BATCH)], [])
+    with replacing(path) as fresh:
+        write_parquet(fresh, COLUMNS, batches)
+
+
+def _flat(row: Row) -> Row:
+    return row | {"metadata": json.dumps(row["metadata"], ensure_ascii=False)}
+
+
+def _writable(row: Row) -> Row:
+    """Half of a surrogate pair as its escape, since Arrow takes UTF-8 only."""
+    return {
+        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for name, value in row.items()
+    }
+
+
+WRITERS: Mapping[str, Callable[[Iterator[Row], Path], None]] = MappingProxyType(
+    {".jsonl": _write_lines, ".csv": _write_csv, ".parquet": _write_parquet}
+)

@@ -1,0 +1,61 @@
+"""Trajectories written by hand, for the exports to be held against."""
+
+from tpo.types import (
+    Candidate,
+    Feedback,
+    Malformed,
+    Pair,
+    Query,
+    RewardUsage,
+    Score,
+    Step,
+    Timing,
+    Trajectory,
+    system,
+    user,
+)
+
+
+def candidate(step: int, index: int, text: str, reward: float) -> Candidate:
+    return Candidate(step, index, text, Score(reward))
+
+
+def finished(identity: str = "q0", prompt: str = "Why?") -> Trajectory:
+    """Two first samples, one step with an update as good as new, one repeated and one malformed."""
+    first = (candidate(0, 0, "because", -1.0), candidate(0, 1, "no idea", -3.0))
+    step = Step(
+        number=1,
+        pair=Pair(first[0], first[1]),
+        loss=Feedback((system("compare"), user("both")), "the first has a reason"),
+        gradient=Feedback((user("how?"),), "say more"),
+        update=(user("rewrite"),),
+        candidates=(candidate(1, 0, "because of rain", 2.5), candidate(1, 2, "because", -1.0)),
+        malformed=(Malformed(1, "oops", "length"),),
+    )
+    return Trajectory(
+        query=Query(identity, (user(prompt),), "rain", {"level": 1, "tags": ["é"]}),
+        method="paper",
+        initial=first,
+        steps=(step,),
+        status="finished",
+        stop_reason="max_iterations",
+        error=None,
+        usage={},
+        reward_usage=RewardUsage(4, 40),
+        timing=Timing(1.0, 2.0),
+    )
+
+
+def failed(identity: str = "q1") -> Trajectory:
+    return Trajectory(
+        query=Query(identity, (user("What?"),)),
+        method="paper",
+        initial=(),
+        steps=(),
+        status="failed",
+        stop_reason="error",
+        error="the server is gone",
+        usage={},
+        reward_usage=RewardUsage(),
+        timing=Timing(1.0, 2.0),
+    )
