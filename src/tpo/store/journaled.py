@@ -1,0 +1,119 @@
+"""Policy and reward behind a journal: what was answered before is not asked again.
+
+The loop knows nothing of resuming: it makes its calls, and those that are finished answer at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, replace
+
+from tpo.errors import PolicyError, RewardError
+from tpo.policies.base import Policy
+from tpo.policies.siblings import as_finished
+from tpo.rewards.base import Reward
+from tpo.store.journal import Journal, request_hash
+from tpo.store.jsonline import storable
+from tpo.types import Completion, Messages, Sampling, Scope, Score
+
+
+class JournaledPolicy:
+    """*policy*, asked only for what *journal* does not hold. Each sample is on disk before it is yielded."""
+
+    def __init__(self, policy: Policy, journal: Journal) -> None:
+        self._policy = policy
+        self._journal = journal
+
+    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+        """Yield what the journal holds, then the rest as it is finished.
+
+        Raises:
+            PolicyError: as the policy's own.
+            StoreError: a completion could not be kept.
+        """
+        request = request_hash(messages, asdict(sampling))
+        found = {i: self._journal.completion(scope, i, request) for i in range(sampling.n)}
+        for completion in found.values():
+            if completion is not None:
+                yield completion
+        missing = [index for index, completion in found.items() if completion is None]
+        async for completion in self._ask(messages, sampling, scope, missing):
+            kept = _storable(completion)
+            await self._journal.append(scope, request, kept)
+            yield kept
+
+    async def _ask(
+        self, messages: Messages, sampling: Sampling, scope: Scope, missing: Sequence[int]
+    ) -> AsyncIterator[Completion]:
+        """The samples *missing*: as one request if that is all of them, else each by a request of its own."""
+        if not missing:
+            return
+        if len(missing) == sampling.n:
+            source = self._policy.sample(messages, sampling, scope)
+        else:
+            source = as_finished(self._one(messages, sampling, scope, index) for index in missing)
+        async with _closing(source):
+            async for completion in source:
+                yield completion
+
+    async def _one(self, messages: Messages, sampling: Sampling, scope: Scope, index: int) -> Completion:
+        source = self._policy.sample(messages, sampling.only(index), scope)
+        async with _closing(source):
+            async for completion in source:
+                return replace(completion, index=index)
+        place = f"query {scope.query!r}, {scope.phase} of step {scope.step}, sample {index}"
+        raise PolicyError(f"{place}: the policy gave no response")
+
+
+class JournaledReward:
+    """*reward*, asked only for what *journal* does not hold. Each score is on disk before it is given."""
+
+    def __init__(self, reward: Reward, journal: Journal) -> None:
+        self._reward = reward
+        self._journal = journal
+
+    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+        """The score of *response*, from the journal or from the reward.
+
+        Raises:
+            RewardError: as the reward's own, or the score is no finite number.
+            StoreError: it could not be kept.
+        """
+        request = request_hash(messages, response)
+        score = self._journal.score(scope, request)
+        if score is None:
+            score = _usable(await self._reward.score(messages, response, scope), scope)
+            await self._journal.append(scope, request, score)
+        return score
+
+
+def _closing(source: AsyncIterator[Completion]) -> AsyncExitStack:
+    """Ends *source* with the block, so that a call nobody waits for does not go on."""
+    stack = AsyncExitStack()
+    if hasattr(source, "aclose"):
+        stack.push_async_callback(source.aclose)
+    return stack
+
+
+def _storable(completion: Completion) -> Completion:
+    reasoning = completion.reasoning
+    return replace(
+        completion,
+        text=storable(completion.text),
+        reasoning=None if reasoning is None else storable(reasoning),
+    )
+
+
+def _usable(score: Score, scope: Scope) -> Score:
+    """*score* in plain floats, if it can be compared and kept; NaN has no best."""
+    try:
+        value = float(score.value)
+        parts = {name: float(part) for name, part in score.parts.items()}
+        if all(map(math.isfinite, (value, *parts.values()))):
+            return replace(score, value=value, parts=parts)
+    except (AttributeError, TypeError, ValueError):
+        pass  # not a Score of numbers
+    place = f"query {scope.query!r}, response {scope.step}.{scope.index}"
+    raise RewardError(f"{place}: the reward must give finite numbers; it gave {score!r:.200}")

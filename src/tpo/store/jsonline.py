@@ -1,0 +1,86 @@
+"""One record, one line of UTF-8 JSON, ended by a line feed.
+
+A text that UTF-8 cannot hold (a lone surrogate, as a broken escape in a data set makes) is written with
+JSON's own hexadecimal escapes, in that line alone. JSON has one form only for a high surrogate followed by a
+low one: the character that they stand for. So :func:`storable` joins such a pair before it goes anywhere.
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from tpo.errors import StoreError
+
+SEAL = b',"crc":'
+
+
+def to_line(record: Mapping[str, Any]) -> bytes:
+    """*record* as one line, its line feed included.
+
+    Raises:
+        StoreError: it holds a value that JSON has no form for.
+    """
+    try:
+        try:
+            return (
+                json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+                + b"\n"
+            )
+        except UnicodeEncodeError:
+            return json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"a record cannot be written as JSON: {error}") from error
+
+
+def from_line(line: bytes) -> dict[str, Any]:
+    """The record of *line*.
+
+    Raises:
+        ValueError: it is no JSON object in UTF-8.
+    """
+    record = json.loads(line.decode())
+    if not isinstance(record, dict):
+        raise ValueError(f"a JSON {type(record).__name__} where an object was expected")
+    return record
+
+
+def seal(record: Mapping[str, Any]) -> bytes:
+    """*record* as one line that carries its own checksum, so that no flipped bit passes for an answer."""
+    body = to_line(record)[: -len(b"}\n")]
+    return b"%s%s%d}\n" % (body, SEAL, zlib.crc32(body))
+
+
+def unseal(line: bytes) -> dict[str, Any]:
+    """The record of a sealed *line*.
+
+    Raises:
+        ValueError: the line is not as it was written.
+    """
+    body, _, _ = line.rpartition(SEAL)
+    if line != b"%s%s%d}\n" % (body, SEAL, zlib.crc32(body)):
+        raise ValueError("its checksum does not fit")
+    return from_line(body + b"}")
+
+
+def storable(text: str) -> str:
+    """*text* as it comes back from a file: surrogates that make a pair are joined."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return text
+
+
+def plain(value: Any) -> Any:
+    """*value* in JSON's own types: NaN becomes null, a date its ISO text, an object its own."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -1,0 +1,198 @@
+"""A file of lines that only grows: what was appended is on disk, and a torn end is cut off.
+
+Appends from all calls in flight meet in one group commit: while one write and fsync is under way in the
+file's single thread, the next lines gather, and go together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tpo.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+Write = Callable[[int, memoryview], int]
+"""As :func:`os.write`: bytes into a file descriptor, and how many went."""
+
+Keep = Callable[[bytes], bool]
+"""Whether a line (its line feed included) stays when a file is rewritten."""
+
+BLOCK = 1 << 16
+
+
+class AppendFile:
+    """The lines at *path*; made if missing. *write* is for tests that need a failing disk.
+
+    Raises:
+        StoreError: it cannot be opened or made.
+    """
+
+    def __init__(self, path: Path, *, write: Write = os.write) -> None:
+        self.path = path
+        self._write = write
+        self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"tpo-{path.stem}")
+        try:
+            self._descriptor = _open(path)
+            self.size = _cut_torn_end(self._descriptor, path)
+            sync_directory(path.parent)
+        except OSError as error:
+            raise StoreError(f"cannot open {path}: {error.strerror}") from error
+
+    async def append(self, line: bytes) -> None:
+        """Return once *line*, which ends with its only line feed, is on disk.
+
+        Raises:
+            StoreError: it could not be written; what the file held before is intact.
+        """
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        self._pending.append((line, written))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = loop.create_task(self._flush())
+        await written
+
+    async def rewrite(self, keep: Keep) -> None:
+        """Replace the file at once by one that holds only the lines that *keep* keeps.
+
+        Raises:
+            StoreError: that failed; the file is as it was.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.rewrite_now, keep)
+
+    async def flush(self) -> None:
+        """Return once nothing waits to be written."""
+        if self._flushing is not None:
+            await self._flushing
+
+    async def close(self) -> None:
+        """Write what waits, then let the file go."""
+        await self.flush()
+        self.close_now()
+
+    def close_now(self) -> None:
+        """Let the file go; nothing may wait to be written."""
+        self._thread.shutdown()
+        os.close(self._descriptor)
+
+    def rewrite_now(self, keep: Keep) -> None:
+        """As :meth:`rewrite`, in the caller's thread, while nothing is being appended."""
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        try:
+            _copy(self.path, fresh, keep)
+            self._take(fresh)
+            sync_directory(
+                self.path.parent
+            )  # else a power cut could bring the old file back, less what follows
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise StoreError(f"cannot rewrite {self.path}: {error.strerror}") from error
+
+    def _take(self, fresh: Path) -> None:
+        """Put *fresh* in this file's place; at no time is there no file to append to."""
+        descriptor = _open(fresh)
+        try:
+            fresh.replace(self.path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    async def _flush(self) -> None:
+        while self._pending:
+            batch, self._pending = self._pending, []
+            try:
+                await self._commit_all(batch)
+            finally:  # the loop may be shutting down: nobody may be left waiting
+                for _, written in batch:
+                    written.cancel()
+
+    async def _commit_all(self, batch: list[tuple[bytes, asyncio.Future[None]]]) -> None:
+        data = b"".join(line for line, _ in batch)
+        failure = None
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, data)
+        except OSError as error:
+            failure = self._failed(error)
+        for _, written in batch:
+            _settle(written, failure)
+
+    def _commit(self, data: bytes) -> None:
+        """All of *data* on disk, or, after an error, none of it."""
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[self._write(self._descriptor, left) :]
+            os.fsync(self._descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):  # a torn end is cut off on the next opening as well
+                os.ftruncate(self._descriptor, self.size)
+            raise
+        self.size += len(data)
+
+    def _failed(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"cannot write to {self.path}: {error.strerror}. What it held is intact: "
+            "put that right and start the same command again to go on"
+        )
+
+
+def _copy(path: Path, fresh: Path, keep: Keep) -> None:
+    with path.open("rb") as old, fresh.open("wb") as new:
+        new.writelines(line for line in old if keep(line))
+        new.flush()
+        os.fsync(new.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Put on disk which files the directory *path* holds."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)  # less the user's own umask
+
+
+def _settle(written: asyncio.Future[None], failure: StoreError | None) -> None:
+    if written.done():  # whoever waited was cancelled
+        return
+    if failure is None:
+        written.set_result(None)
+    else:
+        written.set_exception(failure)
+
+
+def _cut_torn_end(descriptor: int, path: Path) -> int:
+    """Cut off what follows the last line feed; the size that is left."""
+    size = os.fstat(descriptor).st_size
+    whole = _end_of_last_line(descriptor, size)
+    if whole < size:
+        log.info("%s: the last line was cut off while it was written, and is left out", path)
+        os.ftruncate(descriptor, whole)
+        os.fsync(descriptor)
+    return whole
+
+
+def _end_of_last_line(descriptor: int, size: int) -> int:
+    end = size
+    while end > 0:
+        start = max(0, end - BLOCK)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

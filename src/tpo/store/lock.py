@@ -1,0 +1,47 @@
+"""One process at a time in a run's directory; the operating system gives the lock back when that one ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from pathlib import Path
+
+from tpo.errors import StoreBusy, StoreError
+
+NAME = ".lock"
+
+
+class Lock:
+    """Holds *directory* until it is released or the process is gone, however it went.
+
+    Raises:
+        StoreBusy: another process, or another part of this one, holds it.
+        StoreError: the file system gives no locks.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            raise StoreBusy(
+                f"{directory}: {holder} works in this run; wait until it ends, or give another --out"
+            ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreError(f"{directory}: cannot be locked here: {error.strerror}") from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let others in."""
+        os.close(self._descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    found = re.fullmatch(rb"(\d{1,10})\n", os.pread(descriptor, 16, 0))
+    return f"process {found[1].decode()}" if found else "another process"
