@@ -14,6 +14,7 @@ import typer
 MODELS = "Models"
 METHOD = "Method"
 SAMPLING = "Sampling"
+DATA = "Data and results"
 RUNNING = "Running"
 
 DEBUG = "tpo.debug"
@@ -25,27 +26,40 @@ def _remember(ctx: typer.Context, wanted: bool) -> bool:
     return wanted
 
 
+def _help(text: str, default: str) -> str:
+    """*text* with what holds when the option is not given; the backslash keeps the bracket from being markup."""
+    return f"{text} [dim]\\[default: {default}][/dim]"
+
+
 Policy = Annotated[
     list[str] | None,
     typer.Option(
-        help="The model that answers: tiny, hf:ID-OR-PATH (in this process), or the base URL of an"
-        " OpenAI-compatible server, such as http://localhost:8000/v1.",
-        show_default="tiny",
+        metavar="MODEL",
+        help=_help(
+            "What answers: tiny, hf:ID-OR-PATH (in this process), or the base URL of an OpenAI-compatible"
+            " server, such as http://localhost:8000/v1.",
+            default="tiny",
+        ),
         rich_help_panel=MODELS,
     ),
 ]
 Model = Annotated[
     str | None,
     typer.Option(
-        help="The model's name at the server.", show_default="the server's only one", rich_help_panel=MODELS
+        metavar="NAME",
+        help=_help("The model's name at the server.", default="the server's only one"),
+        rich_help_panel=MODELS,
     ),
 ]
 Reward = Annotated[
     str | None,
     typer.Option(
-        help="What scores the answers: tiny, hf:ID-OR-PATH (a one-label sequence classifier), or"
-        " python:MODULE:FUNCTION.",
-        show_default="tiny, for the tiny policy",
+        metavar="MODEL",
+        help=_help(
+            "What scores the answers: tiny, hf:ID-OR-PATH (a one-label sequence classifier), or"
+            " python:MODULE:FUNCTION.",
+            default="tiny, for the tiny policy",
+        ),
         rich_help_panel=MODELS,
     ),
 ]
@@ -60,39 +74,51 @@ PolicyExtra = Annotated[
 Dtype = Annotated[
     str | None,
     typer.Option(
-        help="Of models in this process: float32, bfloat16 or float16.",
-        show_default="bfloat16 on CUDA, float32 on a CPU",
+        metavar="TYPE",
+        help=_help(
+            "Of models in this process: float32, bfloat16, float16.",
+            default="bfloat16 on CUDA, float32 on a CPU",
+        ),
         rich_help_panel=MODELS,
     ),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
-        help="Of models in this process: cpu, cuda, cuda:1, mps.",
-        show_default="the best at hand",
+        metavar="NAME",
+        help=_help("Of models in this process: cpu, cuda, cuda:1, mps.", default="the best there is"),
         rich_help_panel=MODELS,
     ),
 ]
 Method = Annotated[
     str | None,
     typer.Option(
-        help="tpo; revision (never shows the rejected answer); bon (best of N, no iterations); paper,"
-        " paper-revision, paper-bon (the same in the paper's layout of separate calls).",
-        show_default="tpo",
+        metavar="NAME",
+        help=_help(
+            "tpo; revision (never shows the rejected answer); bon (best of N, no iterations); paper,"
+            " paper-revision, paper-bon (the same in the paper's layout of separate calls).",
+            default="tpo",
+        ),
         rich_help_panel=METHOD,
     ),
 ]
 SampleSize = Annotated[
     int | None,
-    typer.Option("--sample-size", "-n", help="Answers a step (N).", show_default="5", rich_help_panel=METHOD),
+    typer.Option(
+        "--sample-size",
+        "-n",
+        metavar="N",
+        help=_help("Answers a step.", default="5"),
+        rich_help_panel=METHOD,
+    ),
 ]
 MaxIterations = Annotated[
     int | None,
     typer.Option(
         "--max-iterations",
         "-d",
-        help="Iterations after the first samples (D).",
-        show_default="2",
+        metavar="D",
+        help=_help("Iterations after the first samples.", default="2"),
         rich_help_panel=METHOD,
     ),
 ]
@@ -105,26 +131,64 @@ Prompts = Annotated[
     ),
 ]
 Temperature = Annotated[
-    float | None, typer.Option(help="0 is greedy.", show_default="0.7", rich_help_panel=SAMPLING)
+    float | None,
+    typer.Option(
+        metavar="T",
+        help=_help("Of the softmax; 0 is greedy.", default="0.7"),
+        rich_help_panel=SAMPLING,
+    ),
 ]
 TopP = Annotated[
-    float | None, typer.Option(help="Nucleus sampling.", show_default="0.95", rich_help_panel=SAMPLING)
+    float | None,
+    typer.Option(
+        metavar="P",
+        help=_help("Nucleus of answers; critiques keep the method's own.", default="0.95"),
+        rich_help_panel=SAMPLING,
+    ),
 ]
 MaxTokens = Annotated[
     int | None,
-    typer.Option(help="Longest reply, in tokens.", show_default="2048; tiny: 256", rich_help_panel=SAMPLING),
+    typer.Option(
+        metavar="K",
+        help=_help("Longest reply.", default="2048; 256 for tiny"),
+        rich_help_panel=SAMPLING,
+    ),
 ]
 Seed = Annotated[
     int | None,
     typer.Option(
-        help="The same seed gives the same calls, resumed or not.",
-        show_default="7",
+        metavar="SEED",
+        help=_help("The same seed makes the same calls, resumed or not.", default="7"),
         rich_help_panel=SAMPLING,
     ),
 ]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=_help("Where the data holds the prompt or the messages.", default="prompt, else messages"),
+        rich_help_panel=DATA,
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(metavar="K", help="The first K queries only.", rich_help_panel=DATA)
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help=_help("The run's directory.", default="in runs/, named after the options"),
+        rich_help_panel=DATA,
+    ),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Throw away the run that is there.", rich_help_panel=DATA)
+]
 Concurrency = Annotated[
     int | None,
-    typer.Option(help="Queries and calls in flight.", show_default="64", rich_help_panel=RUNNING),
+    typer.Option(
+        metavar="K", help=_help("Queries and calls in flight.", default="64"), rich_help_panel=RUNNING
+    ),
 ]
 Config = Annotated[
     Path | None,

@@ -40,7 +40,8 @@ class Tally:
         """Count *event*."""
         match event:
             case RunStarted():
-                self.total, self.finished, self.failed = event.total, event.finished, event.failed
+                # What failed earlier is tried again, so it is not done.
+                self.total, self.finished = event.total, event.finished
             case QueryStarted():
                 self._running[event.query.id] = 0
             case Sampled():

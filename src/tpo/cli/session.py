@@ -1,0 +1,220 @@
+"""One invocation of ``tpo run``: what it starts from, how it goes, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Self
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from tpo.cli.live import run_view
+from tpo.cli.setup import built, closing, interruptible
+from tpo.cli.show import TINY_NOTE, Highlights, show_changes, show_summary
+from tpo.cli.tally import Tally, completions_per_query
+from tpo.cli.text import visible
+from tpo.config import Settings, Setup, make_recipe
+from tpo.config.settings import TINY
+from tpo.data import count_queries, data_digest, load_queries
+from tpo.errors import PolicyRefused
+from tpo.events import Event, Listener
+from tpo.method.recipe import Recipe
+from tpo.policies.function import as_policy
+from tpo.rewards.function import as_reward
+from tpo.run import Summary, fingerprint, run
+from tpo.store import RunDirectory, read_trajectories
+from tpo.tiny import examples_path
+from tpo.types import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What an invocation knows before it starts. *talk* goes to stderr, the *result* to stdout."""
+
+    settings: Settings
+    recipe: Recipe
+    data: str
+    path: Path
+    fresh: bool
+    talk: Console
+    result: Console
+
+    @classmethod
+    def of(cls, settings: Settings, data: str | None, *, fresh: bool = False) -> Self:
+        """The session that *settings* and *data* make; without data, over the shipped examples."""
+        recipe = make_recipe(settings)
+        source = data if data is not None else str(examples_path())
+        return cls(
+            settings,
+            recipe,
+            source,
+            settings.out or Path("runs") / run_name(settings, recipe, source),
+            fresh,
+            Console(stderr=True, quiet=settings.quiet, highlight=False),
+            Console(file=sys.stdout, highlight=False),
+        )
+
+    def carry_out(self) -> Summary:
+        """Run, or go on, or find that all is done; then show what came of it."""
+        highlights = Highlights()
+        with interruptible(self.talk, f"interrupted; the same command goes on from {self.path}"):
+            total = count_queries(self.data, column=self.settings.column, limit=self.settings.limit)
+            directory = self._open()
+            try:
+                complete = self._is_complete(directory, total)
+                self._introduce(directory, total, complete)
+                # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
+                setup = self._idle() if complete else built(self.settings, self.talk)
+            except BaseException:
+                asyncio.run(directory.close())
+                raise
+            summary = asyncio.run(self._run(directory, setup, total, highlights))
+        self._show(summary, highlights)
+        return summary
+
+    async def _run(
+        self, directory: RunDirectory, setup: Setup, total: int | None, highlights: Highlights
+    ) -> Summary:
+        settings = self.settings
+        tally = Tally(completions_per_query(self.recipe))
+        async with directory, closing(setup):
+            with run_view(self.talk, tally, quiet=settings.quiet) as view:
+                return await run(
+                    self._queries(),
+                    setup.policy,
+                    setup.reward,
+                    setup.recipe,
+                    directory,
+                    seed=settings.seed,
+                    concurrency=settings.concurrency,
+                    total=total,
+                    listener=both(view, highlights),
+                )
+
+    def _queries(self) -> Iterable[Query]:
+        return load_queries(self.data, column=self.settings.column, limit=self.settings.limit)
+
+    def _is_complete(self, directory: RunDirectory, total: int | None) -> bool:
+        """Whether nothing is left to do, so that no model need be loaded."""
+        if total is None or len(directory.finished) < total:
+            return False
+        return all(query.id in directory.finished for query in self._queries())
+
+    def _idle(self) -> Setup:
+        """A setup for a run in which nothing is left to ask."""
+        return Setup(self.settings, as_policy(_nobody), as_reward(_nobody), self.recipe)
+
+    def _open(self) -> RunDirectory:
+        return RunDirectory.open(
+            self.path,
+            configuration=self.settings.model_dump(mode="json") | {"data": self.data, "out": str(self.path)},
+            fingerprint=self._fingerprint(),
+            fresh=self.fresh,
+        )
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What may not change between invocations; a server may move, its model may not."""
+        settings = self.settings
+        policy = settings.policy[0]
+        return fingerprint(
+            self.recipe,
+            seed=settings.seed,
+            data=data_digest(self.data),
+            column=settings.column,
+            policy=settings.model if is_server(policy) else policy,
+            policy_extra=settings.policy_extra,
+            reward=settings.reward,
+        )
+
+    def _introduce(self, directory: RunDirectory, total: int | None, complete: bool) -> None:
+        settings, recipe = self.settings, self.recipe
+        model = f" ({settings.model})" if settings.model else ""
+        of_all = f"{total:,} queries" if total is not None else "queries"
+        self._say(
+            f"{of_all} of {self.data}; {recipe.name}, D{recipe.max_iterations}-N{recipe.sample_size},"
+            f" seed {settings.seed}; policy {settings.policy[0]}{model}, reward {settings.reward}"
+        )
+        if not directory.resumed:
+            self._say(f"writing to {self.path}")
+            return
+        finished = len(directory.finished)
+        if complete:
+            self._say(f"{self.path}: all {total:,} queries are finished; --fresh starts anew")
+            return
+        again = f", {len(directory.failed):,} that failed are tried again" if directory.failed else ""
+        count = f"{finished:,} of {total:,}" if total is not None else f"{finished:,}"
+        calls = directory.journal.calls
+        self._say(f"resuming {self.path}: {count} queries finished{again}, {calls:,} calls in the journal")
+
+    def _say(self, sentence: str) -> None:
+        self.talk.print(visible(sentence), markup=False, soft_wrap=True)
+
+    def _show(self, summary: Summary, highlights: Highlights) -> None:
+        if self.settings.quiet:
+            self.result.print(self._last_line(summary), markup=False, soft_wrap=True)
+            return
+        if not highlights:  # nothing was left to do, so what is shown is what was done earlier
+            for trajectory in read_trajectories(self.path):
+                highlights.add(trajectory)
+        show_changes(self.result, highlights.changes)
+        show_summary(self.result, summary)
+        if self.settings.uses_tiny:
+            self.result.print(TINY_NOTE, style="dim")
+        self.result.print(self._last_line(summary), markup=False, soft_wrap=True)
+
+    def _last_line(self, summary: Summary) -> str:
+        failed = f", {summary.failed:,} failed (the same command tries them again)" if summary.failed else ""
+        return f"{summary.finished:,} queries finished{failed}: {visible(str(self.path))}"
+
+
+def _nobody(*_: object) -> NoReturn:
+    """Stands for a model where nothing is left to ask."""
+    raise PolicyRefused("a run that was taken for complete asked for more; please report this")
+
+
+def both(first: Listener, second: Listener) -> Listener:
+    """A listener that tells two."""
+
+    def tell(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return tell
+
+
+def run_name(settings: Settings, recipe: Recipe, data: str) -> str:
+    """A directory's name that the same options give again, so that the same command resumes."""
+    parts = [_slug(_stem(data)), _slug(_model_name(settings)), recipe.name]
+    shape = [f"d{recipe.max_iterations}", f"n{recipe.sample_size}", f"seed{settings.seed}"]
+    return "-".join(part for part in parts + shape if part)
+
+
+def is_server(policy: str) -> bool:
+    """Whether *policy* is a base URL."""
+    return policy.startswith(("http://", "https://"))
+
+
+def _model_name(settings: Settings) -> str:
+    """What tells one policy from another; nothing for the embedded one."""
+    policy = settings.policy[0]
+    if policy == TINY:
+        return ""
+    if is_server(policy):
+        return (settings.model or urlsplit(policy).netloc).rpartition("/")[2]
+    return policy.rstrip("/").rpartition("/")[2].removeprefix("hf:")
+
+
+def _stem(data: str) -> str:
+    if data.startswith("hf:"):
+        return data.removeprefix("hf:")
+    name = Path(data).name
+    return name.partition(".")[0] or name
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.]+", "-", text).strip("-.")[:60]
