@@ -93,7 +93,8 @@ class AppendFile:
                 self.path.parent
             )  # else a power cut could bring the old file back, less what follows
         except OSError as error:
-            fresh.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                fresh.unlink()
             raise StoreError(f"cannot rewrite {self.path}: {error.strerror}") from error
 
     def _take(self, fresh: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -163,5 +164,6 @@ def _replace(path: Path, content: bytes) -> None:
         fresh.replace(path)
         sync_directory(path.parent)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
