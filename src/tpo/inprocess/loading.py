@@ -1,0 +1,183 @@
+"""A checkpoint in Hugging Face format, on the device at hand, or one sentence why not.
+
+Everything that torch and transformers raise while loading is translated here. A folder that exists is never
+looked up on the network.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tpo.errors import MissingExtra, PolicyRefused, RewardRefused
+
+EXACT_PARAMETERS = 30_000_000
+"""Up to this size a model is small enough to be run twice, or in double precision, for exactness' sake."""
+
+Head = Literal["causal", "classifier"]
+Refused = type[PolicyRefused] | type[RewardRefused]
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A loaded model in evaluation mode, with its tokenizer; *dtype* and *device* in torch's own words."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    device: Any
+    dtype: Any
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the part that reads text."""
+        return self.model.config.get_text_config()
+
+    @property
+    def parameters(self) -> int:
+        """How many weights."""
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    @property
+    def context(self) -> int:
+        """The most tokens that the model reads, as its files say."""
+        stated = (
+            getattr(self.config, "max_position_embeddings", None),
+            getattr(self.tokenizer, "model_max_length", None),
+        )
+        return min((int(limit) for limit in stated if limit), default=1 << 30)
+
+
+def require_torch(purpose: str) -> tuple[Any, Any]:
+    """The modules torch and transformers.
+
+    Raises:
+        MissingExtra: they are not installed.
+    """
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtra("torch and transformers", "local", purpose) from error
+    return torch, transformers
+
+
+def load_checkpoint(
+    path_or_id: str | Path,
+    head: Head,
+    refused: Refused,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    trust_remote_code: bool = False,
+) -> Checkpoint:
+    """The model and tokenizer at *path_or_id*, a folder or an id of the Hugging Face hub.
+
+    *device*: ``cuda`` (over several cards where accelerate is installed), ``mps`` or ``cpu``, the first
+    of them that there is.
+    *dtype*: bfloat16 on CUDA, float16 on MPS (a classifier: float32), float32 on a CPU.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        PolicyRefused, RewardRefused: whichever *refused* is: no such model, or it has no such head.
+    """
+    torch, transformers = require_torch("an in-process model")
+    name = str(path_or_id)
+    options = {"trust_remote_code": trust_remote_code, "local_files_only": _is_local(name, refused)}
+    place = device or _best_device(torch)
+    kind = dtype or _best_dtype(torch, place, head)
+    try:
+        with _quiet(transformers):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+            model, report = _auto_class(transformers, head).from_pretrained(
+                name,
+                dtype=getattr(torch, kind),
+                output_loading_info=True,
+                **_spread(torch, place),
+                **options,
+            )
+            if not hasattr(model, "hf_device_map"):
+                model = model.to(place)
+    except Exception as error:
+        raise refused(_sentence(name, error)) from error
+    if report["missing_keys"]:
+        raise refused(_untrained(name, head, sorted(report["missing_keys"])))
+    return Checkpoint(name, model.eval(), tokenizer, model.device, getattr(torch, kind))
+
+
+def _is_local(name: str, refused: Refused) -> bool:
+    """Whether *name* is a folder here; what is neither that nor an id of the hub is refused at once."""
+    if Path(name).expanduser().is_dir():
+        return True
+    if not _HUB_ID.fullmatch(name):
+        raise refused(f"{name}: no such folder, and not an id of the Hugging Face hub (OWNER/NAME)")
+    return False
+
+
+def _auto_class(transformers: Any, head: Head) -> Any:
+    if head == "causal":
+        return transformers.AutoModelForCausalLM
+    return transformers.AutoModelForSequenceClassification
+
+
+def _best_device(torch: Any) -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _best_dtype(torch: Any, device: str, head: Head) -> str:
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    # A reward's range has no bound, and half precision ends at 65,504.
+    return "float16" if device.startswith("mps") and head == "causal" else "float32"
+
+
+def _spread(torch: Any, device: str) -> dict[str, Any]:
+    """Several cards share a model where accelerate is there to part it."""
+    if device != "cuda" or torch.cuda.device_count() < 2:
+        return {}
+    try:
+        import accelerate  # noqa: F401 - only asked whether it is there
+    except ImportError:
+        return {}
+    return {"device_map": "auto"}
+
+
+class _quiet:  # noqa: N801 - reads as the statement it is
+    """No progress bars of transformers' own meanwhile: they would break the live display."""
+
+    def __init__(self, transformers: Any) -> None:
+        self._logging = transformers.utils.logging
+
+    def __enter__(self) -> None:
+        self._shown = self._logging.is_progress_bar_enabled()
+        self._verbosity = self._logging.get_verbosity()
+        self._logging.disable_progress_bar()
+        self._logging.set_verbosity_error()
+
+    def __exit__(self, *_: object) -> None:
+        self._logging.set_verbosity(self._verbosity)
+        if self._shown:
+            self._logging.enable_progress_bar()
+
+
+def _sentence(name: str, error: Exception) -> str:
+    """What went wrong, in the first line of the library's own words, and what to do."""
+    words = str(error).strip().splitlines()
+    reason = words[0].rstrip(" .:") if words else type(error).__name__
+    if "trust_remote_code" in str(error):
+        return (
+            f"{name}: the model brings code of its own; if you trust its author, allow it (trust_remote_code)"
+        )
+    return f"{name}: cannot be loaded ({reason}); give a folder in Hugging Face format or an id of the hub"
+
+
+def _untrained(name: str, head: Head, missing: list[str]) -> str:
+    kind = "causal language model" if head == "causal" else "reward model (sequence classifier)"
+    weights = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+    return f"{name}: not a trained {kind}, since its files lack the weights {weights}"

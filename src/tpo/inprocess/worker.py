@@ -1,0 +1,55 @@
+"""One thread for one model: it comes with the first piece of work and goes when nothing is left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+Start = Callable[[Callable[[], None]], None]
+"""How the worker's body is set going; a test takes the body and runs it when it likes."""
+
+
+def in_thread(body: Callable[[], None]) -> None:
+    """Run *body* in a thread that the interpreter waits for, so that no model is torn down in mid-step."""
+    threading.Thread(target=body, name="tpo-model").start()
+
+
+class Worker:
+    """Repeats *step* while it finds something to do (returns True); at most one thread does so at a time.
+
+    There is nothing to close: without work there is no thread. Whoever adds work calls :meth:`wake` after it,
+    and no wake is lost, since the thread looks once more before it goes.
+    """
+
+    def __init__(self, step: Callable[[], bool], start: Start = in_thread) -> None:
+        self._step = step
+        self._start = start
+        self._lock = threading.Lock()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._woken = False
+
+    def wake(self) -> None:
+        """Make sure that work added before this call is seen."""
+        with self._lock:
+            self._woken = True
+            if not self._idle.is_set():
+                return
+            self._idle.clear()
+        self._start(self._run)
+
+    def join(self) -> None:
+        """Wait until nothing is left to do."""
+        self._idle.wait()
+
+    def _run(self) -> None:
+        while self._still_woken():
+            while self._step():
+                pass
+
+    def _still_woken(self) -> bool:
+        with self._lock:
+            woken, self._woken = self._woken, False
+            if not woken:
+                self._idle.set()
+            return woken

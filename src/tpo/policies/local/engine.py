@@ -1,0 +1,159 @@
+"""Dynamic batching: rows of all calls in flight, decoded together, one model, one thread.
+
+While a batch is being written, new rows collect; the next batch is the one that waits longest with those
+nearest to it in length. When memory runs out, or any error meets more than one row, the batch is parted in
+two and each half goes on where it stood, until the row is found that fails alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from tpo.errors import PolicyError
+from tpo.inprocess.memory import first_line, is_out_of_memory
+from tpo.inprocess.waiting import next_batch
+from tpo.policies.local.batch import Batch, logits_alone
+from tpo.policies.local.draw import Settings, draw
+from tpo.policies.local.row import Row
+
+ROOM = 128
+"""Tokens that a row is expected to grow by when batches are cut; one that grows further is made room for."""
+
+
+class Engine:
+    """Decodes rows on *model* until each has drawn one of *ends* or its most tokens.
+
+    *budget* bounds the slots (rows times tokens) of a batch when it starts; at twice as many it is parted.
+    *arbiter*, the same model in double precision, decides draws that *noise* in a cumulative probability
+    could turn.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        ends: frozenset[int],
+        *,
+        budget: int,
+        arbiter: Any = None,
+        noise: float = 0.0,
+    ) -> None:
+        self._model = model
+        self._ends = ends
+        self._budget = budget
+        self._arbiter = arbiter
+        self._noise = noise if arbiter is not None else 0.0
+        self._lock = threading.Lock()
+        self._waiting: list[Row] = []
+        self._parted: deque[list[Row]] = deque()
+        self._batch: Batch | None = None
+        self.settled = 0
+        """Draws that the arbiter decided."""
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Let *rows* wait for their batch."""
+        with self._lock:
+            self._waiting.extend(rows)
+
+    @torch.inference_mode()
+    def step(self) -> bool:
+        """One token for every row of the batch, or the start of the next one; False if there is nothing."""
+        if self._batch is None:
+            rows = self._next_rows()
+            if rows:
+                self._guarded(rows, lambda: self._begin(rows))
+            return bool(rows)
+        batch = self._batch
+        self._guarded(batch.live, lambda: self._write(batch))
+        return True
+
+    def _next_rows(self) -> list[Row]:
+        with self._lock:
+            while self._parted:
+                rows = [row for row in self._parted.popleft() if not row.over]
+                if rows:
+                    return rows
+            self._waiting = [row for row in self._waiting if not row.over]
+            rows = next_batch(self._waiting, _expected_length, self._budget)
+            taken = set(rows)
+            self._waiting = [row for row in self._waiting if row not in taken]
+            return rows
+
+    def _begin(self, rows: list[Row]) -> None:
+        self._batch = Batch(self._model, rows)
+
+    def _write(self, batch: Batch) -> None:
+        tokens = self._draw(batch)
+        for row, token in zip(tuple(batch.rows), tokens.tolist(), strict=True):
+            if row is not None and not row.over:
+                row.add(token, self._ends)
+            if row is not None and row.over:
+                batch.drop(row)
+        if not batch.live:
+            self._batch = None
+        elif batch.slots > 2 * self._budget and len(batch.live) > 1:
+            self._part(batch.live)
+        else:
+            batch.advance(tokens)
+
+    def _draw(self, batch: Batch) -> torch.Tensor:
+        """The next token of each row (rows); of a finished one, anything."""
+        drawn = draw(batch.logits, settings := _settings(batch), self._noise)
+        for at in drawn.doubtful.nonzero()[:, 0].tolist():
+            row = batch.rows[at]
+            if row is not None:
+                alone = draw(logits_alone(self._arbiter, row.text), settings.only(torch.tensor([at])))
+                drawn.tokens[at] = alone.tokens[0]
+                self.settled += 1
+        return drawn.tokens
+
+    def _guarded(self, rows: list[Row], work: Callable[[], None]) -> None:
+        """Do *work*; if it fails, part *rows*, or fail the one that is left."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is one row's failure in the end
+            self._batch = None
+            if is_out_of_memory(error):
+                self._budget = max(1, self._budget // 2)
+                _free_memory()
+            left = [row for row in rows if not row.over]
+            if len(left) > 1:
+                self._part(left)
+            elif left:
+                left[0].end(_failure(left[0], error))
+
+    def _part(self, rows: list[Row]) -> None:
+        half = len(rows) // 2
+        self._batch = None
+        self._parted.extend((rows[:half], rows[half:]))
+
+
+def _expected_length(row: Row) -> int:
+    return row.length + min(row.max_tokens - len(row.tokens), ROOM)
+
+
+def _settings(batch: Batch) -> Settings:
+    """Each live row's settings, with a fresh number from its generator."""
+    values = [
+        (0.0, 1.0, 0.0) if row is None else (row.temperature, row.top_p, row.number) for row in batch.rows
+    ]
+    columns = torch.tensor(values, dtype=torch.float64).to(batch.logits.device, batch.logits.dtype)
+    return Settings(*columns.unbind(-1))
+
+
+def _free_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _failure(row: Row, error: Exception) -> PolicyError:
+    if is_out_of_memory(error):
+        return PolicyError(
+            f"memory ran out on a single answer of {row.length} tokens; use a smaller model, fewer tokens "
+            "(--max-tokens) or a larger device"
+        )
+    return PolicyError(f"the model failed on a prompt of {len(row.prompt)} tokens ({first_line(error)})")

@@ -1,0 +1,73 @@
+"""One sample under way, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tpo.types import FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A sample's tokens, all that were drawn; an end token, if that is what ended it, is the last."""
+
+    index: int
+    tokens: tuple[int, ...]
+    finish_reason: FinishReason
+
+
+Deliver = Callable[[Finished | Exception], None]
+"""Where a row's end is told, from the worker's thread."""
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """Sample *index* of a call: what it reads, how it draws, and the tokens it has so far.
+
+    A row can be taken out of its batch at any token and go on in another: its state is its tokens and its
+    generator, nothing of the batch.
+    """
+
+    index: int
+    prompt: tuple[int, ...]
+    temperature: float
+    top_p: float
+    max_tokens: int
+    generator: Any
+    deliver: Deliver
+    tokens: list[int] = field(default_factory=list)
+    over: bool = False
+    """Finished, or no longer wanted."""
+    _number: float | None = None
+
+    @property
+    def text(self) -> tuple[int, ...]:
+        """Every token so far, the prompt's first."""
+        return (*self.prompt, *self.tokens) if self.tokens else self.prompt
+
+    @property
+    def length(self) -> int:
+        """How many tokens that is."""
+        return len(self.prompt) + len(self.tokens)
+
+    @property
+    def number(self) -> float:
+        """The uniform number in [0, 1) that the next token is drawn by; the same until it is drawn."""
+        if self._number is None:
+            self._number = float(self.generator.random())
+        return self._number
+
+    def add(self, token: int, ends: frozenset[int]) -> None:
+        """Take *token*, and tell if that ended the row."""
+        self.tokens.append(token)
+        self._number = None
+        reason: FinishReason = "stop" if token in ends else "length"
+        if token in ends or len(self.tokens) >= self.max_tokens:
+            self.end(Finished(self.index, tuple(self.tokens), reason))
+
+    def end(self, result: Finished | Exception) -> None:
+        """Tell *result*; the row is over."""
+        self.over = True
+        self.deliver(result)

@@ -1,0 +1,158 @@
+"""A reward model in this process: any sequence classifier with one label, its raw logit being the score.
+
+The conversation goes through the tokenizer's chat template, the response as the model's turn, the start token
+exactly once. What does not fit the model's context is cut from the prompt's beginning, never from the
+response's end, and the score says by how much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.inprocess.chat import ChatTokenizer
+from tpo.inprocess.loading import EXACT_PARAMETERS, Checkpoint, load_checkpoint, require_torch
+from tpo.inprocess.memory import first_line, is_out_of_memory
+from tpo.inprocess.worker import Start, in_thread
+from tpo.rewards.batching import MicroBatcher
+from tpo.types import Messages, Scope, Score, assistant
+
+EXACT_DECIMALS = 6
+"""Digits that double precision has to spare: rounded so, a score is the same in every batch."""
+
+
+class HFReward:
+    """Any one-label sequence classifier in Hugging Face format, from a folder or by its id on the hub.
+
+    *device*, *dtype*: see :func:`tpo.inprocess.loading.load_checkpoint`; on a CPU a model of up to 30 million
+    weights runs in float64 and its scores are rounded to 6 decimals, so that they do not depend on the batch
+    at all. In float32 they do by less than 1e-4, in bfloat16 by up to about 0.1. *max_batch_tokens* bounds a
+    batch, padding included. *max_length* reads less than the model's whole context. *trust_remote_code* runs
+    code that comes with the model.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        RewardRefused: no such model, more than one label, no chat template.
+    """
+
+    def __init__(
+        self,
+        path_or_id: str | Path,
+        *,
+        device: str | None = None,
+        dtype: str | None = None,
+        max_batch_tokens: int = 16_384,
+        max_length: int | None = None,
+        trust_remote_code: bool = False,
+        start: Start = in_thread,
+    ) -> None:
+        if max_length is not None and max_length < 1:
+            raise ConfigError(f"max_length is {max_length}; it must be at least 1")
+        checkpoint = load_checkpoint(
+            path_or_id,
+            "classifier",
+            RewardRefused,
+            device=device,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+        )
+        self.name = checkpoint.name
+        self.context = min(checkpoint.context, max_length or checkpoint.context)
+        self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused)
+        self._scorer = _Scorer(_exact_where_small(checkpoint, dtype))
+        self._batcher = MicroBatcher(self._scorer.scores, length=len, budget=max_batch_tokens, start=start)
+
+    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+        """The raw logit of *response* as the answer to *messages*; ``tokens`` is what was read for it.
+
+        Raises:
+            RewardError: the template refuses the conversation, or the model fails on it or gives no number.
+        """
+        ids, cut = self._read(messages, response, scope)
+        try:
+            value = await self._batcher.submit(ids)
+        except RewardError:
+            raise
+        except Exception as error:
+            raise RewardError(f"{_place(scope)}: {_reason(self.name, len(ids), error)}") from error
+        if not math.isfinite(value):
+            raise RewardError(f"{_place(scope)}: {self.name} gave {value}, which is no score")
+        return Score(value, tokens=len(ids), truncated_tokens=cut)
+
+    async def aclose(self) -> None:
+        """Score nothing more, and wait for what is under way."""
+        await self._batcher.aclose()
+
+    def _read(self, messages: Messages, response: str, scope: Scope) -> tuple[tuple[int, ...], int]:
+        """The tokens to read, and how many were cut."""
+        try:
+            ids = self._chat.conversation_ids((*messages, assistant(response)))
+        except Exception as error:
+            raise RewardError(f"{_place(scope)}: {self.name} cannot read it ({first_line(error)})") from error
+        cut = max(0, len(ids) - self.context)
+        return self._chat.cut_start(ids, cut), cut
+
+
+class _Scorer:
+    """A classifier that reads many conversations at once, padded on the right."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._torch, _ = require_torch("an in-process reward model")
+        self._model = checkpoint.model
+        self._config = checkpoint.config
+        self._own_pad: int | None = checkpoint.config.pad_token_id
+        self._decimals = EXACT_DECIMALS if checkpoint.dtype == self._torch.float64 else None
+
+    def scores(self, batch: Sequence[Sequence[int]]) -> list[float]:
+        """One raw logit a conversation, as it would be alone."""
+        torch = self._torch
+        pad = self._pad(batch)
+        longest = max(map(len, batch))
+        ids = torch.full((len(batch), longest), pad)
+        mask = torch.zeros(len(batch), longest, dtype=torch.long)
+        for at, one in enumerate(batch):
+            ids[at, : len(one)] = torch.tensor(one)
+            mask[at, : len(one)] = 1
+        with torch.inference_mode():
+            device = self._model.device
+            logits = self._model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+        values: list[float] = logits[:, 0].double().tolist()
+        return values if self._decimals is None else [round(value, self._decimals) for value in values]
+
+    def _pad(self, batch: Sequence[Sequence[int]]) -> int:
+        """What stands where nothing is read.
+
+        A classifier scores at its last token that is not the padding token, so a model that names one keeps
+        it: it was trained that way. Without one it scores at the last token, so any id serves that none of
+        the batch ends with.
+        """
+        if self._own_pad is not None:
+            return self._own_pad
+        last = {one[-1] for one in batch}
+        pad = next(token for token in range(len(last) + 1) if token not in last)
+        self._config.pad_token_id = pad
+        return pad
+
+
+def _exact_where_small(checkpoint: Checkpoint, dtype: str | None) -> Checkpoint:
+    """The checkpoint in double precision, if nothing else was asked for and it is small and on a CPU."""
+    from dataclasses import replace
+
+    torch, _ = require_torch("an in-process reward model")
+    small = checkpoint.parameters <= EXACT_PARAMETERS and checkpoint.device.type == "cpu"
+    if dtype is not None or not small:
+        return checkpoint
+    return replace(checkpoint, model=checkpoint.model.double(), dtype=torch.float64)
+
+
+def _reason(name: str, tokens: int, error: Exception) -> str:
+    if is_out_of_memory(error):
+        return f"memory ran out on one conversation of {tokens} tokens in {name}; use a smaller max_length"
+    return f"{name} failed on a conversation of {tokens} tokens ({first_line(error)})"
+
+
+def _place(scope: Scope) -> str:
+    response = "" if scope.index is None else f", response {scope.step}.{scope.index}"
+    return f"query {scope.query!r}{response}"
