@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.errors import StoreError
@@ -96,6 +96,7 @@ async def test_a_full_disk_is_one_clear_error_and_leaves_what_was_there(tmp_path
 
 
 @given(st.binary(max_size=40))
+@settings(deadline=None, max_examples=50)
 def test_what_follows_the_last_line_feed_is_cut_off(content: bytes) -> None:
     whole = content[: content.rfind(b"\n") + 1]
     assert reopened(content) == whole

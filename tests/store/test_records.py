@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.store.strategies import UTF8_TEXT, trajectories
 from tests.store.values import trajectory
@@ -12,23 +12,28 @@ from tpo.store.records import Record, trajectory_from, trajectory_record
 from tpo.store.schema import TrajectoryLine
 from tpo.types import Trajectory
 
+SLOW_DRAW = settings(deadline=None, max_examples=50)
+
 
 def again(value: Trajectory) -> Trajectory:
     return trajectory_from(from_line(to_line(trajectory_record(value))), "here")
 
 
 @given(trajectories(UTF8_TEXT))
+@SLOW_DRAW
 def test_a_trajectory_survives_its_line_exactly(value: Trajectory) -> None:
     assert again(value) == value
 
 
 @given(trajectories())
+@SLOW_DRAW
 def test_any_unicode_survives_once_its_surrogate_pairs_are_joined(value: Trajectory) -> None:
     assert again(again(value)) == again(value)
     assert [len(step.malformed) for step in again(value).steps] == [len(s.malformed) for s in value.steps]
 
 
 @given(trajectories(UTF8_TEXT))
+@SLOW_DRAW
 def test_a_record_holds_what_the_schema_declares_and_nothing_else(value: Trajectory) -> None:
     record = from_line(to_line(trajectory_record(value)))
     line = TrajectoryLine.model_validate(record, strict=True)

@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tpo.errors import StoreError, StoreMismatch
+from tpo.store.runfile import RunRecord, check_fingerprint, read_run, versions, write_run
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    record = RunRecord({"concurrency": 3}, {"seed": 7}).begin(100.0)
+    write_run(tmp_path, record)
+    assert read_run(tmp_path) == record
+    assert read_run(tmp_path).ended is None
+    ended = record.end(160.0, {"finished": 3}, interrupted=True)
+    write_run(tmp_path, ended)
+    assert read_run(tmp_path / "run.json") == ended
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_it_counts_the_time_of_every_invocation_that_ended() -> None:
+    record = RunRecord({}, {}).begin(100.0).end(160.0, {}, interrupted=True)
+    record = record.begin(500.0).begin(1000.0).end(1005.0, {}, interrupted=False)
+    assert record.seconds == 65.0
+    assert (record.started, record.ended) == (100.0, 1005.0)
+
+
+def test_the_file_tells_schema_versions_start_and_end(tmp_path: Path) -> None:
+    write_run(tmp_path, RunRecord({}, {}).begin(100.0).end(160.0, {"failed": 1}, interrupted=False))
+    body = json.loads((tmp_path / "run.json").read_text())
+    assert (body["schema"], body["started"], body["ended"]) == (1, 100.0, 160.0)
+    assert body["totals"] == {"failed": 1}
+    assert body["versions"] == versions()
+    assert "python" in body["versions"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is damaged"),
+        ("[]", "not a run's record"),
+        ("{}", "schema version none"),
+        ('{"schema": 1}', "not a whole run's record"),
+        ('{"schema": 1, "invocations": [{"x": 1}]}', "not a whole run's record"),
+        ('{"schema": 9}', "schema version 9"),
+    ],
+)
+def test_a_file_that_is_no_record_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(StoreError, match=message) as caught:
+        read_run(tmp_path)
+    assert str(tmp_path / "run.json") in str(caught.value)
+
+
+def test_a_directory_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no run is here"):
+        read_run(tmp_path)
+    with pytest.raises(StoreError, match="no run is here"):
+        read_run(tmp_path / "missing")
+
+
+def test_a_configuration_that_is_not_plain_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="must be plain JSON"):
+        write_run(tmp_path, RunRecord({"x": object()}, {}).begin(0.0))
+
+
+def test_every_differing_key_is_named_with_both_values(tmp_path: Path) -> None:
+    there: dict[str, Any] = {"seed": 7, "method.name": "tpo", "old": True, "same": [1, 2]}
+    now: dict[str, Any] = {"seed": 8, "method.name": "bon", "new": "x" * 200, "same": (1, 2)}
+    with pytest.raises(StoreMismatch) as caught:
+        check_fingerprint(tmp_path, there, now)
+    text = str(caught.value)
+    assert "  seed: 7 there, 8 now\n" in text
+    assert '  method.name: "tpo" there, "bon" now\n' in text
+    assert "  old: true there, not set now\n" in text
+    assert "  new: not set there, " in text
+    assert "same" not in text
+    assert "--out" in text
+    assert "--fresh" in text
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_an_equal_fingerprint_passes(tmp_path: Path) -> None:
+    check_fingerprint(tmp_path, {"a": [1], "b": 1.5}, {"b": 1.5, "a": (1,)})
