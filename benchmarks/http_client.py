@@ -1,4 +1,4 @@
-"""Which HTTP client costs least at many calls in flight: client CPU and wall time a call, httpx against aiohttp.
+"""Which HTTP client costs least at many calls in flight: CPU and wall time a call, httpx against aiohttp.
 
     python benchmarks/http_client.py
 

@@ -1,0 +1,41 @@
+"""A server's base URL, as users write it."""
+
+from urllib.parse import urlsplit
+
+from tpo.errors import ConfigError
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_ROUTES = ("/chat/completions", "/completions", "/models")
+
+
+def base_address(url: str) -> str:
+    """*url* without a slash at its end, and with ``/v1`` where it has no path.
+
+    ``http://host:8000``, ``http://host:8000/``, ``http://host:8000/v1`` and
+    ``http://host:8000/v1/chat/completions`` are the same server. Any other path stays as it is.
+
+    Raises:
+        ConfigError: it is no http(s) URL, or holds a password, a query or a fragment.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        valid = (
+            parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:  # a port that is no number, brackets that do not close
+        valid = False
+    if not valid:
+        raise ConfigError(f"{url!r} is no server's URL; write it like http://127.0.0.1:8000/v1")
+    if parts.username or parts.password:
+        raise ConfigError(f"the URL of {parts.hostname} holds a user name: keys come from the environment")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"{url!r}: leave out what follows the path, from '?' or '#' on")
+    path = parts.path.rstrip("/")
+    for route in _ROUTES:
+        path = path.removesuffix(route)
+    return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether *address* is this machine's own, which no proxy should stand before."""
+    return urlsplit(address).hostname in LOOPBACK

@@ -1,0 +1,123 @@
+"""Chat completions as JSON: what is asked, and how the many dialects of the answer are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tpo.errors import ConfigError
+from tpo.http import HttpFailure
+from tpo.types import Completion, FinishReason, Messages, Sampling, Usage
+
+OWN_FIELDS = {"messages", "model", "n", "stream"}
+"""Fields that extra ones may not touch, since the reading of replies rests on them."""
+_STOPPED = {"stop", "eos", "end_turn", "stop_sequence"}
+_CUT = {"length", "max_tokens", "model_length"}
+
+
+def checked_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """*extra* if it leaves the fields alone that have a place of their own.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    taken = sorted(OWN_FIELDS & set(extra))
+    if taken:
+        raise ConfigError(f"extra request fields may not hold {', '.join(taken)}: tpo sets these itself")
+    return dict(extra)
+
+
+def request_body(
+    model: str, messages: Messages, sampling: Sampling, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The request for ``sampling.n`` choices; *extra* wins, and a None in it leaves its field out."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": list(messages),
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+    }
+    if sampling.n > 1:
+        body["n"] = sampling.n
+    return {name: value for name, value in (body | dict(extra)).items() if value is not None}
+
+
+def read_completions(reply: Any, n: int) -> list[Completion]:
+    """The choices of *reply*, at most *n*, in order; the request's whole usage stands with the first.
+
+    Raises:
+        HttpFailure: there is none, or the reply has another shape. Servers do send such things now and then,
+            and the next try is answered well, so it passes.
+    """
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if not isinstance(choices, list) or not choices:
+        raise HttpFailure("the server sent a reply without choices", passes=True)
+    indices = _indices(choices, n)
+    found = {index: choice for index, choice in zip(indices, choices, strict=True) if index < n}
+    completions = [_completion(index, found[index]) for index in sorted(found)]
+    first = completions[0]
+    usage = read_usage(reply.get("usage"))
+    return [
+        Completion(first.index, first.text, first.finish_reason, usage, first.reasoning),
+        *completions[1:],
+    ]
+
+
+def _indices(choices: list[Any], n: int) -> list[int]:
+    """Each choice's own index, or, where these cannot be right, its position."""
+    indices = [choice.get("index") if isinstance(choice, dict) else None for choice in choices]
+    own = [i for i in indices if isinstance(i, int) and i >= 0]
+    usable = len(set(own)) == len(choices) and min(own) < n
+    return own if usable else list(range(len(choices)))
+
+
+def _completion(index: int, choice: Any) -> Completion:
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict):
+        raise HttpFailure("the server sent a choice without a message", passes=True)
+    reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    # A refusal is what the model answers; null content is an answer without words.
+    text = _text(message.get("content")) or _text(message.get("refusal"))
+    return Completion(index, text, read_finish(choice.get("finish_reason")), reasoning=reasoning or None)
+
+
+def _text(content: Any) -> str:
+    """Text as it is, or the text parts of content that comes in parts; of anything else nothing."""
+    if isinstance(content, list):
+        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def read_finish(reason: Any) -> FinishReason:
+    """A server's finish reason in this package's words."""
+    name = str(reason).lower()
+    return "stop" if name in _STOPPED else "length" if name in _CUT else "other"
+
+
+def read_usage(usage: Any) -> Usage:
+    """One call and its tokens, as far as the server counts them."""
+    if not isinstance(usage, dict):
+        return Usage(calls=1)
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return Usage(
+        1, _count(usage.get("prompt_tokens")), _count(cached), _count(usage.get("completion_tokens"))
+    )
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def read_models(reply: Any) -> list[str]:
+    """The names of the models that a server lists.
+
+    Raises:
+        HttpFailure: it sent something else.
+    """
+    rows = reply.get("data") if isinstance(reply, dict) else None
+    if not isinstance(rows, list):
+        raise HttpFailure("the server's list of models cannot be read: name one with --model", fatal=True)
+    return [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
