@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.text import Text
 
@@ -20,6 +20,7 @@ def test_changed_words_are_marked_and_the_rest_is_not() -> None:
     assert [part.strip() for part in marked(after, COME)] == ["please", "Friday"]
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_both_texts_are_whole(before: str, after: str) -> None:
     left, right = difference(before, after)

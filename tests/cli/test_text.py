@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import unicodedata
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -34,6 +34,7 @@ def test_writing_direction_and_lone_surrogates_are_written_out() -> None:
     assert visible("\u202eabc\ud800\u2028") == "\\u202eabc\\ud800\\u2028"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nothing_that_steers_is_left_in_any_text(text: str) -> None:
     kinds = {unicodedata.category(c) for c in visible(text) if c not in "\n\u200c\u200d"}
@@ -41,6 +42,7 @@ def test_nothing_that_steers_is_left_in_any_text(text: str) -> None:
     visible(text).encode("utf-8")
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(2, 40))
 def test_one_line_is_one_line_and_fits(text: str, width: int) -> None:
     line = one_line(text, width)

@@ -65,7 +65,8 @@ def ask(
     apart = not sys.stdout.isatty()
     console = Console(stderr=apart, quiet=settings.quiet, highlight=False)
     with interruptible(console, "interrupted"):
-        trajectory = asyncio.run(answer(built(settings, console), text, Conversation(console)))
+        view = Conversation(console)
+        trajectory = asyncio.run(answer(built(settings, console, view), text, view))
     _finish(trajectory, alone=apart or settings.quiet)
 
 
@@ -78,10 +79,10 @@ def _question(argument: str) -> str:
 
 async def answer(setup: Setup, question: str, view: Listener) -> Trajectory:
     """The way of *question*, shown by *view*."""
-    from tpo.cli.setup import closing
+    from tpo.cli.setup import ready
     from tpo.method.optimize import Optimizer
 
-    async with closing(setup):
+    async with ready(setup):
         seed = setup.settings.seed
         optimizer = Optimizer(setup.policy, setup.reward, setup.recipe, seed=seed, listener=view)
         return await optimizer.optimize(question)

@@ -79,7 +79,7 @@ def standing(tally: Tally) -> str:
     """Quality, speed and time left, as far as they are known."""
     parts = []
     if tally.mean_best is not None:
-        parts.append(f"best of the pool {tally.mean_best:.3f} on average")
+        parts.append(f"mean best reward {tally.mean_best:+.3f}")
     if tally.tokens_per_second is not None:
         parts.append(f"{tally.tokens_per_second:,.0f} tokens/s")
     if tally.seconds_left is not None:

@@ -27,7 +27,7 @@ def _remember(ctx: typer.Context, wanted: bool) -> bool:
 
 
 def _help(text: str, default: str) -> str:
-    """*text* with what holds when the option is not given; the backslash keeps the bracket from being markup."""
+    """*text* with what holds when the option is not given; the backslash keeps the bracket out of markup."""
     return f"{text} [dim]\\[default: {default}][/dim]"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -14,15 +15,16 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from tpo.cli.live import run_view
-from tpo.cli.setup import built, closing, interruptible
-from tpo.cli.show import TINY_NOTE, Highlights, show_changes, show_summary
+from tpo.cli.setup import Relay, built, interruptible, ready
+from tpo.cli.show import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
 from tpo.config import Settings, Setup, make_recipe
+from tpo.config.build import is_server, name_model
 from tpo.config.settings import TINY
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
-from tpo.events import Event, Listener
+from tpo.events import Listener
 from tpo.method.recipe import Recipe
 from tpo.policies.function import as_policy
 from tpo.rewards.function import as_reward
@@ -43,10 +45,17 @@ class Session:
     fresh: bool
     talk: Console
     result: Console
+    models: Callable[[Settings, Console, Listener], Setup] = built
+    """Loads policy and reward, if there is work for them."""
 
     @classmethod
     def of(cls, settings: Settings, data: str | None, *, fresh: bool = False) -> Self:
-        """The session that *settings* and *data* make; without data, over the shipped examples."""
+        """The session that *settings* and *data* make; without data, over the shipped examples.
+
+        Raises:
+            TpoError: the method is unknown, or a server does not say which model it serves.
+        """
+        settings = asyncio.run(name_model(settings, os.environ))
         recipe = make_recipe(settings)
         source = data if data is not None else str(examples_path())
         return cls(
@@ -61,7 +70,8 @@ class Session:
 
     def carry_out(self) -> Summary:
         """Run, or go on, or find that all is done; then show what came of it."""
-        highlights = Highlights()
+        heard, highlights = Relay(), Highlights()
+        heard.listeners.append(highlights)
         with interruptible(self.talk, f"interrupted; the same command goes on from {self.path}"):
             total = count_queries(self.data, column=self.settings.column, limit=self.settings.limit)
             directory = self._open()
@@ -69,21 +79,20 @@ class Session:
                 complete = self._is_complete(directory, total)
                 self._introduce(directory, total, complete)
                 # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
-                setup = self._idle() if complete else built(self.settings, self.talk)
+                setup = self._idle() if complete else self.models(self.settings, self.talk, heard)
             except BaseException:
                 asyncio.run(directory.close())
                 raise
-            summary = asyncio.run(self._run(directory, setup, total, highlights))
+            summary = asyncio.run(self._run(directory, setup, total, heard))
         self._show(summary, highlights)
         return summary
 
-    async def _run(
-        self, directory: RunDirectory, setup: Setup, total: int | None, highlights: Highlights
-    ) -> Summary:
+    async def _run(self, directory: RunDirectory, setup: Setup, total: int | None, heard: Relay) -> Summary:
         settings = self.settings
         tally = Tally(completions_per_query(self.recipe))
-        async with directory, closing(setup):
+        async with directory, ready(setup):
             with run_view(self.talk, tally, quiet=settings.quiet) as view:
+                heard.listeners.append(view)
                 return await run(
                     self._queries(),
                     setup.policy,
@@ -93,7 +102,7 @@ class Session:
                     seed=settings.seed,
                     concurrency=settings.concurrency,
                     total=total,
-                    listener=both(view, highlights),
+                    listener=heard,
                 )
 
     def _queries(self) -> Iterable[Query]:
@@ -161,8 +170,9 @@ class Session:
         if not highlights:  # nothing was left to do, so what is shown is what was done earlier
             for trajectory in read_trajectories(self.path):
                 highlights.add(trajectory)
+        show_steps(self.result, summary)
         show_changes(self.result, highlights.changes)
-        show_summary(self.result, summary)
+        show_costs(self.result, summary)
         if self.settings.uses_tiny:
             self.result.print(TINY_NOTE, style="dim")
         self.result.print(self._last_line(summary), markup=False, soft_wrap=True)
@@ -177,26 +187,11 @@ def _nobody(*_: object) -> NoReturn:
     raise PolicyRefused("a run that was taken for complete asked for more; please report this")
 
 
-def both(first: Listener, second: Listener) -> Listener:
-    """A listener that tells two."""
-
-    def tell(event: Event) -> None:
-        first(event)
-        second(event)
-
-    return tell
-
-
 def run_name(settings: Settings, recipe: Recipe, data: str) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     parts = [_slug(_stem(data)), _slug(_model_name(settings)), recipe.name]
     shape = [f"d{recipe.max_iterations}", f"n{recipe.sample_size}", f"seed{settings.seed}"]
     return "-".join(part for part in parts + shape if part)
-
-
-def is_server(policy: str) -> bool:
-    """Whether *policy* is a base URL."""
-    return policy.startswith(("http://", "https://"))
 
 
 def _model_name(settings: Settings) -> str:

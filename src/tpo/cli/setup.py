@@ -1,4 +1,4 @@
-"""From a command's flags to built objects, and their orderly end."""
+"""From a command's flags to built objects, ready to work, and their orderly end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,22 @@ import typer
 from rich.console import Console
 
 from tpo.config import Settings, Setup, build, load_settings
+from tpo.events import Event, Listener
 
 INTERRUPTED = 130
 """What shells expect of a command that Ctrl-C ended."""
+
+
+class Relay:
+    """A listener that tells others, who may come later than what they listen to."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
+
+    def __call__(self, event: Event) -> None:
+        """Tell all, in the order in which they came."""
+        for listener in self.listeners:
+            listener(event)
 
 
 def settings_of(flags: Mapping[str, object], config: Path | None) -> Settings:
@@ -22,20 +35,23 @@ def settings_of(flags: Mapping[str, object], config: Path | None) -> Settings:
     return load_settings(given, os.environ, config)
 
 
-def built(settings: Settings, console: Console) -> Setup:
+def built(settings: Settings, console: Console, listener: Listener) -> Setup:
     """What *settings* name, loaded; *console* says so on a terminal, since a large model takes its time."""
     with console.status("loading the models"):
-        return build(settings, os.environ)
+        return build(settings, os.environ, listener)
 
 
 @asynccontextmanager
-async def closing(setup: Setup) -> AsyncIterator[None]:
-    """Close connections and threads of policy and reward at the end, if they hold any."""
+async def ready(setup: Setup) -> AsyncIterator[None]:
+    """Check that the policy answers, so that a wrong key is known at once; close everything at the end."""
     async with AsyncExitStack() as stack:
         for part in (setup.reward, setup.policy):
             close = getattr(part, "aclose", None)
             if close is not None:
                 stack.push_async_callback(close)
+        check = getattr(setup.policy, "check", None)
+        if check is not None:
+            await check()
         yield
 
 

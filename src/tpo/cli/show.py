@@ -87,16 +87,22 @@ def change_of(trajectory: Trajectory) -> Change | None:
 
 def show_changes(console: Console, changes: Iterable[Change]) -> None:
     """Print each change, the words that went and came marked."""
-    for change in changes:
-        console.print()
+    for number, change in enumerate(changes):
+        if number == 0:
+            console.print(Text("The largest gains", style="underline"))
         console.print(_change(change, console.width))
+        console.print()
 
 
-def show_summary(console: Console, summary: Summary) -> None:
-    """Print the table by step, the costs, and why queries failed."""
+def show_steps(console: Console, summary: Summary) -> None:
+    """Print the table by step."""
     if summary.by_step:
         console.print()
         console.print(_by_step(summary))
+
+
+def show_costs(console: Console, summary: Summary) -> None:
+    """Print what the run took, and why queries failed."""
     console.print(_costs(summary), style="dim")
     for reason, count in list(summary.failures.items())[:REASONS]:
         console.print(Text(f"{count:,} failed: ", style="red") + literal(one_line(reason, 200)))

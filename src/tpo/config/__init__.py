@@ -1,7 +1,25 @@
 """Configuration: the only place that reads flags, environment and files, and builds what they name."""
 
-from tpo.config.build import Setup, build, build_policy, build_reward, make_recipe
+from tpo.config.build import (
+    Setup,
+    build,
+    build_policy,
+    build_reward,
+    load_policy,
+    load_reward,
+    make_recipe,
+)
 from tpo.config.settings import Settings
 from tpo.config.sources import load_settings
 
-__all__ = ["Settings", "Setup", "build", "build_policy", "build_reward", "load_settings", "make_recipe"]
+__all__ = [
+    "Settings",
+    "Setup",
+    "build",
+    "build_policy",
+    "build_reward",
+    "load_policy",
+    "load_reward",
+    "load_settings",
+    "make_recipe",
+]

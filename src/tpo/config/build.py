@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tpo.config.settings import TINY, Settings
 from tpo.errors import ConfigError
+from tpo.events import Listener
 from tpo.method.recipe import Recipe
 from tpo.method.recipes import build_recipe
 from tpo.policies.base import Policy
+from tpo.policies.limit import Limited
 from tpo.rewards.base import Reward
 from tpo.tiny import policy_path, reward_path
+
+if TYPE_CHECKING:  # imported when it is needed: it brings an HTTP client
+    from tpo.policies.openai import OpenAIPolicy
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
 """Where a server's key is looked for; nowhere else."""
@@ -35,8 +41,10 @@ class Setup:
     recipe: Recipe
 
 
-def build(settings: Settings, environment: Mapping[str, str]) -> Setup:
+def build(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Setup:
     """Everything that *settings* name, models loaded, the recipe first since its mistakes show at once.
+
+    *listener* hears of calls that are tried again.
 
     Raises:
         ConfigError: a name is unknown, or values do not go together.
@@ -53,6 +61,7 @@ def build(settings: Settings, environment: Mapping[str, str]) -> Setup:
         device=settings.device,
         concurrency=settings.concurrency,
         api_key=api_key(environment),
+        listener=listener,
     )
     return Setup(settings, policy, reward, recipe)
 
@@ -84,15 +93,21 @@ def build_policy(
     device: str | None = None,
     concurrency: int = 64,
     api_key: str | None = None,
+    listener: Listener | None = None,
 ) -> Policy:
     """The policy that *specification* names: ``tiny``, ``hf:ID-or-path`` or a base URL.
 
-    *model* and *extra* (fields added to each request) belong to a server, *dtype* and *device* to a model in
-    this process.
+    *model*, *extra* (fields added to each request), *concurrency*, *api_key* and *listener* are for a server,
+    *dtype* and *device* to a model in this process.
+
+    Raises:
+        ConfigError: it names none, or an option does not go with it.
+        MissingExtra, PolicyRefused: the model cannot be loaded.
     """
     kind, _, value = specification.partition(":")
-    if kind in ("http", "https"):
-        return _server(specification, model, extra or {}, concurrency, api_key)
+    if is_server(specification):
+        policy = _server(specification, model, api_key, extra=extra or {}, listener=listener)
+        return Limited(policy, concurrency)
     if specification != TINY and kind != "hf":
         raise ConfigError(f"--policy {specification}: unknown; {_meant(specification)}{POLICIES}")
     if model is not None or extra:
@@ -104,16 +119,34 @@ def build_policy(
     return HFPolicy(path, dtype=dtype, device=device)
 
 
-def _server(
-    url: str, model: str | None, extra: Mapping[str, Any], concurrency: int, api_key: str | None
-) -> Policy:
+def is_server(specification: str) -> bool:
+    """Whether a policy's *specification* is a base URL."""
+    return specification.startswith(("http://", "https://"))
+
+
+async def name_model(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """*settings* with the model's name, asked of the server where it serves one and none was named.
+
+    Raises:
+        PolicyRefused: it serves several, or none.
+        PolicyError: it does not answer.
+    """
+    if not is_server(settings.policy[0]) or settings.model is not None:
+        return settings
+    policy = _server(settings.policy[0], None, api_key(environment), extra=settings.policy_extra)
+    try:
+        await policy.check()
+    finally:
+        await policy.aclose()
+    return settings.model_copy(update={"model": policy.model})
+
+
+def _server(url: str, model: str | None, key: str | None, **options: Any) -> OpenAIPolicy:
     if "@" in urlsplit(url).netloc:
         raise ConfigError("--policy: a URL with a password in it would end up in files; set TPO_API_KEY")
-    from tpo.policies.limit import Limited
     from tpo.policies.openai import OpenAIPolicy
 
-    policy = OpenAIPolicy(url, model=model, api_key=api_key, extra=extra)
-    return Limited(policy, concurrency)
+    return OpenAIPolicy(url, model, key, **options)
 
 
 def _meant(specification: str) -> str:
@@ -146,3 +179,20 @@ def build_reward(specification: str, *, dtype: str | None = None, device: str | 
     from tpo.rewards.hf import HFReward
 
     return HFReward(path, dtype=dtype, device=device)
+
+
+def load_policy(specification: str, **options: Any) -> Policy:
+    """The policy that *specification* names as on the command line: ``tiny``, ``hf:ID-or-path``, a base URL.
+
+    *options* are those of :func:`build_policy`. A server's key comes from ``TPO_API_KEY`` or
+    ``OPENAI_API_KEY`` unless *api_key* is given.
+    """
+    return build_policy(specification, **({"api_key": api_key(os.environ)} | options))
+
+
+def load_reward(specification: str, **options: Any) -> Reward:
+    """The reward that *specification* names as on the command line.
+
+    ``tiny``, ``hf:ID-or-path`` or ``python:module:function``; *options* are those of :func:`build_reward`.
+    """
+    return build_reward(specification, **options)

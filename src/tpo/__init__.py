@@ -1,0 +1,139 @@
+"""Test-Time Preference Optimization (Li et al. 2025, arXiv 2501.12895): align a model as it answers.
+
+    from tpo import Optimizer
+
+    trajectory = Optimizer(policy, reward).run("Write a haiku about the sea.")
+    print(trajectory.answer)
+
+Every name here is imported when it is first used, so that ``import tpo`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__ finds the same
+    from tpo.config import load_policy, load_reward
+    from tpo.errors import (
+        ConfigError,
+        DataError,
+        MissingExtra,
+        PolicyError,
+        PolicyRefused,
+        RewardError,
+        RewardRefused,
+        StoreBusy,
+        StoreError,
+        StoreMismatch,
+        TpoError,
+    )
+    from tpo.method.optimize import Optimizer
+    from tpo.method.recipe import Recipe
+    from tpo.method.recipes import build_recipe
+    from tpo.policies.base import Policy
+    from tpo.policies.local import HFPolicy
+    from tpo.policies.openai import OpenAIPolicy
+    from tpo.policies.scripted import ScriptedPolicy
+    from tpo.rewards.base import Reward
+    from tpo.rewards.hf import HFReward
+    from tpo.rewards.scripted import ScriptedReward
+    from tpo.types import (
+        Candidate,
+        Completion,
+        Feedback,
+        Message,
+        Messages,
+        Pair,
+        Query,
+        Sampling,
+        Scope,
+        Score,
+        Step,
+        Trajectory,
+        Usage,
+        assistant,
+        system,
+        user,
+    )
+
+_HOMES = {
+    "tpo.config": "load_policy load_reward",
+    "tpo.errors": "ConfigError DataError MissingExtra PolicyError PolicyRefused RewardError RewardRefused"
+    " StoreBusy StoreError StoreMismatch TpoError",
+    "tpo.method.optimize": "Optimizer",
+    "tpo.method.recipe": "Recipe",
+    "tpo.method.recipes": "build_recipe",
+    "tpo.policies.base": "Policy",
+    "tpo.policies.local": "HFPolicy",
+    "tpo.policies.openai": "OpenAIPolicy",
+    "tpo.policies.scripted": "ScriptedPolicy",
+    "tpo.rewards.base": "Reward",
+    "tpo.rewards.hf": "HFReward",
+    "tpo.rewards.scripted": "ScriptedReward",
+    "tpo.types": "Candidate Completion Feedback Message Messages Pair Query Sampling Scope Score Step"
+    " Trajectory Usage assistant system user",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [  # noqa: RUF022 - by what they are for
+    # one query
+    "Optimizer",
+    "build_recipe",
+    "load_policy",
+    "load_reward",
+    # policies and rewards
+    "Policy",
+    "HFPolicy",
+    "OpenAIPolicy",
+    "ScriptedPolicy",
+    "Reward",
+    "HFReward",
+    "ScriptedReward",
+    # methods of your own
+    "Recipe",
+    "assistant",
+    "system",
+    "user",
+    # values
+    "Candidate",
+    "Completion",
+    "Feedback",
+    "Message",
+    "Messages",
+    "Pair",
+    "Query",
+    "Sampling",
+    "Scope",
+    "Score",
+    "Step",
+    "Trajectory",
+    "Usage",
+    # errors
+    "ConfigError",
+    "DataError",
+    "MissingExtra",
+    "PolicyError",
+    "PolicyRefused",
+    "RewardError",
+    "RewardRefused",
+    "StoreBusy",
+    "StoreError",
+    "StoreMismatch",
+    "TpoError",
+]
+
+
+if not TYPE_CHECKING:  # a type checker would take it for a promise of every name
+
+    def __getattr__(name: str) -> Any:
+        """The public *name*, from the module that it lives in."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
