@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import math
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, SupportsFloat, cast
+from typing import Any, cast
 
 from tpo.calling import awaitable
 from tpo.errors import ConfigError, RewardError, TpoError
 from tpo.rewards.base import Reward
+from tpo.rewards.batched import BatchedReward, batched_function
+from tpo.rewards.values import RewardValue, finite_score, place
 from tpo.types import Message, Messages, Scope, Score
 
-RewardValue = SupportsFloat | Score
 RewardFunction = Callable[[list[Message], str], RewardValue | Awaitable[RewardValue]]
 """``f(messages, response) -> number``, sync or async; larger is better."""
 
@@ -29,29 +28,15 @@ class FunctionReward:
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """What the function says of *response*."""
-        place = f"query {scope.query!r}, response {scope.step}.{scope.index}"
         try:
             value = await self._function([message.copy() for message in messages], response)
         except TpoError:
             raise
         except Exception as error:
-            raise RewardError(f"{place}: {self._name} raised {type(error).__name__}: {error}") from error
-        score = _as_score(value)
-        if score is None or not math.isfinite(score.value):
             raise RewardError(
-                f"{place}: {self._name} must return a finite number; it returned {value!r:.200}"
-            )
-        return score
-
-
-def _as_score(value: Any) -> Score | None:
-    """*value* as a score: a number of any library, or a score already; None of anything else."""
-    try:
-        if isinstance(value, Score):
-            return replace(value, value=float(value.value))
-        return Score(float(value)) if isinstance(value, SupportsFloat) else None
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # an array of many, a number too large
-        return None
+                f"{place(scope)}: {self._name} raised {type(error).__name__}: {error}"
+            ) from error
+        return finite_score(value, self._name, scope)
 
 
 def as_reward(reward: Reward | RewardFunction) -> Reward:
@@ -62,23 +47,32 @@ def as_reward(reward: Reward | RewardFunction) -> Reward:
     responses at once, so it must bear that. A ``TpoError`` that it raises passes as it is (``RewardRefused``
     ends a whole run); any other exception, and any other value, becomes a ``RewardError`` of its query.
 
+    A function marked with :func:`tpo.rewards.batched.batched`, or an object with a ``score_batch`` method, is
+    called as ``f(conversations, responses)`` with many at once, and returns as many numbers.
+
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is none of these.
     """
-    if isinstance(reward, type) or not (hasattr(reward, "score") or callable(reward)):
+    if isinstance(reward, type) or not _can_score(reward):
         raise ConfigError(
             f"reward is {reward!r:.200}; it must be a function f(messages, response), "
-            "or an object with a score method"
+            "or an object with a score or score_batch method"
         )
     if hasattr(reward, "score"):
         return cast("Reward", reward)
-    return FunctionReward(reward)
+    batch = batched_function(reward)
+    return FunctionReward(reward) if batch is None else BatchedReward(*batch)
+
+
+def _can_score(thing: object) -> bool:
+    return callable(thing) or hasattr(thing, "score") or hasattr(thing, "score_batch")
 
 
 def load_function(specification: str) -> Reward | RewardFunction:
     """What ``module:function`` names, the working directory being importable; for :func:`as_reward`.
 
-    It may also name an object with a ``score`` method, and dots lead into objects (``module:thing.part``).
+    It may also name an object with a ``score`` or ``score_batch`` method, and dots lead into objects
+    (``module:thing.part``).
 
     Raises:
         ConfigError: no such module or attribute, the module fails as it is imported, or it is no function.
@@ -91,7 +85,7 @@ def load_function(specification: str) -> Reward | RewardFunction:
         if not hasattr(found, name):
             raise ConfigError(f"reward python:{specification}: {module_name} has no {path!r}")
         found = getattr(found, name)
-    if not (callable(found) or hasattr(found, "score")):
+    if not _can_score(found):
         raise ConfigError(f"reward python:{specification}: {path} is {found!r:.200}, not a function")
     return cast("Reward | RewardFunction", found)
 

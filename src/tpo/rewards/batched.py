@@ -1,0 +1,118 @@
+"""A user's function that scores many responses at once.
+
+@batched(size=64)
+def score(conversations, responses):
+    return model.predict(list(zip(conversations, responses)))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from tpo.calling import awaitable
+from tpo.errors import ConfigError, RewardError, TpoError
+from tpo.rewards.gatherer import Gatherer
+from tpo.rewards.values import RewardValue, finite_score, place
+from tpo.types import Message, Messages, Scope, Score
+
+SIZE = 32
+"""Most responses a call, where nothing else is said."""
+MARK = "tpo_batch_size"
+"""The attribute that tells a batched function from others; it may be set by hand."""
+
+Values = Sequence[RewardValue]
+BatchedFunction = Callable[[list[list[Message]], list[str]], Values | Awaitable[Values]]
+"""``f(conversations, responses) -> numbers``, one for each, in order; sync or async; larger is better."""
+F = TypeVar("F", bound=BatchedFunction)
+
+
+@overload
+def batched(function: F) -> F: ...
+@overload
+def batched(*, size: int = SIZE) -> Callable[[F], F]: ...
+def batched(function: F | None = None, *, size: int = SIZE) -> F | Callable[[F], F]:
+    """Mark a function as one that takes up to *size* conversations and as many responses in each call.
+
+    Raises:
+        ConfigError: *size* is below 1.
+    """
+    if size < 1:
+        raise ConfigError(f"@batched(size={size}): a batch holds at least 1 response")
+
+    def mark(marked: F) -> F:
+        setattr(marked, MARK, size)
+        return marked
+
+    return mark if function is None else mark(function)
+
+
+def batched_function(thing: Any) -> tuple[BatchedFunction, int] | None:
+    """The batched function that *thing* is, or has as its ``score_batch``, with its size; None if neither."""
+    own = getattr(thing, "score_batch", None)
+    function = own if callable(own) else thing
+    size = getattr(function, MARK, getattr(thing, MARK, SIZE if function is own else None))
+    return None if size is None else (function, int(size))
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    messages: list[Message]
+    text: str
+
+
+class BatchedReward:
+    """Calls *function* with the responses that wait, up to *size* at a time.
+
+    A sync function runs in one worker thread, one batch after the other; of an async one four may be under
+    way. A batch that raises is tried again in halves, so that one response's trouble is its own. A
+    ``TpoError`` passes as it is.
+    """
+
+    def __init__(self, function: BatchedFunction, size: int = SIZE) -> None:
+        self._function = awaitable(function, threads=1)
+        self._name = getattr(function, "__name__", type(function).__name__)
+        self._gatherer: Gatherer[_Response, Any] = Gatherer(
+            self._compute,
+            budget=size,
+            in_flight=4 if self._function is function else 1,  # one thread cannot do more
+            part=lambda error: not getattr(error, "fatal", False),
+        )
+
+    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+        """What the function says of *response*.
+
+        Raises:
+            RewardError: it raised for this response alone, or gave no finite number, or too few or many.
+        """
+        item = _Response([message.copy() for message in messages], response)
+        try:
+            value = await self._gatherer.submit(item)
+        except _WrongCount as error:
+            raise RewardError(f"{place(scope)}: {error}") from error
+        except TpoError:
+            raise
+        except Exception as error:
+            raise RewardError(
+                f"{place(scope)}: {self._name} raised {type(error).__name__}: {error}"
+            ) from error
+        return finite_score(value, self._name, scope)
+
+    async def _compute(self, batch: Sequence[_Response]) -> list[Any]:
+        conversations = [item.messages for item in batch]
+        values = await self._function(conversations, [item.text for item in batch])
+        try:
+            listed = list(values)
+        except TypeError:
+            listed = None
+        if listed is None or len(listed) != len(batch):
+            got = f"{values!r:.200}" if listed is None else f"{len(listed)} numbers"
+            raise _WrongCount(f"{self._name} must return {len(batch)} numbers; it returned {got}")
+        return listed
+
+
+class _WrongCount(Exception):
+    """A batched function that did not give one value for each response."""
+
+    fatal = True  # parting the batch would not help
