@@ -1,12 +1,12 @@
 import asyncio
 import logging
-import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.store.memory import memory_folder
 from tests.store.test_lines import FullDisk
 from tpo.errors import StoreError
 from tpo.store.journal import Journal, request_hash
@@ -41,8 +41,8 @@ def find(
 
 
 def whole_journal() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "journal.jsonl"
+    with memory_folder() as folder:
+        path = folder / "journal.jsonl"
         asyncio.run(write_and_close(path))
         return path.read_bytes()
 
@@ -56,8 +56,8 @@ CONTENT = whole_journal()
 
 def reopened(content: bytes) -> list[Completion | Score | None]:
     """What each call finds in a journal of *content*, and again after it was opened once."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "journal.jsonl"
+    with memory_folder() as folder:
+        path = folder / "journal.jsonl"
         path.write_bytes(content)
         answers = []
         for _ in range(2):
@@ -77,8 +77,8 @@ async def test_what_was_appended_answers_after_reopening(tmp_path: Path) -> None
 
 
 def test_another_request_index_or_place_does_not_answer() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "journal.jsonl"
+    with memory_folder() as folder:
+        path = folder / "journal.jsonl"
         path.write_bytes(CONTENT)
         journal = Journal(path)
         assert journal.completion(Scope("q0", 0, "sample"), 0, "other") is None

@@ -1,7 +1,6 @@
 import asyncio
 import errno
 import os
-import tempfile
 import threading
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.store.memory import memory_folder
 from tpo.errors import StoreError
 from tpo.store.lines import AppendFile
 
@@ -110,8 +110,8 @@ def test_a_torn_line_may_be_longer_than_a_block(tail: int) -> None:
 
 def reopened(content: bytes) -> bytes:
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x.jsonl"
+    with memory_folder() as folder:
+        path = folder / "x.jsonl"
         path.write_bytes(content)
         AppendFile(path).close_now()
         return path.read_bytes()

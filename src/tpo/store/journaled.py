@@ -5,6 +5,7 @@ The loop knows nothing of resuming: it makes its calls, and those that are finis
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
@@ -20,7 +21,11 @@ from tpo.types import Completion, Messages, Sampling, Scope, Score
 
 
 class JournaledPolicy:
-    """*policy*, asked only for what *journal* does not hold. Each sample is on disk before it is yielded."""
+    """*policy*, asked only for what *journal* does not hold.
+
+    A completion is yielded while it is being written, so that siblings share a trip to the disk; all are on
+    disk before the call ends, and so before anything that follows from all of them is asked.
+    """
 
     def __init__(self, policy: Policy, journal: Journal) -> None:
         self._policy = policy
@@ -39,10 +44,16 @@ class JournaledPolicy:
             if completion is not None:
                 yield completion
         missing = [index for index, completion in found.items() if completion is None]
-        async for completion in self._ask(messages, sampling, scope, missing):
-            kept = _storable(completion)
-            await self._journal.append(scope, request, kept)
-            yield kept
+        writing: list[asyncio.Task[None]] = []
+        try:
+            async for completion in self._ask(messages, sampling, scope, missing):
+                kept = _storable(completion)
+                writing.append(asyncio.create_task(self._journal.append(scope, request, kept)))
+                yield kept
+        except BaseException:  # what came before a failure, or before nobody listened, is kept as well
+            await asyncio.gather(*writing, return_exceptions=True)
+            raise
+        await asyncio.gather(*writing)
 
     async def _ask(
         self, messages: Messages, sampling: Sampling, scope: Scope, missing: Sequence[int]
