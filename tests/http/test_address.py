@@ -1,0 +1,41 @@
+import pytest
+
+from tpo.errors import ConfigError
+from tpo.http.address import base_address, is_loopback
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host:8000",
+        "http://host:8000/",
+        "http://host:8000/v1",
+        "http://host:8000/v1/",
+        " http://host:8000/v1/chat/completions ",
+    ],
+)
+def test_the_usual_spellings_are_one_server(url: str) -> None:
+    assert base_address(url) == "http://host:8000/v1"
+
+
+def test_another_path_stays_as_it_is() -> None:
+    assert base_address("https://host/api/v3beta/openai/") == "https://host/api/v3beta/openai"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "host:8000", "ftp://host", "http://", "http://host:port", "http://[::1", "http://host/v1?a=b"]
+)
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError):
+        base_address(url)
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        base_address("http://me:hidden@host/v1")
+    assert "hidden" not in str(caught.value)
+
+
+def test_loopback_is_told_from_others() -> None:
+    assert is_loopback("http://127.0.0.1:8000/v1")
+    assert not is_loopback("http://host/v1")

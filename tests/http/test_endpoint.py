@@ -1,0 +1,96 @@
+import asyncio
+import warnings
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import unused_port
+
+from tests.http.loopback import Answer, Loopback, VirtualTime
+from tests.openai_server import OpenAIServer
+from tpo.errors import ConfigError
+from tpo.http import Endpoint, HttpFailure, Patience
+
+
+def as_it_is(value: Any) -> Any:
+    return value
+
+
+async def test_a_connection_that_was_there_before_is_waited_for() -> None:
+    time, port = VirtualTime(), unused_port()
+    loopback = Loopback(Answer({"n": 1}))
+    endpoint = Endpoint(f"http://127.0.0.1:{port}", timekeeper=time.keeper)
+    async with loopback.up(port):
+        await endpoint.ask("GET", "/x", read=as_it_is)
+    with pytest.raises(
+        HttpFailure, match=r"no server answers at .*: Connection refused \(given up"
+    ) as caught:
+        await endpoint.ask("GET", "/x", read=as_it_is)
+    assert time.waits
+    assert not caught.value.fatal
+    await endpoint.aclose()
+
+
+async def test_a_server_back_in_time_is_taken_up_again() -> None:
+    time, port = VirtualTime(), unused_port()
+    loopback = Loopback(Answer({"n": 1}))
+    patience = Patience(deadline=1e9)  # virtual seconds pass while the server really starts
+    endpoint = Endpoint(f"http://127.0.0.1:{port}", patience=patience, timekeeper=time.keeper)
+    async with loopback.up(port):
+        await endpoint.ask("GET", "/x", read=as_it_is)
+    down = asyncio.Event()
+    call = asyncio.ensure_future(endpoint.ask("GET", "/x", read=as_it_is, on_retry=lambda *_: down.set()))
+    await down.wait()
+    async with loopback.up(port):
+        assert await call == {"n": 1}
+    await endpoint.aclose()
+
+
+async def test_a_server_that_never_answered_fails_at_once() -> None:
+    time = VirtualTime()
+    endpoint = Endpoint(f"http://127.0.0.1:{unused_port()}", timekeeper=time.keeper)
+    with pytest.raises(HttpFailure, match="is it running") as caught:
+        await endpoint.ask("GET", "/x", read=as_it_is)
+    assert caught.value.fatal
+    assert time.waits == []
+    await endpoint.aclose()
+
+
+async def test_silence_is_a_failure_that_passes() -> None:
+    never = asyncio.Event()
+
+    class Silent(Loopback):
+        async def handle(self, request: Any) -> Any:
+            await never.wait()
+
+    async with Silent().up() as url:
+        endpoint = Endpoint(url, timeout=0.01, timekeeper=VirtualTime().keeper)
+        with pytest.raises(HttpFailure, match="silent") as caught:
+            await endpoint.ask("GET", "/x", read=as_it_is)
+        never.set()
+    assert caught.value.passes
+    await endpoint.aclose()
+
+
+async def test_a_redirect_is_told_and_not_followed() -> None:
+    loopback = Loopback(Answer(status=308, headers={"Location": "http://elsewhere/v1"}))
+    async with loopback.up() as url:
+        endpoint = Endpoint(url, "key")
+        with pytest.raises(HttpFailure, match="redirects to http://elsewhere/v1"):
+            await endpoint.ask("POST", "/x", {}, read=as_it_is)
+        await endpoint.aclose()
+    assert len(loopback.asked) == 1
+
+
+def test_one_loop_after_another_needs_no_closing_and_leaves_nothing_open() -> None:
+    with OpenAIServer() as server, warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        endpoint = Endpoint(server.url)
+        for _ in range(2):
+            listed = asyncio.run(endpoint.ask("GET", "/models", read=as_it_is))
+            assert listed["data"][0]["id"] == "scripted"
+
+
+def test_a_key_with_a_line_break_inside_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match="TPO_API_KEY") as caught:
+        Endpoint("http://host", "hidden\nheader: x")
+    assert "hidden" not in str(caught.value)

@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.http.loopback import VirtualTime
+from tpo.http import HttpFailure, Patience
+from tpo.http.patience import persist
+
+
+class Attempts:
+    """Fails by the list, then succeeds."""
+
+    def __init__(self, *failures: HttpFailure) -> None:
+        self.failures = list(failures)
+        self.made = 0
+
+    async def __call__(self) -> str:
+        self.made += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return "done"
+
+
+def passing(retry_after: float | None = None) -> HttpFailure:
+    return HttpFailure("busy", passes=True, retry_after=retry_after)
+
+
+async def test_the_waits_double_and_are_told() -> None:
+    time, told = VirtualTime(), list[tuple[str, float]]()
+    result = await persist(
+        Attempts(*(passing() for _ in range(4))),
+        Patience(first=1, longest=5),
+        time.keeper,
+        lambda reason, wait: told.append((reason, wait)),
+    )
+    assert result == "done"
+    assert time.waits == [1, 2, 4, 5]
+    assert told == [("busy", wait) for wait in time.waits]
+
+
+async def test_what_the_server_asks_for_is_waited_at_least() -> None:
+    time = VirtualTime()
+    await persist(Attempts(passing(retry_after=20)), Patience(first=1), time.keeper, lambda *_: None)
+    assert time.waits == [21]
+
+
+async def test_a_failure_that_does_not_pass_is_raised_at_once() -> None:
+    attempts = Attempts(HttpFailure("no"))
+    with pytest.raises(HttpFailure, match="no"):
+        await persist(attempts, Patience(), VirtualTime().keeper, lambda *_: None)
+    assert attempts.made == 1
+
+
+async def test_patience_ends_with_its_deadline_and_says_how_often_it_tried() -> None:
+    time = VirtualTime()
+    attempts = Attempts(*(passing() for _ in range(100)))
+    with pytest.raises(HttpFailure, match=r"busy \(given up after 4 tries\)"):
+        await persist(attempts, Patience(first=1, longest=4, deadline=10), time.keeper, lambda *_: None)
+    assert time.waits == [1, 2, 4]
+
+
+async def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
+    time = VirtualTime()
+    with pytest.raises(HttpFailure):
+        await persist(Attempts(passing(1000)), Patience(deadline=10), time.keeper, lambda *_: None)
+    assert time.waits == []
+
+
+@given(failures=st.integers(1, 10**6), chance=st.floats(0, 1, exclude_max=True))
+def test_a_wait_is_never_longer_than_its_bound_nor_cut_by_more_than_half(
+    failures: int, chance: float
+) -> None:
+    patience = Patience()
+    assert patience.first / 2 <= patience.wait(failures, None, chance) <= patience.longest

@@ -1,0 +1,121 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tpo.errors import ConfigError
+from tpo.http import HttpFailure
+from tpo.policies.chat import (
+    checked_extra,
+    read_completions,
+    read_finish,
+    read_models,
+    read_usage,
+    request_body,
+)
+from tpo.types import Sampling, Usage, user
+
+
+def reply(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"choices": [{"index": i, "message": m} for i, m in enumerate(messages)]} | fields
+
+
+def test_a_request_says_how_to_draw_and_n_only_if_several() -> None:
+    body = request_body("m", (user("hi"),), Sampling(1, 0.5, 0.9, 100, 3), {})
+    assert body == {
+        "model": "m",
+        "messages": [user("hi")],
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_tokens": 100,
+        "seed": 3,
+    }
+    assert request_body("m", (), Sampling(n=2), {})["n"] == 2
+
+
+def test_extra_fields_win_and_none_leaves_a_field_out() -> None:
+    body = request_body("m", (), Sampling(), {"top_k": 20, "seed": None})
+    assert body["top_k"] == 20
+    assert "seed" not in body
+
+
+def test_extra_fields_may_not_touch_what_replies_are_read_by() -> None:
+    with pytest.raises(ConfigError, match="n, stream"):
+        checked_extra({"stream": True, "n": 3, "top_k": 1})
+
+
+@pytest.mark.parametrize("content", [None, "", [], 3])
+def test_content_that_is_null_or_empty_is_an_empty_text(content: object) -> None:
+    assert read_completions(reply({"content": content}), 1)[0].text == ""
+
+
+def test_content_in_parts_is_joined_and_a_refusal_is_what_was_said() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]
+    assert read_completions(reply({"content": parts}), 1)[0].text == "ab"
+    assert read_completions(reply({"content": None, "refusal": "no"}), 1)[0].text == "no"
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_reasoning_is_kept_apart(name: str) -> None:
+    completion = read_completions(reply({"content": "answer", name: "thought"}), 1)[0]
+    assert (completion.text, completion.reasoning) == ("answer", "thought")
+
+
+def test_more_choices_than_asked_are_left_and_odd_indices_are_put_right() -> None:
+    rows = reply({"content": "a"}, {"content": "b"}, {"content": "c"})
+    assert [c.text for c in read_completions(rows, 2)] == ["a", "b"]
+    for row in rows["choices"]:
+        row["index"] = 0
+    assert [(c.index, c.text) for c in read_completions(rows, 3)] == [(0, "a"), (1, "b"), (2, "c")]
+
+
+def test_the_usage_stands_with_the_first_completion_alone() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 8}}
+    first, second = read_completions(reply({"content": "a"}, {"content": "b"}, usage=usage), 2)
+    assert first.usage == Usage(1, 9, 8, 4)
+    assert second.usage == Usage()
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "prompt_tokens_details": None}, "x"])
+def test_a_usage_that_is_missing_counts_the_call_alone(usage: object) -> None:
+    assert read_usage(usage) == Usage(calls=1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("stop", "stop"),
+        ("end_turn", "stop"),
+        ("length", "length"),
+        ("content_filter", "other"),
+        (None, "other"),
+    ],
+)
+def test_finish_reasons_are_told_in_our_words(reason: str | None, expected: str) -> None:
+    assert read_finish(reason) == expected
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["index", "message", "content"]), inner),
+    max_leaves=10,
+)
+
+
+@given(JSON | st.fixed_dictionaries({"choices": st.lists(JSON), "usage": JSON}), st.integers(1, 3))
+def test_any_json_is_completions_or_a_failure_that_passes(value: Any, n: int) -> None:
+    try:
+        completions = read_completions(value, n)
+    except HttpFailure as failure:
+        assert failure.passes  # noqa: PT017 - either outcome is right, each with its promise
+    else:
+        indices = [c.index for c in completions]
+        assert indices == sorted(set(indices))
+        assert 0 <= indices[0] <= indices[-1] < n
+
+
+@pytest.mark.parametrize("value", [None, {}, {"data": None}, []])
+def test_a_list_of_models_of_another_shape_is_a_failure(value: object) -> None:
+    with pytest.raises(HttpFailure, match="--model"):
+        read_models(value)

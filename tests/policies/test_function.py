@@ -1,0 +1,82 @@
+import threading
+
+import pytest
+
+from tpo.errors import ConfigError, PolicyError, PolicyRefused
+from tpo.policies import Policy, ScriptedPolicy, as_policy
+from tpo.types import Completion, Message, Messages, Sampling, Scope, user
+
+MESSAGES: Messages = (user("hi"),)
+SCOPE = Scope("q7", 1, "update")
+
+
+async def drawn(policy: Policy, sampling: Sampling) -> list[Completion]:
+    return sorted([c async for c in policy.sample(MESSAGES, sampling, SCOPE)], key=lambda c: c.index)
+
+
+async def test_a_function_is_called_once_a_sample_with_that_samples_seed() -> None:
+    policy = as_policy(lambda messages, sampling: f"{messages[0]['content']} {sampling.n} {sampling.seed}")
+    completions = await drawn(policy, Sampling(n=3, seed=10))
+    assert [c.text for c in completions] == ["hi 1 10", "hi 1 11", "hi 1 12"]
+    assert [c.usage.calls for c in completions] == [1, 1, 1]
+
+
+async def test_an_async_function_works_too() -> None:
+    async def reply(messages: list[Message], sampling: Sampling) -> str:
+        return "hello"
+
+    assert [c.text for c in await drawn(as_policy(reply), Sampling())] == ["hello"]
+
+
+async def test_siblings_of_a_sync_function_overlap() -> None:
+    barrier = threading.Barrier(3, timeout=10)
+
+    def reply(messages: list[Message], sampling: Sampling) -> str:
+        barrier.wait()
+        return ""
+
+    assert len(await drawn(as_policy(reply), Sampling(n=3))) == 3
+
+
+async def test_messages_may_be_changed_without_harm() -> None:
+    def reply(messages: list[Message], sampling: Sampling) -> str:
+        messages[0]["content"] = "changed"
+        messages.clear()
+        return ""
+
+    await drawn(as_policy(reply), Sampling())
+    assert MESSAGES[0] == user("hi")
+
+
+async def test_an_exception_names_the_query_the_phase_and_itself() -> None:
+    def broken(messages: list[Message], sampling: Sampling) -> str:
+        raise ValueError("no")
+
+    expected = "query 'q7', update of step 1, sample 0: broken raised ValueError: no"
+    with pytest.raises(PolicyError, match=expected):
+        await drawn(as_policy(broken), Sampling())
+
+
+async def test_an_error_of_this_package_passes_as_it_is() -> None:
+    def refused(messages: list[Message], sampling: Sampling) -> str:
+        raise PolicyRefused("wrong key")
+
+    with pytest.raises(PolicyRefused, match=r"^wrong key$"):
+        await drawn(as_policy(refused), Sampling())
+
+
+@pytest.mark.parametrize("value", [None, 3, b"bytes", ["text"]])
+async def test_what_is_no_string_is_refused(value: object) -> None:
+    with pytest.raises(PolicyError, match="must return a string"):
+        await drawn(as_policy(lambda *_: value), Sampling())  # type: ignore[arg-type, return-value] - on purpose
+
+
+def test_a_policy_passes_through() -> None:
+    policy = ScriptedPolicy()
+    assert as_policy(policy) is policy
+
+
+@pytest.mark.parametrize("thing", [None, "tiny", ScriptedPolicy])
+def test_what_is_neither_is_refused(thing: object) -> None:
+    with pytest.raises(ConfigError, match="function"):
+        as_policy(thing)  # type: ignore[arg-type] - on purpose

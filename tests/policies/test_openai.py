@@ -1,0 +1,232 @@
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import unused_port
+
+from tests.http.loopback import Answer, Loopback, VirtualTime, choices
+from tests.openai_server import OpenAIServer
+from tpo.errors import PolicyError, PolicyRefused
+from tpo.events import CallRetried, Event
+from tpo.policies import OpenAIPolicy
+from tpo.types import Completion, Sampling, Scope, Usage, user
+
+SCOPE = Scope("q7", 1, "update")
+
+
+async def drawn(policy: OpenAIPolicy, n: int = 1, **sampling: Any) -> list[Completion]:
+    values = Sampling(n=n, seed=100, **sampling)
+    completions = [c async for c in policy.sample((user("hi"),), values, SCOPE)]
+    return sorted(completions, key=lambda c: c.index)
+
+
+class Served:
+    """What a policy does against *answers*."""
+
+    def __init__(self, *answers: Answer, models: Answer | None = None) -> None:
+        self.loopback = Loopback(*answers, models=models)
+        self.time = VirtualTime()
+        self.events: list[Event] = []
+
+    async def draw(self, n: int = 1, calls: int = 1, model: str | None = "m", **sampling: Any) -> Any:
+        async with self.loopback.up() as url:
+            policy = self._policy(url, model)
+            try:
+                return [await drawn(policy, n, **sampling) for _ in range(calls)][-1]
+            finally:
+                await policy.aclose()
+
+    async def check(self, model: str | None = "m") -> None:
+        async with self.loopback.up() as url:
+            policy = self._policy(url, model)
+            try:
+                await policy.check()
+            finally:
+                await policy.aclose()
+
+    def _policy(self, url: str, model: str | None) -> OpenAIPolicy:
+        return OpenAIPolicy(url, model, "sk-hidden", listener=self.events.append, timekeeper=self.time.keeper)
+
+    @property
+    def seeds(self) -> list[tuple[int, int]]:
+        """What each request asked for: n and seed."""
+        return [(body.get("n", 1), body["seed"]) for body in self.loopback.bodies]
+
+
+def error(status: int, message: str, **headers: str) -> Answer:
+    return Answer({"error": {"message": message}}, status, headers)
+
+
+async def test_one_request_brings_all_samples() -> None:
+    served = Served(choices("a", "b", "c", prompt_tokens=5, completion_tokens=6))
+    completions = await served.draw(3)
+    assert [c.text for c in completions] == ["a", "b", "c"]
+    assert completions[0].usage == Usage(1, 5, 0, 6)
+    assert served.seeds == [(3, 100)]
+    assert served.loopback.asked[0].headers["Authorization"] == "Bearer sk-hidden"
+
+
+async def test_a_server_that_ignores_n_is_topped_up_and_remembered() -> None:
+    served = Served(choices("a"))
+    completions = await served.draw(3, calls=2)
+    assert [c.index for c in completions] == [0, 1, 2]
+    assert [c.usage.calls for c in completions] == [1, 1, 1]
+    assert served.seeds[0] == (3, 100)
+    assert sorted(served.seeds[1:3]) == [(1, 101), (1, 102)]
+    assert sorted(served.seeds[3:]) == [(1, 100), (1, 101), (1, 102)]
+
+
+async def test_fewer_choices_than_asked_are_topped_up() -> None:
+    served = Served(choices("a", "b", "c"), choices("d"))
+    assert [c.text for c in await served.draw(4)] == ["a", "b", "c", "d"]
+    assert served.seeds == [(4, 100), (1, 103)]
+
+
+async def test_a_server_that_refuses_n_is_asked_singly() -> None:
+    served = Served(error(400, "n must be 1"), choices("a"))
+    assert len(await served.draw(2)) == 2
+    assert served.seeds == [(2, 100), (1, 100), (1, 101)]
+
+
+async def test_several_greedy_samples_are_asked_for_singly() -> None:
+    served = Served(choices("a"))
+    assert len(await served.draw(2, temperature=0.0)) == 2
+    assert sorted(served.seeds) == [(1, 100), (1, 101)]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        error(500, "engine dead"),
+        error(503, "loading"),
+        error(408, "slow"),
+        Answer(cut=True),
+        Answer('{"choices": [{"mess'),
+        Answer("<html>"),
+        Answer({"choices": []}),
+        Answer({"choices": [{"index": 0}]}),
+        Answer({"error": {"message": "later", "code": 503}}),
+    ],
+    ids=["500", "503", "408", "cut", "half JSON", "no JSON", "no choices", "no message", "error in 200"],
+)
+async def test_what_passes_is_tried_again_and_announced(fault: Answer) -> None:
+    served = Served(fault, fault, choices("a"))
+    assert [c.text for c in await served.draw()] == ["a"]
+    assert served.time.waits == [0.5, 1]
+    assert [(e.scope, e.wait) for e in served.events if isinstance(e, CallRetried)] == [
+        (SCOPE, 0.5),
+        (SCOPE, 1),
+    ]
+
+
+async def test_a_server_that_says_when_to_come_back_is_believed() -> None:
+    served = Served(error(429, "busy", **{"Retry-After": "7"}), choices("a"))
+    await served.draw()
+    assert served.time.waits == [7.5]
+
+
+async def test_a_call_given_up_says_why_where_and_after_how_many_tries() -> None:
+    served = Served(error(500, "engine dead"))
+    expected = r"query 'q7', update of step 1: .* 500: engine dead \(given up after \d+ tries\)"
+    with pytest.raises(PolicyError, match=expected) as caught:
+        await served.draw()
+    assert not caught.value.fatal
+    assert sum(served.time.waits) <= 300
+
+
+async def test_a_refused_request_fails_at_once_in_the_servers_words_without_the_key() -> None:
+    served = Served(error(400, "prompt is too long, says sk-hidden"))
+    with pytest.raises(PolicyError, match="prompt is too long") as caught:
+        await served.draw(3)
+    assert "sk-hidden" not in str(caught.value)
+    assert not caught.value.fatal
+    assert served.time.waits == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_wrong_key_ends_the_run_and_is_not_shown(status: int) -> None:
+    served = Served(error(status, "Incorrect key sk-hidden"))
+    with pytest.raises(PolicyRefused, match="refused the API key: set TPO_API_KEY") as caught:
+        await served.draw()
+    assert "sk-hidden" not in str(caught.value)
+
+
+async def test_an_unknown_model_ends_the_run_and_names_those_there_are() -> None:
+    served = Served(error(404, "no such model"), models=Answer({"data": [{"id": "x"}, {"id": "y"}]}))
+    with pytest.raises(PolicyRefused, match="has no model 'm'; it serves 'x', 'y'"):
+        await served.draw()
+
+
+async def test_a_server_of_another_kind_is_told_as_such() -> None:
+    served = Served(Answer("nothing here", 404), models=Answer("nothing here", 404))
+    for model in ("m", None):
+        with pytest.raises(PolicyRefused, match="nothing here; is that the base URL"):
+            await served.draw(model=model)
+
+
+async def test_the_only_model_is_taken_unasked_and_asked_for_once() -> None:
+    served = Served(choices("a"))
+    await served.draw(model=None, calls=2)
+    assert [asked.path for asked in served.loopback.asked].count("/v1/models") == 1
+    assert {body["model"] for body in served.loopback.bodies} == {"only"}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [(["x", "y"], "serves 'x', 'y': name one"), ([], "lists no model: name one")]
+)
+async def test_several_models_or_none_ask_for_a_name(names: list[str], expected: str) -> None:
+    served = Served(choices("a"), models=Answer({"data": [{"id": name} for name in names]}))
+    with pytest.raises(PolicyRefused, match=expected):
+        await served.draw(model=None)
+
+
+async def test_a_server_that_is_down_ends_the_run_at_once() -> None:
+    policy = OpenAIPolicy(f"http://127.0.0.1:{unused_port()}", "m")
+    with pytest.raises(PolicyRefused, match=r"no server answers at .*/v1: Connection refused"):
+        await drawn(policy)
+    await policy.aclose()
+
+
+def test_synchronous_use_starts_a_loop_a_call() -> None:
+    with OpenAIServer() as server:
+        policy = OpenAIPolicy(server.url)
+        for _ in range(2):
+            assert len(asyncio.run(drawn(policy, 2))) == 2
+
+
+async def test_null_content_and_reasoning_are_read() -> None:
+    message = {"content": None, "reasoning_content": "thought"}
+    served = Served(Answer({"choices": [{"index": 0, "message": message, "finish_reason": "length"}]}))
+    assert await served.draw() == [Completion(0, "", "length", Usage(calls=1), "thought")]
+
+
+async def test_a_listener_that_fails_does_not_end_the_call() -> None:
+    def broken(event: Event) -> None:
+        raise ValueError
+
+    async with Loopback(error(500, ""), choices("a")).up() as url:
+        policy = OpenAIPolicy(url, "m", listener=broken, timekeeper=VirtualTime().keeper)
+        assert len(await drawn(policy)) == 1
+        await policy.aclose()
+
+
+async def test_a_check_asks_for_one_token() -> None:
+    served = Served(choices("a"))
+    await served.check()
+    assert served.loopback.bodies[0]["max_tokens"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (error(401, ""), "refused the API key"),
+        (error(404, ""), "has no model 'm'; it serves 'only'"),
+        (error(400, "top_k is unknown"), "top_k is unknown"),
+        (error(503, "loading"), "loading"),
+    ],
+)
+async def test_a_check_says_why_a_run_would_not_work(fault: Answer, expected: str) -> None:
+    served = Served(fault)
+    with pytest.raises(PolicyError, match=expected):
+        await served.check()
+    assert sum(served.time.waits) <= 10
