@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tpo.types import Candidate, Feedback, Pair, Query, RewardUsage, Score, Step, Timing, Trajectory, user
+from tpo.types import (
+    Candidate,
+    Feedback,
+    Message,
+    Pair,
+    Query,
+    RewardUsage,
+    Score,
+    Step,
+    Timing,
+    Trajectory,
+    user,
+)
 
 
 def query(name: str, text: str = "Say hello.") -> Query:
@@ -41,3 +53,8 @@ def _step(candidates: Sequence[Candidate], improved: Sequence[Candidate]) -> Ste
     worst = min(candidates, key=lambda c: c.reward)
     said = Feedback((user("why?"),), "because")
     return Step(1, Pair(best, worst), said, said, (user("improve"),), tuple(improved))
+
+
+def length_of(messages: list[Message], response: str) -> float:
+    """A reward for ``--reward python:tests.cli.values:length_of``."""
+    return float(len(response))

@@ -49,9 +49,12 @@ app.command(name="export", epilog=export.EXAMPLES)(export.export)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"tpo {version('tpo')}")
+        try:
+            typer.echo(f"tpo {version('tpo')}")
+        except PackageNotFoundError:
+            typer.echo("tpo (not installed)")
         raise typer.Exit
 
 

@@ -20,7 +20,8 @@ from tpo.cli.show import TINY_NOTE, Highlights, show_changes, show_costs, show_s
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
 from tpo.config import Settings, Setup, make_recipe
-from tpo.config.build import is_server, name_model
+from tpo.config.build import name_model
+from tpo.config.names import is_server
 from tpo.config.settings import TINY
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
@@ -29,7 +30,8 @@ from tpo.method.recipe import Recipe
 from tpo.policies.function import as_policy
 from tpo.rewards.function import as_reward
 from tpo.run import Summary, fingerprint, run
-from tpo.store import RunDirectory, read_trajectories
+from tpo.store import RunDirectory, read_run, read_trajectories
+from tpo.store.runfile import check_fingerprint
 from tpo.tiny import examples_path
 from tpo.types import Query
 
@@ -74,23 +76,19 @@ class Session:
         heard.listeners.append(highlights)
         with interruptible(self.talk, f"interrupted; the same command goes on from {self.path}"):
             total = count_queries(self.data, column=self.settings.column, limit=self.settings.limit)
-            directory = self._open()
-            try:
-                complete = self._is_complete(directory, total)
-                self._introduce(directory, total, complete)
-                # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
-                setup = self._idle() if complete else self.models(self.settings, self.talk, heard)
-            except BaseException:
-                asyncio.run(directory.close())
-                raise
-            summary = asyncio.run(self._run(directory, setup, total, heard))
+            complete = self._is_complete(total)
+            # Before the run's directory is made, so that a model that cannot be had leaves no trace; outside of
+            # the event loop, where Ctrl-C would have to wait until the models are loaded.
+            setup = self._idle() if complete else self.models(self.settings, self.talk, heard)
+            summary = asyncio.run(self._run(setup, total, complete, heard))
         self._show(summary, highlights)
         return summary
 
-    async def _run(self, directory: RunDirectory, setup: Setup, total: int | None, heard: Relay) -> Summary:
+    async def _run(self, setup: Setup, total: int | None, complete: bool, heard: Relay) -> Summary:
         settings = self.settings
         tally = Tally(completions_per_query(self.recipe))
-        async with directory, ready(setup):
+        async with ready(setup), self._open() as directory:
+            self._introduce(directory, total, complete)
             with run_view(self.talk, tally, quiet=settings.quiet) as view:
                 heard.listeners.append(view)
                 return await run(
@@ -108,11 +106,20 @@ class Session:
     def _queries(self) -> Iterable[Query]:
         return load_queries(self.data, column=self.settings.column, limit=self.settings.limit)
 
-    def _is_complete(self, directory: RunDirectory, total: int | None) -> bool:
-        """Whether nothing is left to do, so that no model need be loaded."""
-        if total is None or len(directory.finished) < total:
+    def _is_complete(self, total: int | None) -> bool:
+        """Whether an earlier run left nothing to do, so that no model need be loaded.
+
+        Raises:
+            StoreMismatch: the run there is of another configuration.
+        """
+        if self.fresh or not (self.path / "run.json").exists():
             return False
-        return all(query.id in directory.finished for query in self._queries())
+        there = read_run(self.path)
+        check_fingerprint(self.path, there.fingerprint, self._fingerprint())
+        if total is None or there.totals.get("finished", 0) < total:
+            return False
+        finished = {t.query.id for t in read_trajectories(self.path) if t.status == "finished"}
+        return all(query.id in finished for query in self._queries())
 
     def _idle(self) -> Setup:
         """A setup for a run in which nothing is left to ask."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from tpo.config.names import check_policy, check_reward, is_server
 from tpo.config.settings import TINY, Settings
-from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.method.recipe import Recipe
 from tpo.method.recipes import build_recipe
 from tpo.policies.base import Policy
 from tpo.policies.limit import Limited
 from tpo.rewards.base import Reward
+from tpo.rewards.function import as_reward, load_function
 from tpo.tiny import policy_path, reward_path
 
 if TYPE_CHECKING:  # imported when it is needed: it brings an HTTP client
@@ -23,12 +24,6 @@ if TYPE_CHECKING:  # imported when it is needed: it brings an HTTP client
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
 """Where a server's key is looked for; nowhere else."""
-
-POLICIES = (
-    "there are tiny, hf:ID-OR-PATH, and the base URL of an OpenAI-compatible server (http://HOST:PORT/v1)"
-)
-REWARDS = "there are tiny, hf:ID-OR-PATH and python:MODULE:FUNCTION"
-LATER = {"vllm": "a reward model behind a vLLM server", "judge": "a language model as judge"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +99,13 @@ def build_policy(
         ConfigError: it names none, or an option does not go with it.
         MissingExtra, PolicyRefused: the model cannot be loaded.
     """
-    kind, _, value = specification.partition(":")
+    check_policy(specification, model, bool(extra))
     if is_server(specification):
         policy = _server(specification, model, api_key, extra=extra or {}, listener=listener)
         return Limited(policy, concurrency)
-    if specification != TINY and kind != "hf":
-        raise ConfigError(f"--policy {specification}: unknown; {_meant(specification)}{POLICIES}")
-    if model is not None or extra:
-        option = "--model" if model is not None else "--policy-extra"
-        raise ConfigError(f"{option} is for a server's base URL; --policy {specification} is in this process")
-    path = str(policy_path()) if specification == TINY else _named("--policy", specification, value)
     from tpo.policies.local import HFPolicy
 
-    return HFPolicy(path, dtype=dtype, device=device)
-
-
-def is_server(specification: str) -> bool:
-    """Whether a policy's *specification* is a base URL."""
-    return specification.startswith(("http://", "https://"))
+    return HFPolicy(_location(specification, policy_path()), dtype=dtype, device=device)
 
 
 async def name_model(settings: Settings, environment: Mapping[str, str]) -> Settings:
@@ -142,43 +126,30 @@ async def name_model(settings: Settings, environment: Mapping[str, str]) -> Sett
 
 
 def _server(url: str, model: str | None, key: str | None, **options: Any) -> OpenAIPolicy:
-    if "@" in urlsplit(url).netloc:
-        raise ConfigError("--policy: a URL with a password in it would end up in files; set TPO_API_KEY")
     from tpo.policies.openai import OpenAIPolicy
 
     return OpenAIPolicy(url, model, key, **options)
 
 
-def _meant(specification: str) -> str:
-    """What a name that nothing matches may have been meant as."""
-    if "/" in specification and ":" not in specification:
-        return f"did you mean hf:{specification}? "
-    if specification.partition(":")[2][:1].isdigit():
-        return f"did you mean http://{specification}? "
-    return ""
-
-
-def _named(option: str, specification: str, value: str) -> str:
-    if not value:
-        raise ConfigError(f"{option} {specification}: name a model, as in hf:ID-OR-PATH")
-    return value
+def _location(specification: str, tiny: Path) -> str:
+    """The folder or hub id of a model in this process."""
+    return str(tiny) if specification == TINY else specification.removeprefix("hf:")
 
 
 def build_reward(specification: str, *, dtype: str | None = None, device: str | None = None) -> Reward:
-    """The reward that *specification* names: ``tiny``, ``hf:ID-or-path`` or ``python:module:function``."""
+    """The reward that *specification* names: ``tiny``, ``hf:ID-or-path`` or ``python:module:function``.
+
+    Raises:
+        ConfigError: it names none.
+        MissingExtra, RewardRefused: the model cannot be loaded.
+    """
+    check_reward(specification)
     kind, _, value = specification.partition(":")
     if kind == "python":
-        from tpo.rewards.function import as_reward, load_function
-
         return as_reward(load_function(value))
-    if kind in LATER:
-        raise ConfigError(f"--reward {specification}: {LATER[kind]} is not supported yet; {REWARDS}")
-    if specification != TINY and kind != "hf":
-        raise ConfigError(f"--reward {specification}: unknown; {_meant(specification)}{REWARDS}")
-    path = str(reward_path()) if specification == TINY else _named("--reward", specification, value)
     from tpo.rewards.hf import HFReward
 
-    return HFReward(path, dtype=dtype, device=device)
+    return HFReward(_location(specification, reward_path()), dtype=dtype, device=device)
 
 
 def load_policy(specification: str, **options: Any) -> Policy:

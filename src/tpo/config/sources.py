@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tpo.config.names import check_names
 from tpo.config.settings import TINY, TINY_MAX_TOKENS, Settings
 from tpo.errors import ConfigError
 
@@ -37,7 +38,9 @@ def load_settings(
     """
     given = {name: value for name, value in flags.items() if value is not None}
     merged = _from_file(file) | _from_environment(environment) | _check(given, _flag)
-    return Settings(**_complete(merged))
+    settings = Settings(**_complete(merged))
+    check_names(settings)
+    return settings
 
 
 def _flag(name: str) -> str:

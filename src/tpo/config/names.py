@@ -1,0 +1,65 @@
+"""What policies and rewards are called: ``tiny``, ``hf:…``, a base URL, ``python:…``."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from tpo.config.settings import TINY, Settings
+from tpo.errors import ConfigError
+
+POLICIES = "there are tiny, hf:ID-OR-PATH, and the base URL of an OpenAI-compatible server"
+REWARDS = "there are tiny, hf:ID-OR-PATH and python:MODULE:FUNCTION"
+LATER = {"vllm": "a reward model behind a vLLM server", "judge": "a language model as judge"}
+
+
+def check_names(settings: Settings) -> None:
+    """Refuse what no policy or reward is called, and options that do not go with them.
+
+    Raises:
+        ConfigError: naming the option, what there is, and what may have been meant.
+    """
+    check_policy(settings.policy[0], settings.model, bool(settings.policy_extra))
+    check_reward(settings.reward)
+
+
+def is_server(name: str) -> bool:
+    """Whether a policy's *name* is a base URL."""
+    return name.startswith(("http://", "https://"))
+
+
+def check_policy(name: str, model: str | None = None, has_extra: bool = False) -> None:
+    """Refuse a *name* that no policy has, or options that it does not take."""
+    if is_server(name):
+        if "@" in urlsplit(name).netloc:
+            raise ConfigError("--policy: a URL with a password in it would end up in files; set TPO_API_KEY")
+        return
+    if name != TINY and not name.startswith("hf:"):
+        raise ConfigError(f"--policy {name}: unknown; {_meant(name)}{POLICIES}")
+    _require_model("--policy", name)
+    if model is not None or has_extra:
+        option = "--model" if model is not None else "--policy-extra"
+        raise ConfigError(f"{option} is for a server's base URL; --policy {name} is in this process")
+
+
+def check_reward(name: str) -> None:
+    """Refuse a *name* that no reward has."""
+    kind = name.partition(":")[0]
+    if kind in LATER:
+        raise ConfigError(f"--reward {name}: {LATER[kind]} is not supported yet; {REWARDS}")
+    if name != TINY and kind not in ("hf", "python"):
+        raise ConfigError(f"--reward {name}: unknown; {_meant(name)}{REWARDS}")
+    _require_model("--reward", name)
+
+
+def _require_model(option: str, name: str) -> None:
+    if name == "hf:":
+        raise ConfigError(f"{option} {name}: name a model, as in hf:ID-OR-PATH")
+
+
+def _meant(name: str) -> str:
+    """What a name that nothing matches may have been meant as."""
+    if "/" in name and ":" not in name:
+        return f"did you mean hf:{name}? "
+    if name.partition(":")[2][:1].isdigit():
+        return f"did you mean http://{name}? "
+    return ""

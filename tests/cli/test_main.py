@@ -1,0 +1,172 @@
+"""The command as a shell sees it: help, exit codes, what goes to stdout and what to stderr."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from typer.testing import CliRunner, Result
+
+from tests.openai_server import OpenAIServer, improving
+from tpo.cli.main import app
+from tpo.errors import DataError
+
+HEAVY = {"torch", "transformers", "aiohttp", "datasets", "pyarrow", "pydantic", "tpo.config"}
+NOTHING_SET = dict.fromkeys(("TPO_CONFIG", "TPO_DEBUG", "TPO_API_KEY", "OPENAI_API_KEY"))
+LENGTH = "python:tests.cli.values:length_of"
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as running:
+        yield running
+
+
+def tpo(*arguments: object, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], input=stdin, env=NOTHING_SET)
+
+
+def prompts(folder: Path, *texts: str) -> Path:
+    path = folder / "prompts.json"
+    path.write_text(json.dumps(texts))
+    return path
+
+
+def test_help_needs_no_heavy_library() -> None:
+    program = "import sys, tpo.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(loaded.stdout.split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("ask", "-h"), ("export", "-h")])
+def test_every_command_has_help(arguments: tuple[str, ...]) -> None:
+    result = tpo(*arguments)
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_help_tells_the_defaults_that_hold() -> None:
+    from tpo.config import Settings
+
+    text = " ".join(tpo("run", "--help").output.replace("│", " ").split())
+    for name in ("method", "sample_size", "max_iterations", "temperature", "top_p", "seed", "concurrency"):
+        default = Settings.model_fields[name].default
+        option = "--" + name.replace("_", "-")
+        _, found, after = text.partition(f" {option} ")
+        assert found, option
+        assert after.partition("[default: ")[2].startswith(f"{default}]"), option
+
+
+def test_the_version_is_told() -> None:
+    result = tpo("--version")
+    assert (result.exit_code, result.output.split()[0]) == (0, "tpo")
+
+
+def test_a_mistake_is_one_sentence_and_no_traceback() -> None:
+    result = tpo("run", "nowhere/[red].jsonl")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: nowhere/[red].jsonl: no such file")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_debug_shows_the_error_itself() -> None:
+    result = tpo("run", "nowhere.jsonl", "--debug")
+    assert isinstance(result.exception, DataError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--policy", "http://127.0.0.1:1/v1"], "name a reward too"),
+        (["run", "--sample-size", "0"], "--sample-size is 0"),
+        (["run", "--method", "nope"], "--method nope"),
+        (["run", "--reward", "judge:http://h"], "not supported yet"),
+        (["ask", "x", "--policy", "gpt", "--reward", "tiny"], "--policy gpt: unknown"),
+        (["run", "--config", "nowhere.toml"], "nowhere.toml"),
+    ],
+)
+def test_wrong_options_are_refused_with_code_2(arguments: list[str], words: str, tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "out")] if arguments[0] == "run" else []
+    result = tpo(*arguments, *out)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_reward_that_is_not_there_leaves_no_run_behind(server: OpenAIServer, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = tpo(
+        "run", prompts(tmp_path, "a"), "--policy", server.url, "--reward", f"{LENGTH}x", "--out", out
+    )
+    assert result.exit_code == 2
+    assert "has no 'length_ofx'" in result.stderr
+    assert not out.exists()
+
+
+def test_an_option_for_a_key_does_not_exist() -> None:
+    assert tpo("run", "--api-key", "sk-1").exit_code == 2
+
+
+def test_a_run_over_a_server_ends_well_and_again(server: OpenAIServer, tmp_path: Path) -> None:
+    command: list[Any] = ["run", prompts(tmp_path, "a", "b"), "--policy", server.url, "--reward", LENGTH]
+    command += ["-n", 2, "-d", 1, "--out", tmp_path / "out"]
+    result = tpo(*command)
+    assert result.exit_code == 0, result.stderr
+    assert "2 queries finished" in result.stdout
+    assert "policy " + server.url + " (scripted)" in result.stderr
+    asked = len(server.requests)
+    assert tpo(*command).exit_code == 0
+    assert len(server.requests) <= asked + 1  # the check that asks for the model's name
+
+
+def test_a_failed_query_gives_code_1(tmp_path: Path) -> None:
+    def picky(body: dict[str, Any], index: int) -> str:
+        if body["messages"][0]["content"] == "b":
+            raise web.HTTPBadRequest(text='{"error": {"message": "too hard"}}')
+        return improving(body, index)
+
+    with OpenAIServer(picky) as server:
+        result = tpo(
+            "run", prompts(tmp_path, "a", "b"), "--policy", server.url, "--reward", LENGTH,
+            "-n", 1, "-d", 0, "--out", tmp_path / "out",
+        )  # fmt: skip
+    assert result.exit_code == 1
+    assert "1 queries finished, 1 failed" in result.stdout
+    assert "too hard" in result.stdout
+
+
+def test_ask_gives_the_answer_alone_on_stdout(server: OpenAIServer) -> None:
+    result = tpo("ask", "hello?", "--policy", server.url, "--reward", LENGTH, "-n", 3, "-d", 1)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "An improved answer, number 2!!\n"
+    for words in ("First samples", "chosen", "textual gradient", "After: 1.2"):
+        assert words in result.stderr
+
+
+def test_ask_reads_the_question_from_stdin(server: OpenAIServer) -> None:
+    command = ["ask", "-", "--policy", server.url, "--reward", LENGTH, "-n", 1, "-d", 0, "--quiet"]
+    result = tpo(*command, stdin="from a pipe\n")
+    assert (result.stdout, result.stderr) == ("Answer 0\n", "")
+    assert server.requests[-1]["messages"] == [{"role": "user", "content": "from a pipe"}]
+    assert tpo(*command, stdin=" \n").exit_code == 2
+
+
+def test_a_run_is_exported(server: OpenAIServer, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tpo(
+        "run", prompts(tmp_path, "a", "b"), "--policy", server.url, "--reward", LENGTH,
+        "-n", 2, "-d", 1, "--out", out,
+    )  # fmt: skip
+    for shape, file in (("results", "results.jsonl"), ("reference", "reference.json"), ("logs", "logs.json")):
+        result = tpo("export", out, "--format", shape)
+        assert result.exit_code == 0, result.stderr
+        assert result.stderr == f"2 queries written to {out / file}\n"
+        assert (out / file).stat().st_size > 0
+    assert tpo("export", tmp_path / "none").exit_code == 2

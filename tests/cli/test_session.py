@@ -1,0 +1,169 @@
+"""A whole run as its user sees it, with scripted models in place of loaded ones."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+
+from tpo.cli.session import Session, run_name
+from tpo.cli.setup import INTERRUPTED
+from tpo.cli.show import TINY_NOTE
+from tpo.config import Settings, Setup, load_settings, make_recipe
+from tpo.errors import PolicyError, StoreMismatch
+from tpo.events import Listener
+from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
+from tpo.rewards.scripted import ScriptedReward
+from tpo.run import Summary
+from tpo.types import Scope
+
+HOSTILE = "[red]Dear[/red] Leo\x1b[2J"
+
+
+class Terminal:
+    """A run over *prompts* in *folder*, again and again; *said* and *shown* are those of the last time."""
+
+    def __init__(self, folder: Path, prompts: Sequence[str] = ("one", "two", "three"), **flags: Any) -> None:
+        self.data = folder / "prompts.jsonl"
+        self.data.write_text("".join(json.dumps({"prompt": p}) + "\n" for p in prompts))
+        self.flags = {"out": folder / "out", "sample_size": 2, "max_iterations": 1} | flags
+        self.loaded = 0
+
+    def run(self, policy: ScriptedPolicy | None = None, *, fresh: bool = False, **flags: Any) -> Summary:
+        settings = load_settings(self.flags | flags, {})
+        talk, result = (Console(file=io.StringIO(), width=100, highlight=False) for _ in range(2))
+        talk.quiet = settings.quiet
+
+        def models(settings: Settings, console: Console, listener: Listener) -> Setup:
+            self.loaded += 1
+            return Setup(settings, policy or ScriptedPolicy(), ScriptedReward(), make_recipe(settings))
+
+        session = Session.of(settings, str(self.data), fresh=fresh)
+        try:
+            return replace(session, talk=talk, result=result, models=models).carry_out()
+        finally:
+            self.said, self.shown = (console.file.getvalue() for console in (talk, result))  # type: ignore[attr-defined]  # the StringIOs from above
+
+
+def test_a_run_ends_with_the_table_examples_costs_and_place(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    script = ScriptedPolicy(
+        {"sample": "short", "loss": "why", "gradient": "how", "update": improved("much longer")}
+    )
+    summary = terminal.run(script)
+    assert (summary.finished, summary.failed) == (3, 0)
+    assert "3 queries of" in terminal.said
+    assert "tpo, D1-N2, seed 7; policy tiny, reward tiny" in terminal.said
+    for words in ("0, first samples", "+5.000", "+11.000", "The largest gains", "much longer", "12 requests"):
+        assert words in terminal.shown
+    assert TINY_NOTE[:40] in terminal.shown
+    assert terminal.shown.rstrip().endswith(f"3 queries finished: {tmp_path / 'out'}")
+
+
+def test_a_model_s_text_is_shown_as_text(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, prompts=["[bold]q[/bold]\x1b[31m"])
+    terminal.run(
+        ScriptedPolicy({"update": improved(HOSTILE * 3), "sample": "s", "loss": "l", "gradient": "g"})
+    )
+    assert "[red]Dear[/red] Leo\\x1b[2J" in terminal.shown
+    assert "[bold]q[/bold]\\x1b[31m" in terminal.shown
+    assert "\x1b" not in terminal.shown
+
+
+def test_a_finished_run_is_shown_again_without_loading_models(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.run()
+    first = terminal.shown
+    terminal.run()
+    assert terminal.loaded == 1
+    assert "all 3 queries are finished; --fresh starts anew" in terminal.said
+    assert "0, first samples" in terminal.shown
+    assert terminal.shown.splitlines()[-1] == first.splitlines()[-1]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["ended"] is not None
+
+
+def test_fresh_starts_anew(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.run()
+    terminal.run(fresh=True)
+    assert terminal.loaded == 2
+    assert "writing to" in terminal.said
+
+
+def test_a_smaller_limit_later_is_complete_only_if_those_queries_are(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    broken = ScriptedPolicy(failures={Scope("q0", 0, "sample"): PolicyError("gone")})
+    terminal.run(broken)
+    terminal.run(limit=2)
+    assert terminal.loaded == 2
+    assert "resuming" in terminal.said
+    assert "1 that failed are tried again" in terminal.said
+
+
+def test_failures_are_told_by_reason_and_tried_again(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    gone = PolicyError("query 'q1', sample of step 0: server [b]gone[/b]")
+    summary = terminal.run(ScriptedPolicy(failures={Scope("q1", 0, "sample"): gone}))
+    assert summary.failed == 1
+    assert "1 failed: " in terminal.shown
+    assert "server [b]gone[/b]" in terminal.shown
+    assert "2 queries finished, 1 failed (the same command tries them again)" in terminal.shown
+    assert terminal.run().failed == 0
+    assert "resuming" in terminal.said
+    assert "2 of 3 queries finished, 1 that failed are tried again" in terminal.said
+
+
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    async def interrupt(call: PolicyCall, index: int) -> None:
+        if call.scope == Scope("q2", 1, "loss"):
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+
+    terminal = Terminal(tmp_path, concurrency=1)
+    with pytest.raises(typer.Exit) as ended:
+        terminal.run(ScriptedPolicy(before=interrupt))
+    assert ended.value.exit_code == INTERRUPTED
+    assert f"interrupted; the same command goes on from {tmp_path / 'out'}" in terminal.said
+    assert terminal.run().finished == 3
+    assert "2 of 3 queries finished, 4 calls in the journal" in terminal.said
+
+
+def test_quiet_says_the_last_line_and_nothing_else(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, quiet=True)
+    terminal.run()
+    assert terminal.said == ""
+    assert terminal.shown == f"3 queries finished: {tmp_path / 'out'}\n"
+
+
+def test_another_configuration_is_refused_in_the_same_directory(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.run()
+    with pytest.raises(StoreMismatch, match="seed"):
+        terminal.run(seed=8)
+    assert terminal.run(concurrency=1).finished == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "data", "name"),
+    [
+        ({}, "a/prompts.jsonl.gz", "prompts-tpo-d2-n5-seed7"),
+        ({"method": "bon", "sample_size": 9}, "x.csv", "x-bon-d0-n9-seed7"),
+        ({}, "hf:org/set:train", "org-set-train-tpo-d2-n5-seed7"),
+        ({"policy": ["hf:org/Model-1.5"], "reward": "tiny"}, "x.csv", "x-Model-1.5-tpo-d2-n5-seed7"),
+        ({"policy": ["http://h:1/v1"], "reward": "tiny"}, "x.csv", "x-h-1-tpo-d2-n5-seed7"),
+        ({"policy": ["http://h/v1"], "model": "o/M", "reward": "tiny"}, "x.csv", "x-M-tpo-d2-n5-seed7"),
+    ],
+)
+def test_a_run_is_named_after_its_options(flags: dict[str, Any], data: str, name: str) -> None:
+    settings = load_settings(flags, {})
+    assert run_name(settings, make_recipe(settings), data) == name
