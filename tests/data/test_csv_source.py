@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.data.csv_source import CsvSource
@@ -23,6 +23,7 @@ def read(content: bytes, delimiter: str = ",") -> list[tuple[str, object]]:
         return [(row.place.removeprefix(str(path)), row.value) for row in CsvSource(path, delimiter).rows()]
 
 
+@settings(deadline=None)
 @given(
     records=st.lists(st.tuples(Cells, Cells), max_size=5),
     end=st.sampled_from(["\n", "\r\n"]),
@@ -39,6 +40,7 @@ def test_what_a_writer_wrote_is_read(
     assert [value for _, value in rows] == [{"prompt": a or None, "more": b or None} for a, b in records]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused_with_a_data_error(content: bytes) -> None:
     with contextlib.suppress(DataError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tpo.data.json_source import JsonSource
@@ -34,6 +34,7 @@ def refusal(content: str | bytes) -> str:
     return str(caught.value)
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(Values, max_size=5),
     indent=st.sampled_from([None, 0, 4]),
@@ -52,6 +53,7 @@ def test_a_list_reads_the_same_however_it_is_laid_out_and_cut(
     assert [value for _, value in read(content, chunk)] == values
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.dictionaries(Texts, Values, max_size=3) | Texts, min_size=1, max_size=5),
     crlf=st.booleans(),
@@ -72,12 +74,14 @@ def test_only_a_line_feed_ends_a_line(separator: str) -> None:
     assert read(f"{raw}\n".encode()) == [(":1", text)]
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=60) | Texts.map(str.encode), chunk=st.integers(1, 9))
 def test_any_bytes_are_read_or_refused_with_a_data_error(content: bytes, chunk: int) -> None:
     with contextlib.suppress(DataError):
         read(content, chunk)
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(Texts, min_size=1, max_size=4),
     data=st.data(),

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.data.row import Row
@@ -147,6 +147,7 @@ Anything: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["prompt", "messages", "id", "reference", "x"]), Anything))
 def test_any_row_becomes_a_query_that_json_can_hold_or_a_data_error(value: dict[str, Any]) -> None:
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.errors import StoreError
@@ -20,6 +20,7 @@ Values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values=st.lists(Values, max_size=4))
 def test_a_streamed_list_is_what_json_would_write(
     values: list[Any], tmp_path_factory: pytest.TempPathFactory
