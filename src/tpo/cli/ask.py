@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,18 +54,22 @@ def ask(
     When stdout is no terminal it gets the answer alone, and the rest goes to stderr.
     """
     flags = dict(locals())
+    import asyncio
+    import os
+
     from rich.console import Console
 
     from tpo.cli.conversation import Conversation
-    from tpo.cli.setup import built, interruptible, settings_of
+    from tpo.cli.setup import interruptible, settings_of
+    from tpo.config import build
 
     text = _question(question)
     settings = settings_of(flags, config)
     apart = not sys.stdout.isatty()
     console = Console(stderr=apart, quiet=settings.quiet, highlight=False)
-    with interruptible(console, "interrupted"):
-        view = Conversation(console)
-        trajectory = asyncio.run(answer(built(settings, console, view), text, view))
+    with interruptible(console, "interrupted"), console.status("loading the models") as status:
+        view = Conversation(console, status.update)
+        trajectory = asyncio.run(answer(build(settings, os.environ, view), text, view))
     _finish(trajectory, alone=apart or settings.quiet)
 
 

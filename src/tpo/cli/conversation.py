@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -25,27 +27,32 @@ INDENT = (0, 0, 0, 2)
 
 
 class Conversation:
-    """A listener that prints a query's way on *console* as it goes."""
+    """A listener that prints a query's way on *console* as it goes, and tells *waiting* for what."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, waiting: Callable[[str], object] = str) -> None:
         self._console = console
+        self._waiting = waiting
 
     def __call__(self, event: Event) -> None:
         """Show *event*, if there is something to see in it."""
         match event:
             case QueryStarted():
                 self._heading("First samples")
+                self._waiting("writing the first samples")
             case CandidateScored():
                 self._row(f"{event.candidate.id:>5}", event.candidate)
             case UpdateMalformed():
                 self._said(f"{event.step}.{event.malformed.index}", "no readable answer in it", "yellow")
             case PairChosen():
                 self._contrast(event)
+                self._waiting("comparing them")
             case LossWritten():
                 self._feedback("What makes the difference (textual loss)", event.loss)
+                self._waiting("working out what to change")
             case GradientWritten():
                 self._feedback("What to change (textual gradient)", event.gradient)
                 self._heading(f"Improved answers of step {event.step}")
+                self._waiting("writing improved answers")
             case CallRetried():
                 self._said("again", f"in {event.wait:.1f} s: {one_line(event.reason, 120)}", "yellow")
             case QueryEnded():

@@ -77,8 +77,8 @@ class Session:
         with interruptible(self.talk, f"interrupted; the same command goes on from {self.path}"):
             total = count_queries(self.data, column=self.settings.column, limit=self.settings.limit)
             complete = self._is_complete(total)
-            # Before the run's directory is made, so that a model that cannot be had leaves no trace; outside of
-            # the event loop, where Ctrl-C would have to wait until the models are loaded.
+            # Before the run's directory is made, so that a model that cannot be had leaves no trace; outside
+            # of the event loop, where Ctrl-C would have to wait until the models are loaded.
             setup = self._idle() if complete else self.models(self.settings, self.talk, heard)
             summary = asyncio.run(self._run(setup, total, complete, heard))
         self._show(summary, highlights)
