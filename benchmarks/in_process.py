@@ -64,7 +64,7 @@ async def one_query(policy: HFPolicy, reward: HFReward | None, number: int) -> i
     for call, (phase, n, prompt, completion) in enumerate(CALLS):
         scope = Scope(f"q{number}", call, phase)
         sampling = Sampling(n=n, max_tokens=completion, seed=1024 * (number * len(CALLS) + call))
-        messages = (user("Z" * (prompt - TEMPLATE_TOKENS)),)
+        messages = (user(f"{number:03d}".ljust(prompt - TEMPLATE_TOKENS, "Z")),)
         scoring = []
         async for reply in policy.sample(messages, sampling, scope):
             tokens += reply.usage.completion_tokens

@@ -19,7 +19,7 @@ EXACT_PARAMETERS = 30_000_000
 Head = Literal["causal", "classifier"]
 Refused = type[PolicyRefused] | type[RewardRefused]
 
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def load_checkpoint(
         PolicyRefused, RewardRefused: whichever *refused* is: no such model, or it has no such head.
     """
     torch, transformers = require_torch("an in-process model")
-    name = str(path_or_id)
+    name = str(Path(path_or_id).expanduser()) if str(path_or_id).startswith("~") else str(path_or_id)
     options = {"trust_remote_code": trust_remote_code, "local_files_only": _is_local(name, refused)}
     place = device or _best_device(torch)
     kind = dtype or _best_dtype(torch, place, head)
@@ -109,9 +109,31 @@ def load_checkpoint(
     return Checkpoint(name, model.eval(), tokenizer, model.device, getattr(torch, kind))
 
 
+def load_tokenizer(path_or_id: str | Path, refused: Refused, *, trust_remote_code: bool = False) -> Any:
+    """The tokenizer at *path_or_id* without its model.
+
+    Raises:
+        MissingExtra: transformers is not installed.
+        PolicyRefused, RewardRefused: whichever *refused* is: there is none.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtra("transformers", "local", "a tokenizer of your own") from error
+    name = str(path_or_id)
+    local = _is_local(name, refused)
+    try:
+        with _quiet(transformers):
+            return transformers.AutoTokenizer.from_pretrained(
+                name, trust_remote_code=trust_remote_code, local_files_only=local
+            )
+    except Exception as error:
+        raise refused(_sentence(name, error)) from error
+
+
 def _is_local(name: str, refused: Refused) -> bool:
     """Whether *name* is a folder here; what is neither that nor an id of the hub is refused at once."""
-    if Path(name).expanduser().is_dir():
+    if name and Path(name).is_dir():
         return True
     if not _HUB_ID.fullmatch(name):
         raise refused(f"{name}: no such folder, and not an id of the Hugging Face hub (OWNER/NAME)")

@@ -59,6 +59,11 @@ class HFReward:
             trust_remote_code=trust_remote_code,
         )
         self.name = checkpoint.name
+        if checkpoint.model.config.num_labels != 1:
+            raise RewardRefused(
+                f"{self.name}: it gives {checkpoint.model.config.num_labels} labels, and a reward model gives one; "
+                "take a sequence classifier with a single label"
+            )
         self.context = min(checkpoint.context, max_length or checkpoint.context)
         self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused)
         self._scorer = _Scorer(_exact_where_small(checkpoint, dtype))

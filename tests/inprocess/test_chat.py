@@ -1,0 +1,72 @@
+"""Conversations as token ids: the start token once, whatever template and tokenizer do."""
+
+from typing import Any
+
+import pytest
+
+from tests.models import BOS, EOS, EOT, HEAD, HEAD_END, TEMPLATE, make_tokenizer
+from tpo.errors import PolicyRefused
+from tpo.inprocess.chat import ChatTokenizer
+from tpo.types import Messages, assistant, user
+
+MESSAGES: Messages = (user("Dear Anna"), assistant("Friday"))
+WITHOUT_START = TEMPLATE.replace("{{ bos_token }}", "")
+
+
+def chat(**options: Any) -> tuple[ChatTokenizer, Any]:
+    tokenizer = make_tokenizer(**options)
+    return ChatTokenizer(tokenizer, "model", PolicyRefused), tokenizer
+
+
+@pytest.mark.parametrize(
+    ("template", "adds_start", "expected"),
+    [(TEMPLATE, True, 1), (TEMPLATE, False, 1), (WITHOUT_START, True, 1), (WITHOUT_START, False, 0)],
+)
+def test_a_conversation_has_its_start_token_once(template: str, adds_start: bool, expected: int) -> None:
+    reader, tokenizer = chat(template=template, adds_start=adds_start)
+    ids = reader.conversation_ids(MESSAGES)
+    assert ids.count(tokenizer.bos_token_id) == expected
+    assert ids[0] == tokenizer.convert_tokens_to_ids(BOS if expected else HEAD)
+
+
+@pytest.mark.parametrize("adds_start", [True, False])
+def test_a_prompt_is_the_template_and_nothing_else(adds_start: bool) -> None:
+    reader, tokenizer = chat(adds_start=adds_start)
+    assert tokenizer.decode(reader.prompt_ids((user("Dear Anna"),))) == (
+        f"{BOS}{HEAD}user{HEAD_END}\n\nDear Anna{EOT}{HEAD}assistant{HEAD_END}\n\n"
+    )
+
+
+def test_the_templates_turn_end_and_the_tokenizers_end_both_end_an_answer() -> None:
+    reader, tokenizer = chat()
+    assert reader.turn_ends() == {tokenizer.convert_tokens_to_ids(token) for token in (EOT, EOS)}
+
+
+def test_special_tokens_are_no_text() -> None:
+    reader, tokenizer = chat()
+    assert (
+        reader.text(tokenizer(f"Dear{HEAD} Anna{EOT}", add_special_tokens=False)["input_ids"]) == "Dear Anna"
+    )
+
+
+def test_cutting_takes_from_the_beginning_but_not_the_start_token() -> None:
+    reader, tokenizer = chat()
+    start = tokenizer.bos_token_id
+    assert reader.cut_start([start, 11, 12, 13], 2) == (start, 13)
+    assert reader.cut_start([11, 12, 13], 2) == (13,)
+    assert reader.cut_start([start, 11], 0) == (start, 11)
+
+
+def test_text_parts_are_joined_and_images_are_refused() -> None:
+    reader, tokenizer = chat()
+    parts: Messages = (
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+    )
+    assert reader.prompt_ids(parts) == reader.prompt_ids((user("a\nb"),))
+    with pytest.raises(ValueError, match="image_url"):
+        reader.prompt_ids(({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]},))
+
+
+def test_a_tokenizer_without_a_template_is_refused_by_name() -> None:
+    with pytest.raises(PolicyRefused, match="model: its tokenizer has no chat template"):
+        chat(template=None)

@@ -1,0 +1,46 @@
+"""Loading: the right device and type, or one sentence; a folder is never looked up on the network."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.models import make_tokenizer, save_policy, save_reward
+from tpo.errors import PolicyRefused, RewardRefused
+from tpo.inprocess.loading import load_checkpoint
+
+
+def test_a_cpu_model_is_in_float32_and_says_its_context(tmp_path: Path) -> None:
+    loaded = load_checkpoint(save_policy(tmp_path), "causal", PolicyRefused, device="cpu")
+    assert (loaded.dtype, loaded.device.type, loaded.context) == (torch.float32, "cpu", 256)
+    assert not loaded.model.training
+
+
+@pytest.mark.parametrize("path", ["/no/such/folder", "./nothing", "a/b/c", "C:\\models\\x", ""])
+def test_what_is_neither_a_folder_nor_an_id_is_refused_without_asking_the_network(path: str) -> None:
+    with pytest.raises(PolicyRefused, match="no such folder, and not an id") as refusal:
+        load_checkpoint(path, "causal", PolicyRefused)
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_empty_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RewardRefused, match="cannot be loaded") as refusal:
+        load_checkpoint(tmp_path, "classifier", RewardRefused)
+    assert "\n" not in str(refusal.value)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    save_policy(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(PolicyRefused, match="cannot be loaded"):
+        load_checkpoint(tmp_path, "causal", PolicyRefused)
+
+
+def test_a_language_model_is_no_reward_model(tmp_path: Path) -> None:
+    with pytest.raises(RewardRefused, match=r"not a trained reward model .* score\.weight"):
+        load_checkpoint(save_policy(tmp_path), "classifier", RewardRefused)
+
+
+def test_a_reward_model_is_no_policy(tmp_path: Path) -> None:
+    with pytest.raises(PolicyRefused, match=r"not a trained causal language model.*lm_head"):
+        load_checkpoint(save_reward(tmp_path, tokenizer=make_tokenizer()), "causal", PolicyRefused)

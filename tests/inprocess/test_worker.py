@@ -1,0 +1,70 @@
+"""One thread while there is work, none otherwise, and no wake is lost."""
+
+from collections.abc import Callable
+
+from tpo.inprocess.worker import Worker
+
+
+class Bench:
+    """Work that is counted, and a thread that runs when the test says so."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.done = 0
+        self.bodies: list[Callable[[], None]] = []
+
+    def step(self) -> bool:
+        if self.left == 0:
+            return False
+        self.left -= 1
+        self.done += 1
+        return True
+
+
+def test_one_body_runs_for_any_number_of_wakes() -> None:
+    bench = Bench()
+    worker = Worker(bench.step, bench.bodies.append)
+    for _ in range(5):
+        bench.left += 1
+        worker.wake()
+    assert len(bench.bodies) == 1
+    bench.bodies.pop()()
+    assert bench.done == 5
+
+
+def test_work_that_comes_as_the_thread_goes_is_still_done() -> None:
+    bench = Bench()
+    worker: Worker
+
+    def step() -> bool:
+        found = bench.step()
+        if not found and bench.done == 1:  # the last look found nothing, and now something comes
+            bench.done += 1
+            bench.left = 1
+            worker.wake()
+        return found
+
+    worker = Worker(step, bench.bodies.append)
+    bench.left = 1
+    worker.wake()
+    bench.bodies.pop()()
+    assert (bench.left, bench.done) == (0, 3)
+
+
+def test_a_worker_starts_again_after_it_went() -> None:
+    bench = Bench()
+    worker = Worker(bench.step, bench.bodies.append)
+    for _ in range(2):
+        bench.left = 1
+        worker.wake()
+        bench.bodies.pop()()
+    assert bench.done == 2
+
+
+def test_joining_a_real_thread_waits_for_the_work() -> None:
+    bench = Bench()
+    bench.left = 100
+    worker = Worker(bench.step)
+    worker.wake()
+    worker.join()
+    assert bench.done == 100
