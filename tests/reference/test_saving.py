@@ -82,7 +82,8 @@ async def test_a_write_that_fails_on_the_way_is_tried_again_at_the_end() -> None
 
 
 async def test_the_last_write_waits_for_one_under_way() -> None:
-    pauses, order, release = Pauses(), [], threading.Event()
+    pauses, release = Pauses(), threading.Event()
+    order: list[str] = []
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -53,10 +53,10 @@ def carry_out(arguments: Arguments, files: Files, console: Console, environment:
         _introduce(work, directory, files, console)
         summary = _optimize(arguments, files, work, directory, console, environment)
     except TpoError as error:
-        console.print(f"error: {error}", markup=False, style="red")
+        _say(console, f"error: {error}", "red")
         return WRONG
     except KeyboardInterrupt:
-        console.print(f"interrupted; the same command goes on from {files.run}", markup=False)
+        _say(console, f"interrupted; the same command goes on from {files.run}")
         return INTERRUPTED
     _conclude(summary, files, console)
     return SOME_FAILED if summary.failed else DONE
@@ -148,17 +148,23 @@ def _nobody(*_: object) -> NoReturn:
 
 def _introduce(work: Work, directory: RunDirectory, files: Files, console: Console) -> None:
     if work.carried:
-        console.print(f"{len(work.carried):,} queries have their results in {files.result.name} already")
+        _say(console, f"{len(work.carried):,} queries have their results in {files.result.name} already")
     if directory.resumed:
         done, failed = len(directory.finished), len(directory.failed)
         again = f", {failed:,} that failed are tried again" if failed else ""
-        console.print(f"going on: {done:,} of {work.total:,} queries are finished{again}")
+        _say(console, f"going on: {done:,} of {work.total:,} queries are finished{again}")
 
 
 def _conclude(summary: Summary, files: Files, console: Console) -> None:
     lost = sum(step.malformed for step in summary.by_step)
     if lost:
-        console.print(f"{lost:,} updates held no response; they are kept in {files.run.name}", markup=False)
+        _say(console, f"{lost:,} updates held no response; they are kept in {files.run.name}")
     for reason, count in summary.failures.items():
-        console.print(f"{count:,} queries failed: {reason}", markup=False, style="red")
-    console.print(f"rewards: {files.result}\nanswers: {files.answers}", markup=False)
+        _say(console, f"{count:,} queries failed: {reason}", "red")
+    _say(console, f"rewards: {files.result}\nanswers: {files.answers}")
+
+
+def _say(console: Console, sentence: str, style: str = "") -> None:
+    """Print *sentence*; signs that would steer the terminal (it may quote a server) as their codes."""
+    shown = "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in sentence)
+    console.print(shown, markup=False, style=style)
