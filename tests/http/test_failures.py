@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.http.failures import HttpFailure, Reply, Server, read_json, status_failure
@@ -57,6 +57,7 @@ def test_a_missing_key_is_asked_for_and_a_wrong_one_named_as_such() -> None:
     assert str(failure(401)) == "the server at http://host/v1 refused the API key: set TPO_API_KEY"
 
 
+@settings(deadline=None, max_examples=50)
 @given(status=st.integers(300, 599), before=st.text(max_size=600), after=st.text(max_size=600))
 def test_no_failure_shows_the_key_or_a_control_character(status: int, before: str, after: str) -> None:
     reason = str(failure(status, {"error": {"message": f"{before}sk-hidden{after}"}}))
@@ -83,6 +84,7 @@ def test_a_retry_after_without_sense_is_left_out(value: str) -> None:
     assert failure(429, **{"Retry-After": value}).retry_after is None
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.binary(max_size=300))
 def test_a_body_that_is_no_json_is_a_failure_that_passes(body: bytes) -> None:
     with pytest.raises(HttpFailure, match="no JSON") as caught:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.http.loopback import VirtualTime
@@ -66,6 +66,7 @@ async def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
     assert time.waits == []
 
 
+@settings(deadline=None)
 @given(failures=st.integers(1, 10**6), chance=st.floats(0, 1, exclude_max=True))
 def test_a_wait_is_never_longer_than_its_bound_nor_cut_by_more_than_half(
     failures: int, chance: float

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.errors import ConfigError
@@ -99,10 +99,11 @@ def test_finish_reasons_are_told_in_our_words(reason: str | None, expected: str)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["index", "message", "content"]), inner),
-    max_leaves=10,
+    max_leaves=5,
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(JSON | st.fixed_dictionaries({"choices": st.lists(JSON), "usage": JSON}), st.integers(1, 3))
 def test_any_json_is_completions_or_a_failure_that_passes(value: Any, n: int) -> None:
     try:
