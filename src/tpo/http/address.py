@@ -36,6 +36,15 @@ def base_address(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
 
 
+def root_address(url: str) -> str:
+    """The server of *url* without ``/v1``, for what vLLM serves beside it: ``/classify``, ``/pooling``.
+
+    Raises:
+        ConfigError: as :func:`base_address`.
+    """
+    return base_address(url).removesuffix("/v1")
+
+
 def is_loopback(address: str) -> bool:
     """Whether *address* is this machine's own, which no proxy should stand before."""
     return urlsplit(address).hostname in LOOPBACK

@@ -25,7 +25,8 @@ class Endpoint:
     """A server that speaks JSON; usable from any event loop, one after the other or several at once.
 
     Args:
-        url: see :func:`tpo.http.address.base_address`.
+        url: as users write it.
+        address: makes the address of it that paths are appended to; see :mod:`tpo.http.address`.
         api_key: sent as a bearer token; it stands in no error and no representation of this object.
         key_variable: the environment variable that errors tell a user to set.
         connections: most at a time; further requests wait for one.
@@ -42,13 +43,14 @@ class Endpoint:
         url: str,
         api_key: str | None = None,
         *,
+        address: Callable[[str], str] = base_address,
         key_variable: str = "TPO_API_KEY",
         connections: int = 1024,
         timeout: float = 1200.0,
         patience: Patience | None = None,
         timekeeper: Timekeeper | None = None,
     ) -> None:
-        self.address = base_address(url)
+        self.address = address(url)
         self._server = Server(self.address, _checked(api_key, key_variable), key_variable)
         self._patience = patience or Patience()
         self._timekeeper = timekeeper or Timekeeper()
@@ -92,7 +94,9 @@ class Endpoint:
             reply = await self._exchange.get().send(method, path, body)
         except HttpFailure as failure:
             if failure.unreachable and not self._answered:
-                raise HttpFailure(f"{failure}; is it running, and is this its URL?", fatal=True) from failure
+                raise HttpFailure(
+                    f"{failure}; is it running, and is this its URL?", fatal=True, unreachable=True
+                ) from failure
             raise
         self._answered = True
         return reply
