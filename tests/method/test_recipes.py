@@ -147,7 +147,7 @@ def test_a_value_out_of_range_is_named_by_its_option(shape: dict[str, Any], opti
 
 
 def test_an_unknown_method_is_told_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"tpoo: unknown; there are tpo, paper"):
+    with pytest.raises(ConfigError, match=r"tpoo: unknown; there are tpo, paper.* and MODULE:CLASS"):
         build_recipe("tpoo")
 
 

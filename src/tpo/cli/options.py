@@ -96,7 +96,8 @@ Method = Annotated[
         metavar="NAME",
         help=_help(
             "tpo; revision (never shows the rejected answer); bon (best of N, no iterations); paper,"
-            " paper-revision, paper-bon (the same in the paper's layout of separate calls).",
+            " paper-revision, paper-bon (the same in the paper's layout of separate calls);"
+            " MODULE:CLASS (your own).",
             default="tpo",
         ),
         rich_help_panel=METHOD,

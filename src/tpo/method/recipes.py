@@ -12,6 +12,7 @@ from tpo.method.conversation import Conversation
 from tpo.method.independent import Independent
 from tpo.method.recipe import Recipe
 from tpo.method.wording import load_wording
+from tpo.naming import load_object
 
 Builder = Callable[..., Recipe]
 
@@ -65,9 +66,26 @@ RECIPES: Mapping[str, Builder] = MappingProxyType(
 def build_recipe(name: str, prompts: Path | None = None, **shape: Any) -> Recipe:
     """The method *name* with its texts from *prompts* where given, and N, D and sampling values from *shape*.
 
+    ``module:class`` names a :class:`Recipe` of the user's own, or a function that makes one.
+
     Raises:
         ConfigError: there is no such method, or a value is out of its range.
     """
-    if name not in RECIPES:
-        raise ConfigError(f"--method {name}: unknown; there are {', '.join(RECIPES)}")
-    return RECIPES[name](prompts, **shape)
+    if name in RECIPES:
+        return RECIPES[name](prompts, **shape)
+    if ":" not in name:
+        raise ConfigError(f"--method {name}: unknown; there are {', '.join(RECIPES)}, and MODULE:CLASS")
+    return _of_the_users_own(name, prompts, shape)
+
+
+def _of_the_users_own(name: str, prompts: Path | None, shape: dict[str, Any]) -> Recipe:
+    given = f"--method {name}"
+    builder = load_object(name, given)
+    texts = {} if prompts is None else {"prompts": prompts}
+    try:
+        recipe = builder(**texts, **shape)
+    except TypeError as error:
+        raise ConfigError(f"{given}: it must be a Recipe, or a function that makes one: {error}") from error
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"{given}: it must be a Recipe, or a function that makes one; got {recipe!r:.200}")
+    return recipe

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from tpo.calling import awaitable
 from tpo.errors import ConfigError, RewardError, TpoError
+from tpo.naming import load_object
 from tpo.rewards.base import Reward
 from tpo.rewards.batched import BatchedReward, batched_function
 from tpo.rewards.values import RewardValue, finite_score, place
@@ -80,32 +78,7 @@ def load_function(specification: str) -> Reward | RewardFunction:
     module_name, colon, path = specification.partition(":")
     if not (module_name and colon and path):
         raise ConfigError(f"reward python:{specification}: write python:MODULE:FUNCTION")
-    found: Any = _import(module_name, specification)
-    for name in path.split("."):
-        if not hasattr(found, name):
-            raise ConfigError(f"reward python:{specification}: {module_name} has no {path!r}")
-        found = getattr(found, name)
+    found = load_object(specification, f"reward python:{specification}")
     if not _can_score(found):
         raise ConfigError(f"reward python:{specification}: {path} is {found!r:.200}, not a function")
     return cast("Reward | RewardFunction", found)
-
-
-def _import(name: str, specification: str) -> Any:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)  # for good: what the module imports later may stand beside it
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ConfigError(
-                f"reward python:{specification}: no module {name!r}, looked in {here}"
-            ) from error
-        raise _failed(specification, name, error) from error
-    except Exception as error:
-        raise _failed(specification, name, error) from error
-
-
-def _failed(specification: str, name: str, error: Exception) -> ConfigError:
-    what = f"{type(error).__name__}: {error}"
-    return ConfigError(f"reward python:{specification}: importing {name} failed with {what}")
