@@ -194,3 +194,11 @@ def test_the_key_comes_from_our_variable_first() -> None:
     assert api_key({"TPO_API_KEY": "a", "OPENAI_API_KEY": "b"}) == "a"
     assert api_key({"TPO_API_KEY": "", "OPENAI_API_KEY": "b"}) == "b"
     assert api_key({}) is None
+
+
+def test_the_documented_file_is_read_and_every_setting_is_documented(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text("utf-8")
+    settings = load_settings({}, {}, toml(tmp_path, page.partition("```toml\n")[2].partition("```")[0]))
+    assert settings.policy_extra == {"top_k": 20}
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}`" in page, name

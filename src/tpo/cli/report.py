@@ -1,0 +1,113 @@
+"""``tpo report``: runs to look at, on one page and in figures."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tpo.cli.options import Debug, Quiet
+from tpo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tpo.report import Written
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+[dim]one run: RUN/report.html and RUN/figures/[/dim]
+tpo report runs/NAME
+
+[dim]methods against each other, with a number from a paper, and what it cost[/dim]
+tpo report runs/tpo runs/revision runs/bon --out comparison.html --baseline 'Instruct=-1.27' --price-in 0.5 --price-out 1.5
+"""
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The directories of runs.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The page. [dim]\\[default: report.html in RUN; of several, in the directory above them][/dim]",
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where figures go as SVG, PNG, PDF and CSV."
+            " [dim]\\[default: figures, beside the page][/dim]",
+        ),
+    ] = None,
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="The page only.")] = False,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A mean reward to draw across the curves; repeatable."),
+    ] = None,
+    price_in: Annotated[
+        float | None, typer.Option(metavar="PRICE", min=0, help="Of a million tokens read.")
+    ] = None,
+    price_out: Annotated[
+        float | None, typer.Option(metavar="PRICE", min=0, help="Of a million tokens written.")
+    ] = None,
+    price_cached: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PRICE",
+            min=0,
+            help="Of a million tokens read from the server's cache. [dim]\\[default: as --price-in][/dim]",
+        ),
+    ] = None,
+    quiet: Quiet = None,
+    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
+) -> None:
+    """Write one page that shows runs, compares them and unfolds every query; nothing else is needed to open it."""
+    from tpo.report import Options, write_report
+    from tpo.report.prices import Prices
+
+    prices = None
+    if price_in is not None or price_out is not None:
+        prices = Prices(price_in or 0.0, price_out or 0.0, price_cached)
+    elif price_cached is not None:
+        raise ConfigError("--price-cached needs --price-in and --price-out beside it")
+    page = out if out is not None else _beside(runs)
+    folder = None if no_figures else (figures or page.parent / "figures")
+    written = write_report(runs, page, Options(_baselines(baseline or []), prices, folder))
+    if not quiet:
+        _tell(written, folder)
+
+
+def _beside(runs: list[Path]) -> Path:
+    if len(runs) == 1:
+        return runs[0] / "report.html"
+    return Path(os.path.commonpath([run.resolve().parent for run in runs])) / "report.html"
+
+
+def _baselines(given: list[str]) -> tuple[tuple[str, float], ...]:
+    return tuple(_baseline(text) for text in given)
+
+
+def _baseline(text: str) -> tuple[str, float]:
+    name, equals, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not (equals and name.strip() and math.isfinite(value)):
+        raise ConfigError(f"--baseline {text!r} must be NAME=VALUE, such as 'Instruct=-1.27'")
+    return name.strip(), value
+
+
+def _tell(written: Written, folder: Path | None) -> None:
+    from tpo.cli.text import visible
+
+    for name, note in written.notes:
+        typer.echo(visible(f"{name}: {note}"), err=True)
+    size = written.page.stat().st_size / 1e6
+    typer.echo(f"{written.queries:,} queries on {written.page} ({size:,.1f} MB)", err=True)
+    if folder is not None and written.figures:
+        typer.echo(f"{len(written.figures)} files in {folder}", err=True)
