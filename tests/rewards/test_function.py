@@ -85,7 +85,8 @@ async def test_a_function_is_found_in_the_working_directory(here: Path) -> None:
 
 
 def test_dots_lead_into_objects() -> None:
-    assert load_function("math:inf.hex") == math.inf.hex
+    found: object = load_function("math:inf.hex")
+    assert found == math.inf.hex
 
 
 @pytest.mark.parametrize(
