@@ -1,0 +1,82 @@
+"""Training dialogues and their tokens: the same as the loop sends, copied values token for token."""
+
+import random
+from functools import cache
+
+import pytest
+
+pytest.importorskip("torch")
+
+from training.causal import read_orders
+from training.critique import examine, fixes, gradient_text
+from training.protocol import Mix, Protocol
+from training.tokenizer import Encoder, train_tokenizer
+from training.world import Rates, draw_task, flawed, text_of
+
+from tpo.method.recipe import CLOSING, OPENING
+
+
+@cache
+def encoder() -> Encoder:
+    return Encoder(train_tokenizer(seed=1, documents=300))
+
+
+def tokens_of(text: str) -> list[int]:
+    return list(encoder().tokenizer.encode(text, add_special_tokens=False))
+
+
+def holds(tokens: list[int], part: list[int]) -> bool:
+    return any(tokens[i : i + len(part)] == part for i in range(len(tokens) - len(part) + 1))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_copied_value_has_the_same_tokens_everywhere(seed: int) -> None:
+    rng = random.Random(seed)
+    task = draw_task(rng)
+    draft = flawed(task, Rates(wrong=0, missing=0), rng)
+    texts = [task.prompt, text_of(draft)]
+    for slot, value in task.values.items():
+        value_tokens = tokens_of(f" {value}")
+        assert all(holds(tokens_of(text), value_tokens) for text in texts), (slot, value)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_line_has_the_same_tokens_in_a_gradient_and_in_a_message(seed: int) -> None:
+    rng = random.Random(seed)
+    task = draw_task(rng)
+    edits = fixes(task, examine(task, flawed(task, Rates().times(2), rng)), rng)
+    gradient = tokens_of(gradient_text(edits, rng))
+    assert all(holds(gradient, tokens_of(edit.text)) for edit in edits)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_orders_are_read_back_from_a_gradient(seed: int) -> None:
+    rng = random.Random(seed)
+    task = draw_task(rng)
+    edits = fixes(task, examine(task, flawed(task, Rates().times(2), rng)), rng)
+    assert [e.text for e in read_orders(gradient_text(edits, rng))] == [e.text for e in edits]
+
+
+def test_dialogues_end_with_a_taught_reply_and_updates_stand_in_their_tags() -> None:
+    rng, protocol = random.Random(0), Protocol(Mix(short=0.2))
+    for _ in range(100):
+        dialogue = protocol.draw(rng)
+        assert len(dialogue.messages) - 1 in dialogue.taught
+        assert all(dialogue.messages[index]["role"] == "assistant" for index in dialogue.taught)
+        last = str(dialogue.messages[-1]["content"])
+        assert not last.startswith(OPENING) or last.endswith(CLOSING)
+
+
+def test_the_encoder_agrees_with_the_chat_template() -> None:
+    rng, protocol, tokenizer = random.Random(0), Protocol(Mix()), encoder().tokenizer
+    for _ in range(30):
+        messages = list(protocol.draw(rng).messages)
+        expected = tokenizer.apply_chat_template(messages[:-1], add_generation_prompt=True, return_dict=False)
+        assert encoder().prompt(messages[:-1]) == expected
+        whole = tokenizer.apply_chat_template(messages, return_dict=False)
+        assert tokenizer.decode(whole).count(tokenizer.bos_token) == 1
+
+
+@pytest.mark.parametrize("text", ["你好 🙂", "a  b\t c", "\x00\x7f", "Ünï çødé", "<improved_response>\nx"])
+def test_any_text_survives_the_tokenizer(text: str) -> None:
+    assert encoder().decode(tokens_of(text)) == text

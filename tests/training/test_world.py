@@ -1,0 +1,102 @@
+"""The synthetic world: what its generator promises to the training."""
+
+import random
+
+import pytest
+from training.cases import world_case
+from training.critique import Edit, examine, fixes, gradient_text, obey
+from training.grammar import read_line
+from training.hidden import hidden_outside, hidden_score
+from training.outside import draw_answer
+from training.world import Rates, Task, draw_task, flawed, perfect, read, text_of
+
+from training import grammar
+
+SEEDS = range(60)
+
+
+def task_and_rng(seed: int) -> tuple[Task, random.Random]:
+    rng = random.Random(seed)
+    return draw_task(rng), rng
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_query_names_every_detail(seed: int) -> None:
+    task, _ = task_and_rng(seed)
+    assert all(f" {value}" in task.prompt for value in task.values.values())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_line_reads_back_as_it_was_built(seed: int) -> None:
+    task, rng = task_and_rng(seed)
+    for line in flawed(task, Rates(), rng):
+        assert read_line(task.family, line.text)[0] == line
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_obeying_the_true_fixes_leaves_no_flaw(seed: int) -> None:
+    task, rng = task_and_rng(seed)
+    draft = flawed(task, Rates().times(2), rng)
+    mended = obey(draft, fixes(task, examine(task, draft), rng))
+    assert hidden_score(task, mended) == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_perfect_message_scores_above_any_flawed_one(seed: int) -> None:
+    task, rng = task_and_rng(seed)
+    draft = flawed(task, Rates().times(2), rng)
+    flaws = examine(task, draft).flaws
+    assert hidden_score(task, text_of(perfect(task, rng))) == 0
+    assert (hidden_score(task, text_of(draft)) < 0) == bool(flaws)
+
+
+def test_each_flaw_lowers_the_hidden_score() -> None:
+    task, rng = task_and_rng(3)
+    lines = perfect(task, rng)
+    good = text_of(lines)
+    spoilt = [good + "\nDo not waste my time.", good + "\n" + lines[-1].text, text_of(lines[1:]), "", "blah"]
+    assert all(hidden_score(task, text) < 0 for text in spoilt)
+    assert hidden_score(task, "") < hidden_score(task, text_of(lines[1:]))
+
+
+def test_a_polite_answer_to_a_strange_query_is_faultless_and_a_rude_one_is_not() -> None:
+    polite = "\n".join(draw_answer(random.Random(1), plain=True))
+    assert hidden_outside(polite) == 0
+    assert hidden_outside(polite + "\n" + grammar.RUDE[0]) < 0
+    assert hidden_outside("") < 0
+
+
+def test_obeying_changes_nothing_that_was_not_ordered() -> None:
+    task, rng = task_and_rng(5)
+    lines = perfect(task, rng)
+    assert obey(lines, []) == text_of(lines)
+    changed = obey(lines, [Edit("write", "greeting", "Hi Zoe,")]).split("\n")
+    assert changed == ["Hi Zoe,", *text_of(lines[1:]).split("\n")]
+    assert obey(lines, [Edit("remove", "unknown", "never written")]) == text_of(lines)
+
+
+def test_a_missing_line_is_added_where_it_belongs() -> None:
+    task, rng = task_and_rng(7)
+    lines = perfect(task, rng)
+    for index, line in enumerate(lines):
+        without = lines[:index] + lines[index + 1 :]
+        assert obey(without, [Edit("add", line.role, line.text)]) == text_of(lines)
+
+
+def test_held_out_combinations_are_never_drawn_for_training() -> None:
+    rng = random.Random(0)
+    assert not any(draw_task(rng).held_out for _ in range(300))
+    assert all(draw_task(rng, held_out=True).held_out for _ in range(20))
+
+
+def test_a_true_gradient_is_in_the_usual_words_and_half_of_all_gradients_are_not_true() -> None:
+    rng = random.Random(0)
+    cases = [world_case(rng) for _ in range(300)]
+    true = [case for case in cases if case.true_gradient]
+    assert 0.3 < len(true) / len(cases) < 0.5
+    assert gradient_text(()) in {case.gradient for case in true}
+
+
+def test_text_that_is_no_message_is_read_without_harm() -> None:
+    task, _ = task_and_rng(0)
+    assert [line.role for line in read(task, "x\n\n{y} 你好")] == ["unknown", "unknown"]

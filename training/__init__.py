@@ -1,0 +1,1 @@
+"""How the embedded pair is made: a synthetic world, its protocol, two models, their evaluation."""

@@ -1,0 +1,187 @@
+"""The truth about a draft: what is in it, what is wrong, which edits mend it, what obeying them gives."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from training import grammar
+from training.grammar import Line
+from training.world import Task, good_line, with_value
+
+LABELS = {
+    "name": "Name",
+    "topic": "Topic",
+    "day": "Day",
+    "time": "Time",
+    "place": "Place",
+    "sender": "Sender",
+}
+ROLE_NAMES = {
+    "greeting": "greeting", "main": "main line", "when": "time line", "where": "place line",
+    "warmth": "kind line", "closing": "closing",
+}  # fmt: skip
+RANK = {role: rank for rank, role in enumerate(grammar.ROLES)}
+EXTRA_NAMES = {"rude": "rude", "rambling": "off topic", "repeated": "repeated", "unknown": "unclear"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One detail: what was asked for, and what stands there ("" when nothing does)."""
+
+    slot: str
+    asked: str
+    found: str
+
+    @property
+    def verdict(self) -> str:
+        """``right``, ``wrong`` or ``missing``."""
+        return "missing" if not self.found else "right" if self.found == self.asked else "wrong"
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A line that does not belong there, and why."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A draft held against its task."""
+
+    items: tuple[Item, ...]
+    warm: bool
+    extras: tuple[Extra, ...]
+    body: dict[str, Line]
+
+    @property
+    def flaws(self) -> tuple[str, ...]:
+        """Each flaw in two or three words, in the order of the message."""
+        missing = [
+            f"no {ROLE_NAMES[grammar.ROLE_OF_SLOT[item.slot]]}"
+            for item in self.items
+            if item.verdict == "missing"
+        ]
+        wrong = [f"wrong {item.slot}" for item in self.items if item.verdict == "wrong"]
+        cold = [] if self.warm else ["no kind line"]
+        extra = [f"{EXTRA_NAMES[extra.kind]} line" for extra in self.extras]
+        return tuple(dict.fromkeys(wrong + missing + cold + extra))
+
+
+def examine(task: Task, lines: Sequence[Line]) -> Findings:
+    """What *lines* hold of what *task* asks for, and what else."""
+    body: dict[str, Line] = {}
+    extras: list[Extra] = []
+    for line in lines:
+        if line.role in task.roles and line.role not in body:
+            body[line.role] = line
+        else:
+            kind = line.role if line.role in EXTRA_NAMES else "repeated" if line.role in body else "unknown"
+            extras.append(Extra(kind, line.text))
+    found = {slot: value for line in body.values() for slot, value in line.values.items()}
+    items = tuple(
+        Item(slot, task.values[slot], found.get(slot, "")) for slot in grammar.SLOTS if slot in task.values
+    )
+    return Findings(items, "warmth" in body, tuple(extras), body)
+
+
+def loss_text(findings: Findings, rejected: Findings | None) -> str:
+    """The textual loss: each detail as asked and as found, what is too much, the other's flaws."""
+    lines = [
+        f"{LABELS[i.slot]}: asked {i.asked}, has {i.found or 'none'}, {i.verdict}." for i in findings.items
+    ]
+    lines.append(f"Kind line: {'there' if findings.warm else 'missing'}.")
+    lines += [f"Too much, {EXTRA_NAMES[extra.kind]}: {extra.text}" for extra in findings.extras]
+    if rejected is not None:
+        flaws = ", ".join(rejected.flaws[:3])
+        lines.append(
+            f"The rejected response has: {flaws}." if flaws else "The rejected response has no flaw."
+        )
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One order: ``write`` a line in place of the one with its role, ``add`` one, or ``remove`` one."""
+
+    kind: Literal["write", "add", "remove"]
+    role: str
+    text: str
+
+
+def fixes(task: Task, findings: Findings, rng: random.Random) -> tuple[Edit, ...]:
+    """The edits that make the draft faultless."""
+    edits: list[Edit] = []
+    for role in task.roles:
+        if role not in findings.body:
+            edits.append(Edit("add", role, good_line(task, role, rng).text))
+        elif (mended := _mended(task, findings.body[role])) != findings.body[role].text:
+            edits.append(Edit("write", role, mended))
+    return (*edits, *(Edit("remove", extra.kind, extra.text) for extra in findings.extras))
+
+
+def _mended(task: Task, line: Line) -> str:
+    for slot in grammar.SLOTS_OF_ROLE[line.role]:
+        if slot in task.values and line.values.get(slot) != task.values[slot]:
+            line = with_value(task, line, slot, task.values[slot])
+    return line.text
+
+
+WRITE = ('Change the {role} to "{text}"', 'Write the {role} as "{text}"', 'Replace the {role} by "{text}"')
+ADD = ('Add the {role} "{text}"', 'Add a {role}: "{text}"', 'Put in the missing {role} "{text}"')
+REMOVE = ('Remove the {kind} line "{text}"', 'Leave out "{text}"', 'Delete the line "{text}"')
+KEEP = ("Change nothing.", "Keep the response as it is.", "Nothing needs to change.")
+
+
+def gradient_text(edits: Sequence[Edit], rng: random.Random | None = None) -> str:
+    """The textual gradient: one order a line, in its usual words or, with *rng*, in any."""
+    pick = rng.choice if rng else (lambda choices: choices[0])
+    if not edits:
+        return str(pick(KEEP))
+    lines = []
+    for edit in edits:
+        form = pick({"write": WRITE, "add": ADD, "remove": REMOVE}[edit.kind])
+        lines.append(
+            form.format(
+                role=ROLE_NAMES.get(edit.role, ""), kind=EXTRA_NAMES.get(edit.role, ""), text=edit.text
+            )
+        )
+    return "\n".join(lines)
+
+
+def obey(lines: Sequence[Line], edits: Sequence[Edit]) -> str:
+    """The text that following *edits* to the letter gives; all else is copied."""
+    now = [(line.role, line.text) for line in lines]
+    for edit in edits:
+        roles = [role for role, _ in now]
+        if edit.kind == "write" and edit.role in roles:
+            now[roles.index(edit.role)] = (edit.role, edit.text)
+        elif edit.kind == "remove":
+            matches = [index for index, (_, text) in enumerate(now) if text == edit.text]
+            if matches:
+                del now[matches[-1]]
+        else:
+            before = [index for index, role in enumerate(roles) if RANK.get(role, 99) < RANK[edit.role]]
+            place = len(now) if edit.role == "closing" else before[-1] + 1 if before else 0
+            now.insert(place, (edit.role, edit.text))
+    return "\n".join(text for _, text in now)
+
+
+def wrong_order(task: Task, findings: Findings, rng: random.Random) -> Edit | None:
+    """An order to change a detail of the draft, right or wrong, to something that nobody asked for."""
+    from training.values import mistake
+
+    roles = [role for role, line in findings.body.items() if line.values]
+    if not roles:
+        return None
+    line = findings.body[rng.choice(roles)]
+    slot = rng.choice(tuple(line.values))
+    return Edit(
+        "write",
+        line.role,
+        with_value(task, line, slot, mistake(slot, task.family, line.values[slot], rng)).text,
+    )

@@ -1,0 +1,78 @@
+"""Weights in Hugging Face form: a causal language model, and a sequence classifier with one label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
+
+from training.model import Policy, Reward, Shape
+
+POSITIONS = 4096
+
+
+def _config(shape: Shape, tokenizer: PreTrainedTokenizerFast, **more: Any) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.width,
+        intermediate_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        head_dim=shape.head,
+        max_position_embeddings=POSITIONS,
+        rms_norm_eps=shape.epsilon,
+        rope_parameters={"rope_type": "default", "rope_theta": shape.theta},
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        **more,
+    )
+
+
+def as_causal_lm(policy: Policy, tokenizer: PreTrainedTokenizerFast) -> Any:
+    """*policy* as a transformers model."""
+    model = LlamaForCausalLM(_config(policy.model.shape, tokenizer))
+    _load(model, policy.state_dict())
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        do_sample=True,
+        temperature=0.7,
+        top_p=0.95,
+        top_k=0,
+    )
+    return model.eval()
+
+
+def as_classifier(reward: Reward, tokenizer: PreTrainedTokenizerFast) -> Any:
+    """*reward* as a transformers model with one label."""
+    model = LlamaForSequenceClassification(_config(reward.model.shape, tokenizer, num_labels=1))
+    _load(model, reward.state_dict())
+    return model.eval()
+
+
+def _load(model: Any, weights: dict[str, torch.Tensor]) -> None:
+    clean = {name.replace("_orig_mod.", ""): weight for name, weight in weights.items()}
+    missing, unexpected = model.load_state_dict(clean, strict=False)
+    if unexpected or set(missing) - {"lm_head.weight"}:
+        raise ValueError(f"weights do not fit: missing {missing}, unexpected {unexpected}")
+    model.tie_weights()
+
+
+def save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write weights in half precision, configuration and tokenizer into *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)

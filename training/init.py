@@ -1,0 +1,77 @@
+"""The first weights: random, with copying laid in.
+
+A head in the first layer looks at the token before; the four heads of the second layer look for the place
+where the present token stood before, and bring the token that followed it, each a quarter of it. All of it is
+trained further. Without this, copying took more than two million tokens to appear.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from training.model import Policy, Shape, rotary, turn
+
+EMBEDDING_STD = 0.1
+MARK = 2.0
+"""The value that every embedding has in the last dimension, so that a head can look by position alone."""
+
+
+@torch.no_grad()
+def new_policy(shape: Shape, seed: int) -> Policy:
+    """A policy with copy heads, the same for the same seed."""
+    torch.manual_seed(seed)
+    policy = Policy(shape)
+    for parameter in policy.parameters():
+        if parameter.ndim == 2:
+            nn.init.normal_(parameter, std=0.5 / math.sqrt(parameter.shape[1]))
+    for layer in policy.model.layers:
+        layer.self_attn.o_proj.weight *= 0.3
+        layer.mlp.down_proj.weight *= 0.3
+    policy.model.embed_tokens.weight.copy_(torch.randn(shape.vocabulary, shape.width) * EMBEDDING_STD)
+    policy.model.embed_tokens.weight[:, -1] = MARK * EMBEDDING_STD
+    slow = shape.head // 4
+    content = torch.randn(2 * slow, shape.width) / math.sqrt(shape.width)
+    content[:, -1] = 0
+    store = torch.linalg.qr(torch.randn(shape.width, 2 * slow))[0]
+    _look_back(policy, shape, content, store)
+    for head in range(shape.heads):
+        _induct(policy, shape, content, store, head)
+    return policy
+
+
+def _rows(shape: Shape, head: int) -> slice:
+    return slice(head * shape.head, (head + 1) * shape.head)
+
+
+def _look_back(policy: Policy, shape: Shape, content: Tensor, store: Tensor) -> None:
+    """Head 0 of layer 0 attends to the token before, and stores its content."""
+    attention = policy.model.layers[0].self_attn
+    rows = _rows(shape, 0)
+    for part in (attention.q_proj, attention.k_proj, attention.v_proj):
+        part.weight[rows] = 0
+    fast = torch.zeros(1, shape.head)
+    fast[:, : shape.head // 8] = fast[:, shape.head // 2 :][:, : shape.head // 8] = 1.0
+    cos, sin = rotary(2, shape.head, shape.theta)
+    attention.q_proj.weight[rows, -1] = 4.5 * turn(fast, cos[1:], -sin[1:])[0]
+    attention.k_proj.weight[rows, -1] = 2.0 * fast[0]
+    attention.v_proj.weight[rows][: len(content)] = content
+    attention.o_proj.weight[:, rows] = 0
+    attention.o_proj.weight[:, rows][:, : len(content)] = 0.2 * store
+
+
+def _induct(policy: Policy, shape: Shape, content: Tensor, store: Tensor, head: int) -> None:
+    """A head that finds where the present token stood before, and brings its share of what followed it."""
+    attention = policy.model.layers[1].self_attn
+    rows, slow = _rows(shape, head), shape.head // 4
+    lanes = torch.cat((torch.arange(slow, 2 * slow), torch.arange(3 * slow, 4 * slow)))
+    query, key = torch.zeros(shape.head, shape.width), torch.zeros(shape.head, shape.width)
+    query[lanes], key[lanes] = 2.0 * content, 2.0 * store.T
+    attention.q_proj.weight[rows], attention.k_proj.weight[rows] = query, key
+    bring = torch.zeros(shape.head, shape.width)
+    bring[torch.arange(shape.head), torch.arange(head * shape.head, (head + 1) * shape.head)] = 1.0
+    bring[:, -1] = 0
+    attention.v_proj.weight[rows] = bring
+    attention.o_proj.weight[:, rows] = 0.25 * bring.T

@@ -1,0 +1,162 @@
+"""The Llama architecture in short, named and shaped so that its weights load in transformers unchanged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a model."""
+
+    vocabulary: int = 2048
+    width: int = 256
+    layers: int = 5
+    heads: int = 4
+    hidden: int = 640
+    theta: float = 100_000.0
+    epsilon: float = 1e-5
+
+    @property
+    def head(self) -> int:
+        """The width of one attention head."""
+        return self.width // self.heads
+
+
+def rotary(length: int, head: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of every position's angles, each of shape (length, head)."""
+    angles = torch.outer(torch.arange(length).float(), theta ** -(torch.arange(0, head, 2).float() / head))
+    angles = torch.cat((angles, angles), -1)
+    return angles.cos(), angles.sin()
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate the halves of each head in *x* by its position."""
+    first, second = x.chunk(2, -1)
+    return x * cos + torch.cat((-second, first), -1) * sin
+
+
+class Norm(nn.Module):
+    """Root-mean-square normalisation with a learned gain."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(shape.width))
+        self.epsilon = shape.epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """*x* at unit scale, times the gain."""
+        x = x.float()
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon) * self.weight.float()
+
+
+def _linear(x: Tensor, layer: nn.Linear) -> Tensor:
+    return functional.linear(x, layer.weight.to(x.dtype))
+
+
+class Attention(nn.Module):
+    """Causal attention over a whole sequence, or over a cache and one new token."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.heads, self.head = shape.heads, shape.head
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (
+            nn.Linear(shape.width, shape.width, bias=False) for _ in range(4)
+        )
+
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of shape (batch, heads, length, head)."""
+        size = (*x.shape[:2], self.heads, self.head)
+        query, key, value = (
+            _linear(x, p).view(size).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        return turn(query, cos, sin).to(x.dtype), turn(key, cos, sin).to(x.dtype), value
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """What each token of *x* gathers from those before it."""
+        mixed = functional.scaled_dot_product_attention(*self.project(x, cos, sin), is_causal=True)
+        return _linear(mixed.transpose(1, 2).reshape(x.shape), self.o_proj)
+
+
+class Mlp(nn.Module):
+    """The gated feed-forward part of a layer."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj = (nn.Linear(shape.width, shape.hidden, bias=False) for _ in range(2))
+        self.down_proj = nn.Linear(shape.hidden, shape.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Token by token."""
+        return _linear(functional.silu(_linear(x, self.gate_proj)) * _linear(x, self.up_proj), self.down_proj)
+
+
+class Layer(nn.Module):
+    """Attention, then feed-forward, each added to the stream."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.input_layernorm, self.self_attn = Norm(shape), Attention(shape)
+        self.post_attention_layernorm, self.mlp = Norm(shape), Mlp(shape)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, dtype: torch.dtype) -> Tensor:
+        """The stream after this layer; products run in *dtype*."""
+        x = x + self.self_attn(self.input_layernorm(x).to(dtype), cos, sin)
+        return x + self.mlp(self.post_attention_layernorm(x).to(dtype))
+
+
+class Trunk(nn.Module):
+    """Embedding, layers and last norm: what policy and reward share."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = Norm(shape)
+
+    def forward(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The last hidden states of *tokens*, of shape (batch, length, width)."""
+        x = functional.embedding(tokens, self.embed_tokens.weight)
+        cos, sin = rotary(tokens.shape[1], self.shape.head, self.shape.theta)
+        for layer in self.layers:
+            x = layer(x, cos, sin, dtype)
+        hidden: Tensor = self.norm(x)
+        return hidden
+
+
+class Policy(nn.Module):
+    """The causal language model; its head is its embedding."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.model = Trunk(shape)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of every next token."""
+        return functional.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype)).float()
+
+    def loss(self, tokens: Tensor, taught: Tensor, dtype: torch.dtype) -> Tensor:
+        """Mean cross entropy of the taught tokens."""
+        hidden = self.model(tokens, dtype)[:, :-1][taught[:, 1:]]
+        return functional.cross_entropy(self.logits(hidden.to(dtype)), tokens[:, 1:][taught[:, 1:]])
+
+
+class Reward(nn.Module):
+    """The trunk with one number read at a sequence's last token."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.model = Trunk(shape)
+        self.score = nn.Linear(shape.width, 1, bias=False)
+        nn.init.normal_(self.score.weight, std=0.02)
+
+    def forward(self, tokens: Tensor, lengths: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The reward of each of the right-padded rows of *tokens*."""
+        hidden = self.model(tokens, dtype)[torch.arange(len(tokens)), lengths - 1]
+        score: Tensor = self.score(hidden).squeeze(-1)
+        return score

@@ -1,0 +1,133 @@
+"""Training dialogues: cases laid out by the loop's own recipes, with the turns that are to be learned."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tpo.method.conversation import Conversation
+from tpo.method.independent import Independent
+from tpo.method.recipe import CLOSING, OPENING
+from tpo.types import Candidate, Feedback, Message, Pair, Query, Score, assistant, system, user
+from training import outside
+from training.cases import Case, Draft, outside_case, world_case
+from training.wording import Wordings
+from training.world import Rates, draw_task, flawed, text_of
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """Messages, and the indices of those that the policy learns to write."""
+
+    messages: tuple[Message, ...]
+    taught: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Shares of the kinds of dialogues; *own* is the share of cases built on the policy's own drafts."""
+
+    sample: float = 0.25
+    short: float = 0.0
+    independent: float = 0.12
+    revision: float = 0.12
+    outside: float = 0.08
+    own: float = 0.0
+
+
+class Protocol:
+    """Draws dialogues without end."""
+
+    def __init__(self, mix: Mix, own: Sequence[Draft] = ()) -> None:
+        self.mix = mix
+        self.own = own
+        self.wordings = Wordings()
+
+    def draw(self, rng: random.Random) -> Dialogue:
+        """The next dialogue."""
+        if rng.random() < self.mix.sample:
+            return self._sample(rng)
+        own = self.own if rng.random() < self.mix.own else ()
+        case = outside_case(rng) if rng.random() < self.mix.outside else world_case(rng, own)
+        kind = rng.random()
+        if kind < self.mix.short:
+            return self._short(case, rng)
+        if kind < self.mix.short + self.mix.independent:
+            return self._independent(case, rng)
+        return self._conversation(case, rng)
+
+    def _query(self, prompt: str, rng: random.Random, share: float = 0.2) -> Query:
+        head = (system(rng.choice(outside.SYSTEMS)),) if rng.random() < share else ()
+        return Query("", (*head, user(prompt)))
+
+    def _sample(self, rng: random.Random) -> Dialogue:
+        if rng.random() < max(self.mix.outside, 0.15):
+            prompt, text = outside.draw_query(rng), "\n".join(outside.draw_answer(rng))
+        else:
+            task = draw_task(rng)
+            prompt, text = task.prompt, text_of(flawed(task, Rates().times(rng.choice((0.8, 1.2, 1.8))), rng))
+        messages = self._query(prompt, rng, 0.35).messages
+        return Dialogue((*messages, assistant(text)), frozenset({len(messages)}))
+
+    def _shows_rejected(self, case: Case, rng: random.Random) -> bool:
+        return case.rejected is not None and rng.random() > self.mix.revision
+
+    def _conversation(self, case: Case, rng: random.Random) -> Dialogue:
+        shows = self._shows_rejected(case, rng)
+        recipe = Conversation(
+            name="tpo", wording=self.wordings.draw("conversation", rng), shows_rejected=shows
+        )
+        query, pair = self._query(case.prompt, rng), _pair(case)
+        loss = Feedback(recipe.loss(query, pair), _loss(case, shows))
+        gradient = Feedback(recipe.gradient(query, pair, loss), case.gradient)
+        messages = (*recipe.update(query, pair, loss, gradient), assistant(_tagged(case)))
+        last = len(messages) - 1
+        return Dialogue(messages, frozenset({last, last - 4} | ({last - 2} if case.true_gradient else set())))
+
+    def _short(self, case: Case, rng: random.Random) -> Dialogue:
+        wording = self.wordings.draw("conversation", rng)
+        ask, rewrite = (
+            user(wording.fill("gradient", query="", chosen="")),
+            user(wording.fill("update", query="", chosen="")),
+        )
+        turns = (
+            user(case.prompt),
+            assistant(case.chosen),
+            ask,
+            assistant(case.gradient),
+            rewrite,
+            assistant(_tagged(case)),
+        )
+        return Dialogue(turns, frozenset({5}))
+
+    def _independent(self, case: Case, rng: random.Random) -> Dialogue:
+        shows = self._shows_rejected(case, rng)
+        recipe = Independent(
+            name="paper", wording=self.wordings.draw("independent", rng), shows_rejected=shows
+        )
+        query, pair = self._query(case.prompt, rng, 0.1), _pair(case)
+        loss = Feedback(recipe.loss(query, pair), _loss(case, shows))
+        gradient = Feedback(recipe.gradient(query, pair, loss), case.gradient)
+        calls = [(loss.messages, loss.text), (recipe.update(query, pair, loss, gradient), _tagged(case))]
+        if case.true_gradient:
+            calls.append((gradient.messages, gradient.text))
+        messages, reply = rng.choice(calls)
+        return Dialogue((*messages, assistant(reply)), frozenset({len(messages)}))
+
+
+def _loss(case: Case, shows_rejected: bool) -> str:
+    """The loss, without its last line when the rejected response is not shown."""
+    lines = case.loss.split("\n")
+    return "\n".join(
+        lines if shows_rejected else [line for line in lines if not line.startswith("The rejected")]
+    )
+
+
+def _tagged(case: Case) -> str:
+    return f"{OPENING}\n{case.improved}\n{CLOSING}"
+
+
+def _pair(case: Case) -> Pair:
+    chosen = Candidate(0, 0, case.chosen, Score(1.0))
+    return Pair(chosen, None if case.rejected is None else Candidate(0, 1, case.rejected, Score(0.0)))

@@ -1,0 +1,128 @@
+"""The loop in its plainest form, many queries at once: what the evaluation measures the pair with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import LlamaForCausalLM, LlamaForSequenceClassification
+
+from tpo.method.contrast import contrast
+from tpo.method.recipe import Recipe
+from tpo.types import Candidate, Completion, Feedback, Message, Pair, Query, Score, assistant, user
+from training.protocol import Dialogue
+from training.sampler import Sampler
+from training.tokenizer import Encoder, load_tokenizer
+
+
+class EmbeddedPair:
+    """Policy and reward as they are shipped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.encoder = Encoder(load_tokenizer(folder / "policy"))
+        policy = LlamaForCausalLM.from_pretrained(folder / "policy", dtype=torch.float32).eval()
+        self.reward: Any = LlamaForSequenceClassification.from_pretrained(
+            folder / "reward", dtype=torch.float32
+        ).eval()
+        self.sampler = Sampler(policy, self.encoder)
+
+    def write(self, calls: Sequence[Sequence[Message]], limit: int = 256) -> list[str]:
+        """One reply for each of *calls*."""
+        return self.sampler.draw([self.encoder.prompt(messages) for messages in calls], limit)
+
+    @torch.inference_mode()
+    def score(self, queries: Sequence[Query], texts: Sequence[str], rows: int = 128) -> list[float]:
+        """The reward of each response to its query."""
+        tokens = [
+            self.encoder.dialogue(Dialogue((*query.messages, assistant(text)), frozenset()))[0]
+            for query, text in zip(queries, texts, strict=True)
+        ]
+        order, values = sorted(range(len(tokens)), key=lambda i: len(tokens[i])), [0.0] * len(tokens)
+        for start in range(0, len(order), rows):
+            chunk = order[start : start + rows]
+            width = max(len(tokens[i]) for i in chunk)
+            batch = torch.tensor([tokens[i] + [self.encoder.pad] * (width - len(tokens[i])) for i in chunk])
+            mask = torch.tensor([[1] * len(tokens[i]) + [0] * (width - len(tokens[i])) for i in chunk])
+            scores = self.reward(batch, attention_mask=mask).logits[:, 0].tolist()
+            for index, value in zip(chunk, scores, strict=True):
+                values[index] = value
+        return values
+
+
+@dataclass
+class Course:
+    """A query's pool as it grows, and what was said in its last step."""
+
+    query: Query
+    pool: list[Candidate] = field(default_factory=list)
+    pair: Pair | None = None
+    loss: Feedback = field(default_factory=Feedback)
+    gradient: Feedback = field(default_factory=Feedback)
+    malformed: int = 0
+
+    def at(self, step: int) -> list[Candidate]:
+        """The candidates of *step*."""
+        return [candidate for candidate in self.pool if candidate.step == step]
+
+    def best(self, step: int) -> Candidate:
+        """The best of the pool after *step*."""
+        return max((c for c in self.pool if c.step <= step), key=lambda c: c.reward)
+
+
+def start(pair: EmbeddedPair, recipe: Recipe, prompts: Sequence[str], samples: int) -> list[Course]:
+    """First samples of every query."""
+    courses = [Course(Query(str(i), (user(prompt),))) for i, prompt in enumerate(prompts)]
+    texts = pair.write([recipe.sample(c.query) for c in courses for _ in range(samples)])
+    _add(pair, courses, 0, texts, samples)
+    return courses
+
+
+def criticise(pair: EmbeddedPair, recipe: Recipe, courses: Sequence[Course]) -> None:
+    """Contrast, textual loss and textual gradient of every query."""
+    for course in courses:
+        course.pair = contrast(course.pool)
+    calls = [recipe.loss(c.query, _pair(c)) for c in courses]
+    for course, call, text in zip(courses, calls, pair.write(calls), strict=True):
+        course.loss = Feedback(call, text)
+    calls = [recipe.gradient(c.query, _pair(c), c.loss) for c in courses]
+    for course, call, text in zip(courses, calls, pair.write(calls), strict=True):
+        course.gradient = Feedback(call, text)
+
+
+def updates(
+    pair: EmbeddedPair, recipe: Recipe, courses: Sequence[Course], gradients: Sequence[str], samples: int
+) -> list[str | None]:
+    """Updates of every query by its text in *gradients*; None where none could be read."""
+    calls = [
+        recipe.update(c.query, _pair(c), c.loss, Feedback(c.gradient.messages, text))
+        for c, text in zip(courses, gradients, strict=True)
+    ]
+    replies = pair.write([call for call in calls for _ in range(samples)])
+    return [recipe.read_update(Completion(0, reply)) for reply in replies]
+
+
+def step(pair: EmbeddedPair, recipe: Recipe, courses: Sequence[Course], number: int, samples: int) -> None:
+    """One whole iteration."""
+    criticise(pair, recipe, courses)
+    texts = updates(pair, recipe, courses, [c.gradient.text for c in courses], samples)
+    _add(pair, courses, number, texts, samples)
+
+
+def _pair(course: Course) -> Pair:
+    assert course.pair is not None, "criticise comes first"  # noqa: S101 - narrows the type
+    return course.pair
+
+
+def _add(
+    pair: EmbeddedPair, courses: Sequence[Course], number: int, texts: Sequence[str | None], samples: int
+) -> None:
+    owners = [course for course in courses for _ in range(samples)]
+    found = [(course, text) for course, text in zip(owners, texts, strict=True) if text is not None]
+    values = pair.score([course.query for course, _ in found], [text for _, text in found])
+    for (course, text), value in zip(found, values, strict=True):
+        course.pool.append(Candidate(number, len(course.at(number)), text, Score(value)))
+    for course, text in zip(owners, texts, strict=True):
+        course.malformed += text is None
