@@ -52,7 +52,7 @@ def test_what_json_cannot_hold_is_refused(value: object) -> None:
         to_line({"value": value})
 
 
-@pytest.mark.parametrize("line", [b"", b"\n", b"{", b"[1]\n", b'"text"\n', b"\xff\xfe{}\n"])
+@pytest.mark.parametrize("line", [b"", b"\n", b"{", b"[1]\n", b'"text"\n', b"\xff\xfe{}\n", b"[" * 100_000])
 def test_what_is_no_record_is_a_value_error(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - every kind of damage, in the decoder's own words
         from_line(line)

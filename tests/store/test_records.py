@@ -12,7 +12,7 @@ from tpo.store.records import Record, trajectory_from, trajectory_record
 from tpo.store.schema import TrajectoryLine
 from tpo.types import Trajectory
 
-SLOW_DRAW = settings(deadline=None, max_examples=50)
+SLOW_DRAW = settings(deadline=None, max_examples=30)
 
 
 def again(value: Trajectory) -> Trajectory:

@@ -40,7 +40,10 @@ def from_line(line: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is no JSON object in UTF-8.
     """
-    record = json.loads(line.decode())
+    try:
+        record = json.loads(line.decode())
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(record, dict):
         raise ValueError(f"a JSON {type(record).__name__} where an object was expected")
     return record
