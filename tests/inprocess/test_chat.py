@@ -58,7 +58,7 @@ def test_cutting_takes_from_the_beginning_but_not_the_start_token() -> None:
 
 
 def test_text_parts_are_joined_and_images_are_refused() -> None:
-    reader, tokenizer = chat()
+    reader, _ = chat()
     parts: Messages = (
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
     )

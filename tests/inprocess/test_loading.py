@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.models import make_tokenizer, save_policy, save_reward
-from tpo.errors import PolicyRefused, RewardRefused
+from tpo.errors import ConfigError, PolicyRefused, RewardRefused
 from tpo.inprocess.loading import load_checkpoint
 
 
@@ -21,6 +21,12 @@ def test_what_is_neither_a_folder_nor_an_id_is_refused_without_asking_the_networ
     with pytest.raises(PolicyRefused, match="no such folder, and not an id") as refusal:
         load_checkpoint(path, "causal", PolicyRefused)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("option", [{"device": "quantum"}, {"dtype": "float31"}, {"dtype": "int8"}])
+def test_a_device_or_type_that_is_not_there_is_named(tmp_path: Path, option: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(option))} {next(iter(option.values()))}: not"):
+        load_checkpoint(tmp_path, "causal", PolicyRefused, **option)  # type: ignore[arg-type] # one of each
 
 
 def test_an_empty_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:

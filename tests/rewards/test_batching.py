@@ -92,19 +92,23 @@ async def test_one_worker_for_any_number_of_calls() -> None:
     assert await asyncio.gather(*calls) == list(range(1, 51))
 
 
+def doubled(batch: Sequence[str]) -> list[str]:
+    return [item * 2 for item in batch]
+
+
 async def test_a_real_thread_serves_and_goes() -> None:
-    batcher = MicroBatcher(lambda batch: [item.upper() for item in batch], length=len, budget=10)
-    assert await asyncio.gather(*map(batcher.submit, "abc")) == ["A", "B", "C"]
+    batcher = MicroBatcher(doubled, length=len, budget=10)
+    assert await asyncio.gather(*map(batcher.submit, "abc")) == ["aa", "bb", "cc"]
     await batcher.aclose()
     with pytest.raises(RewardError, match="closed"):
         await batcher.submit("d")
 
 
 def test_one_batcher_serves_several_loops() -> None:
-    batcher = MicroBatcher(lambda batch: [item * 2 for item in batch], length=len, budget=10)
+    batcher = MicroBatcher(doubled, length=len, budget=10)
     assert [asyncio.run(batcher.submit(item)) for item in ("a", "b")] == ["aa", "bb"]
 
 
 def test_a_budget_below_one_token_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        MicroBatcher(lambda batch: list(batch), length=len, budget=0)
+        MicroBatcher(doubled, length=len, budget=0)

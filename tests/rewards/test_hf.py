@@ -63,7 +63,7 @@ async def test_in_float32_it_depends_on_it_by_less_than_a_ten_thousandth(folder:
 
 @pytest.mark.parametrize("pad", [None, EOT])
 async def test_padding_never_moves_the_token_that_is_scored(tmp_path: Path, pad: str | None) -> None:
-    """Without a padding token; and with the one that every conversation ends with, as the model was trained."""
+    """Without a padding token; and with the one that every conversation ends with."""
     tokenizer = make_tokenizer()
     pad_id = None if pad is None else tokenizer.convert_tokens_to_ids(pad)
     folder = save_reward(tmp_path, tokenizer=tokenizer, pad_token_id=pad_id)
@@ -100,7 +100,7 @@ async def test_a_model_that_gives_no_number_fails_that_response_by_name(tmp_path
     model = LlamaForSequenceClassification.from_pretrained(folder)
     model.score.weight.data.fill_(float("nan"))
     model.save_pretrained(folder)
-    with pytest.raises(RewardError, match=r"query 'q7', response 1\.3: .* gave nan"):
+    with pytest.raises(RewardError, match=r"query 'q7', response 1\.3: .* must return a finite number"):
         await HFReward(folder, device="cpu").score(QUERY, "Thank you", SCOPE)
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tpo.errors import MissingExtra, PolicyRefused, RewardRefused
+from tpo.errors import ConfigError, MissingExtra, PolicyRefused, RewardRefused
+from tpo.inprocess.memory import first_line
 
 EXACT_PARAMETERS = 30_000_000
 """Up to this size a model is small enough to be run twice, or in double precision, for exactness' sake."""
@@ -83,19 +84,21 @@ def load_checkpoint(
 
     Raises:
         MissingExtra: torch or transformers is not installed.
+        ConfigError: no such *device* here, or no such *dtype*.
         PolicyRefused, RewardRefused: whichever *refused* is: no such model, or it has no such head.
     """
     torch, transformers = require_torch("an in-process model")
     name = str(Path(path_or_id).expanduser()) if str(path_or_id).startswith("~") else str(path_or_id)
     options = {"trust_remote_code": trust_remote_code, "local_files_only": _is_local(name, refused)}
     place = device or _best_device(torch)
-    kind = dtype or _best_dtype(torch, place, head)
+    kind = _dtype(torch, dtype or _best_dtype(torch, place, head))
+    _check_device(torch, place)
     try:
         with _quiet(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
             model, report = _auto_class(transformers, head).from_pretrained(
                 name,
-                dtype=getattr(torch, kind),
+                dtype=kind,
                 output_loading_info=True,
                 **_spread(torch, place),
                 **options,
@@ -106,7 +109,7 @@ def load_checkpoint(
         raise refused(_sentence(name, error)) from error
     if report["missing_keys"]:
         raise refused(_untrained(name, head, sorted(report["missing_keys"])))
-    return Checkpoint(name, model.eval(), tokenizer, model.device, getattr(torch, kind))
+    return Checkpoint(name, model.eval(), tokenizer, model.device, kind)
 
 
 def load_tokenizer(path_or_id: str | Path, refused: Refused, *, trust_remote_code: bool = False) -> Any:
@@ -157,6 +160,20 @@ def _best_dtype(torch: Any, device: str, head: Head) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
     # A reward's range has no bound, and half precision ends at 65,504.
     return "float16" if device.startswith("mps") and head == "causal" else "float32"
+
+
+def _dtype(torch: Any, name: str) -> Any:
+    kind = getattr(torch, name, None)
+    if not (isinstance(kind, torch.dtype) and kind.is_floating_point):
+        raise ConfigError(f"dtype {name}: not one of float64, float32, bfloat16, float16")
+    return kind
+
+
+def _check_device(torch: Any, name: str) -> None:
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"device {name}: not there ({first_line(error)}); take cpu, cuda or mps") from error
 
 
 def _spread(torch: Any, device: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ response's end, and the score says by how much.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tpo.inprocess.loading import EXACT_PARAMETERS, Checkpoint, load_checkpoint,
 from tpo.inprocess.memory import first_line, is_out_of_memory
 from tpo.inprocess.worker import Start, in_thread
 from tpo.rewards.batching import MicroBatcher
+from tpo.rewards.values import finite_score, place
 from tpo.types import Messages, Scope, Score, assistant
 
 EXACT_DECIMALS = 6
@@ -59,11 +59,9 @@ class HFReward:
             trust_remote_code=trust_remote_code,
         )
         self.name = checkpoint.name
-        if checkpoint.model.config.num_labels != 1:
-            raise RewardRefused(
-                f"{self.name}: it gives {checkpoint.model.config.num_labels} labels, and a reward model gives one; "
-                "take a sequence classifier with a single label"
-            )
+        labels = checkpoint.model.config.num_labels
+        if labels != 1:
+            raise RewardRefused(f"{self.name}: a reward model has one label, this one has {labels} labels")
         self.context = min(checkpoint.context, max_length or checkpoint.context)
         self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused)
         self._scorer = _Scorer(_exact_where_small(checkpoint, dtype))
@@ -81,10 +79,8 @@ class HFReward:
         except RewardError:
             raise
         except Exception as error:
-            raise RewardError(f"{_place(scope)}: {_reason(self.name, len(ids), error)}") from error
-        if not math.isfinite(value):
-            raise RewardError(f"{_place(scope)}: {self.name} gave {value}, which is no score")
-        return Score(value, tokens=len(ids), truncated_tokens=cut)
+            raise RewardError(f"{place(scope)}: {_reason(self.name, len(ids), error)}") from error
+        return finite_score(Score(value, len(ids), truncated_tokens=cut), self.name, scope)
 
     async def aclose(self) -> None:
         """Score nothing more, and wait for what is under way."""
@@ -95,7 +91,7 @@ class HFReward:
         try:
             ids = self._chat.conversation_ids((*messages, assistant(response)))
         except Exception as error:
-            raise RewardError(f"{_place(scope)}: {self.name} cannot read it ({first_line(error)})") from error
+            raise RewardError(f"{place(scope)}: {self.name} cannot read it ({first_line(error)})") from error
         cut = max(0, len(ids) - self.context)
         return self._chat.cut_start(ids, cut), cut
 
