@@ -22,7 +22,7 @@ EXAMPLES = """\
 tpo report runs/NAME
 
 [dim]methods against each other, with a number from a paper, and what it cost[/dim]
-tpo report runs/tpo runs/revision runs/bon --out comparison.html --baseline 'Instruct=-1.27' --price-in 0.5 --price-out 1.5
+tpo report runs/tpo runs/bon --out both.html --baseline Instruct=-1.27 --price-in 0.5 --price-out 1.5
 """
 
 
@@ -32,7 +32,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The page. [dim]\\[default: report.html in RUN; of several, in the directory above them][/dim]",
+            help="The page. [dim]\\[default: report.html in RUN; of several, above them][/dim]",
         ),
     ] = None,
     figures: Annotated[
@@ -65,7 +65,7 @@ def report(
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
-    """Write one page that shows runs, compares them and unfolds every query; nothing else is needed to open it."""
+    """Write one page that shows runs, compares them and unfolds every query."""
     from tpo.report import Options, write_report
     from tpo.report.prices import Prices
 

@@ -1,0 +1,215 @@
+"""The figures of a run by step, by tokens and by samples: how much better, and at what price."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tpo.report.figures import Figure, Point, Series, points
+from tpo.report.measures import Measures, StepMeasures
+from tpo.report.statistics import bootstrap_means, bootstrap_ratios, expected_best
+
+Baselines = tuple[tuple[str, float], ...]
+
+SHARED = (
+    "Tokens of a phase are known for a query as a whole; between its steps they are shared out by the length"
+    " of the texts."
+)
+BEST_OF_N = (
+    "Dashed: best-of-n, the expected best of n of the first samples, estimated from the pool without extra"
+    " calls."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A run in numbers: its *measures* are those of finished queries with a first sample."""
+
+    name: str
+    number: int
+    measures: Sequence[Measures]
+    group: str = ""
+    """Equal for runs of the same models on the same data, whose first samples are alike."""
+    depth: int = field(init=False)
+    """Most steps of a query, the first samples among them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", max((len(m.steps) for m in self.measures), default=0))
+
+
+def curves(runs: Sequence[Measured], baselines: Baselines = ()) -> list[Figure]:
+    """Every figure that is a line."""
+    return [
+        _training(runs, baselines),
+        _pool(runs, baselines),
+        _against_tokens(runs, baselines),
+        _against_written(runs, baselines),
+        _against_samples(runs, baselines),
+        _length(runs),
+    ]
+
+
+def _training(runs: Sequence[Measured], baselines: Baselines) -> Figure:
+    return Figure(
+        name="training-curve",
+        title="Test-time training",
+        caption="Mean reward of the samples of each step; step 0 are the first samples.",
+        x="step",
+        y="mean reward of the samples",
+        kind="line",
+        series=tuple(Series(run.name, run.number, _by_step(run, _reward)) for run in runs),
+        baselines=baselines,
+        whole_x=True,
+    )
+
+
+def _pool(runs: Sequence[Measured], baselines: Baselines) -> Figure:
+    return Figure(
+        name="best-of-pool",
+        title="Best of the pool",
+        caption="Mean reward of the best response so far, the answer if the loop stopped there.",
+        x="step",
+        y="mean reward of the best",
+        kind="line",
+        series=tuple(Series(run.name, run.number, _best(run, range(run.depth))) for run in runs),
+        baselines=baselines,
+        whole_x=True,
+    )
+
+
+def _against_tokens(runs: Sequence[Measured], baselines: Baselines) -> Figure:
+    return Figure(
+        name="reward-tokens",
+        title="Reward against tokens",
+        caption=f"Policy tokens read and written, critique included. {BEST_OF_N} {SHARED}",
+        x="tokens a query",
+        y="mean reward of the best",
+        kind="line",
+        series=_priced(runs, lambda step: step.read + step.written, read=1),
+        baselines=baselines,
+    )
+
+
+def _against_written(runs: Sequence[Measured], baselines: Baselines) -> Figure:
+    return Figure(
+        name="reward-written-tokens",
+        title="Reward against written tokens",
+        caption=f"Only what the policy wrote, critique included: what decoding costs where prompts are"
+        f" cached. {BEST_OF_N} {SHARED}",
+        x="written tokens a query",
+        y="mean reward of the best",
+        kind="line",
+        series=_priced(runs, lambda step: step.written, read=0),
+        baselines=baselines,
+    )
+
+
+def _against_samples(runs: Sequence[Measured], baselines: Baselines) -> Figure:
+    own = [Series(run.name, run.number, _best(run, _means(run, _drawn))) for run in runs]
+    drawn = [_best_of_n(run, lambda n, _size: float(n)) for run in _widest(runs)]
+    return Figure(
+        name="reward-samples",
+        title="Reward against samples",
+        caption=f"Responses drawn, unreadable ones included, critiques not. {BEST_OF_N}",
+        x="responses a query",
+        y="mean reward of the best",
+        kind="line",
+        series=(*own, *drawn),
+        baselines=baselines,
+    )
+
+
+def _length(runs: Sequence[Measured]) -> Figure:
+    return Figure(
+        name="length",
+        title="Length by step",
+        caption="Mean length of the samples of each step. Growth along with the reward may be a hack of it.",
+        x="step",
+        y="characters a response",
+        kind="line",
+        series=tuple(Series(run.name, run.number, _by_step(run, _characters)) for run in runs),
+        whole_x=True,
+    )
+
+
+def _reward(step: StepMeasures) -> float:
+    return sum(step.rewards)
+
+
+def _characters(step: StepMeasures) -> float:
+    return step.characters
+
+
+def _by_step(run: Measured, total: Callable[[StepMeasures], float]) -> tuple[Point, ...]:
+    """The mean over the responses of each step of what *total* adds up."""
+    steps = range(run.depth)
+    above = [[total(m.steps[s]) if s < len(m.steps) else 0.0 for s in steps] for m in run.measures]
+    below = [[_count(m, s) for s in steps] for m in run.measures]
+    queries = [sum(1 for row in below if row[s]) for s in steps]
+    return points(list(steps), bootstrap_ratios(above, below), queries)
+
+
+def _count(measures: Measures, step: int) -> float:
+    return float(len(measures.steps[step].rewards)) if step < len(measures.steps) else 0.0
+
+
+def _best(run: Measured, places: Sequence[float]) -> tuple[Point, ...]:
+    """The mean best of the pool after each step, at *places*; a query that stopped earlier keeps its best."""
+    rows = [[_at(m, s).best or 0.0 for s in range(run.depth)] for m in run.measures]
+    return points(places, bootstrap_means(rows), [len(rows)] * run.depth)
+
+
+def _at(measures: Measures, step: int) -> StepMeasures:
+    return measures.steps[min(step, len(measures.steps) - 1)]
+
+
+def _means(run: Measured, value: Callable[[Measures, int], float]) -> list[float]:
+    """By step, the mean over queries of *value*."""
+    return [sum(value(m, s) for m in run.measures) / len(run.measures) for s in range(run.depth)]
+
+
+def _drawn(measures: Measures, step: int) -> float:
+    return float(sum(s.drawn for s in measures.steps[: step + 1]))
+
+
+def _priced(
+    runs: Sequence[Measured], price: Callable[[StepMeasures], float], *, read: int
+) -> tuple[Series, ...]:
+    """Each run's best by what it cost until then, then best-of-n; *read* is 1 where prompts count."""
+
+    def own_price(measures: Measures, step: int) -> float:
+        return price(_at(measures, step))
+
+    own = [Series(run.name, run.number, _best(run, _means(run, own_price))) for run in runs]
+    drawn = [_best_of_n(run, _sampling_price(run, read)) for run in _widest(runs)]
+    return (*own, *drawn)
+
+
+def _sampling_price(run: Measured, read: int) -> Callable[[int, int], float]:
+    """What *n* of *size* first samples cost: the prompt once, and their part of what was written."""
+    count = len(run.measures)
+    prompt = read * sum(m.sample_read for m in run.measures) / count
+    written = sum(m.sample_written for m in run.measures) / count
+    return lambda n, size: prompt + written * n / size
+
+
+def _best_of_n(run: Measured, place: Callable[[int, int], float]) -> Series:
+    """The expected best of n first samples, for each n that every query has."""
+    pools = [m.steps[0].rewards for m in run.measures]
+    size = min(len(pool) for pool in pools)
+    rows = [row[:size] for row in expected_best(pools)]
+    places = [place(n, size) for n in range(1, size + 1)]
+    dots = points(places, bootstrap_means(rows), [len(rows)] * size)
+    return Series(f"best-of-n ({run.name})", run.number, dots, dashed=True)
+
+
+def _widest(runs: Sequence[Measured]) -> list[Measured]:
+    """Of runs whose first samples are alike, the one with the most of them."""
+    widest: dict[str, tuple[int, Measured]] = {}
+    for run in runs:
+        if not run.measures:
+            continue
+        size = min(len(m.steps[0].rewards) for m in run.measures)
+        if run.group not in widest or size > widest[run.group][0]:
+            widest[run.group] = (size, run)
+    return [run for _, run in widest.values()]

@@ -1,0 +1,96 @@
+"""A figure as plain values: the page draws it, a file draws it for a paper, a CSV file lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tpo.report.statistics import Estimate
+
+Kind = Literal["line", "bars", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a series with its interval; of a histogram, *x* is the middle of the bar."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    queries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What belongs together: *run* gives the color; a derived one (best-of-n) is dashed."""
+
+    name: str
+    run: int
+    points: tuple[Point, ...]
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure; *name* is its file's, *baselines* are single numbers to be drawn across."""
+
+    name: str
+    title: str
+    caption: str
+    x: str
+    y: str
+    kind: Kind
+    series: tuple[Series, ...]
+    baselines: tuple[tuple[str, float], ...] = ()
+    whole_x: bool = False
+    """Whether x counts something, so that only whole numbers are marked."""
+    width: float | None = None
+    """Of a histogram's bars, in units of x."""
+
+    def record(self) -> dict[str, Any]:
+        """In JSON's own types, for the page; points as columns."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "caption": self.caption,
+            "x": self.x,
+            "y": self.y,
+            "kind": self.kind,
+            "whole": self.whole_x,
+            "width": self.width,
+            "baselines": [[name, value] for name, value in self.baselines],
+            "series": [_columns(series) for series in self.series],
+        }
+
+    def rows(self) -> list[list[Any]]:
+        """As a table with its head: a row each point, then one each baseline."""
+        head: list[Any] = ["series", self.x, self.y, "low", "high", "queries"]
+        rows = [[s.name, p.x, p.y, p.low, p.high, p.queries] for s in self.series for p in s.points]
+        return [head, *rows, *([name, None, value, None, None, None] for name, value in self.baselines)]
+
+
+def points(
+    places: Sequence[float], estimates: Sequence[Estimate | None], queries: Sequence[int]
+) -> tuple[Point, ...]:
+    """Points of what could be estimated."""
+    return tuple(
+        Point(x, estimate.value, estimate.low, estimate.high, count)
+        for x, estimate, count in zip(places, estimates, queries, strict=True)
+        if estimate is not None
+    )
+
+
+def _columns(series: Series) -> dict[str, Any]:
+    dots = series.points
+    return {
+        "name": series.name,
+        "run": series.run,
+        "dashed": series.dashed,
+        "x": [dot.x for dot in dots],
+        "y": [dot.y for dot in dots],
+        "low": [dot.low for dot in dots],
+        "high": [dot.high for dot in dots],
+        "queries": [dot.queries for dot in dots],
+    }

@@ -1,0 +1,82 @@
+"""The head of a run: configuration, totals, time, calls and tokens by phase, cost, failures by reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from tpo.report.prices import Prices
+from tpo.report.salvage import Salvaged
+from tpo.run.summary import Summary
+from tpo.store.records import POLICY_PHASES
+from tpo.store.runfile import RunRecord
+from tpo.types import Usage
+
+TINY = "tiny"
+TINY_NOTE = (
+    "The embedded pair made this run: its numbers prove the machinery, not the paper. Both models are toys,"
+    " trained for short messages."
+)
+
+
+def overview(name: str, run: Salvaged, summary: Summary, prices: Prices | None) -> dict[str, Any]:
+    """What the page says of a run before any query is looked at, in JSON's own types."""
+    record = run.record
+    return {
+        "name": name,
+        "notes": list(run.notes),
+        "tiny": TINY_NOTE if uses_tiny(record) else None,
+        "configuration": _pairs(record.configuration if record else {}),
+        "fingerprint": _pairs(record.fingerprint if record else {}),
+        "versions": _pairs(record.invocations[-1].versions if record and record.invocations else {}),
+        "started": record.started if record else None,
+        "ended": record.ended if record else None,
+        "starts": len(record.invocations) if record else None,
+        "seconds": summary.seconds,
+        "finished": summary.finished,
+        "failed": summary.failed,
+        "by_step": [asdict(step) for step in summary.by_step],
+        "phases": _phases(summary, prices),
+        "reward": asdict(summary.reward_usage),
+        "failures": list(summary.failures.items()),
+        "stop_reasons": list(summary.stop_reasons.items()),
+    }
+
+
+def uses_tiny(record: RunRecord | None) -> bool:
+    """Whether either half of the embedded pair was at work."""
+    if record is None:
+        return False
+    policy, reward = record.configuration.get("policy"), record.configuration.get("reward")
+    return TINY in (policy if isinstance(policy, list | tuple) else [policy]) or reward == TINY
+
+
+def group(record: RunRecord | None, name: str) -> str:
+    """Equal for runs whose first samples are alike: the same models, data and way to draw."""
+    if record is None:
+        return name
+    shaping = ("data", "column", "policy", "policy_extra", "reward", "method.temperature", "method.top_p")
+    return json.dumps([record.fingerprint.get(key) for key in shaping], sort_keys=True, default=str)
+
+
+def _pairs(values: Mapping[str, Any]) -> list[list[str]]:
+    """Names and values as texts, those left out that say nothing."""
+    return [[str(key), _text(value)] for key, value in values.items() if value not in (None, {}, [], "")]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _phases(summary: Summary, prices: Prices | None) -> list[dict[str, Any]]:
+    rows = [(str(phase), summary.usage.get(phase, Usage())) for phase in POLICY_PHASES]
+    rows = [(phase, usage) for phase, usage in rows if usage != Usage()]
+    total = sum((usage for _, usage in rows), Usage())
+    return [
+        {"phase": phase, **asdict(usage), "cost": None if prices is None else prices.cost(usage)}
+        for phase, usage in [*rows, ("all", total)]
+    ]

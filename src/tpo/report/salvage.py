@@ -1,0 +1,110 @@
+"""What can be read of a run, and what cannot: a damaged or half-written one is shown as far as it goes.
+
+Running on is strict about what it finds (:mod:`tpo.store`); looking is not. Every gap is told in a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpo.errors import StoreError
+from tpo.store import reading
+from tpo.store.jsonline import from_line
+from tpo.store.records import trajectory_from
+from tpo.store.runfile import RunRecord, read_run
+from tpo.types import Trajectory
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """A run as far as it can be read; *places* are byte offsets of the lines that count, in file order."""
+
+    path: Path
+    record: RunRecord | None
+    places: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    def trajectories(self) -> Iterator[Trajectory]:
+        """Each readable trajectory, one at a time."""
+        if not self.places:
+            return
+        with (self.path / reading.NAME).open("rb") as lines:
+            for offset in self.places:
+                lines.seek(offset)
+                yield trajectory_from(from_line(lines.readline()), offset)
+
+
+def salvage(path: Path) -> Salvaged:
+    """Read what there is in the run's directory *path*.
+
+    Raises:
+        StoreError: there is no such directory, or nothing of a run in it.
+    """
+    if not path.is_dir():
+        raise StoreError(f"{path}: no such directory; name the directory of a run")
+    if not any((path / name).exists() for name in ("run.json", reading.NAME)):
+        raise StoreError(f"{path}: no run is here (neither run.json nor {reading.NAME})")
+    record, notes = _record(path)
+    places, more = _places(path / reading.NAME)
+    return Salvaged(path, record, places, (*notes, *more, *_unfinished(path)))
+
+
+def _record(path: Path) -> tuple[RunRecord | None, list[str]]:
+    try:
+        record = read_run(path)
+    except StoreError as error:
+        reason = str(error).replace(str(path), path.name)
+        return None, [f"Configuration, versions and times are missing: {reason}."]
+    if record.ended is None:
+        return record, ["The run has not ended: it is under way, or was killed."]
+    if record.invocations[-1].interrupted:
+        return record, ["The run was interrupted before its end."]
+    return record, []
+
+
+def _places(file: Path) -> tuple[tuple[int, ...], list[str]]:
+    """Offsets of each query's last readable line, and what was not readable."""
+    last: dict[str, int] = {}
+    unreadable: list[str] = []
+    notes: list[str] = []
+    try:
+        with file.open("rb") as lines:
+            offset = 0
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    notes.append(f"{file.name}: the last line (line {number}) is cut off.")
+                    break
+                try:
+                    last[trajectory_from(from_line(line), f"line {number}").query.id] = offset
+                except (ValueError, StoreError, RecursionError) as error:
+                    unreadable.append(_unreadable(number, error))
+                offset += len(line)
+    except FileNotFoundError:
+        notes.append(f"{file.name} is missing: no query has ended yet, or the file was removed.")
+    except OSError as error:
+        notes.append(f"{file.name} cannot be read: {error.strerror}.")
+    if unreadable:
+        shown = "; ".join(unreadable[:3]) + ("; …" if len(unreadable) > 3 else "")
+        notes.append(f"{file.name}: {len(unreadable):,} lines cannot be read: {shown}.")
+    return tuple(sorted(last.values())), notes
+
+
+def _unreadable(number: int, error: Exception) -> str:
+    reason = str(error).removeprefix(f"line {number}: ")
+    return f"line {number}: {reason if len(reason) <= 120 else reason[:119] + '…'}"
+
+
+def _unfinished(path: Path) -> list[str]:
+    """What the journal says of queries that have not ended."""
+    try:
+        with (path / JOURNAL).open("rb") as lines:
+            calls = sum(1 for _ in lines)
+    except OSError:
+        return []
+    if not calls:
+        return []
+    return [f"The journal holds {calls:,} finished calls of queries that have not ended; they are not shown."]

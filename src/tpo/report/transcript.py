@@ -1,0 +1,90 @@
+"""One trajectory as the page unfolds it: every text once, named by its number wherever it is used.
+
+A prompt quotes what was said before it, so that the same long texts occur again and again; naming them keeps
+a page of 10,000 queries small.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tpo.store.jsonline import plain
+from tpo.types import Candidate, Feedback, Messages, Step, Trajectory
+
+
+@dataclass
+class _Texts:
+    """Texts by number."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def number(self, text: str) -> int:
+        return self.numbers.setdefault(text, len(self.numbers))
+
+    def messages(self, messages: Messages) -> list[list[int]]:
+        """Role and content of each turn; a content in parts stands as its JSON."""
+        return [[self.number(str(m["role"])), self.number(_content(m["content"]))] for m in messages]
+
+
+def transcript(trajectory: Trajectory) -> dict[str, Any]:
+    """*trajectory* in JSON's own types; texts are numbers into ``texts``."""
+    texts = _Texts()
+    query, best = trajectory.query, trajectory.best
+    record = {
+        "id": query.id,
+        "method": trajectory.method,
+        "status": trajectory.status,
+        "stop": trajectory.stop_reason,
+        "error": trajectory.error,
+        "messages": texts.messages(query.messages),
+        "reference": None if query.reference is None else texts.number(query.reference),
+        "metadata": [[str(name), _content(plain(value))] for name, value in query.metadata.items()],
+        "best": None if best is None else best.id,
+        "candidates": [_candidate(candidate, texts) for candidate in trajectory.pool],
+        "steps": [_step(step, texts) for step in trajectory.steps],
+        "usage": {phase: asdict(usage) for phase, usage in trajectory.usage.items()},
+        "reward_usage": asdict(trajectory.reward_usage),
+        "timing": asdict(trajectory.timing),
+    }
+    return record | {"texts": list(texts.numbers)}
+
+
+def _content(content: Any) -> str:
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
+
+
+def _candidate(candidate: Candidate, texts: _Texts) -> dict[str, Any]:
+    thought = candidate.reasoning
+    return {
+        "id": candidate.id,
+        "step": candidate.step,
+        "text": texts.number(candidate.text),
+        "reward": candidate.reward,
+        "finish": candidate.finish_reason,
+        "truncated": candidate.score.truncated_tokens,
+        "parts": dict(candidate.score.parts),
+        "reasoning": None if thought is None else texts.number(thought),
+    }
+
+
+def _step(step: Step, texts: _Texts) -> dict[str, Any]:
+    rejected = step.pair.rejected
+    return {
+        "step": step.number,
+        "chosen": step.pair.chosen.id,
+        "rejected": None if rejected is None else rejected.id,
+        "loss": _feedback(step.loss, texts),
+        "gradient": _feedback(step.gradient, texts),
+        "update": texts.messages(step.update),
+        "malformed": [[m.index, texts.number(m.text), m.finish_reason] for m in step.malformed],
+    }
+
+
+def _feedback(feedback: Feedback, texts: _Texts) -> dict[str, Any]:
+    return {
+        "messages": texts.messages(feedback.messages),
+        "text": texts.number(feedback.text),
+        "finish": feedback.finish_reason,
+    }

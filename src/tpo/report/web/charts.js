@@ -1,0 +1,81 @@
+// A figure on the page: drawn, explained, told under the pointer, and as a table for those who do not see it.
+
+const HEIGHT = 280;
+
+function chart(figure) {
+  const canvas = h("div", { class: "canvas", "aria-hidden": "true" });
+  const element = h(
+    "figure",
+    { class: "chart", id: `figure-${figure.name}` },
+    h("figcaption", null, h("h3", null, figure.title), legend(figure)),
+    canvas,
+    h("p", { class: "caption" }, figure.caption),
+    onDemand("Numbers", () => numbers(figure)),
+  );
+  keepDrawn(canvas, figure);
+  return element;
+}
+
+function legend(figure) {
+  const names = figure.series.map((series) => h("li", null, swatch(series.run, series.dashed), inline(series.name)));
+  const lines = figure.baselines.map(([name, value]) => h("li", null, h("span", { class: "swatch baseline" }), inline(`${name} ${reward(value)}`)));
+  return h("ul", { class: "legend" }, names, lines);
+}
+
+function numbers(figure) {
+  const format = figure.kind === "line" ? reward : percent;
+  const place = figure.whole ? String : compact;
+  const rows = figure.series.flatMap((series) =>
+    series.x.map((x, i) => [inline(series.name), place(x), format(series.y[i]), interval(series.low[i], series.high[i]), whole(series.queries[i])]),
+  );
+  return grid(["series", figure.x, figure.y, "95 % interval", "queries"], rows, { label: `${figure.title}, numbers` });
+}
+
+// Drawn to the width that there is; again when the width or the colors change.
+function keepDrawn(place, figure) {
+  let plot = null;
+  const draw = () => {
+    const width = Math.floor(place.clientWidth);
+    if (width === 0 || !figure.series.some((series) => series.x.length)) return;
+    plot?.destroy();
+    const options = chartOptions(figure, width, HEIGHT);
+    plot = new uPlot({ ...options, plugins: [teller(figure)] }, aligned(figure), place);
+  };
+  new ResizeObserver(() => {
+    const width = Math.floor(place.clientWidth);
+    if (plot === null || plot.width !== width) draw();
+  }).observe(place);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+}
+
+// What lies under the pointer.
+function teller(figure) {
+  const box = h("div", { class: "teller", hidden: true });
+  return {
+    hooks: {
+      init: (plot) => plot.over.append(box),
+      setCursor: (plot) => {
+        const told = plot.cursor.idx === null || plot.cursor.idx === undefined ? null : nearest(figure, plot.data[0][plot.cursor.idx]);
+        box.hidden = told === null || plot.cursor.left < 0;
+        if (box.hidden) return;
+        fill(box, told);
+        const left = Math.min(plot.cursor.left + 14, plot.over.clientWidth - box.offsetWidth - 4);
+        box.style.transform = `translate(${Math.max(0, left)}px, 6px)`;
+      },
+    },
+  };
+}
+
+function nearest(figure, x) {
+  const reach = figure.kind === "bars" ? 0.5 : 1e-9 * Math.max(1, Math.abs(x));
+  const rows = figure.series.flatMap((series) =>
+    series.x.flatMap((place, i) => {
+      if (Math.abs(place - x) > reach) return [];
+      const y = figure.kind === "line" ? reward(series.y[i]) : percent(series.y[i]);
+      return [h("div", null, swatch(series.run, series.dashed), inline(series.name), " ", h("b", null, y), " ", h("span", { class: "faint" }, interval(series.low[i], series.high[i])))];
+    }),
+  );
+  if (rows.length === 0) return null;
+  const at = figure.whole ? Math.round(x) : figure.kind === "histogram" ? reward(x) : compact(x);
+  return [h("div", { class: "faint" }, `${figure.x} ${at}`), rows];
+}

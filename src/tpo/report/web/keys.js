@@ -1,0 +1,41 @@
+// Everything can be done from the keyboard.
+
+const KEYS = [
+  ["1, 2", "overview, queries"],
+  ["/", "search"],
+  ["↑ ↓ Page Home End", "in the table: go through its rows"],
+  ["Enter", "in the table: open the row"],
+  ["j, k", "the next trajectory, the one before"],
+  ["Esc", "close the trajectory"],
+  ["?", "these keys"],
+];
+
+function listenToKeys(queries) {
+  const help = document.getElementById("help");
+  fill(help, h("h2", null, "Keys"), h("dl", { class: "pairs" }, KEYS.map(([key, does]) => [h("dt", null, h("kbd", null, key)), h("dd", null, does)])), h("button", { type: "button", onclick: () => help.close() }, "Close"));
+  document.getElementById("help-button").addEventListener("click", () => help.showModal());
+  const does = {
+    1: () => (location.hash = "overview"),
+    2: () => (location.hash = "queries"),
+    "/": () => {
+      if (!location.hash.startsWith("#queries")) location.hash = "queries";
+      setTimeout(() => queries.search.focus(), 0);
+    },
+    j: () => queries.move(1),
+    k: () => queries.move(-1),
+    "?": () => help.showModal(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+    const writing = event.target.matches?.("input[type=search], select, textarea");
+    if (event.key === "Escape") {
+      if (writing) event.target.blur();
+      else if (/^#queries\/\d+\/\d+/.test(location.hash)) queries.close();
+      return;
+    }
+    if (writing || !(event.key in does)) return;
+    if (/[jk]/.test(event.key) && !location.hash.startsWith("#queries")) return;
+    event.preventDefault();
+    does[event.key]();
+  });
+}

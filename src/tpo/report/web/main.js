@@ -1,0 +1,36 @@
+// The page comes up: the overview at once, a query as soon as its texts have arrived.
+
+async function start() {
+  const source = makeSource();
+  const summary = await source.summary();
+  const title = summary.runs.map((run) => run.name).join(", ");
+  fill(document.getElementById("title"), "tpo ", h("span", { class: "faint" }, inline(cut(title, 120))));
+  document.title = `${title} – tpo report`;
+  const queries = makeQueries(source, summary);
+  listenToKeys(queries);
+  const follow = () => route(queries, summary.runs.length);
+  addEventListener("hashchange", follow);
+  showOverview(summary);
+  source.watch(async () => showOverview(await source.summary()));
+  await follow();
+  document.documentElement.dataset.ready = "";
+}
+
+// The address says what is seen: #overview, #queries/RUN, #queries/RUN/ROW.
+async function route(queries, runs) {
+  const [view, run, row] = location.hash.slice(1).split("/");
+  const seen = view === "queries" ? "queries" : "overview";
+  for (const name of ["overview", "queries"]) {
+    document.getElementById(name).hidden = name !== seen;
+    document.getElementById(`tab-${name}`).toggleAttribute("data-current", name === seen);
+    if (name === seen) document.getElementById(`tab-${name}`).setAttribute("aria-current", "page");
+    else document.getElementById(`tab-${name}`).removeAttribute("aria-current");
+  }
+  if (seen !== "queries") return;
+  const number = /^\d+$/.test(run ?? "") && Number(run) < runs ? Number(run) : 0;
+  await queries.open(number, /^\d+$/.test(row ?? "") ? Number(row) : null);
+}
+
+start().catch((error) => {
+  fill(document.getElementById("head"), h("p", { class: "note bad" }, "This page cannot be shown: ", inline(String(error.message))));
+});
