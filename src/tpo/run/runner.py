@@ -44,14 +44,10 @@ async def run(
 
     Args:
         queries: ids must be unique: a run is gone on with by them.
-        policy: the model, or a function; its calls go through the directory's journal.
-        reward: the scorer, or a function; likewise.
-        recipe: the method.
+        policy, reward: models or plain functions; their calls go through the directory's journal.
         directory: an open run; the caller closes it.
-        seed: the run's; every call's seed derives from it.
         concurrency: most queries in flight.
         total: how many queries there are, if known, for the listener.
-        listener: hears every event.
 
     Raises:
         TpoError: a fatal one.
