@@ -42,12 +42,9 @@ async def run(
     that, or after a cancellation (Ctrl-C under :func:`asyncio.run`), what is finished is on disk, the calls
     that are finished are in the journal, and running again goes on from there.
 
-    Args:
-        queries: ids must be unique: a run is gone on with by them.
-        policy, reward: models or plain functions; their calls go through the directory's journal.
-        directory: an open run; the caller closes it.
-        concurrency: most queries in flight.
-        total: how many queries there are, if known, for the listener.
+    Ids must be unique, since a run is gone on with by them. Models may be plain functions; their calls go
+    through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
+    *total* tells the *listener* how many there are, if that is known.
 
     Raises:
         TpoError: a fatal one.
