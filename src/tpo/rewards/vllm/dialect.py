@@ -1,0 +1,98 @@
+"""How a vLLM of whatever version is asked for raw logits: found out once, by trying.
+
+``/classify`` puts a sigmoid on a logit unless it is told not to, in words that changed between versions; a
+word that a version does not know is ignored in silence. So each word is tried both ways: where the numbers
+differ, it works, and the number without activation is the logit. (``/score`` is never used: its numbers are
+off.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tpo.http import HttpFailure
+
+SWITCHES = ("use_activation", "activation", "softmax")
+"""The names that the field has had, the newest first."""
+PATHS = ("/classify", "/pooling")
+
+Ask = Callable[[str, dict[str, Any]], Awaitable[list[float]]]
+"""The numbers that a path gives for the probes with these further fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The path and the field that give raw logits."""
+
+    path: str
+    switch: str
+
+    def fields(self, *, raw: bool = True) -> dict[str, Any]:
+        """What a request holds beside its input."""
+        task = {"task": "classify"} if self.path == "/pooling" else {}
+        return task | {self.switch: not raw}
+
+
+async def find_dialect(ask: Ask) -> Dialect:
+    """The first dialect that gives raw logits.
+
+    Raises:
+        HttpFailure: there is none, and what to do about it; or the server failed meanwhile.
+    """
+    squashed = False
+    refusal: HttpFailure | None = None
+    for path in PATHS:
+        for switch in SWITCHES:
+            dialect = Dialect(path, switch)
+            try:
+                verdict = await _is_raw(ask, dialect)
+            except HttpFailure as failure:
+                if failure.passes or failure.unreachable or failure.status not in (400, 404, 422):
+                    raise
+                refusal = failure
+                if failure.status == 404:
+                    break  # no such path in this version: the next one
+                continue
+            if verdict:
+                return dialect
+            squashed = True
+    if squashed:
+        raise HttpFailure(
+            "the server gives scores between 0 and 1 whatever it is asked: a sigmoid, under which good"
+            " responses tie; start it with --pooler-config '{\"use_activation\": false}', or update vLLM",
+            fatal=True,
+        )
+    raise _no_path(refusal)
+
+
+def _no_path(refusal: HttpFailure | None) -> HttpFailure:
+    if refusal is not None and refusal.status != 404:
+        return HttpFailure(str(refusal), fatal=True, status=refusal.status)
+    return HttpFailure(
+        f"the server has neither {' nor '.join(PATHS)}: start vLLM with --runner pooling ({refusal})",
+        fatal=True,
+    )
+
+
+async def _is_raw(ask: Ask, dialect: Dialect) -> bool:
+    """Whether the numbers without activation are the logits.
+
+    They are if the activation changes them; and if it does not, then as long as one of them is no
+    probability: that server has no activation at all.
+    """
+    raw = await ask(dialect.path, dialect.fields())
+    activated = await ask(dialect.path, dialect.fields(raw=False))
+    if not same(raw, activated):
+        return True
+    return not all(0.0 <= value <= 1.0 for value in raw)
+
+
+def same(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether two answers to the same probes are equal but for rounding.
+
+    A logit is its own sigmoid only at 0.659.
+    """
+    return all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(first, second, strict=True))

@@ -1,0 +1,154 @@
+"""One vLLM server of the reward model: what it serves, how it is asked, and its batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tpo.http import Endpoint, HttpFailure
+from tpo.http.spread import AT_ONCE
+from tpo.perloop import PerLoop
+from tpo.rewards.gatherer import Gatherer
+from tpo.rewards.probes import PROBES
+from tpo.rewards.vllm.dialect import Dialect, find_dialect
+from tpo.rewards.vllm.reading import Card, Numbers, Reading, inputs_of, read_cards, read_numbers, read_tokens
+
+BATCH_TOKENS = 32_768
+"""Most in one request, a batch's number of conversations times its longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A raw logit, and the tokens that were read for it."""
+
+    value: float
+    tokens: int
+
+
+class Replica:
+    """The classifier behind *endpoint*; *model* is its name there, None taking the only one.
+
+    Conversations in token ids share requests; one that is sent as messages goes alone, since vLLM takes one
+    a request. A server that takes no messages is asked for the ids first (``/tokenize``).
+    """
+
+    def __init__(self, endpoint: Endpoint, model: str | None, *, batch_tokens: int = BATCH_TOKENS) -> None:
+        self.endpoint = endpoint
+        self._model = model
+        self._card: Card | None = None
+        self._dialect: Dialect | None = None
+        self._takes_messages = True
+        self._learning = PerLoop(asyncio.Lock)
+        self._gatherer: Gatherer[Reading, Scored] = Gatherer(
+            self._send,
+            length=lambda reading: len(reading.ids or ()),
+            budget=batch_tokens,
+            part=_may_be_parted,
+        )
+
+    async def card(self) -> Card:
+        """What the server says of its model, asked once.
+
+        Raises:
+            HttpFailure: it has no such model, or several where none was named.
+        """
+        if self._card is None:
+            cards = await self.endpoint.ask("GET", "/v1/models", read=read_cards, patience=AT_ONCE)
+            self._card = _chosen(cards, self._model, self.endpoint.address)
+        return self._card
+
+    async def dialect(self, probes: Sequence[Reading]) -> Dialect:
+        """How the server is asked for raw logits, found out with *probes* by the first call.
+
+        Raises:
+            HttpFailure: it gives none, or does not answer.
+        """
+        async with self._learning.get():
+            if self._dialect is None:
+                await self.card()
+                self._dialect = await self._find(probes)
+            return self._dialect
+
+    async def score(self, reading: Reading, probes: Sequence[Reading]) -> Scored:
+        """The raw logit of *reading*.
+
+        Raises:
+            HttpFailure: no usable number came.
+        """
+        try:
+            await self.dialect(probes)
+            if reading.ids is None and not self._takes_messages:
+                reading = await self._tokenized(reading)
+            if reading.ids is None:
+                return (await self._send([reading]))[0]
+            return await self._gatherer.submit(reading)
+        except HttpFailure as failure:
+            if failure.status is None:  # the connection broke, and what comes up again may be another version
+                self._dialect = self._card = None
+            raise
+
+    async def _send(self, readings: Sequence[Reading]) -> list[Scored]:
+        dialect = self._dialect
+        if dialect is None:
+            raise HttpFailure(f"the server at {self.endpoint.address} went away", passes=True)
+        numbers = await self._ask(dialect.path, readings, dialect.fields())
+        counts = [len(reading.ids) if reading.ids is not None else numbers.tokens for reading in readings]
+        return [Scored(value, tokens) for value, tokens in zip(numbers.values, counts, strict=True)]
+
+    async def _ask(self, path: str, readings: Sequence[Reading], fields: dict[str, Any]) -> Numbers:
+        card = await self.card()
+        body = {"model": card.name, **inputs_of(readings), "add_special_tokens": False, **fields}
+        count = len(readings)
+        return await self.endpoint.ask(
+            "POST", path, body, read=lambda reply: read_numbers(reply, count), patience=AT_ONCE
+        )
+
+    async def _find(self, probes: Sequence[Reading]) -> Dialect:
+        try:
+            return await find_dialect(self._asker(probes))
+        except HttpFailure as failure:
+            if failure.status not in (400, 422) or any(probe.ids is not None for probe in probes):
+                raise
+        # Versions before messages were taken here: the server's own tokenizer makes ids of them.
+        found = await find_dialect(self._asker([await self._tokenized(probe) for probe in probes]))
+        self._takes_messages = False
+        return found
+
+    def _asker(self, probes: Sequence[Reading]) -> Any:
+        async def ask(path: str, fields: dict[str, Any]) -> list[float]:
+            answers = [await self._ask(path, [probe], fields) for probe in probes]
+            return [answer.values[0] for answer in answers]
+
+        return ask
+
+    async def _tokenized(self, reading: Reading) -> Reading:
+        body = {
+            "model": (await self.card()).name,
+            "messages": reading.messages,
+            "add_generation_prompt": False,
+            "add_special_tokens": False,  # the template writes the start token
+        }
+        ids = await self.endpoint.ask("POST", "/tokenize", body, read=read_tokens, patience=AT_ONCE)
+        return replace(reading, ids=ids)
+
+
+def probe_pairs() -> list[tuple[Any, str]]:
+    """The conversations and responses that a dialect is found with: two are enough, and cheap."""
+    return [(PROBES[0].messages, PROBES[0].good), (PROBES[1].messages, PROBES[1].poor)]
+
+
+def _chosen(cards: list[Card], model: str | None, address: str) -> Card:
+    names = ", ".join(repr(card.name)[:100] for card in cards) or "none"
+    found = [card for card in cards if model in (None, card.name)]
+    if len(found) == 1:
+        return found[0]
+    if model is None:
+        raise HttpFailure(f"the server at {address} serves {names}: name one model", fatal=True)
+    raise HttpFailure(f"the server at {address} has no model {model!r}; it serves {names}", fatal=True)
+
+
+def _may_be_parted(error: Exception) -> bool:
+    """Whether one input of a batch may be what the server refused."""
+    return isinstance(error, HttpFailure) and not (error.passes or error.fatal or error.unreachable)
