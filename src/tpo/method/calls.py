@@ -11,6 +11,7 @@ from tpo.events import CandidateScored, Listener, Sampled, UpdateMalformed
 from tpo.method.recipe import Recipe
 from tpo.method.seeds import base_seed
 from tpo.policies.base import Policy
+from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.types import (
     Candidate,
@@ -114,11 +115,12 @@ class Calls:
         n = self.recipe.samples(phase)
         sampling = self.recipe.sampling(phase, base_seed(self.seed, scope, n))
         count = 0
-        async for completion in self.policy.sample(messages, sampling, scope):
-            count += 1
-            self.usage[phase] = self.usage.get(phase, Usage()) + completion.usage
-            self.announce(Sampled(scope, completion))
-            yield completion
+        async with closing(self.policy.sample(messages, sampling, scope)) as completions:
+            async for completion in completions:
+                count += 1
+                self.usage[phase] = self.usage.get(phase, Usage()) + completion.usage
+                self.announce(Sampled(scope, completion))
+                yield completion
         if count < n:
             place = f"query {self.query.id!r}, {phase} of step {step}"
             raise PolicyError(f"{place}: the policy gave {count} of {n} responses")

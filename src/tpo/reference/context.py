@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from tpo.policies.base import Policy
+from tpo.policies.wrapper import Wrapper, closing
 from tpo.types import Completion, Messages, Sampling, Scope, plain_text
 
 BYTES_PER_TOKEN = 3
@@ -22,38 +23,21 @@ LEAST_REPLY = 256
 """A reply gets this much even where nothing seems left: the estimate may be wrong, and the server knows."""
 
 
-class ContextBound:
+class ContextBound(Wrapper):
     """*policy*, its calls kept within *total* tokens each."""
 
     def __init__(self, policy: Policy, total: int) -> None:
-        self._policy = policy
+        super().__init__(policy)
         self._total = total
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """As the policy's own, with the reply's limit lowered, or for a critique raised, to what is left."""
         limit = reply_limit(messages, sampling, scope, self._total)
-        source = self._policy.sample(messages, replace(sampling, max_tokens=limit), scope)
-        try:
-            async for completion in source:
+        async with closing(
+            self.policy.sample(messages, replace(sampling, max_tokens=limit), scope)
+        ) as completions:
+            async for completion in completions:
                 yield completion
-        finally:  # whoever leaves early must not leave the request behind
-            await _close(source)
-
-    async def check(self) -> None:
-        """The policy's own check, if it has one."""
-        check = getattr(self._policy, "check", None)
-        if check is not None:
-            await check()
-
-    async def aclose(self) -> None:
-        """Close the policy, if it is to be closed."""
-        await _close(self._policy)
-
-
-async def _close(holder: object) -> None:
-    close = getattr(holder, "aclose", None)
-    if close is not None:
-        await close()
 
 
 def reply_limit(messages: Messages, sampling: Sampling, scope: Scope, total: int) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 
 from tpo.errors import PolicyError, RewardError
 from tpo.policies.base import Policy
 from tpo.policies.siblings import as_finished
+from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.store.journal import Journal, request_hash
 from tpo.store.jsonline import storable
@@ -65,13 +65,13 @@ class JournaledPolicy:
             source = self._policy.sample(messages, sampling, scope)
         else:
             source = as_finished(self._one(messages, sampling, scope, index) for index in missing)
-        async with _closing(source):
+        async with closing(source):
             async for completion in source:
                 yield completion
 
     async def _one(self, messages: Messages, sampling: Sampling, scope: Scope, index: int) -> Completion:
         source = self._policy.sample(messages, sampling.only(index), scope)
-        async with _closing(source):
+        async with closing(source):
             async for completion in source:
                 return replace(completion, index=index)
         place = f"query {scope.query!r}, {scope.phase} of step {scope.step}, sample {index}"
@@ -98,14 +98,6 @@ class JournaledReward:
             score = _usable(await self._reward.score(messages, response, scope), scope)
             await self._journal.append(scope, request, score)
         return score
-
-
-def _closing(source: AsyncIterator[Completion]) -> AsyncExitStack:
-    """Ends *source* with the block, so that a call nobody waits for does not go on."""
-    stack = AsyncExitStack()
-    if hasattr(source, "aclose"):
-        stack.push_async_callback(source.aclose)
-    return stack
 
 
 def _storable(completion: Completion) -> Completion:
