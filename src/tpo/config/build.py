@@ -47,8 +47,13 @@ def build(settings: Settings, environment: Mapping[str, str], listener: Listener
         PolicyRefused, RewardRefused: a model cannot be loaded.
     """
     recipe = make_recipe(settings)
-    reward = build_reward(settings.reward, dtype=settings.dtype, device=settings.device)
-    policy = build_policy(
+    reward = reward_of(settings)
+    return Setup(settings, policy_of(settings, environment, listener), reward, recipe)
+
+
+def policy_of(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Policy:
+    """The policy that *settings* name; see :func:`build_policy`."""
+    return build_policy(
         settings.policy[0],
         model=settings.model,
         extra=settings.policy_extra,
@@ -58,7 +63,11 @@ def build(settings: Settings, environment: Mapping[str, str], listener: Listener
         api_key=api_key(environment),
         listener=listener,
     )
-    return Setup(settings, policy, reward, recipe)
+
+
+def reward_of(settings: Settings) -> Reward:
+    """The reward that *settings* name; see :func:`build_reward`."""
+    return build_reward(settings.reward, dtype=settings.dtype, device=settings.device)
 
 
 def make_recipe(settings: Settings) -> Recipe:
