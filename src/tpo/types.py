@@ -110,6 +110,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """Which server wrote a text, and what it was not given so that the call fits the server's context.
+
+    ``by``: its base URL. ``max_tokens``: the reply's limit, where it had to be lowered. ``cut_turn``: the
+    position of the message whose middle was left out, and ``cut_characters`` how much of it.
+    """
+
+    by: str
+    max_tokens: int | None = None
+    cut_turn: int | None = None
+    cut_characters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One finished sample of a policy call.
 
@@ -122,6 +136,7 @@ class Completion:
     finish_reason: FinishReason = "stop"
     usage: Usage = Usage()
     reasoning: str | None = None
+    served: Served | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +159,7 @@ class Candidate:
     score: Score
     finish_reason: FinishReason = "stop"
     reasoning: str | None = None
+    served: Served | None = None
 
     @property
     def id(self) -> str:
@@ -171,6 +187,7 @@ class Feedback:
     messages: Messages = ()
     text: str = ""
     finish_reason: FinishReason = "stop"
+    served: Served | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +197,7 @@ class Malformed:
     index: int
     text: str
     finish_reason: FinishReason
+    served: Served | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from tpo.types import (
     Query,
     RewardUsage,
     Score,
+    Served,
     Step,
     Timing,
     Trajectory,
@@ -22,6 +23,9 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
 UTF8_TEXT = st.text(max_size=20)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 COUNTS = st.integers(0, 2**40)
+SERVED = st.none() | st.builds(
+    Served, UTF8_TEXT.filter(bool), st.none() | st.integers(1, 99), st.none() | st.integers(0, 9), COUNTS
+)
 REASONS: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "length", "other"])
 
 
@@ -75,6 +79,7 @@ def _candidates(data: st.DataObject, texts: st.SearchStrategy[str], step: int) -
             data.draw(scores),
             data.draw(REASONS),
             data.draw(st.none() | texts),
+            data.draw(SERVED),
         )
         for index in indices
     )
@@ -84,8 +89,10 @@ def _steps(
     data: st.DataObject, texts: st.SearchStrategy[str], pool: tuple[Candidate, ...]
 ) -> tuple[Step, ...]:
     steps: list[Step] = []
-    feedback = st.builds(Feedback, _messages(texts), texts, REASONS)
-    malformed = st.lists(st.builds(Malformed, st.integers(0, 12), texts, REASONS), max_size=2).map(tuple)
+    feedback = st.builds(Feedback, _messages(texts), texts, REASONS, SERVED)
+    malformed = st.lists(st.builds(Malformed, st.integers(0, 12), texts, REASONS, SERVED), max_size=2).map(
+        tuple
+    )
     for number in range(1, data.draw(st.integers(1, 3))):
         one = st.sampled_from(pool)
         candidates = _candidates(data, texts, number)

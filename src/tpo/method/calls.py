@@ -67,7 +67,8 @@ class Calls:
         if not messages:
             return Feedback()
         replies = [reply async for reply in self._completions(step, phase, messages)]
-        return Feedback(messages, replies[0].text, replies[0].finish_reason)
+        first = replies[0]
+        return Feedback(messages, first.text, first.finish_reason, first.served)
 
     async def draw(self, step: int, phase: Phase, messages: Messages, read: Reader, harvest: Harvest) -> None:
         """N samples of *messages* into *harvest*, each scored while its siblings are still being written.
@@ -88,7 +89,7 @@ class Calls:
             raise next((f for f in harvest.failures if getattr(f, "fatal", False)), harvest.failures[0])
 
     def _lose(self, step: int, completion: Completion, harvest: Harvest) -> None:
-        lost = Malformed(completion.index, completion.text, completion.finish_reason)
+        lost = Malformed(completion.index, completion.text, completion.finish_reason, completion.served)
         harvest.lost[lost.index] = lost
         self.announce(UpdateMalformed(self.query, step, lost))
 
@@ -101,7 +102,8 @@ class Calls:
             harvest.failures.append(failure)
             return
         self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + score.tokens)
-        candidate = Candidate(step, index, text, score, completion.finish_reason, completion.reasoning)
+        how = (completion.finish_reason, completion.reasoning, completion.served)
+        candidate = Candidate(step, index, text, score, *how)
         harvest.scored[index] = candidate
         self.announce(CandidateScored(self.query, candidate))
 

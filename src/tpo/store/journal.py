@@ -21,7 +21,7 @@ from typing import Any
 from tpo.errors import StoreError
 from tpo.store.jsonline import seal, unseal
 from tpo.store.lines import AppendFile, Write
-from tpo.store.records import SCHEMA, check_schema, score_from, score_record
+from tpo.store.records import SCHEMA, check_schema, score_from, score_record, served_from
 from tpo.types import Completion, Scope, Score, Usage
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ def _entry(record: Mapping[str, Any]) -> tuple[str, Key, Completion | Score]:
     return (
         record["query"],
         key,
-        Completion(index, said["text"], said["finish_reason"], usage, said["reasoning"]),
+        Completion(index, said["text"], said["finish_reason"], usage, said["reasoning"], served_from(said)),
     )
 
 

@@ -22,6 +22,7 @@ from tpo.types import (
     Query,
     RewardUsage,
     Score,
+    Served,
     Step,
     Timing,
     Trajectory,
@@ -112,7 +113,25 @@ def _candidate_record(candidate: Candidate) -> Record:
         "reward": candidate.reward,
         "finish_reason": candidate.finish_reason,
     } | score_record(candidate.score)
-    return record if candidate.reasoning is None else record | {"reasoning": candidate.reasoning}
+    if candidate.reasoning is not None:
+        record["reasoning"] = candidate.reasoning
+    return record | _served_record(candidate.served)
+
+
+def _served_record(served: Served | None) -> Record:
+    """What is to say of a text's server, where one is known; limits and cuts only where there were any."""
+    if served is None:
+        return {}
+    told = {name: value for name, value in asdict(served).items() if value is not None}
+    if not served.cut_characters:
+        del told["cut_characters"]
+    return {"served": told}
+
+
+def served_from(record: Mapping[str, Any]) -> Served | None:
+    """The server of a text whose record this is; None if it tells none."""
+    served = record.get("served")
+    return None if served is None else Served(**served)
 
 
 def _step_record(step: Step) -> Record:
@@ -122,7 +141,7 @@ def _step_record(step: Step) -> Record:
         "chosen": step.pair.chosen.id,
         "rejected": None if rejected is None else rejected.id,
         "malformed": len(step.malformed),
-        "malformed_updates": [asdict(malformed) for malformed in step.malformed],
+        "malformed_updates": [_malformed_record(malformed) for malformed in step.malformed],
         "loss": _feedback_record(step.loss),
         "gradient": _feedback_record(step.gradient),
         "update": {"messages": list(step.update)},
@@ -134,7 +153,15 @@ def _feedback_record(feedback: Feedback) -> Record:
         "messages": list(feedback.messages),
         "text": feedback.text,
         "finish_reason": feedback.finish_reason,
-    }
+    } | _served_record(feedback.served)
+
+
+def _malformed_record(malformed: Malformed) -> Record:
+    return {
+        "index": malformed.index,
+        "text": malformed.text,
+        "finish_reason": malformed.finish_reason,
+    } | _served_record(malformed.served)
 
 
 def _usage_record(trajectory: Trajectory) -> Record:
@@ -172,7 +199,8 @@ def _messages(record: list[Any]) -> Messages:
 def _candidate(record: Mapping[str, Any]) -> Candidate:
     score = score_from(record["reward"], record)
     place = (record["step"], record["index"])
-    return Candidate(*place, record["text"], score, record["finish_reason"], record.get("reasoning"))
+    reason, reasoning = record["finish_reason"], record.get("reasoning")
+    return Candidate(*place, record["text"], score, reason, reasoning, served_from(record))
 
 
 def _of_step(pool: Mapping[str, Candidate], number: int) -> tuple[Candidate, ...]:
@@ -188,9 +216,14 @@ def _step(record: Mapping[str, Any], pool: Mapping[str, Candidate]) -> Step:
         gradient=_feedback(record["gradient"]),
         update=_messages(record["update"]["messages"]),
         candidates=_of_step(pool, record["step"]),
-        malformed=tuple(Malformed(**item) for item in record["malformed_updates"]),
+        malformed=tuple(_malformed(item) for item in record["malformed_updates"]),
     )
 
 
+def _malformed(record: Mapping[str, Any]) -> Malformed:
+    return Malformed(**{**record, "served": served_from(record)})
+
+
 def _feedback(record: Mapping[str, Any]) -> Feedback:
-    return Feedback(_messages(record["messages"]), record["text"], record["finish_reason"])
+    messages = _messages(record["messages"])
+    return Feedback(messages, record["text"], record["finish_reason"], served_from(record))

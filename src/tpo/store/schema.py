@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 Finish = Annotated[Literal["stop", "length", "other"], Field(description="Why the text ended.")]
 Tokens = Annotated[int, Field(ge=0)]
+SERVED = "Who wrote it; absent: a model in the run's own process."
 CandidateId = Annotated[str, Field(pattern=r"^\d+\.\d+$", description="step.index; step 0: first samples")]
 
 
@@ -32,6 +33,15 @@ class QueryLine(BaseModel):
     metadata: dict[str, Any]
 
 
+class ServedLine(BaseModel):
+    """Which server wrote a text, and what it was not given so that the call fits its context."""
+
+    by: str = Field(description="The server's base URL.")
+    max_tokens: int | None = Field(None, ge=1, description="The reply's limit, where it was lowered.")
+    cut_turn: int | None = Field(None, ge=0, description="The message whose middle was left out.")
+    cut_characters: int = Field(0, ge=0, description="How much of it; absent: nothing was.")
+
+
 class CandidateLine(BaseModel):
     """A scored response."""
 
@@ -45,6 +55,7 @@ class CandidateLine(BaseModel):
     truncated_tokens: Tokens = Field(0, description="That the reward model could not read; absent: none.")
     parts: dict[str, float] | None = Field(None, description="Scores of an ensemble's members.")
     reasoning: str | None = Field(None, description="What a reasoning model thought before it.")
+    served: ServedLine | None = Field(None, description=SERVED)
 
 
 class FeedbackLine(BaseModel):
@@ -53,6 +64,7 @@ class FeedbackLine(BaseModel):
     messages: list[MessageLine]
     text: str
     finish_reason: Finish
+    served: ServedLine | None = Field(None, description=SERVED)
 
 
 class UpdateLine(BaseModel):
@@ -67,6 +79,7 @@ class MalformedLine(BaseModel):
     index: int = Field(ge=0)
     text: str
     finish_reason: Finish
+    served: ServedLine | None = Field(None, description=SERVED)
 
 
 class StepLine(BaseModel):
