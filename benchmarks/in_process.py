@@ -39,6 +39,13 @@ SHAPE: dict[str, Any] = {
     "max_position_embeddings": 1024,
     "initializer_range": 0.02,
 }
+REWARD_SHAPE = SHAPE | {
+    "hidden_size": 128,
+    "intermediate_size": 320,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+}
 CALLS: tuple[tuple[Phase, int, int, int], ...] = (
     ("sample", 5, 40, 47),
     *(("loss", 1, 150, 86), ("gradient", 1, 260, 9), ("update", 5, 296, 47)) * 2,
@@ -55,7 +62,7 @@ def make_pair(folder: Path) -> tuple[Path, Path]:
     model = transformers.LlamaForCausalLM.from_pretrained(policy)
     model.lm_head.weight.data *= 30
     model.save_pretrained(policy)
-    return policy, save_reward(folder / "reward", **SHAPE)
+    return policy, save_reward(folder / "reward", **REWARD_SHAPE)
 
 
 async def one_query(policy: HFPolicy, reward: HFReward | None, number: int) -> int:

@@ -32,7 +32,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A token id a row, and whether probabilities off by the given noise could have given another."""
+    """A token id a row, and whether logits off by the given noise could have given another."""
 
     tokens: Tensor
     doubtful: Tensor
@@ -41,13 +41,15 @@ class Drawn:
 def draw(logits: Tensor, settings: Settings, noise: float = 0.0) -> Drawn:
     """Draw from *logits* (rows, vocabulary) once a row.
 
-    *noise* bounds by how much a cumulative probability may be off; 0 asks for no doubts.
+    *noise* bounds by how much each logit may be off; 0 asks for no doubts. It moves a cumulative probability
+    c by at most 2 c (1 - c) times itself over the temperature, that is by half of it over the temperature.
     """
     chosen, doubtful = _most_probable(logits, noise)
     drawing = (settings.temperature > 0).nonzero()[:, 0]
     if len(drawing):
         part = settings.only(drawing)
-        drawn = _from_nucleus(torch.softmax(logits[drawing] / part.temperature[:, None], -1), part, noise)
+        scaled = logits[drawing].to(part.uniform.dtype) / part.temperature[:, None]
+        drawn = _from_nucleus(torch.softmax(scaled, -1), part, noise / part.temperature / 2)
         chosen[drawing], doubtful[drawing] = drawn.tokens, drawn.doubtful
     return Drawn(chosen, doubtful)
 
@@ -57,19 +59,19 @@ def _most_probable(logits: Tensor, noise: float) -> tuple[Tensor, Tensor]:
     return ids[:, 0].clone(), best[:, 0] - best[:, -1] < 2 * noise
 
 
-def _from_nucleus(probabilities: Tensor, settings: Settings, noise: float) -> Drawn:
+def _from_nucleus(probabilities: Tensor, settings: Settings, noise: Tensor) -> Drawn:
     """Rows whose nucleus the shortlist holds are drawn from it, the others from all tokens."""
     vocabulary = probabilities.shape[-1]
     short = min(SHORTLIST, vocabulary)
     drawn, held = _from_best(probabilities, short, settings, noise)
     if short < vocabulary and not held.all():
         rest = (~held).nonzero()[:, 0]
-        full, _ = _from_best(probabilities[rest], vocabulary, settings.only(rest), noise)
+        full, _ = _from_best(probabilities[rest], vocabulary, settings.only(rest), noise[rest])
         drawn.tokens[rest], drawn.doubtful[rest] = full.tokens, full.doubtful
     return drawn
 
 
-def _from_best(probabilities: Tensor, count: int, settings: Settings, noise: float) -> tuple[Drawn, Tensor]:
+def _from_best(probabilities: Tensor, count: int, settings: Settings, noise: Tensor) -> tuple[Drawn, Tensor]:
     """Draw from the nucleus within the best *count* tokens; and whether they hold it, a row each."""
     best, ids = probabilities.topk(count)
     total = best.cumsum(-1)
@@ -80,17 +82,18 @@ def _from_best(probabilities: Tensor, count: int, settings: Settings, noise: flo
     mass = torch.where(inside, best, 0).gather(-1, order).cumsum(-1)
     target = settings.uniform[:, None] * mass[:, -1:]
     place = (mass <= target).sum(-1, keepdim=True).minimum(size - 1)
-    doubtful = (mass - target).abs().amin(-1) < 4 * noise  # the target's own noise, and the edge's
+    # Twice: tokens too light to be looked at one by one may come or go as well.
+    doubtful = (mass - target).abs().amin(-1) < 2 * noise
     doubtful |= _edge_unsure(best, total, size, top_p, noise)
     held = (total[:, -1] >= settings.top_p + noise) & (size[:, 0] < count)
     return Drawn(ids.gather(-1, place)[:, 0], doubtful), held
 
 
-def _edge_unsure(best: Tensor, total: Tensor, size: Tensor, top_p: Tensor, noise: float) -> Tensor:
+def _edge_unsure(best: Tensor, total: Tensor, size: Tensor, top_p: Tensor, noise: Tensor) -> Tensor:
     """Whether noise could let a token of any weight into the nucleus, or out of it."""
-    weighty = best > noise
-    crossing = (((total - best - top_p).abs() < noise) & weighty).any(-1)
+    noise = noise[:, None]
+    crossing = (((total - best - top_p).abs() < noise) & (best > noise)).any(-1)
     last = best.gather(-1, size - 1)
     following = best.gather(-1, size.clamp(max=best.shape[-1] - 1))
-    alike = (last - following < 2 * noise * last) & (following > noise) & (size < best.shape[-1])
+    alike = (last - following < 4 * noise * last) & (following > noise) & (size < best.shape[-1])
     return crossing | alike[:, 0]

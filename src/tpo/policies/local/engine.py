@@ -29,8 +29,7 @@ class Engine:
     """Decodes rows on *model* until each has drawn one of *ends* or its most tokens.
 
     *budget* bounds the slots (rows times tokens) of a batch when it starts; at twice as many it is parted.
-    *arbiter*, the same model in double precision, decides draws that *noise* in a cumulative probability
-    could turn.
+    *arbiter*, the same model in double precision, decides draws that logits off by *noise* could turn.
     """
 
     def __init__(
@@ -141,7 +140,8 @@ def _settings(batch: Batch) -> Settings:
     values = [
         (0.0, 1.0, 0.0) if row is None else (row.temperature, row.top_p, row.number) for row in batch.rows
     ]
-    columns = torch.tensor(values, dtype=torch.float64).to(batch.logits.device, batch.logits.dtype)
+    device = batch.logits.device
+    columns = torch.tensor(values, dtype=torch.float32 if device.type == "mps" else torch.float64).to(device)
     return Settings(*columns.unbind(-1))
 
 
