@@ -196,7 +196,7 @@ def _nobody(*_: object) -> NoReturn:
 
 def run_name(settings: Settings, recipe: Recipe, data: str) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
-    parts = [_slug(_stem(data)), _slug(_model_name(settings)), recipe.name]
+    parts = [_slug(_stem(data)), _slug(_model_name(settings)), _slug(recipe.name)]
     shape = [f"d{recipe.max_iterations}", f"n{recipe.sample_size}", f"seed{settings.seed}"]
     return "-".join(part for part in parts + shape if part)
 
