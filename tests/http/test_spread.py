@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -107,3 +108,47 @@ def test_no_server_or_one_twice_is_refused() -> None:
         Spread[str]([])
     with pytest.raises(ConfigError):
         Spread([("a", 1), ("a", 2)])
+
+
+async def test_one_call_tries_a_rested_server_again_while_the_others_stay_away() -> None:
+    servers = Servers(b=GONE)
+    key = next(str(key) for key in range(60) if servers.spread.order(str(key))[0] == "b")
+    await servers.ask(key)
+    servers.time.seconds += 5.0
+    release = asyncio.Event()
+
+    async def slow(name: str) -> str:
+        servers.asked.append(name)
+        if name == "b":
+            await release.wait()
+        return name
+
+    probe = asyncio.ensure_future(servers.spread.ask(key, slow))
+    await asyncio.sleep(0)
+    assert await servers.spread.ask(key, slow) != "b"
+    release.set()
+    assert await probe == "b"
+    assert await servers.spread.ask(key, slow) == "b"
+
+
+async def test_a_busy_server_is_passed_over_but_not_taken_for_dead() -> None:
+    servers = Servers(b=HttpFailure("busy", passes=True, status=429, retry_after=3.0))
+    key = next(str(key) for key in range(60) if servers.spread.order(str(key))[0] == "b")
+    heard: list[float] = []
+    assert await servers.spread.ask(key, servers.attempt, lambda _, wait: heard.append(wait)) != "b"
+    assert heard == [0.0]
+    assert servers.spread.order(key)[0] != "b"
+    servers.time.seconds += 4.0
+    assert servers.spread.order(key)[0] == "b"
+
+
+async def test_a_server_that_refuses_a_request_counts_as_there_again() -> None:
+    servers = Servers(b=GONE)
+    key = next(str(key) for key in range(60) if servers.spread.order(str(key))[0] == "b")
+    await servers.ask(key)
+    servers.failures["b"] = REFUSED
+    servers.time.seconds += 5.0
+    with pytest.raises(HttpFailure, match="too long"):
+        await servers.ask(key)
+    del servers.failures["b"]
+    assert await servers.ask(key) == "b"

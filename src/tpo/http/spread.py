@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,10 +20,17 @@ AT_ONCE = Patience(deadline=0.0)
 """For a member's own requests: what fails goes to another member before it is waited for."""
 
 
+BUSY = {429, 529}
+"""Statuses of a server that is well, and asks for fewer requests."""
+
+
 @dataclass(slots=True)
 class _Health:
+    """``failures`` in a row, the last ``since`` then; left alone ``until`` then."""
+
     failures: int = 0
-    until: float = 0.0
+    since: float = -math.inf
+    until: float = -math.inf
 
 
 def _silent(reason: str, wait: float) -> None:
@@ -35,7 +43,8 @@ class Spread(Generic[Member]):
     A key's order of members comes from hashes of key and name (rendezvous hashing): keys spread evenly, the
     same in every process, and when a member is left only its own keys move. After a failure that passes, or
     when it cannot be reached, a member rests, longer after each failure in a row, and its keys go to the
-    next in their order; then it is tried again. When none answers, the round is repeated within *patience*.
+    next in their order; then a single call tries it again, and if that one is answered the others come back.
+    When none answers, the round is repeated within *patience*.
 
     Raises:
         ConfigError: there is no member, or one is named twice.
@@ -70,17 +79,25 @@ class Spread(Generic[Member]):
         Raises:
             HttpFailure: one that concerns the request itself, or no member answered.
         """
-        return await persist(lambda: self._round(key, attempt), self._patience, self._timekeeper, on_retry)
+        return await persist(
+            lambda: self._round(key, attempt, on_retry), self._patience, self._timekeeper, on_retry
+        )
 
-    async def _round(self, key: str, attempt: Callable[[Member], Awaitable[Answer]]) -> Answer:
+    async def _round(
+        self, key: str, attempt: Callable[[Member], Awaitable[Answer]], on_retry: OnRetry
+    ) -> Answer:
         failures: list[HttpFailure] = []
         for name in self.order(key):
+            if failures:
+                on_retry(failures[-1].reason, 0.0)
+            started = self._begin(name)
             try:
                 answer = await attempt(self.members[name])
             except HttpFailure as failure:
                 if not (failure.passes or failure.unreachable):
+                    self._health[name] = _Health()  # whoever refuses is there
                     raise
-                self._rest(name, failure)
+                self._rest(name, failure, started)
                 failures.append(failure)
             else:
                 self._health[name] = _Health()
@@ -88,14 +105,21 @@ class Spread(Generic[Member]):
         # One that has answered before may come back; if none ever did, the first failure says what is wrong.
         raise next((failure for failure in failures if failure.passes), failures[0])
 
-    def _rest(self, name: str, failure: HttpFailure) -> None:
+    def _begin(self, name: str) -> float:
+        """Now; and where this call is the one that tries a rested member again, the others wait for it."""
         health, now = self._health[name], self._timekeeper.now()
-        if now < health.until:
+        if health.failures and now >= health.until:
+            health.until = now + self._patience.wait(health.failures, None, self._timekeeper.chance())
+        return now
+
+    def _rest(self, name: str, failure: HttpFailure, started: float) -> None:
+        health, now = self._health[name], self._timekeeper.now()
+        if started <= health.since:
             return  # it failed for many calls at once, which is one failure
-        health.failures += 1
-        health.until = now + self._patience.wait(
-            health.failures, failure.retry_after, self._timekeeper.chance()
-        )
+        if failure.status not in BUSY:
+            health.failures, health.since = health.failures + 1, now
+        wait = self._patience.wait(max(1, health.failures), failure.retry_after, self._timekeeper.chance())
+        health.until = max(health.until, now + wait)
 
 
 def _rank(key: str, name: str) -> bytes:
