@@ -32,34 +32,6 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """What a server says of its model: its name, where its files are, and its context in tokens."""
-
-    name: str
-    root: str | None = None
-    context: int | None = None
-
-
-def read_cards(reply: Any) -> list[Card]:
-    """The models that a server lists.
-
-    Raises:
-        HttpFailure: it sent something else.
-    """
-    rows = reply.get("data") if isinstance(reply, dict) else None
-    if not isinstance(rows, list):
-        raise HttpFailure("the server sent no list of models: is it vLLM?", fatal=True)
-    return [_card(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
-
-
-def _card(row: dict[str, Any]) -> Card:
-    root, context = row.get("root"), row.get("max_model_len")
-    return Card(
-        row["id"], root if isinstance(root, str) else None, context if isinstance(context, int) else None
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Numbers:
     """The numbers of one request, in order, and the prompt tokens that it counted."""
 

@@ -10,10 +10,11 @@ from typing import Any
 from tpo.http import Endpoint, HttpFailure
 from tpo.http.spread import AT_ONCE
 from tpo.perloop import PerLoop
+from tpo.rewards.cards import Card, chosen_card, read_cards
 from tpo.rewards.gatherer import Gatherer
 from tpo.rewards.probes import PROBES
 from tpo.rewards.vllm.dialect import Dialect, find_dialect
-from tpo.rewards.vllm.reading import Card, Numbers, Reading, inputs_of, read_cards, read_numbers, read_tokens
+from tpo.rewards.vllm.reading import Numbers, Reading, inputs_of, read_numbers, read_tokens
 
 BATCH_TOKENS = 32_768
 """Most in one request, a batch's number of conversations times its longest."""
@@ -56,7 +57,7 @@ class Replica:
         """
         if self._card is None:
             cards = await self.endpoint.ask("GET", "/v1/models", read=read_cards, patience=AT_ONCE)
-            self._card = _chosen(cards, self._model, self.endpoint.address)
+            self._card = chosen_card(cards, self._model, self.endpoint.address)
         return self._card
 
     async def dialect(self, probes: Sequence[Reading]) -> Dialect:
@@ -137,16 +138,6 @@ class Replica:
 def probe_pairs() -> list[tuple[Any, str]]:
     """The conversations and responses that a dialect is found with: two are enough, and cheap."""
     return [(PROBES[0].messages, PROBES[0].good), (PROBES[1].messages, PROBES[1].poor)]
-
-
-def _chosen(cards: list[Card], model: str | None, address: str) -> Card:
-    names = ", ".join(repr(card.name)[:100] for card in cards) or "none"
-    found = [card for card in cards if model in (None, card.name)]
-    if len(found) == 1:
-        return found[0]
-    if model is None:
-        raise HttpFailure(f"the server at {address} serves {names}: name one model", fatal=True)
-    raise HttpFailure(f"the server at {address} has no model {model!r}; it serves {names}", fatal=True)
 
 
 def _may_be_parted(error: Exception) -> bool:

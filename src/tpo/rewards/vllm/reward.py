@@ -15,8 +15,9 @@ from tpo.http.spread import Spread, close_all
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.loading import load_tokenizer
 from tpo.perloop import PerLoop
+from tpo.rewards.cards import Card
 from tpo.rewards.values import place
-from tpo.rewards.vllm.reading import Card, Reading
+from tpo.rewards.vllm.reading import Reading
 from tpo.rewards.vllm.replica import BATCH_TOKENS, Replica, probe_pairs
 from tpo.types import Messages, Scope, Score, assistant
 

@@ -1,0 +1,188 @@
+"""A language model that grades responses by a rubric, behind any OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.http import Endpoint, HttpFailure, Patience, Timekeeper
+from tpo.http.spread import AT_ONCE, Spread, close_all
+from tpo.perloop import PerLoop
+from tpo.rewards.cards import chosen_card, read_cards
+from tpo.rewards.judge.request import FULL
+from tpo.rewards.judge.verdict import Reply, expected_score, read_reply, stated_score
+from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, judge_messages
+from tpo.rewards.values import place
+from tpo.types import Message, Messages, Scope, Score
+
+KEY_VARIABLE = "TPO_REWARD_API_KEY"
+ATTEMPTS = 3
+"""How often a vote is asked for until its reply can be read."""
+SHOWN = 200
+"""Characters of an unreadable reply that its error quotes."""
+
+
+class JudgeReward:
+    """The grade, from 1 to 9, that the model *model* gives a response by *rubric*.
+
+    Where the server gives log-probabilities, a grade is the mean of the scale under the judge's own
+    probabilities at the digit that it wrote (Liu et al. 2023, arXiv 2303.16634, section 2): one greedy
+    request, and few ties. Elsewhere it is the mean of *votes* grades, the first greedy, the others sampled. A
+    reply without a readable grade is asked for again, three times in all; then its response fails with the
+    reply's beginning, and never gets a made-up grade.
+
+    Args:
+        urls: one server or several of the same model; a query stays with one while that one answers.
+        model: its name; None takes the only one that the server lists.
+        rubric: the criteria, in plain words.
+        api_key: sent as a bearer token, shown nowhere.
+        votes: how many, where there are no log-probabilities.
+        max_tokens: of a reply; models that think before they answer need thousands.
+        concurrency: requests in flight.
+        patience: how long failures that pass are tried again, over all servers.
+        timekeeper: the time that waits go by.
+        timeout: seconds of silence after which a request counts as lost.
+
+    Raises:
+        ConfigError: a URL is none or is given twice, or a number is below 1.
+    """
+
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        *,
+        model: str | None = None,
+        rubric: str = DEFAULT_RUBRIC,
+        api_key: str | None = None,
+        votes: int = 5,
+        max_tokens: int = 2048,
+        concurrency: int = 64,
+        patience: Patience | None = None,
+        timekeeper: Timekeeper | None = None,
+        timeout: float = 600.0,
+    ) -> None:
+        if min(votes, max_tokens, concurrency) < 1:
+            raise ConfigError("judge: votes, max_tokens and concurrency must be at least 1")
+        addresses = [urls] if isinstance(urls, str) else list(urls)
+        endpoints = [Endpoint(url, api_key, key_variable=KEY_VARIABLE, timeout=timeout) for url in addresses]
+        self._spread = Spread(
+            [(endpoint.address, endpoint) for endpoint in endpoints],
+            patience=patience,
+            timekeeper=timekeeper,
+        )
+        self.model = model
+        self.rubric = rubric
+        self._votes = votes
+        self._max_tokens = max_tokens
+        self._shape = FULL
+        self._naming = PerLoop(asyncio.Lock)
+        self._places = PerLoop(lambda: asyncio.Semaphore(concurrency))
+
+    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+        """The grade of *response* as the answer to *messages*.
+
+        Raises:
+            RewardError: no server answered, or no reply could be read.
+            RewardRefused: none will answer: a wrong key, an unknown model.
+        """
+        try:
+            asked = judge_messages(self.rubric, messages, response)
+        except ValueError as error:
+            raise RewardError(f"{place(scope)}: the judge cannot read it ({error})") from error
+        try:
+            return await self._grade(asked, scope)
+        except HttpFailure as failure:
+            if failure.fatal:
+                raise RewardRefused(f"judge: {failure}") from failure
+            raise RewardError(f"{place(scope)}: judge: {failure}") from failure
+
+    async def aclose(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        await close_all([endpoint.aclose for endpoint in self._spread.members.values()])
+
+    async def _grade(self, asked: list[Message], scope: Scope) -> Score:
+        first = await self._vote(asked, scope, 0)
+        expected = expected_score(first.reply)
+        if expected is not None:
+            return Score(expected, tokens=first.tokens)
+        # The first was greedy; without its probabilities it is no more than one vote of those that follow.
+        rest = await asyncio.gather(
+            *(self._vote(asked, scope, vote) for vote in range(1, self._votes)), return_exceptions=True
+        )
+        votes = [first, *(_raised(vote) for vote in rest)]
+        return Score(fmean(vote.stated for vote in votes), tokens=sum(vote.tokens for vote in votes))
+
+    async def _vote(self, asked: list[Message], scope: Scope, vote: int) -> _Vote:
+        """A readable reply; vote 0 is greedy at first, the others and all second tries are sampled."""
+        tokens = 0
+        reply = Reply("", (), 0)
+        for attempt in range(ATTEMPTS):
+            temperature = 0.0 if vote == attempt == 0 else 1.0
+            reply = await self._ask(asked, scope, temperature, _seed(asked, vote * ATTEMPTS + attempt))
+            tokens += reply.cost
+            stated = stated_score(reply.text)
+            if stated is not None:
+                return _Vote(reply, stated, tokens)
+        raise RewardError(
+            f"{place(scope)}: the judge gave no grade from {LOWEST} to {HIGHEST} in {ATTEMPTS} replies;"
+            f" the last begins {reply.text[:SHOWN]!r}"
+        )
+
+    async def _ask(self, asked: list[Message], scope: Scope, temperature: float, seed: int) -> Reply:
+        async with self._places.get():
+            return await self._spread.ask(
+                scope.query, lambda endpoint: self._request(endpoint, asked, temperature, seed)
+            )
+
+    async def _request(
+        self, endpoint: Endpoint, asked: list[Message], temperature: float, seed: int
+    ) -> Reply:
+        """One reply; what the server refuses to be asked for is left out, in later requests too."""
+        model = await self._name(endpoint)
+        shape = self._shape
+        while True:
+            body = shape.body(model, asked, tokens=self._max_tokens, temperature=temperature, seed=seed)
+            try:
+                reply = await endpoint.ask(
+                    "POST", "/chat/completions", body, read=read_reply, patience=AT_ONCE
+                )
+            except HttpFailure as failure:
+                smaller = shape.without(str(failure)) if failure.status in (400, 422) else None
+                if smaller is None:
+                    raise
+                shape = smaller
+            else:
+                self._shape = shape
+                return reply
+
+    async def _name(self, endpoint: Endpoint) -> str:
+        async with self._naming.get():
+            if self.model is None:
+                cards = await endpoint.ask("GET", "/models", read=read_cards, patience=AT_ONCE)
+                self.model = chosen_card(cards, None, endpoint.address).name
+            return self.model
+
+
+@dataclass(frozen=True, slots=True)
+class _Vote:
+    """A readable reply, the grade that it states, and the tokens of all that were asked for it."""
+
+    reply: Reply
+    stated: float
+    tokens: int
+
+
+def _raised(result: _Vote | BaseException) -> _Vote:
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def _seed(asked: list[Message], number: int) -> int:
+    """A seed that depends on nothing but what is graded: grades repeat wherever a server's seeds do."""
+    digest = hashlib.sha256(repr(asked).encode("utf-8", "surrogatepass")).digest()
+    return (int.from_bytes(digest[:4], "big") + number) % 2**31

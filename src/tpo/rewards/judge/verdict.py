@@ -1,0 +1,129 @@
+"""How a judge's reply becomes a number: read strictly, or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tpo.http import HttpFailure
+from tpo.rewards.judge.wording import HIGHEST, LOWEST
+
+_FENCED = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
+_OBJECT = re.compile(r"\{[^{}]*\}")
+_SCORE = re.compile(r'"score"\s*:\s*"?(\d)')
+_THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A judge's answer: its text, the tokens of it with their alternatives where given, and what it cost."""
+
+    text: str
+    tokens: tuple[dict[str, Any], ...]
+    cost: int
+
+
+def read_reply(reply: Any) -> Reply:
+    """The only choice of a chat completion.
+
+    Raises:
+        HttpFailure: there is none; the next try may be answered well.
+    """
+    try:
+        choice = reply["choices"][0]
+        content = choice["message"].get("content")
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise HttpFailure("the judge's server sent a reply without choices", passes=True) from error
+    logprobs = choice.get("logprobs")
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    rows = tuple(row for row in tokens if isinstance(row, dict)) if isinstance(tokens, list) else ()
+    usage = reply.get("usage")
+    cost = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return Reply(content if isinstance(content, str) else "", rows, cost if isinstance(cost, int) else 0)
+
+
+def stated_score(text: str) -> float | None:
+    """The score that *text* states; None if it states none, several that differ, or one outside the scale.
+
+    Taken are ``{"score": 7}`` as the whole reply, fenced as code or not, such an object inside a text, and a
+    number alone. A model's thoughts before ``</think>`` do not count.
+    """
+    text = _THOUGHT.sub("", text).strip()
+    fenced = _FENCED.match(text)
+    whole = fenced.group(1) if fenced else text
+    scores = {score for value in _values(whole) if (score := _score(value)) is not None}
+    return scores.pop() if len(scores) == 1 else None
+
+
+def _values(text: str) -> Iterator[Any]:
+    """The JSON value that *text* is, or the objects in it."""
+    try:
+        yield json.loads(text)
+    except ValueError:
+        for match in _OBJECT.finditer(text):
+            try:
+                yield json.loads(match.group())
+            except ValueError:
+                continue
+
+
+def _score(value: Any) -> float | None:
+    number = value.get("score") if isinstance(value, dict) else value
+    if isinstance(number, str) and re.fullmatch(r"\d(\.\d+)?", number):
+        number = float(number)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return None
+    return float(number) if LOWEST <= number <= HIGHEST else None
+
+
+def expected_score(reply: Reply) -> float | None:
+    """The mean of the scale under the judge's probabilities at the digit that it wrote.
+
+    None where the reply states no score, or came without alternatives at that place.
+    """
+    stated = stated_score(reply.text)
+    place = _place(reply)
+    if stated is None or place is None:
+        return None
+    row, before, after = place
+    weights: dict[int, float] = {}
+    for alternative in row.get("top_logprobs") or ():
+        digit = _digit(alternative.get("token"), before, after)
+        chance = alternative.get("logprob")
+        if digit is not None and isinstance(chance, int | float):
+            weights[digit] = max(weights.get(digit, 0.0), math.exp(min(0.0, chance)))
+    total = math.fsum(weights.values())
+    # The digit that was written must be among them, or these are not the alternatives to it.
+    if int(stated) not in weights or not total > 0:
+        return None
+    return math.fsum(digit * weight for digit, weight in weights.items()) / total
+
+
+def _place(reply: Reply) -> tuple[dict[str, Any], str, str] | None:
+    """The token that holds the score's digit, with what stands before and after it inside the token."""
+    joined = "".join(str(row.get("token", "")) for row in reply.tokens)
+    found = list(_SCORE.finditer(joined))
+    bare = re.fullmatch(r"\s*(\d)\s*", joined)
+    if len(found) != 1 and not bare:
+        return None
+    at = bare.start(1) if bare else found[0].start(1)
+    begin = 0
+    for row in reply.tokens:
+        token = str(row.get("token", ""))
+        if begin <= at < begin + len(token):
+            return row, token[: at - begin], token[at - begin + 1 :]
+        begin += len(token)
+    return None
+
+
+def _digit(token: Any, before: str, after: str) -> int | None:
+    """The digit of an alternative *token* that reads as the written one but for its digit."""
+    if not isinstance(token, str) or len(token) != len(before) + 1 + len(after):
+        return None
+    digit = token[len(before)]
+    fits = token.startswith(before) and token.endswith(after) and digit.isascii() and digit.isdigit()
+    return int(digit) if fits and LOWEST <= int(digit) <= HIGHEST else None

@@ -1,0 +1,58 @@
+"""A loopback chat server that grades as it was told to, and refuses what it was told not to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+
+@dataclass
+class JudgeServer:
+    """Replies with *reply* of the request's body and number; *chances* are the digits' at the score."""
+
+    reply: Callable[[dict[str, Any], int], str] = lambda body, number: '{"score": 7}'
+    chances: Mapping[str, float] | None = None
+    unknown: tuple[str, ...] = ()
+    status: int = 200
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator[str]:
+        """Its URL while the block lasts."""
+        app = web.Application()
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        server = TestServer(app)
+        await server.start_server(shutdown_timeout=0.01)
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            await server.close()
+
+    async def _models(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": "judge"}]})
+
+    async def _complete(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if self.status != 200:
+            return web.json_response({"error": {"message": "no such key"}}, status=self.status)
+        for name in self.unknown:
+            if name in body or name in str(body.get("response_format")):
+                return web.json_response({"error": {"message": f"unsupported: {name}"}}, status=400)
+        self.bodies.append(body)
+        text = self.reply(body, len(self.bodies))
+        choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}}
+        if self.chances is not None and body.get("logprobs"):
+            choice["logprobs"] = {"content": [self._token(c) for c in text]}
+        return web.json_response({"choices": [choice], "usage": {"total_tokens": 10}})
+
+    def _token(self, char: str) -> dict[str, Any]:
+        alternatives = self.chances if char.isdigit() and self.chances is not None else {char: 1.0}
+        top = [{"token": token, "logprob": math.log(chance)} for token, chance in alternatives.items()]
+        return {"token": char, "logprob": 0.0, "top_logprobs": top}
