@@ -15,13 +15,14 @@ from training.critique import (
     fixes,
     gradient_text,
     loss_text,
+    noted,
     obey,
     wrong_order,
 )
 from training.grammar import Line
 from training.world import Rates, Task, draw_task, flawed, read, text_of
 
-COUNTERFACTUAL = 0.6
+COUNTERFACTUAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _case(
         task.prompt,
         text_of(chosen),
         text_of(rejected) if rejected else None,
-        loss_text(findings, examine(task, rejected) if rejected else None),
+        loss_text(task, findings, examine(task, rejected) if rejected else None),
         "" if empty else gradient_text(edits, None if true or rng.random() < 0.3 else rng),
         obey(chosen, edits),
         true,
@@ -127,17 +128,12 @@ def outside_case(rng: random.Random) -> Case:
         improved = obey([Line("unknown", line) for line in chosen], edits)
         gradient = gradient_text(edits, None if true else rng)
     loss = [
-        "The request is not for a short message.",
-        "Polite answer: " + ("there." if len(extras) < len(chosen) else "missing."),
+        *noted(_notes(chosen)),
+        "Missing: nothing" if len(extras) < len(chosen) else "Missing: polite answer",
     ]
-    loss += [f"Too much, {critique.EXTRA_NAMES[extra.kind]}: {extra.text}" for extra in extras]
     if rejected is not None:
-        flaws = dict.fromkeys(f"{critique.EXTRA_NAMES[extra.kind]} line" for extra in _impolite(rejected))
-        loss.append(
-            f"The rejected response has: {', '.join(flaws)}."
-            if flaws
-            else "The rejected response has no flaw."
-        )
+        bad = [note for note in _notes(rejected) if note[1] != critique.RIGHT]
+        loss.append(f"Rejected: {noted(bad)[0] if bad else 'no flaw'}")
     prompt = outside.draw_query(rng)
     return Case(
         prompt,
@@ -148,6 +144,11 @@ def outside_case(rng: random.Random) -> Case:
         improved,
         true,
     )
+
+
+def _notes(lines: Sequence[str]) -> list[tuple[str, str]]:
+    kinds = {extra.text: critique.EXTRA_NAMES[extra.kind] for extra in _impolite(lines)}
+    return [(line, kinds.get(line, critique.RIGHT)) for line in lines]
 
 
 def _impolite(lines: Sequence[str]) -> list[Extra]:

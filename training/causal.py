@@ -103,6 +103,7 @@ def _shares(
     every = [text for texts in made.values() for text in texts]
     losses = [
         loss_text(
+            t,
             examine(t, read(t, d)),
             examine(t, read(t, c.pair.rejected.text)) if c.pair and c.pair.rejected else None,
         )

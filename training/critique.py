@@ -11,19 +11,12 @@ from training import grammar
 from training.grammar import Line
 from training.world import Task, good_line, with_value
 
-LABELS = {
-    "name": "Name",
-    "topic": "Topic",
-    "day": "Day",
-    "time": "Time",
-    "place": "Place",
-    "sender": "Sender",
-}
 ROLE_NAMES = {
     "greeting": "greeting", "main": "main line", "when": "time line", "where": "place line",
     "warmth": "kind line", "closing": "closing",
 }  # fmt: skip
 RANK = {role: rank for rank, role in enumerate(grammar.ROLES)}
+RIGHT = "right"
 EXTRA_NAMES = {"rude": "rude", "rambling": "off topic", "repeated": "repeated", "unknown": "unclear"}
 
 
@@ -51,8 +44,9 @@ class Extra:
 
 @dataclass(frozen=True)
 class Findings:
-    """A draft held against its task."""
+    """A draft held against its task; *notes* are its lines, each with its verdict."""
 
+    notes: tuple[tuple[str, str], ...]
     items: tuple[Item, ...]
     warm: bool
     extras: tuple[Extra, ...]
@@ -76,32 +70,54 @@ def examine(task: Task, lines: Sequence[Line]) -> Findings:
     """What *lines* hold of what *task* asks for, and what else."""
     body: dict[str, Line] = {}
     extras: list[Extra] = []
+    notes: list[tuple[str, str]] = []
     for line in lines:
         if line.role in task.roles and line.role not in body:
             body[line.role] = line
+            notes.append((line.text, _verdict(task, line)))
         else:
             kind = line.role if line.role in EXTRA_NAMES else "repeated" if line.role in body else "unknown"
             extras.append(Extra(kind, line.text))
+            notes.append((line.text, EXTRA_NAMES[kind]))
     found = {slot: value for line in body.values() for slot, value in line.values.items()}
     items = tuple(
         Item(slot, task.values[slot], found.get(slot, "")) for slot in grammar.SLOTS if slot in task.values
     )
-    return Findings(items, "warmth" in body, tuple(extras), body)
+    return Findings(tuple(notes), items, "warmth" in body, tuple(extras), body)
 
 
-def loss_text(findings: Findings, rejected: Findings | None) -> str:
-    """The textual loss: each detail as asked and as found, what is too much, the other's flaws."""
-    lines = [
-        f"{LABELS[i.slot]}: asked {i.asked}, has {i.found or 'none'}, {i.verdict}." for i in findings.items
-    ]
-    lines.append(f"Kind line: {'there' if findings.warm else 'missing'}.")
-    lines += [f"Too much, {EXTRA_NAMES[extra.kind]}: {extra.text}" for extra in findings.extras]
-    if rejected is not None:
-        flaws = ", ".join(rejected.flaws[:3])
-        lines.append(
-            f"The rejected response has: {flaws}." if flaws else "The rejected response has no flaw."
-        )
-    return "\n".join(lines)
+def _verdict(task: Task, line: Line) -> str:
+    slots = [slot for slot in grammar.SLOTS_OF_ROLE[line.role] if slot in task.values]
+    asked = [task.values[slot] for slot in slots if line.values.get(slot) != task.values[slot]]
+    return f"wrong, asked {' and '.join(asked)}" if asked else RIGHT
+
+
+def loss_text(task: Task, findings: Findings, rejected: Findings | None) -> str:
+    """The textual loss: each line with its verdict, what is missing, and the rejected response's worst."""
+    lines = noted(findings.notes)
+    lines.append(f"Missing: {', '.join(_missing(task, findings)) or 'nothing'}")
+    return "\n".join(lines if rejected is None else [*lines, f"Rejected: {_worst(task, rejected)}"])
+
+
+def noted(notes: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines, each with its verdict behind it."""
+    return [f"{text} - {verdict}" for text, verdict in notes]
+
+
+def _missing(task: Task, findings: Findings) -> list[str]:
+    """Each missing line with the details that it should hold."""
+    missing = []
+    for role in task.roles:
+        if role not in findings.body:
+            values = [task.values[slot] for slot in grammar.SLOTS_OF_ROLE[role] if slot in task.values]
+            missing.append(" ".join((ROLE_NAMES[role], " and ".join(values))).strip())
+    return missing
+
+
+def _worst(task: Task, findings: Findings) -> str:
+    bad = [note for note in findings.notes if note[1] != RIGHT]
+    missing = _missing(task, findings)
+    return noted(bad)[0] if bad else f"no {missing[0]}" if missing else "no flaw"
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ Only the reward's labels and the evaluation may import this.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from training.critique import Findings, examine
-from training.grammar import RUDE, Line
+from training.grammar import RUDE
 from training.outside import is_polite
 from training.world import Task, read
 
@@ -29,11 +27,6 @@ def hidden_of(findings: Findings) -> float:
     cost = sum(_slot_cost(item.slot, item.verdict) for item in findings.items)
     cost += sum(EXTRA[extra.kind] for extra in findings.extras)
     return max(FLOOR, -(cost + (0.0 if findings.warm else COLD)))
-
-
-def hidden_lines(task: Task, lines: Sequence[Line]) -> float:
-    """The same for lines."""
-    return hidden_of(examine(task, lines))
 
 
 def _slot_cost(slot: str, verdict: str) -> float:

@@ -44,15 +44,22 @@ def policy_stage(work: Path, encoder: Encoder, plan: Plan, first: Path | None = 
     return load_checkpoint(path)
 
 
-def reward_stage(work: Path, encoder: Encoder, policy: Policy, plan: RewardPlan, queries: int) -> Reward:
+def reward_stage(
+    work: Path, encoder: Encoder, policy: Policy, plan: RewardPlan, queries: int, first: Path | None = None
+) -> Reward:
     """The reward, trained on synthetic responses and the policy's own, or found."""
     path = work / "reward.pt"
     if not path.exists():
         groups = [own_group(draft) for draft in own_drafts(policy, encoder, queries, plan.seed, samples=4)]
         random.Random(plan.seed).shuffle(groups)
         cut = max(1, len(groups) // 5)
-        reward = RewardTraining(plan, encoder, policy, groups[cut:], groups[:cut]).run()
+        began = _load_reward(policy, plan, first) if first else reward_from(policy, plan.layers, plan.hidden)
+        reward = RewardTraining(plan, encoder, began, groups[cut:], groups[:cut]).run()
         torch.save(reward.state_dict(), path)
+    return _load_reward(policy, plan, path)
+
+
+def _load_reward(policy: Policy, plan: RewardPlan, path: Path) -> Reward:
     reward = reward_from(policy, plan.layers, plan.hidden)
     reward.load_state_dict(torch.load(path, weights_only=True))
     return reward
@@ -70,15 +77,17 @@ def main() -> None:
     parser.add_argument(
         "--continue-from", type=Path, help="a policy checkpoint to train on from, at a lower rate"
     )
+    parser.add_argument("--continue-reward-from", type=Path, help="a reward checkpoint to train on from")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     encoder = tokenizer_stage(args.work)
     plan = Plan(steps=args.steps, seed=args.seed)
     if args.continue_from:
-        plan = replace(plan, rate=0.7, late=0.0, decay=0.8)
+        plan = replace(plan, rate=0.7, late=0.4, decay=0.8)
     policy = policy_stage(args.work, encoder, plan, args.continue_from)
-    reward = reward_stage(args.work, encoder, policy, RewardPlan(steps=args.reward_steps), args.own_queries)
+    reward_plan, first = RewardPlan(steps=args.reward_steps), args.continue_reward_from
+    reward = reward_stage(args.work, encoder, policy, reward_plan, args.own_queries, first)
     save(as_causal_lm(policy, encoder.tokenizer), encoder.tokenizer, args.out / "policy")
     save(as_classifier(reward, encoder.tokenizer), encoder.tokenizer, args.out / "reward")
     write_cards(args.out)

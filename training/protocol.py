@@ -15,6 +15,9 @@ from training.cases import Case, Draft, outside_case, world_case
 from training.wording import Wordings
 from training.world import Rates, draw_task, flawed, text_of
 
+SAMPLED = Rates(wrong=0.2, missing=0.12, cold=0.42, rude=0.4, repeated=0.3, rambling=0.35, neighbours=0.9)
+"""The flaws of first samples: many, and of few kinds, since sampling below temperature 1 thins them out."""
+
 
 @dataclass(frozen=True)
 class Dialogue:
@@ -66,7 +69,7 @@ class Protocol:
             prompt, text = outside.draw_query(rng), "\n".join(outside.draw_answer(rng))
         else:
             task = draw_task(rng)
-            prompt, text = task.prompt, text_of(flawed(task, Rates().times(rng.choice((0.8, 1.2, 1.8))), rng))
+            prompt, text = task.prompt, text_of(flawed(task, SAMPLED.times(rng.choice((0.7, 1.0, 1.3))), rng))
         messages = self._query(prompt, rng, 0.35).messages
         return Dialogue((*messages, assistant(text)), frozenset({len(messages)}))
 
@@ -120,7 +123,7 @@ def _loss(case: Case, shows_rejected: bool) -> str:
     """The loss, without its last line when the rejected response is not shown."""
     lines = case.loss.split("\n")
     return "\n".join(
-        lines if shows_rejected else [line for line in lines if not line.startswith("The rejected")]
+        lines if shows_rejected else [line for line in lines if not line.startswith("Rejected: ")]
     )
 
 

@@ -36,6 +36,8 @@ class Plan:
     late: float = 0.55
     """Share of the steps after which the policy's own drafts are mixed in."""
     own_queries: int = 300
+    own_every: int = 350
+    """Steps after which new drafts are written."""
     rate: float = 1.0
     """Factor on the full learning rate; smaller to continue from a checkpoint."""
     decay: float = 0.45
@@ -59,6 +61,7 @@ class PolicyTraining:
         self.repeat_rng = torch.Generator().manual_seed(plan.seed)
         self.batches = Batches(encoder, plan.budget, self.rng)
         self.own: list[Draft] = []
+        self.own_since = 0
 
     def run(self) -> Policy:
         """Train to the end of the plan."""
@@ -83,7 +86,8 @@ class PolicyTraining:
             if step < 20 or (step < 100 and step % 10 == 0):
                 return repeats(self.plan.budget, len(self.encoder.tokenizer), self.repeat_rng)
             return self.batches.draw(Protocol(EARLY))
-        if share >= self.plan.late and (step % 300 == 0 or not self.own):
+        if share >= self.plan.late and (step >= self.own_since + self.plan.own_every or not self.own):
+            self.own_since = step
             self.own = (
                 own_drafts(self.policy, self.encoder, self.plan.own_queries, self.plan.seed + step) + self.own
             )

@@ -65,14 +65,14 @@ class RewardTraining:
         self,
         plan: RewardPlan,
         encoder: Encoder,
-        policy: Policy,
+        reward: Reward,
         own: Sequence[Group],
         own_held_out: Sequence[Group],
     ) -> None:
         self.plan, self.encoder, self.own, self.own_held_out = plan, encoder, own, own_held_out
         self.rng = random.Random(plan.seed)
         torch.manual_seed(plan.seed)
-        self.reward = reward_from(policy, plan.layers, plan.hidden)
+        self.reward = reward
         if plan.compile:
             torch._dynamo.config.recompile_limit = 64  # one compiled layer for each length
             for layer in self.reward.model.layers:

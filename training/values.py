@@ -151,17 +151,11 @@ def draw(slot: str, family: str, rng: random.Random) -> str:
             return rng.choice(PLACES)
 
 
-def mistake(slot: str, family: str, right: str, rng: random.Random) -> str:
-    """Another value than *right*: its neighbour in half of the draws (when it has one), else any."""
-    pool = {
-        "name": NAMES,
-        "sender": NAMES,
-        "topic": TOPICS[family],
-        "day": DAYS,
-        "time": TIMES,
-        "place": PLACES,
-    }[slot]
-    if right in pool and rng.random() < 0.5:
-        return pool[(pool.index(right) + rng.choice((1, 1, 1, -1))) % len(pool)]
+def mistake(slot: str, family: str, right: str, rng: random.Random, neighbours: float = 0.5) -> str:
+    """Another value than *right*: its neighbour in a share of the draws (when it has one), else any."""
+    pools = {"name": NAMES, "sender": NAMES, "day": DAYS, "time": TIMES, "place": PLACES}
+    pool = pools.get(slot) or TOPICS[family]
+    if right in pool and rng.random() < neighbours:
+        return pool[(pool.index(right) + 1) % len(pool)]
     other = draw(slot, family, rng)
-    return other if other != right else mistake(slot, family, right, rng)
+    return other if other != right else mistake(slot, family, right, rng, neighbours)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from training import grammar
 from training.grammar import Line
@@ -46,10 +46,13 @@ class Rates:
     rude: float = 0.12
     repeated: float = 0.12
     rambling: float = 0.16
+    neighbours: float = 0.5
+    """Share of the wrong values that are the right one's neighbour in its list."""
 
     def times(self, factor: float) -> Rates:
         """All rates scaled, none above 0.9."""
-        return Rates(*(min(0.9, factor * rate) for rate in self.__dict__.values()))
+        scaled = {name: min(0.9, factor * rate) for name, rate in asdict(self).items()}
+        return Rates(**scaled | {"neighbours": self.neighbours})
 
 
 def _upper(text: str) -> str:
@@ -120,7 +123,9 @@ def _damage(task: Task, line: Line, rates: Rates, rng: random.Random) -> Line | 
         return None
     for slot in line.values:
         if rng.random() < rates.wrong:
-            line = with_value(task, line, slot, mistake(slot, task.family, task.values[slot], rng))
+            line = with_value(
+                task, line, slot, mistake(slot, task.family, task.values[slot], rng, rates.neighbours)
+            )
     return line
 
 
