@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from tpo.method.recipe import Recipe
 from tpo.method.recipes import build_recipe
@@ -61,12 +62,12 @@ def make_run(
     policy: ScriptedPolicy,
     reward: ScriptedReward,
     plan: Recipe,
-    **configuration: object,
+    configuration: Mapping[str, object] = MappingProxyType({}),
 ) -> Path:
-    """The run of *queries* in the directory *path*."""
+    """The run of *queries* in the directory *path*; *configuration* is noted beside what it was made with."""
 
     async def whole() -> None:
-        values = {"policy": "scripted", "reward": "scripted", "method": plan.name} | configuration
+        values = {"policy": "scripted", "reward": "scripted", "method": plan.name} | dict(configuration)
         marks = fingerprint(plan, seed=7, data="shown", policy="scripted", reward="scripted")
         async with RunDirectory.open(path, configuration=values, fingerprint=marks) as directory:
             await run(queries, policy, reward, plan, directory, concurrency=8)

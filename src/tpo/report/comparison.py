@@ -14,7 +14,7 @@ from tpo.report.statistics import Paired, paired
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """*second* against *first*; None of *paired* where they share no query that both finished."""
+    """*first* against *second*; None of *paired* where they share no query that both finished."""
 
     first: int
     second: int
@@ -33,8 +33,8 @@ def compare_all(runs: Sequence[Measured]) -> list[Comparison]:
 
 
 def _compare(first: Measured, second: Measured) -> Comparison:
-    there = {m.query: m for m in first.measures}
-    both = [(there[m.query], m) for m in second.measures if m.query in there]
+    there = {m.query: m for m in second.measures}
+    both = [(m, there[m.query]) for m in first.measures if m.query in there]
     same = [(a, b) for a, b in both if a.digest == b.digest]
     result = paired([_answer(a) for a, _ in same], [_answer(b) for _, b in same]) if same else None
     return Comparison(first.number, second.number, result, len(both) - len(same))

@@ -116,6 +116,7 @@ def _against_samples(runs: Sequence[Measured], baselines: Baselines) -> Figure:
         kind="line",
         series=(*own, *drawn),
         baselines=baselines,
+        whole_x=True,
     )
 
 
@@ -123,7 +124,7 @@ def _length(runs: Sequence[Measured]) -> Figure:
     return Figure(
         name="length",
         title="Length by step",
-        caption="Mean length of the samples of each step. Growth along with the reward may be a hack of it.",
+        caption="Mean length of the samples of each step. Growth that goes with the reward may be its cause.",
         x="step",
         y="characters a response",
         kind="line",

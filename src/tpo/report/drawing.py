@@ -63,6 +63,8 @@ def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:
 
 def _draw(figure: Figure, folder: Path) -> list[Path]:
     canvas = _canvas(figure)
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")  # laid out once is enough for every format
     paths = [folder / f"{figure.name}.{kind}" for kind in FORMATS]
     for path, kind in zip(paths, FORMATS, strict=True):
         with replacing(path) as fresh:

@@ -44,7 +44,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """One run against another on the same queries: second less first."""
+    """One run against another on the same queries: first less second."""
 
     queries: int
     difference: Estimate
@@ -94,14 +94,14 @@ def expected_best(rewards: Sequence[Sequence[float]]) -> list[list[float]]:
 
 
 def paired(first: Sequence[float], second: Sequence[float], *, seed: int = SEED) -> Paired:
-    """*second* against *first*, entry by entry the same query.
+    """*first* against *second*, entry by entry the same query.
 
     Raises:
         ValueError: they differ in length, or are empty.
     """
     if len(first) != len(second) or not first:
         raise ValueError("a paired comparison needs as many values of one as of the other, and at least one")
-    difference = np.asarray(second, float) - np.asarray(first, float)
+    difference = np.asarray(first, float) - np.asarray(second, float)
     estimate = bootstrap_means([[value] for value in difference.tolist()], seed=seed)[0]
     assert estimate is not None  # noqa: S101 - there is at least one query, and every weight is one
     return Paired(

@@ -62,7 +62,7 @@ function seriesOptions(figure) {
     if (x.length === 0) continue;
     const stroke = color(`--run-${run % 8}`);
     if (figure.kind !== "line") {
-      const size = figure.kind === "bars" ? [figure.series.length > 1 ? 0.92 : 0.6, 72] : [1, Infinity];
+      const size = figure.kind === "bars" ? [figure.series.length > 1 ? 0.74 / figure.series.length : 0.6, 72] : [1, Infinity];
       const paths = uPlot.paths.bars({ size, gap: figure.kind === "histogram" ? 1 : 0 });
       series.push({ stroke, fill: faded(stroke, figure.series.length > 1 && figure.kind === "histogram" ? 0.45 : 0.8), width: 0, paths, points: { show: false } });
     } else {

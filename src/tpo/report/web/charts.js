@@ -24,7 +24,7 @@ function legend(figure) {
 
 function numbers(figure) {
   const format = figure.kind === "line" ? reward : percent;
-  const place = figure.whole ? String : compact;
+  const place = figure.whole ? (x) => String(Number(x.toFixed(2))) : compact;
   const rows = figure.series.flatMap((series) =>
     series.x.map((x, i) => [inline(series.name), place(x), format(series.y[i]), interval(series.low[i], series.high[i]), whole(series.queries[i])]),
   );
@@ -76,6 +76,6 @@ function nearest(figure, x) {
     }),
   );
   if (rows.length === 0) return null;
-  const at = figure.whole ? Math.round(x) : figure.kind === "histogram" ? reward(x) : compact(x);
+  const at = figure.kind === "bars" ? Math.round(x) : figure.kind === "histogram" ? reward(x) : compact(x);
   return [h("div", { class: "faint" }, `${figure.x} ${at}`), rows];
 }

@@ -25,11 +25,11 @@ function onDemand(summary, make, attributes) {
   return details;
 }
 
-// A table with a head; cells that begin with a number's look stand to the right.
+// A table with a head; a column of numbers stands to the right, unless it is the first, which names the row.
 function grid(head, rows, attributes) {
-  const numeric = (cell) => typeof cell === "string" && /^[−+]?[\d.,]/.test(cell);
-  const cell = (value) => h("td", numeric(value) ? { class: "number" } : null, value ?? "–");
-  const right = head.map((_, column) => rows.length > 0 && rows.every((row) => row[column] === null || numeric(row[column])));
+  const numeric = (cell) => cell === null || (typeof cell === "string" && /^[−+]?[\d.,]/.test(cell));
+  const right = head.map((_, column) => column > 0 && rows.every((row) => numeric(row[column])));
+  const cell = (value, column) => h("td", right[column] ? { class: "number" } : null, value ?? "–");
   return h(
     "div",
     { class: "scrolling", tabindex: "0", role: "region", "aria-label": attributes?.label },

@@ -9,7 +9,8 @@ function showOverview(summary) {
   fill(document.getElementById("figures"), figures);
 }
 
-function card(run, number) {
+function card(run, number, runs) {
+  const alone = runs.length === 1;
   const first = run.by_step[0];
   const last = run.by_step.at(-1);
   return h(
@@ -28,15 +29,26 @@ function card(run, number) {
       tile("answers", reward(last?.best_mean)),
       tile("time", run.seconds ? duration(run.seconds) : "–"),
     ),
-    run.by_step.length ? grid(["step", "samples’ mean", "best of pool", "responses", "malformed"], run.by_step.map(stepRow), { label: "By step" }) : null,
-    costs(run),
     reasons("Failures", run.failures),
+    h("details", { open: alone }, h("summary", null, "By step"), bySteps(run)),
+    h("details", { open: alone }, h("summary", null, spentInAll(run)), costs(run)),
     onDemand("Configuration", () => configuration(run)),
   );
 }
 
 function tile(name, value, kind) {
   return h("div", { class: kind }, h("dt", null, name), h("dd", null, value ?? "–"));
+}
+
+function bySteps(run) {
+  if (!run.by_step.length) return h("p", { class: "faint" }, "No query has finished.");
+  return grid(["step", "samples’ mean", "best of pool", "responses", "malformed"], run.by_step.map(stepRow), { label: "By step" });
+}
+
+function spentInAll(run) {
+  const all = run.phases.at(-1);
+  const cost = all.cost === null ? "" : `, cost ${money(all.cost)}`;
+  return `${plural(all.calls, "call")}, ${compact(all.prompt_tokens)} tokens read, ${compact(all.completion_tokens)} written${cost}`;
 }
 
 function stepRow(step) {
@@ -71,7 +83,7 @@ function comparisons(summary) {
     h(
       "section",
       { class: "card comparison" },
-      h("h3", null, name(second), " against ", name(first)),
+      h("h3", null, name(first), " against ", name(second)),
       paired === null ? h("p", { class: "note" }, "They share no query that both finished.") : outcome(paired),
       other_question ? h("p", { class: "note" }, `${plural(other_question, "query", "queries")} of the same id ask something else in each run, and are left out.`) : null,
     ),
@@ -81,7 +93,7 @@ function comparisons(summary) {
 
 function outcome(paired) {
   const counts = [["win", paired.wins], ["tie", paired.ties], ["loss", paired.losses]];
-  const bar = h("div", { class: "outcome", "aria-hidden": "true" }, counts.map(([kind, count]) => sized(h("span", { class: kind }), count)));
+  const bar = h("div", { class: "outcome", "aria-hidden": "true" }, counts.filter(([, count]) => count).map(([kind, count]) => sized(h("span", { class: kind }), count)));
   return [
     h(
       "dl",

@@ -1,0 +1,87 @@
+"""Debian's Chromium for tests: a fresh profile, no traffic of its own, a record of all that it asks for."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """An open page."""
+
+    driver: Chrome
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What *script*, a function's body, returns."""
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, condition: str, seconds: float = 20) -> Any:
+        """The value of the expression *condition* once it holds."""
+        end = time.monotonic() + seconds
+        while not (value := self.run(f"return {condition}")):
+            if time.monotonic() > end:
+                raise AssertionError(f"after {seconds} s: {condition}")
+            time.sleep(0.02)  # a browser is a process of its own: its time cannot be injected
+        return value
+
+    def press(self, *keys: str) -> None:
+        """Keys one after the other."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def requests(self) -> list[str]:
+        """Every address asked for since the last look, the browser's own new tab left out."""
+        messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
+        return [
+            message["params"]["request"]["url"]
+            for message in messages
+            if message["method"] == "Network.requestWillBeSent"
+            and not message["params"]["documentURL"].startswith("chrome:")
+        ]
+
+    def complaints(self) -> list[str]:
+        """What the console said: errors, and whatever the page's policy refused."""
+        return [entry["message"] for entry in self._log("browser")]
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return entries
+
+
+@contextmanager
+def browsing(address: str, *, width: int = 1280, height: int = 900) -> Iterator[Page]:
+    """*address* in a browser of its own, once the page says that it is ready."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = ChromeOptions()
+        options.binary_location = "/usr/bin/chromium"
+        for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        driver = Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        try:
+            driver.get(address)
+            page = Page(driver)
+            page.until("document.documentElement.dataset.ready !== undefined")
+            yield page
+        finally:
+            driver.quit()

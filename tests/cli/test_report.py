@@ -1,0 +1,55 @@
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.report import runs
+from tpo.cli.main import app
+
+
+def call(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["report", *map(str, arguments)])
+    return result.exit_code, re.sub(r"\s+", " ", result.output)
+
+
+def test_a_report_stands_in_its_run_with_figures_beside_it(tmp_path: Path) -> None:
+    run = runs.ordinary(tmp_path / "run", 2)
+    code, said = call(run)
+    assert (code, "2 queries on" in said) == (0, True)
+    assert (run / "report.html").exists()
+    assert (run / "figures/training-curve.svg").exists()
+
+
+def test_a_report_of_several_runs_stands_above_them(tmp_path: Path) -> None:
+    paths = [runs.ordinary(tmp_path / "many" / name, 1) for name in ("a", "b")]
+    assert call(*paths, "--no-figures")[0] == 0
+    assert (tmp_path / "many/report.html").exists()
+    assert not (tmp_path / "many/figures").exists()
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    run = runs.ordinary(tmp_path / "run", 1)
+    (run / "run.json").unlink()
+    code, said = call(run, "--no-figures")
+    assert code == 0
+    assert "run: Configuration, versions and times are missing" in said
+
+
+@pytest.mark.parametrize("baseline", ["", "x", "=1", "x=", "x=nan", "x=much"])
+def test_a_baseline_that_is_none_is_refused(tmp_path: Path, baseline: str) -> None:
+    code, said = call(tmp_path, "--baseline", baseline)
+    assert code == 2
+    assert "NAME=VALUE" in said
+
+
+def test_a_price_of_cached_tokens_needs_the_others(tmp_path: Path) -> None:
+    code, said = call(tmp_path, "--price-cached", 1)
+    assert (code, "--price-in" in said) == (2, True)
+
+
+def test_no_run_is_one_sentence(tmp_path: Path) -> None:
+    code, said = call(tmp_path / "nowhere")
+    assert code == 2
+    assert "no such directory" in said
+    assert "Traceback" not in said

@@ -1,0 +1,214 @@
+"""The page in a real browser: it opens, sorts, filters, unfolds a trajectory; hostile texts stay texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.report import runs
+from tpo.policies.scripted import ScriptedPolicy, improved
+from tpo.report import Options, write_report
+from tpo.report.salvage import salvage
+from tpo.rewards.scripted import ScriptedReward
+from tpo.types import Query, user
+
+pytestmark = pytest.mark.browser
+pytest.importorskip("selenium")
+
+from tests.browser import Page, browsing  # noqa: E402 - selenium must be there first
+
+HOSTILE = [
+    "<script>window.ran = 1</script>",
+    "</script><script>window.ran = 2</script>",
+    '<img src="https://example.org/x.png" onerror="window.ran = 3">',
+    "<!--<script>",
+    "]]></style><svg onload='window.ran = 4'>",
+    "javascript:window.ran=5",
+    "line\u2028separator\u2029paragraph",
+    "right \u202eot tfel\u202c and \u2066isolated",
+    "# heading\n**bold** [link](https://example.org) ![image](https://example.org/i.png)",
+    "שלום עולם, this is mixed",
+    "half a pair \ud83d and a null \x00 and an escape \x1b[31m",
+    "x" * 200_000,
+]
+
+MINUS, NONE = "\u2212", "\u2013"
+
+SEARCH = (
+    "const s = document.getElementById('search'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
+)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    root = tmp_path_factory.mktemp("ordinary")
+    paths = [
+        runs.ordinary(root / "tpo", 40),
+        runs.ordinary(root / "revision", 40, method="revision", strength=0.4),
+    ]
+    out = root / "report.html"
+    write_report(paths, out, Options(baselines=(("Instruct", -1.5),)))
+    with browsing(out.as_uri()) as opened:
+        yield opened
+
+
+def rows(path: Path) -> list[str]:
+    """The ids of a run's queries in the order of its file, which is that in which they ended."""
+    return [trajectory.query.id for trajectory in salvage(path).trajectories()]
+
+
+def open_query(page: Page, query: str) -> None:
+    """Search for *query*, open it from the table, and show the whole table again."""
+    page.run("location.hash = 'queries/0'")
+    page.until("document.querySelectorAll('.row').length > 0")
+    page.run(SEARCH, query)
+    page.until("document.querySelectorAll('.row').length < 15")
+    page.run(
+        "[...document.querySelectorAll('.row')]"
+        ".find((row) => row.querySelector('.id').textContent === arguments[0]).click()",
+        query,
+    )
+    page.until(f"document.querySelector('#trajectory h2')?.textContent === '{query}'")
+    page.run(SEARCH, "")
+    page.until("document.querySelector('.count').textContent === '40 queries'")
+
+
+def gains(page: Page) -> list[float]:
+    texts = page.run(
+        "return [...document.querySelectorAll('.row')]"
+        ".sort((a, b) => a.dataset.place - b.dataset.place).map((row) => row.children[2].textContent)"
+    )
+    return [float(text.replace(MINUS, "-")) for text in texts if text != NONE]
+
+
+def test_the_overview_shows_runs_figures_and_the_comparison(page: Page) -> None:
+    page.run("location.hash = 'overview'")
+    assert page.run("return [...document.querySelectorAll('#head h2')].map((x) => x.textContent)") == [
+        "tpo",
+        "revision",
+    ]
+    page.until("document.querySelectorAll('.chart canvas').length === 8")
+    assert "tpo against revision" in page.run(
+        "return document.querySelector('.comparison').textContent.replaceAll('  ', ' ')"
+    )
+
+
+def test_a_table_is_sorted_by_gain_both_ways(page: Page) -> None:
+    page.run("location.hash = 'queries/0'")
+    page.until("document.querySelectorAll('.row').length > 5")
+    page.run("document.querySelector('[data-column=gain] button').click()")
+    page.until("document.querySelector('[data-column=gain]').getAttribute('aria-sort') === 'descending'")
+    page.until("document.querySelectorAll('.row').length > 5")
+    falling = gains(page)
+    assert falling == sorted(falling, reverse=True)
+    page.run("document.querySelector('[data-column=gain] button').click()")
+    page.until("document.querySelector('[data-column=gain]').getAttribute('aria-sort') === 'ascending'")
+    rising = gains(page)
+    assert rising == sorted(rising)
+
+
+def test_search_and_filters_leave_what_is_asked_for(page: Page) -> None:
+    page.run("location.hash = 'queries/0'")
+    page.until("document.querySelectorAll('.row').length > 5")
+    page.press("/")
+    page.until("document.activeElement.id === 'search'")
+    page.press("number 17")
+    page.until("document.querySelectorAll('.row').length === 1")
+    assert page.run("return document.querySelector('.row .id').textContent") == "q17"
+    page.run(SEARCH, "")
+    page.run("document.querySelector('[name=malformed]').click()")
+    page.until("document.querySelector('.count').textContent.includes(' of ')")
+    cells = page.run(
+        "return [...document.querySelectorAll('.row')].map((row) => row.children[4].textContent)"
+    )
+    assert cells
+    assert NONE not in cells
+    page.run("document.querySelector('[name=malformed]').click()")
+    page.until("document.querySelector('.count').textContent === '40 queries'")
+
+
+def test_a_trajectory_opens_with_its_pair_its_critique_and_what_changed(page: Page) -> None:
+    open_query(page, "q3")
+    text = page.run("return document.getElementById('trajectory').textContent")
+    for part in ("Question", "Answer", "Pool", "Step 1", "Chosen", "Rejected", "Textual loss", "Improved"):
+        assert part in text
+    assert page.run("return document.querySelectorAll('#trajectory ins, #trajectory del').length") > 2
+    page.run("document.querySelector('.prompts summary').click()")
+    page.until("document.querySelector('.prompts .turn')")
+
+
+def test_the_keyboard_reaches_every_query(page: Page) -> None:
+    open_query(page, "q3")
+    page.run("document.activeElement.blur()")
+    before = page.run("return document.querySelector('.row[aria-selected=true]').dataset.place")
+    page.press("j")
+    page.until(f"document.querySelector('.row[aria-selected=true]')?.dataset.place === '{int(before) + 1}'")
+    page.press("k")
+    page.until("document.querySelector('#trajectory h2')?.textContent === 'q3'")
+    page.press("\ue00c")
+    page.until("location.hash === '#queries/0'")
+    page.press("1")
+    page.until("!document.getElementById('overview').hidden")
+
+
+def test_nothing_was_asked_for_but_the_page(page: Page) -> None:
+    assert [address for address in page.requests() if not address.startswith("data:")] == [
+        page.driver.current_url.split("#")[0]
+    ]
+    assert page.complaints() == []
+
+
+def test_a_hostile_run_runs_nothing_and_asks_for_nothing(tmp_path: Path) -> None:
+    queries = [
+        Query(f"{n} {text[:40]}", (user(text),), text, {"<b>": text}) for n, text in enumerate(HOSTILE)
+    ]
+    policy = ScriptedPolicy(
+        {
+            "sample": [text + " " for text in HOSTILE],
+            "loss": lambda call, index: HOSTILE[len(call.scope.query) % len(HOSTILE)],
+            "gradient": HOSTILE[1],
+            "update": [improved(HOSTILE[1]), improved(HOSTILE[7]), HOSTILE[2], improved(HOSTILE[11])],
+        }
+    )
+    shape = runs.recipe(samples=len(HOSTILE), iterations=1)
+    path = runs.make_run(
+        tmp_path / "<img src=x onerror=ran=6>",
+        queries,
+        policy,
+        ScriptedReward(len),
+        shape,
+        {"note": HOSTILE[1]},
+    )
+    out = tmp_path / "report.html"
+    write_report([path], out)
+    seen = ""
+    with browsing(out.as_uri()) as page:
+        for row, query in enumerate(rows(path)):
+            page.run(f"location.hash = 'queries/0/{row}'")
+            number = query.split()[0]
+            page.until(f"document.querySelector('#trajectory h2')?.textContent.startsWith('{number} ')")
+            page.run("for (const d of document.querySelectorAll('details')) d.open = true")
+            page.until("document.querySelectorAll('.candidate .text').length > 5")
+            seen += page.run("return document.getElementById('trajectory').textContent")
+        assert page.run("return window.ran") is None
+        assert page.run("return document.querySelectorAll('img, svg, iframe, link').length") == 0
+        assert page.run("return document.querySelectorAll('#trajectory a, #trajectory script').length") == 0
+        for wanted in ("</script><script>window.ran = 2</script>", "U+202E", "U+2028", "U+D83D", "U+001B"):
+            assert wanted in seen, wanted
+        for steering in "\u202e\u2028\u2029\x1b":
+            assert steering not in seen, ascii(steering)
+        assert len(page.requests()) == 1
+        assert page.complaints() == []
+
+
+def test_a_page_that_is_cut_off_says_so(tmp_path: Path) -> None:
+    run = runs.ordinary(tmp_path / "tpo", 5)
+    out = tmp_path / "report.html"
+    write_report([run], out)
+    whole = out.read_bytes()
+    out.write_bytes(whole[: whole.index(b'<script type="application/zlib" id="texts-0-0"')])
+    with browsing(out.as_uri()) as page:
+        page.run("location.hash = 'queries/0/1'")
+        page.until("document.getElementById('trajectory').textContent.includes('this file is not whole')")

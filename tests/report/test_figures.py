@@ -1,0 +1,122 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.report import runs
+from tests.store.values import trajectory
+from tpo.report.comparison import compare_all
+from tpo.report.curves import Measured, curves
+from tpo.report.drawing import draw
+from tpo.report.figures import Figure, Point, Series
+from tpo.report.measures import measure
+from tpo.report.shares import shares
+from tpo.run import summarize
+from tpo.store import read_trajectories
+from tpo.types import Phase, Usage, user
+
+
+def measured(path: Path, number: int = 0) -> Measured:
+    return Measured(path.name, number, [measure(t) for t in read_trajectories(path)])
+
+
+def named(figures: list[Figure]) -> dict[str, Figure]:
+    return {figure.name: figure for figure in figures}
+
+
+def test_the_curves_agree_with_the_summary_that_the_terminal_shows(tmp_path: Path) -> None:
+    path = runs.ordinary(tmp_path / "run", 12)
+    summary = summarize(path)
+    found = named(curves([measured(path)]))
+    training = found["training-curve"].series[0].points
+    pool = found["best-of-pool"].series[0].points
+    assert [p.y for p in training] == pytest.approx([s.samples_mean for s in summary.by_step])
+    assert [p.y for p in pool] == pytest.approx([s.best_mean for s in summary.by_step])
+    for point in (*training, *pool):
+        assert point.low is not None
+        assert point.high is not None
+        assert point.low <= point.y <= point.high
+
+
+def test_a_query_that_stopped_early_keeps_its_best_and_draws_no_more() -> None:
+    whole, short = trajectory("a", reward=4.0), replace(trajectory("b"), steps=())
+    found = named(curves([Measured("run", 0, [measure(whole), measure(short)])]))
+    assert [p.y for p in found["best-of-pool"].series[0].points] == [0.0, 2.0]  # (4 + 0) / 2
+    assert [(p.y, p.queries) for p in found["training-curve"].series[0].points] == [(-0.5, 2), (4.0, 1)]
+
+
+def test_tokens_count_the_critique_and_best_of_n_its_share_of_the_samples() -> None:
+    usage: dict[Phase, Usage] = {
+        "sample": Usage(1, 10, 0, 40),
+        "loss": Usage(1, 30, 0, 5),
+        "update": Usage(1, 50, 0, 20),
+    }
+    one = measure(replace(trajectory("a", reward=2.0), usage=usage))
+    own, best_of_n = named(curves([Measured("run", 0, [one])]))["reward-tokens"].series
+    assert [(p.x, p.y) for p in own.points] == [(50.0, 0.0), (155.0, 2.0)]
+    # Samples -1 and 0: the best of one is -0.5 for the prompt and half of what was written.
+    assert [(p.x, p.y) for p in best_of_n.points] == [(30.0, -0.5), (50.0, 0.0)]
+    assert best_of_n.dashed
+
+
+def test_best_of_n_is_drawn_once_for_runs_whose_first_samples_are_alike(tmp_path: Path) -> None:
+    few = measured(runs.ordinary(tmp_path / "few", 4, samples=3))
+    many = measured(runs.ordinary(tmp_path / "many", 4, method="bon", samples=9, iterations=0), 1)
+    alike = [Measured(run.name, run.number, run.measures, "the same") for run in (few, many)]
+    dashed = [s for s in named(curves(alike))["reward-samples"].series if s.dashed]
+    assert [(s.name, len(s.points)) for s in dashed] == [("best-of-n (many)", 9)]
+
+
+def test_gains_and_answer_steps_are_shares_of_queries(tmp_path: Path) -> None:
+    found = named(shares([measured(runs.ordinary(tmp_path / "run", 12))]))
+    for name in ("gains", "answer-step"):
+        assert sum(p.y for p in found[name].series[0].points) == pytest.approx(1.0)
+
+
+def test_best_of_n_alone_has_no_gains_to_draw(tmp_path: Path) -> None:
+    run = measured(runs.ordinary(tmp_path / "bon", 3, method="bon", iterations=0))
+    assert [figure.name for figure in shares([run])] == ["answer-step"]
+
+
+def test_runs_are_compared_on_what_both_answered() -> None:
+    asked_else = replace(trajectory("c"), query=replace(trajectory("c").query, messages=(user("other"),)))
+    first = [measure(t) for t in (trajectory("a", reward=3.0), trajectory("b", reward=1.0), asked_else)]
+    second = [measure(t) for t in (trajectory("b", reward=2.0), trajectory("c"), trajectory("d"))]
+    (comparison,) = compare_all([Measured("x", 0, first), Measured("y", 1, second)])
+    assert comparison.paired is not None
+    assert (comparison.paired.queries, comparison.paired.difference.value) == (1, -1.0)
+    assert comparison.other_question == 1
+
+
+def test_runs_without_a_query_in_common_are_not_compared() -> None:
+    runs_ = [Measured("x", 0, [measure(trajectory("a"))]), Measured("y", 1, [measure(trajectory("b"))])]
+    assert compare_all(runs_)[0].paired is None
+
+
+def test_every_figure_is_a_drawing_in_three_forms_with_its_numbers(tmp_path: Path) -> None:
+    figure = Figure(
+        "curve", "A $title$", "caption", "step", "reward", "line",
+        (Series("run _x^{2$", 0, (Point(0, 1.0, 0.5, 1.5, 9), Point(1, 2.0))),), (("base", 1.25),),
+    )  # fmt: skip
+    bars = replace(figure, name="bars", kind="bars", baselines=())
+    paths = draw([figure, bars, replace(bars, name="histogram", kind="histogram", width=1.0)], tmp_path / "f")
+    assert len(paths) == 12
+    starts = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF", ".csv": b"series"}
+    for path in paths:
+        assert path.read_bytes().startswith(starts[path.suffix])
+    assert "run _x^{2$" in (tmp_path / "f/curve.svg").read_text()
+    with (tmp_path / "f/curve.csv").open(newline="") as file:
+        assert list(csv.reader(file))[1:] == [
+            ["run _x^{2$", "0", "1.0", "0.5", "1.5", "9"],
+            ["run _x^{2$", "1", "2.0", "", "", ""],
+            ["base", "", "1.25", "", "", ""],
+        ]
+
+
+def test_a_figure_drawn_twice_is_the_same_file(tmp_path: Path) -> None:
+    figure = Figure("a", "t", "c", "x", "y", "line", (Series("s", 0, (Point(0, 1.0),)),))
+    for place in ("one", "two"):
+        draw([figure], tmp_path / place)
+    for form in ("svg", "png", "pdf", "csv"):
+        assert (tmp_path / f"one/a.{form}").read_bytes() == (tmp_path / f"two/a.{form}").read_bytes()

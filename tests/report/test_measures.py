@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.store.values import trajectory
+from tpo.report.measures import measure
+from tpo.types import Candidate, Feedback, Phase, Score, Usage, user
+
+
+def test_a_trajectory_in_numbers() -> None:
+    measures = measure(trajectory("q", reward=1.5))
+    assert [step.rewards for step in measures.steps] == [(-1.0, 0.0), (1.5,)]
+    assert [step.best for step in measures.steps] == [0.0, 1.5]
+    assert [step.drawn for step in measures.steps] == [2, 2]  # one of the updates was malformed
+    assert [step.characters for step in measures.steps] == [len("poor") + len("fair"), len("better")]
+    assert (measures.answer, measures.answer_step, measures.malformed) == (1.5, 1, 1)
+    assert measures.gain == 1.5
+    assert measures.seconds == 2.5
+
+
+def test_updates_that_are_all_worse_give_a_gain_below_zero_though_the_answer_stays() -> None:
+    measures = measure(trajectory("q", reward=-4.0))
+    assert measures.gain == -4.0
+    assert (measures.answer, measures.answer_step) == (0.0, 0)
+
+
+def test_without_an_improved_response_there_is_no_gain() -> None:
+    assert measure(replace(trajectory("q"), steps=())).gain is None
+
+
+def test_an_empty_pool_has_neither_best_nor_answer() -> None:
+    measures = measure(replace(trajectory("q", error="gone"), initial=(), steps=()))
+    assert (measures.steps[0].best, measures.answer, measures.finished) == (None, None, False)
+
+
+def test_tokens_are_added_up_and_shared_out_by_the_length_of_the_texts() -> None:
+    one = trajectory("q")
+    long = replace(
+        one.steps[0],
+        number=2,
+        loss=Feedback((user("c" * 21),), "x" * 27),
+        gradient=Feedback((user("instruct"),), "write more"),
+        candidates=(Candidate(2, 0, "better", Score(1.0)),),
+    )
+    usage: dict[Phase, Usage] = {
+        "sample": Usage(1, 10, 0, 20),
+        "loss": Usage(2, 280, 0, 36),
+        "gradient": Usage(2, 100, 0, 50),
+    }
+    measures = measure(replace(one, steps=(one.steps[0], long), usage=usage))
+    # loss: 7 and 21 characters went in, 9 and 27 came out; gradient: as much in each step
+    assert [step.read for step in measures.steps] == pytest.approx([10, 10 + 70 + 50, 10 + 280 + 100])
+    assert [step.written for step in measures.steps] == pytest.approx([20, 20 + 9 + 25, 20 + 36 + 50])
+
+
+def test_the_digest_tells_questions_apart() -> None:
+    one = trajectory("q")
+    other = replace(one, query=replace(one.query, messages=(user("another question"),)))
+    assert measure(one).digest == measure(one).digest
+    assert measure(one).digest != measure(other).digest

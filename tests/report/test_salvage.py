@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.report import runs
+from tests.store.values import trajectory
+from tpo.errors import StoreError
+from tpo.report.salvage import salvage
+from tpo.store.jsonline import to_line
+from tpo.store.records import trajectory_record
+
+
+def written(path: Path, *lines: bytes) -> Path:
+    (path / "trajectories.jsonl").write_bytes(b"".join(lines))
+    return path
+
+
+def line(query: str, **values: float) -> bytes:
+    return to_line(trajectory_record(trajectory(query, **values)))  # type: ignore[arg-type]
+
+
+def ids(path: Path) -> list[str]:
+    return [each.query.id for each in salvage(path).trajectories()]
+
+
+def test_a_whole_run_needs_no_note(tmp_path: Path) -> None:
+    run = salvage(runs.ordinary(tmp_path / "run", 3))
+    assert run.notes == ()
+    assert run.record is not None
+    assert len(list(run.trajectories())) == 3
+
+
+def test_the_last_line_of_a_query_counts(tmp_path: Path) -> None:
+    path = written(tmp_path, line("a", reward=1.0), line("b"), line("a", reward=2.0))
+    found = {each.query.id: each for each in salvage(path).trajectories()}
+    assert set(found) == {"a", "b"}
+    assert found["a"].best is not None
+    assert found["a"].best.reward == 2.0
+
+
+def test_damaged_lines_are_left_out_and_told(tmp_path: Path) -> None:
+    missing = json.loads(line("c"))
+    del missing["candidates"]
+    strange = [b"\xff\xfe\n", b"[1]\n", b"{}\n", to_line(missing), b"[" * 100_000 + b"\n"]
+    path = written(tmp_path, line("a"), *strange, line("b"))
+    assert ids(path) == ["a", "b"]
+    assert any("5 lines cannot be read: line 2" in note for note in salvage(path).notes)
+
+
+@pytest.mark.parametrize("part", [1, 10, -1])
+def test_a_torn_last_line_is_left_out_and_told(tmp_path: Path, part: int) -> None:
+    path = written(tmp_path, line("a"), line("b")[:part])
+    assert ids(path) == ["a"]
+    assert any("the last line (line 2) is cut off" in note for note in salvage(path).notes)
+
+
+def test_a_missing_or_damaged_configuration_is_told(tmp_path: Path) -> None:
+    path = written(tmp_path, line("a"))
+    assert any("Configuration" in note and "run.json" in note for note in salvage(path).notes)
+    (path / "run.json").write_text('{"schema": 1, "conf')
+    assert any("Configuration" in note and "damaged" in note for note in salvage(path).notes)
+    assert ids(path) == ["a"]
+
+
+def test_a_run_under_way_is_told(tmp_path: Path) -> None:
+    path = runs.ordinary(tmp_path / "run", 2)
+    record = json.loads((path / "run.json").read_text())
+    record["invocations"][-1]["ended"] = None
+    (path / "run.json").write_text(json.dumps(record))
+    (path / "trajectories.jsonl").unlink()
+    (path / "journal.jsonl").write_bytes(b"one call\nanother\n")
+    notes = " ".join(salvage(path).notes)
+    assert "under way, or was killed" in notes
+    assert "trajectories.jsonl is missing" in notes
+    assert "2 finished calls" in notes
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no run is here"):
+        salvage(tmp_path)
+    with pytest.raises(StoreError, match="no such directory"):
+        salvage(tmp_path / "nowhere")
