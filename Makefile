@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format types lint contracts tiny servers clean
+.PHONY: help install run test check format types lint contracts tiny servers browser clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ tiny: install ## The embedded pair, trained again from its seed (about an hour o
 
 servers: install ## The tests against real vLLM servers, in an environment of their own
 	bash tests/servers/run.sh
+
+browser: install ## The tests of the page, in Chromium
+	bash tests/browser.sh
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache build dist

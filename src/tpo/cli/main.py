@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tpo.cli import ask, export, report, run
+from tpo.cli import ask, doctor, export, report, run
 from tpo.cli.complain import complain
 from tpo.cli.options import DEBUG
 from tpo.errors import TpoError
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 app.command(name="run", epilog=run.EXAMPLES)(run.run)
 app.command(name="ask", epilog=ask.EXAMPLES)(ask.ask)
+app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 
