@@ -1,0 +1,143 @@
+"""``tpo doctor``: what would stop a run, found before it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tpo.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tpo.config import Settings
+    from tpo.doctor import Patient
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+[dim]the embedded pair[/dim]
+tpo doctor
+
+[dim]the options of the run that is to be, and its data[/dim]
+tpo doctor --data prompts.jsonl --policy http://localhost:8000/v1 --reward hf:ORG/MODEL
+
+[dim]a served reward model against the same weights in this process[/dim]
+tpo doctor --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 --golden hf:ORG/MODEL
+"""
+
+WOULD_NOT_WORK = 1
+
+
+def doctor(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="The data of the run: every row is read, and the whole run estimated.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    policy: options.Policy = None,
+    model: options.Model = None,
+    policy_extra: options.PolicyExtra = None,
+    reward: options.Reward = None,
+    golden: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|MODEL",
+            help="Compare the reward with golden scores, or with a model in this process: hf:ID-OR-PATH.",
+            rich_help_panel=options.MODELS,
+        ),
+    ] = None,
+    combine: options.Combine = None,
+    calibration: options.Calibration = None,
+    reward_tokenizer: options.RewardTokenizer = None,
+    rubric: options.Rubric = None,
+    votes: options.Votes = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    method: options.Method = None,
+    sample_size: options.SampleSize = None,
+    max_iterations: options.MaxIterations = None,
+    prompts: options.Prompts = None,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    max_tokens: options.MaxTokens = None,
+    seed: options.Seed = None,
+    column: options.Column = None,
+    limit: options.Limit = None,
+    out: options.Out = None,
+    concurrency: options.Concurrency = None,
+    config: options.Config = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=options.RUNNING)
+    ] = False,
+    quiet: options.Quiet = None,
+    debug: options.Debug = False,
+) -> None:
+    """Check models, method and data before a long run, with the same options; say what to change.
+
+    Exit code 0 if a run would work, 1 if not, 2 if the options are wrong.
+    """
+    flags = dict(locals())
+    import asyncio
+
+    from rich.console import Console
+
+    from tpo.cli.checklist import Checklist, as_json
+    from tpo.cli.setup import interruptible, settings_of
+    from tpo.doctor import examine, works
+
+    settings = settings_of(flags, config)
+    patient = patient_of(settings, data, golden)
+    console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
+    checklist = Checklist(console)
+    waiting = Console(stderr=True, quiet=settings.quiet)
+    with interruptible(waiting, "interrupted"), waiting.status("looking") as status:
+        found = asyncio.run(
+            examine(patient, checklist.tell, lambda check: status.update(f"looking at {check}"))
+        )
+    if json:
+        typer.echo(as_json(found))
+    else:
+        checklist.end(found, always=Console(highlight=False))
+    if not works(found):
+        raise typer.Exit(WOULD_NOT_WORK)
+
+
+def patient_of(settings: Settings, data: str | None, golden: str | None) -> Patient:
+    """The run that *settings* would make, nothing of it loaded yet.
+
+    Raises:
+        ConfigError: the method is unknown, or its values are out of range.
+    """
+    import os
+
+    from tpo.config import make_recipe
+    from tpo.config.build import api_key, policy_of
+    from tpo.config.rewards import REWARD_KEY_VARIABLE, reward_of
+    from tpo.doctor import Patient
+
+    return Patient(
+        settings,
+        make_recipe(settings),
+        lambda named: policy_of(named, os.environ),
+        lambda: reward_of(settings, os.environ),
+        data,
+        golden,
+        api_key(os.environ),
+        os.environ.get(REWARD_KEY_VARIABLE),
+        secrets_of(os.environ),
+    )
+
+
+def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys in *environment*, which no text of ours may hold; longer ones first."""
+    keys = {v.strip() for name, v in environment.items() if name.upper().endswith(("API_KEY", "TOKEN"))}
+    return tuple(sorted((key for key in keys if len(key) > SHORT), key=len, reverse=True))
+
+
+SHORT = 3
+"""A key of so few characters is none, and replacing it would spoil every text."""

@@ -1,0 +1,74 @@
+"""The reward against golden scores: of a file, or of the same weights in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tpo.config.rewards import ServedName, build_reward
+from tpo.doctor.finding import failure, good, unknown
+from tpo.doctor.patient import BRIEF, Notes, Patient
+from tpo.errors import TpoError
+from tpo.http import Endpoint
+from tpo.http.address import root_address
+from tpo.rewards.cards import chosen_card, read_cards
+from tpo.rewards.golden import Golden, check_golden, golden_scores, read_golden
+
+CHECK = "golden scores"
+LIGHT = 2_000_000_000
+"""Bytes of weights that are loaded for a comparison without being asked to."""
+
+
+async def check_golden_scores(patient: Patient, notes: Notes) -> None:
+    """Compare, where there is something to compare with."""
+    if notes.reward is None:
+        return
+    source = patient.golden or await _same_weights(patient, notes)
+    if source is None:
+        return
+    try:
+        golden = await _golden(source, patient, notes)
+    except TpoError as error:
+        if patient.golden is not None:
+            raise
+        notes.tell(unknown(CHECK, f"not compared with {source}: {error}"))
+        return
+    comparison = await check_golden(notes.reward, golden)
+    values = {"fault": comparison.fault, "largest_difference": comparison.largest}
+    sentence = f"against {source}: {comparison}"
+    if comparison.fine:
+        notes.tell(good(CHECK, sentence, **values))
+    else:
+        advice = "see the page on rewards for how this model is to be served"
+        notes.tell(failure(CHECK, sentence, advice, **values))
+
+
+async def _golden(source: str, patient: Patient, notes: Notes) -> list[Golden]:
+    """Of a file, or of a model that is loaded for it."""
+    if source != "tiny" and not source.startswith("hf:"):
+        return read_golden(Path(source))
+    reward = build_reward(source, device=patient.settings.device, dtype=patient.settings.dtype)
+    notes.close_later(reward)
+    return await golden_scores(reward)
+
+
+async def _same_weights(patient: Patient, notes: Notes) -> str | None:
+    """The files of a served reward model, if they are on this machine and not large."""
+    names = patient.settings.reward
+    if len(names) != 1 or not names[0].startswith("vllm:"):
+        return None
+    served = ServedName.of(names[0])
+    endpoint = Endpoint(served.urls[0], patient.reward_key, address=root_address, patience=BRIEF)
+    notes.close_later(endpoint)
+    cards = await endpoint.ask("GET", "/v1/models", read=read_cards)
+    card = chosen_card(cards, served.model, endpoint.address)
+    model = card.root or card.name
+    if _is_light(Path(model)):
+        return f"hf:{model}"
+    advice = f"--golden hf:{model} loads the same weights here and compares"
+    notes.tell(unknown(CHECK, "the served reward was not compared with the same weights", advice))
+    return None
+
+
+def _is_light(folder: Path) -> bool:
+    """Whether a model's files lie in *folder*, and are soon loaded."""
+    return folder.is_dir() and sum(f.stat().st_size for f in folder.iterdir() if f.is_file()) <= LIGHT
