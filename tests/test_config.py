@@ -29,7 +29,7 @@ def toml(folder: Path, text: str) -> Path:
 
 def test_without_anything_the_embedded_pair_is_used() -> None:
     settings = load_settings({}, {})
-    assert (settings.policy, settings.reward) == (("tiny",), "tiny")
+    assert (settings.policy, settings.reward) == (("tiny",), ("tiny",))
     assert settings.uses_tiny
     assert settings.max_tokens == TINY_MAX_TOKENS
 
@@ -173,8 +173,10 @@ def test_options_of_a_server_are_refused_for_a_model_in_process(option: dict[str
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("vllm:http://h", "behind a vLLM server is not supported yet"),
-        ("judge:http://h", "as judge is not supported yet"),
+        ("vllm:", "write the server's URL, as in vllm:http://"),
+        ("judge:localhost:8000", "write the server's URL, as in judge:http://"),
+        ("vllm:http://h,b", "write the server's URL"),
+        ("judge:http://me:hidden@h", "TPO_REWARD_API_KEY"),
         ("org/model", "did you mean hf:org/model?"),
         ("hf:", "name a model"),
         ("python:nothing", "write python:MODULE:FUNCTION"),

@@ -87,7 +87,7 @@ def test_debug_shows_the_error_itself() -> None:
         (["run", "--policy", "http://127.0.0.1:1/v1"], "name a reward too"),
         (["run", "--sample-size", "0"], "--sample-size is 0"),
         (["run", "--method", "nope"], "--method nope"),
-        (["run", "--reward", "judge:http://h"], "not supported yet"),
+        (["run", "--reward", "judge:h"], "write the server's URL"),
         (["ask", "x", "--policy", "gpt", "--reward", "tiny"], "--policy gpt: unknown"),
         (["run", "--config", "nowhere.toml"], "nowhere.toml"),
     ],

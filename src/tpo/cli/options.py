@@ -52,14 +52,51 @@ Model = Annotated[
     ),
 ]
 Reward = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="MODEL",
         help=_help(
-            "What scores the answers: tiny, hf:ID-OR-PATH (a one-label sequence classifier), or"
-            " python:MODULE:FUNCTION.",
+            "What scores the answers: tiny, hf:ID-OR-PATH (a one-label sequence classifier), vllm:URL (one"
+            " behind a vLLM server), judge:URL (a language model that grades; #NAME after a URL names the"
+            " model), or python:MODULE:FUNCTION. Several make an ensemble.",
             default="tiny, for the tiny policy",
         ),
+        rich_help_panel=MODELS,
+    ),
+]
+Combine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help=_help("How several rewards make one: mean, min, or lcb (mean less spread).", default="mean"),
+        rich_help_panel=MODELS,
+    ),
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The scales of several rewards: read if it is there, else measured and written.",
+        rich_help_panel=MODELS,
+    ),
+]
+RewardTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID-OR-PATH",
+        help=_help("Of a vllm: reward; none sends messages.", default="what the server names"),
+        rich_help_panel=MODELS,
+    ),
+]
+Rubric = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A judge's criteria, in place of ours.", rich_help_panel=MODELS),
+]
+Votes = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        help=_help("Of a judge whose server gives no log-probabilities.", default="5"),
         rich_help_panel=MODELS,
     ),
 ]

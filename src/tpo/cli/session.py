@@ -22,6 +22,7 @@ from tpo.cli.text import visible
 from tpo.config import Settings, Setup, make_recipe
 from tpo.config.build import name_model
 from tpo.config.names import is_server
+from tpo.config.rewards import reward_identity
 from tpo.config.settings import TINY
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
@@ -144,16 +145,17 @@ class Session:
             column=settings.column,
             policy=settings.model if is_server(policy) else policy,
             policy_extra=settings.policy_extra,
-            reward=settings.reward,
+            reward=reward_identity(settings),
         )
 
     def _introduce(self, directory: RunDirectory, total: int | None, complete: bool) -> None:
         settings, recipe = self.settings, self.recipe
         model = f" ({settings.model})" if settings.model else ""
+        rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
         of_all = f"{total:,} queries" if total is not None else "queries"
         self._say(
             f"{of_all} of {self.data}; {recipe.name}, D{recipe.max_iterations}-N{recipe.sample_size},"
-            f" seed {settings.seed}; policy {settings.policy[0]}{model}, reward {settings.reward}"
+            f" seed {settings.seed}; policy {settings.policy[0]}{model}, reward {rewards}"
         )
         if not directory.resumed:
             self._say(f"writing to {self.path}")

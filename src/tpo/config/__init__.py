@@ -4,11 +4,10 @@ from tpo.config.build import (
     Setup,
     build,
     build_policy,
-    build_reward,
     load_policy,
-    load_reward,
     make_recipe,
 )
+from tpo.config.rewards import build_reward, load_reward
 from tpo.config.settings import Settings
 from tpo.config.sources import load_settings
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpo.config.names import check_policy, check_reward, is_server
+from tpo.config.names import check_policy, is_server
+from tpo.config.rewards import reward_of
 from tpo.config.settings import TINY, Settings
 from tpo.events import Listener
 from tpo.method.recipe import Recipe
@@ -16,8 +17,7 @@ from tpo.method.recipes import build_recipe
 from tpo.policies.base import Policy
 from tpo.policies.limit import Limited
 from tpo.rewards.base import Reward
-from tpo.rewards.function import as_reward, load_function
-from tpo.tiny import policy_path, reward_path
+from tpo.tiny import policy_path
 
 if TYPE_CHECKING:  # imported when it is needed: it brings an HTTP client
     from tpo.policies.openai import OpenAIPolicy
@@ -47,7 +47,7 @@ def build(settings: Settings, environment: Mapping[str, str], listener: Listener
         PolicyRefused, RewardRefused: a model cannot be loaded.
     """
     recipe = make_recipe(settings)
-    reward = reward_of(settings)
+    reward = reward_of(settings, environment)
     return Setup(settings, policy_of(settings, environment, listener), reward, recipe)
 
 
@@ -63,11 +63,6 @@ def policy_of(settings: Settings, environment: Mapping[str, str], listener: List
         api_key=api_key(environment),
         listener=listener,
     )
-
-
-def reward_of(settings: Settings) -> Reward:
-    """The reward that *settings* name; see :func:`build_reward`."""
-    return build_reward(settings.reward, dtype=settings.dtype, device=settings.device)
 
 
 def make_recipe(settings: Settings) -> Recipe:
@@ -145,22 +140,6 @@ def _location(specification: str, tiny: Path) -> str:
     return str(tiny) if specification == TINY else specification.removeprefix("hf:")
 
 
-def build_reward(specification: str, *, dtype: str | None = None, device: str | None = None) -> Reward:
-    """The reward that *specification* names: ``tiny``, ``hf:ID-or-path`` or ``python:module:function``.
-
-    Raises:
-        ConfigError: it names none.
-        MissingExtra, RewardRefused: the model cannot be loaded.
-    """
-    check_reward(specification)
-    kind, _, value = specification.partition(":")
-    if kind == "python":
-        return as_reward(load_function(value))
-    from tpo.rewards.hf import HFReward
-
-    return HFReward(_location(specification, reward_path()), dtype=dtype, device=device)
-
-
 def load_policy(specification: str, **options: Any) -> Policy:
     """The policy that *specification* names as on the command line: ``tiny``, ``hf:ID-or-path``, a base URL.
 
@@ -168,11 +147,3 @@ def load_policy(specification: str, **options: Any) -> Policy:
     ``OPENAI_API_KEY`` unless *api_key* is given.
     """
     return build_policy(specification, **({"api_key": api_key(os.environ)} | options))
-
-
-def load_reward(specification: str, **options: Any) -> Reward:
-    """The reward that *specification* names as on the command line.
-
-    ``tiny``, ``hf:ID-or-path`` or ``python:module:function``; *options* are those of :func:`build_reward`.
-    """
-    return build_reward(specification, **options)

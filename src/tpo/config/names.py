@@ -1,4 +1,4 @@
-"""What policies and rewards are called: ``tiny``, ``hf:…``, a base URL, ``python:…``."""
+"""What policies and rewards are called: ``tiny``, ``hf:…``, a base URL, ``vllm:…`` and so on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from tpo.config.settings import TINY, Settings
 from tpo.errors import ConfigError
 
 POLICIES = "there are tiny, hf:ID-OR-PATH, and the base URL of an OpenAI-compatible server"
-REWARDS = "there are tiny, hf:ID-OR-PATH and python:MODULE:FUNCTION"
-LATER = {"vllm": "a reward model behind a vLLM server", "judge": "a language model as judge"}
+REWARDS = "there are tiny, hf:ID-OR-PATH, vllm:URL, judge:URL and python:MODULE:FUNCTION"
+SERVED = ("vllm", "judge")
+"""Rewards behind servers: ``vllm:URL``, several URLs by commas, ``#MODEL`` after them."""
 
 
 def check_names(settings: Settings) -> None:
@@ -19,7 +20,12 @@ def check_names(settings: Settings) -> None:
         ConfigError: naming the option, what there is, and what may have been meant.
     """
     check_policy(settings.policy[0], settings.model, bool(settings.policy_extra))
-    check_reward(settings.reward)
+    for name in settings.reward:
+        check_reward(name)
+    if len(set(settings.reward)) < len(settings.reward):
+        raise ConfigError(f"--reward: {', '.join(settings.reward)}: name each reward once")
+    if settings.rubric is not None and not any(name.startswith("judge:") for name in settings.reward):
+        raise ConfigError(f"--rubric {settings.rubric} is for --reward judge:URL")
 
 
 def is_server(name: str) -> bool:
@@ -44,11 +50,23 @@ def check_policy(name: str, model: str | None = None, has_extra: bool = False) -
 def check_reward(name: str) -> None:
     """Refuse a *name* that no reward has."""
     kind = name.partition(":")[0]
-    if kind in LATER:
-        raise ConfigError(f"--reward {name}: {LATER[kind]} is not supported yet; {REWARDS}")
+    if kind in SERVED:
+        _require_urls(name)
+        return
     if name != TINY and kind not in ("hf", "python"):
         raise ConfigError(f"--reward {name}: unknown; {_meant(name)}{REWARDS}")
     _require_model("--reward", name)
+
+
+def _require_urls(name: str) -> None:
+    kind, _, rest = name.partition(":")
+    urls = [url for url in rest.partition("#")[0].split(",") if url]
+    if any("@" in urlsplit(url).netloc for url in urls):
+        raise ConfigError(
+            "--reward: a URL with a password in it would end up in files; set TPO_REWARD_API_KEY"
+        )
+    if not urls or not all(map(is_server, urls)):
+        raise ConfigError(f"--reward {name}: write the server's URL, as in {kind}:http://127.0.0.1:8001")
 
 
 def _require_model(option: str, name: str) -> None:

@@ -49,7 +49,12 @@ class Settings(BaseModel):
     policy: Names = (TINY,)
     model: str | None = None
     policy_extra: Table = Field(default_factory=dict)
-    reward: str = TINY
+    reward: Names = (TINY,)
+    combine: Literal["mean", "min", "lcb"] = "mean"
+    calibration: LoosePath | None = None
+    reward_tokenizer: str | None = None
+    rubric: LoosePath | None = None
+    votes: int = Field(default=5, ge=1)
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     device: str | None = None
 
@@ -72,4 +77,4 @@ class Settings(BaseModel):
     @property
     def uses_tiny(self) -> bool:
         """Whether either half of the embedded pair is at work."""
-        return TINY in self.policy or self.reward == TINY
+        return TINY in self.policy or TINY in self.reward

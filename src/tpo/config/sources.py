@@ -15,10 +15,10 @@ from tpo.config.settings import TINY, TINY_MAX_TOKENS, Settings
 from tpo.errors import ConfigError
 
 PREFIX = "TPO_"
-NO_SETTINGS = frozenset({"api_key", "config", "debug"})
+NO_SETTINGS = frozenset({"api_key", "reward_api_key", "config", "debug"})
 """What the environment may hold under our prefix beside settings."""
 
-SECRETS = frozenset({"api_key", "key", "token", "openai_api_key", "tpo_api_key"})
+SECRETS = frozenset({"reward_api_key", "api_key", "key", "token", "openai_api_key", "tpo_api_key"})
 
 Values = dict[str, Any]
 
@@ -119,8 +119,8 @@ def _complete(values: Values) -> Values:
     if real and "reward" not in values:
         raise ConfigError(
             f"--policy {policies[0]}: name a reward too, with --reward hf:ID-OR-PATH (a reward model in this"
-            " process) or --reward python:MODULE:FUNCTION; the embedded toy reward would judge its"
-            " answers by a measure that has nothing to do with them (--reward tiny, if that is what you want)"
+            " process), vllm:URL, judge:URL or python:MODULE:FUNCTION; the embedded toy reward would judge"
+            " its answers by a measure of another world (--reward tiny, if that is what you want)"
         )
     if not real:
         values = {"max_tokens": TINY_MAX_TOKENS} | values

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tpo.config.build import api_key, build_policy, build_reward
+from tpo.config.build import api_key, build_policy
+from tpo.config.rewards import build_reward
 from tpo.events import Listener
 from tpo.method.recipe import Recipe
 from tpo.method.recipes import build_recipe

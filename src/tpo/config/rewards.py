@@ -1,0 +1,144 @@
+"""Rewards by name: one, or several put together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tpo.config.names import SERVED, check_reward
+from tpo.config.settings import TINY, Settings
+from tpo.rewards.base import Reward
+from tpo.rewards.function import as_reward, load_function
+from tpo.tiny import reward_path
+
+REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
+"""A reward's server is not the policy's, and must not be sent its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedName:
+    """What ``vllm:URL[,URL…][#MODEL]`` says."""
+
+    kind: str
+    urls: tuple[str, ...]
+    model: str | None
+
+    @classmethod
+    def of(cls, name: str) -> ServedName:
+        """The parts of *name*."""
+        kind, _, rest = name.partition(":")
+        addresses, _, model = rest.partition("#")
+        return cls(kind, tuple(filter(None, addresses.split(","))), model or None)
+
+
+def reward_of(settings: Settings, environment: Mapping[str, str] | None = None) -> Reward:
+    """The reward that *settings* name, or the ensemble of them.
+
+    Raises:
+        ConfigError: a name is unknown, or a file does not fit.
+        MissingExtra, RewardRefused: a model cannot be loaded.
+    """
+    options: dict[str, Any] = {
+        "dtype": settings.dtype,
+        "device": settings.device,
+        "tokenizer": settings.reward_tokenizer,
+        "rubric": settings.rubric,
+        "votes": settings.votes,
+        "api_key": (environment or {}).get(REWARD_KEY_VARIABLE),
+    }
+    rewards = {name: build_reward(name, **options) for name in settings.reward}
+    if len(rewards) == 1:
+        return next(iter(rewards.values()))
+    from tpo.rewards.ensemble import Ensemble
+
+    return Ensemble(rewards, settings.combine, calibration=settings.calibration)
+
+
+def build_reward(
+    specification: str,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    tokenizer: str | None = None,
+    rubric: Path | None = None,
+    votes: int = 5,
+    api_key: str | None = None,
+) -> Reward:
+    """The reward that *specification* names.
+
+    ``tiny``, ``hf:ID-or-path`` (with *dtype* and *device*), ``vllm:URL`` (with *tokenizer*), ``judge:URL``
+    (with *rubric* and *votes*) or ``python:module:function``. A server may be several, separated by commas,
+    and ``#MODEL`` names the model there.
+
+    Raises:
+        ConfigError: it names none.
+        MissingExtra, RewardRefused: the model cannot be loaded.
+    """
+    check_reward(specification)
+    kind, _, value = specification.partition(":")
+    if kind == "python":
+        return as_reward(load_function(value))
+    if kind == "vllm":
+        from tpo.rewards.vllm import VLLMReward
+
+        served = ServedName.of(specification)
+        return VLLMReward(served.urls, model=served.model, tokenizer=tokenizer, api_key=api_key)
+    if kind == "judge":
+        return _judge(ServedName.of(specification), rubric, votes, api_key)
+    from tpo.rewards.hf import HFReward
+
+    path = str(reward_path()) if specification == TINY else value
+    return HFReward(path, dtype=dtype, device=device)
+
+
+def _judge(served: ServedName, rubric: Path | None, votes: int, api_key: str | None) -> Reward:
+    from tpo.rewards.judge import JudgeReward
+    from tpo.rewards.judge.wording import DEFAULT_RUBRIC, read_rubric
+
+    criteria = DEFAULT_RUBRIC if rubric is None else read_rubric(rubric)
+    return JudgeReward(served.urls, model=served.model, rubric=criteria, votes=votes, api_key=api_key)
+
+
+def load_reward(specification: str | Sequence[str], **options: Any) -> Reward:
+    """The reward that *specification* names as on the command line; several make an ensemble of their mean.
+
+    *options* are those of :func:`build_reward`. A server's key comes from ``TPO_REWARD_API_KEY`` unless
+    *api_key* is given.
+    """
+    options = {"api_key": os.environ.get(REWARD_KEY_VARIABLE)} | options
+    if isinstance(specification, str):
+        return build_reward(specification, **options)
+    from tpo.rewards.ensemble import Ensemble
+
+    return Ensemble({name: build_reward(name, **options) for name in specification})
+
+
+def reward_identity(settings: Settings) -> Any:
+    """What may not change of the rewards when a run is gone on with.
+
+    A server whose model is named may move; of one whose model is not, the address is all there is to know
+    it by.
+    """
+    names = [_identity(name) for name in settings.reward]
+    extra: dict[str, Any] = {}
+    if len(names) > 1:
+        extra["combine"] = settings.combine
+    if any(name.startswith("judge:") for name in names):
+        extra["votes"] = settings.votes
+        if settings.rubric is not None:
+            extra["rubric"] = hashlib.sha256(settings.rubric.read_bytes()).hexdigest()[:16]
+    if extra:
+        return {"names": names} | extra
+    return names[0] if len(names) == 1 else names
+
+
+def _identity(name: str) -> str:
+    kind = name.partition(":")[0]
+    if kind not in SERVED:
+        return name
+    served = ServedName.of(name)
+    return name if served.model is None else f"{kind}:#{served.model}"

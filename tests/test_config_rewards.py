@@ -1,0 +1,74 @@
+"""Which rewards names make, alone and together, and what may not change of them in a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tpo.config import build_reward, load_reward, load_settings
+from tpo.config.names import check_names
+from tpo.config.rewards import ServedName, reward_identity, reward_of
+from tpo.config.settings import Settings
+from tpo.errors import ConfigError
+from tpo.rewards.ensemble import Ensemble
+from tpo.rewards.judge import JudgeReward
+from tpo.rewards.vllm import VLLMReward
+
+
+def settings(*reward: str, **values: Any) -> Settings:
+    return load_settings({"reward": list(reward)} | values, {})
+
+
+def test_servers_are_rewards_and_may_be_several() -> None:
+    assert isinstance(build_reward("vllm:http://h:8001"), VLLMReward)
+    judge = build_reward("judge:http://h:1,http://h:2/v1#ORG/big", rubric=None, votes=3)
+    assert isinstance(judge, JudgeReward)
+    assert judge.model == "ORG/big"
+    assert ServedName.of("vllm:http://a,http://b#m") == ServedName("vllm", ("http://a", "http://b"), "m")
+
+
+def test_several_rewards_make_an_ensemble() -> None:
+    both = reward_of(settings("python:statistics:mean", "judge:http://h", combine="lcb"))
+    assert isinstance(both, Ensemble)
+    assert both.combine == "lcb"
+    assert list(both.members) == ["python:statistics:mean", "judge:http://h"]
+    assert isinstance(load_reward(["python:statistics:mean", "judge:http://h"]), Ensemble)
+
+
+def test_a_rubric_of_the_users_own_is_told_to_the_judge(tmp_path: Path) -> None:
+    rubric = tmp_path / "rubric.txt"
+    rubric.write_text("- Brevity.", "utf-8")
+    judge = reward_of(settings("judge:http://h", rubric=rubric))
+    assert isinstance(judge, JudgeReward)
+    assert judge.rubric == "- Brevity."
+
+
+def test_names_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="name each reward once"):
+        check_names(settings("tiny", "tiny"))
+    with pytest.raises(ConfigError, match="is for --reward judge:URL"):
+        check_names(settings("tiny", rubric=tmp_path / "rubric.txt"))
+    with pytest.raises(ConfigError, match="--combine"):
+        settings("tiny", combine="max")
+
+
+def test_a_named_server_may_move_and_nothing_else_may() -> None:
+    assert reward_identity(settings("tiny")) == "tiny"
+    assert reward_identity(settings("vllm:http://a#rm")) == reward_identity(
+        settings("vllm:http://b,http://c#rm")
+    )
+    assert reward_identity(settings("vllm:http://a")) != reward_identity(settings("vllm:http://b"))
+    assert reward_identity(settings("vllm:http://a#rm")) != reward_identity(settings("judge:http://a#rm"))
+    pair = ("tiny", "vllm:http://a#rm")
+    assert reward_identity(settings(*pair)) != reward_identity(settings(*pair, combine="min"))
+
+
+def test_another_rubric_is_another_run(tmp_path: Path) -> None:
+    rubric = tmp_path / "rubric.txt"
+    seen = []
+    for text in ("- Brevity.", "- Wit."):
+        rubric.write_text(text, "utf-8")
+        seen.append(str(reward_identity(settings("judge:http://a#m", rubric=rubric))))
+    assert seen[0] != seen[1]
