@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure
 from tpo.policies.chat import (
+    ModelCard,
     checked_extra,
+    other_limit_field,
+    read_cards,
     read_completions,
+    read_count,
     read_finish,
-    read_models,
     read_usage,
     request_body,
 )
@@ -119,4 +122,47 @@ def test_any_json_is_completions_or_a_failure_that_passes(value: Any, n: int) ->
 @pytest.mark.parametrize("value", [None, {}, {"data": None}, []])
 def test_a_list_of_models_of_another_shape_is_a_failure(value: object) -> None:
     with pytest.raises(HttpFailure, match="--model"):
-        read_models(value)
+        read_cards(value)
+
+
+def test_a_list_of_models_tells_their_contexts_where_servers_do() -> None:
+    rows = [
+        {"id": "vllm", "max_model_len": 8192},
+        {"id": "openrouter", "context_length": 32768},
+        {"id": "ollama"},
+        {"id": "odd", "max_model_len": "long"},
+        {"no": "id"},
+    ]
+    assert read_cards({"data": rows}) == [
+        ModelCard("vllm", 8192, counts=True),
+        ModelCard("openrouter", 32768),
+        ModelCard("ollama"),
+        ModelCard("odd"),
+    ]
+
+
+@pytest.mark.parametrize("value", [None, {}, {"count": "3"}, {"count": -1}])
+def test_a_count_of_tokens_of_another_shape_is_a_failure(value: object) -> None:
+    with pytest.raises(HttpFailure, match="count"):
+        read_count(value)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "expected"),
+    [
+        (
+            "Unsupported parameter: 'max_tokens' is not supported with this model.",
+            400,
+            "max_completion_tokens",
+        ),
+        ("max_tokens: Extra inputs are not permitted", 422, "max_completion_tokens"),
+        ("'max_tokens' or 'max_completion_tokens' is too large: 5000", 400, None),
+        ("This model's maximum context length is 8192 tokens", 400, None),
+        ("unknown parameter top_k", 400, None),
+        ("max_tokens is not supported", 500, None),
+    ],
+)
+def test_only_a_limit_that_is_not_taken_at_all_has_its_name_changed(
+    reason: str, status: int, expected: str | None
+) -> None:
+    assert other_limit_field(HttpFailure(reason, status=status), "max_tokens") == expected

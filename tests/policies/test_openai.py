@@ -1,5 +1,6 @@
 import asyncio
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import Any, Self
 
 import pytest
 from aiohttp.test_utils import unused_port
@@ -10,6 +11,7 @@ from tpo.errors import PolicyError, PolicyRefused
 from tpo.events import CallRetried, Event
 from tpo.policies import OpenAIPolicy
 from tpo.types import Completion, Sampling, Scope, Usage, user
+from tpo.types import Served as WrittenBy
 
 SCOPE = Scope("q7", 1, "update")
 
@@ -63,7 +65,7 @@ async def test_one_request_brings_all_samples() -> None:
     assert [c.text for c in completions] == ["a", "b", "c"]
     assert completions[0].usage == Usage(1, 5, 0, 6)
     assert served.seeds == [(3, 100)]
-    assert served.loopback.asked[0].headers["Authorization"] == "Bearer sk-hidden"
+    assert served.loopback.asked[-1].headers["Authorization"] == "Bearer sk-hidden"
 
 
 async def test_a_server_that_ignores_n_is_topped_up_and_remembered() -> None:
@@ -197,7 +199,9 @@ def test_synchronous_use_starts_a_loop_a_call() -> None:
 async def test_null_content_and_reasoning_are_read() -> None:
     message = {"content": None, "reasoning_content": "thought"}
     served = Served(Answer({"choices": [{"index": 0, "message": message, "finish_reason": "length"}]}))
-    assert await served.draw() == [Completion(0, "", "length", Usage(calls=1), "thought")]
+    (completion,) = await served.draw()
+    assert completion.served is not None
+    assert completion == Completion(0, "", "length", Usage(calls=1), "thought", completion.served)
 
 
 async def test_a_listener_that_fails_does_not_end_the_call() -> None:
@@ -230,3 +234,136 @@ async def test_a_check_says_why_a_run_would_not_work(fault: Answer, expected: st
     with pytest.raises(PolicyError, match=expected):
         await served.check()
     assert sum(served.time.waits) <= 10
+
+
+async def test_a_limit_under_its_other_name_is_found_out_once() -> None:
+    refusal = error(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+    served = Served(refusal, choices("a"))
+    await served.draw(calls=2, max_tokens=9)
+    limits = [(b.get("max_tokens"), b.get("max_completion_tokens")) for b in served.loopback.bodies]
+    assert limits == [(9, None), (None, 9), (None, 9)]
+    assert served.time.waits == []
+
+
+async def test_each_completion_tells_who_wrote_it() -> None:
+    async with Loopback(choices("a", "b")).up() as url:
+        policy = OpenAIPolicy(url, "m")
+        assert [c.served for c in await drawn(policy, 2)] == [WrittenBy(url)] * 2
+        await policy.aclose()
+
+
+def context(length: int) -> Answer:
+    return Answer({"data": [{"id": "m", "context_length": length}]})
+
+
+async def test_a_replys_limit_is_lowered_to_what_the_prompt_leaves() -> None:
+    served = Served(choices("a"), models=context(1000))
+    (completion,) = await served.draw(max_tokens=2048)
+    sent = served.loopback.bodies[0]["max_tokens"]
+    assert 900 < sent < 1000
+    assert completion.served is not None
+    assert completion.served.max_tokens == sent
+
+
+async def test_a_limit_of_the_users_own_is_left_alone() -> None:
+    async with Loopback(choices("a"), models=context(1000)).up() as url:
+        loopback_extra = {"max_tokens": None, "max_completion_tokens": 5000}
+        policy = OpenAIPolicy(url, "m", extra=loopback_extra)
+        (completion,) = await drawn(policy)
+        assert completion.served == WrittenBy(url)
+        await policy.aclose()
+
+
+async def test_a_query_longer_than_the_context_fails_in_one_sentence_before_it_is_sent() -> None:
+    served = Served(choices("a"), models=context(100))
+    async with served.loopback.up() as url:
+        policy = OpenAIPolicy(url, "m")
+        with pytest.raises(
+            PolicyError, match=r"query 'q7', sample of step 0: its prompt takes .* of the 100 that"
+        ):
+            await anext(policy.sample((user("hi " * 900),), Sampling(), Scope("q7", 0, "sample")))
+        await policy.aclose()
+    assert served.loopback.bodies == []
+
+
+async def test_tokens_are_counted_by_the_server_where_it_can() -> None:
+    models = Answer({"data": [{"id": "m", "max_model_len": 500}]})
+    served = Served(Answer({"count": 300}), choices("a"), models=models)
+    (completion,) = await served.draw(max_tokens=2048)
+    assert [asked.path for asked in served.loopback.asked] == [
+        "/v1/models",
+        "/tokenize",
+        "/v1/chat/completions",
+    ]
+    assert completion.served is not None
+    assert completion.served.max_tokens == 200
+
+
+class Several:
+    """Three scripted servers, some of which are down, and the time in which they are asked."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.loopbacks = [Loopback(answer) for answer in answers]
+        self.time = VirtualTime()
+        self.events: list[Event] = []
+
+    async def __aenter__(self) -> Self:
+        self.stack = AsyncExitStack()
+        self.urls = [await self.stack.enter_async_context(one.up()) for one in self.loopbacks]
+        self.policy = OpenAIPolicy(self.urls, "m", listener=self.events.append, timekeeper=self.time.keeper)
+        self.stack.push_async_callback(self.policy.aclose)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stack.aclose()
+
+    async def home(self, query: str) -> str:
+        """Who answers *query*."""
+        scope = Scope(query, 0, "sample")
+        completions = [c async for c in self.policy.sample((user("hi"),), Sampling(), scope)]
+        assert completions[0].served is not None
+        return completions[0].served.by
+
+
+async def test_a_query_stays_with_its_server_and_queries_are_spread() -> None:
+    async with Several(choices("a"), choices("b"), choices("c")) as several:
+        homes = {f"q{i}": await several.home(f"q{i}") for i in range(30)}
+        assert set(homes.values()) == set(several.urls)
+        assert {query: await several.home(query) for query in homes} == homes
+
+
+async def test_what_one_server_fails_at_another_does_at_once_and_that_is_heard() -> None:
+    async with Several(choices("a"), error(500, "engine dead"), choices("c")) as several:
+        homes = {await several.home(f"q{i}") for i in range(12)}
+        assert homes == {several.urls[0], several.urls[2]}
+        assert several.time.waits == []
+        heard = [event for event in several.events if isinstance(event, CallRetried)]
+        assert heard
+        assert all("engine dead" in event.reason and event.wait == 0 for event in heard)
+
+
+async def test_a_check_starts_without_a_server_that_is_down_and_not_without_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Loopback(choices("a")).up() as up:
+        down = f"http://127.0.0.1:{unused_port()}/v1"
+        policy = OpenAIPolicy([down, up], timekeeper=VirtualTime().keeper)
+        await policy.check()
+        assert f"no server answers at {down}" in caplog.text
+        assert "the run starts without it" in caplog.text
+        await policy.aclose()
+    policy = OpenAIPolicy([down, up], "m", timekeeper=VirtualTime().keeper)
+    with pytest.raises(PolicyError, match="no server answers"):
+        await policy.check()
+    await policy.aclose()
+
+
+async def test_a_check_of_several_names_the_one_without_the_model() -> None:
+    async with (
+        Loopback(choices("a"), models=Answer({"data": [{"id": "m"}]})).up() as good,
+        Loopback(error(404, "no model"), models=Answer({"data": [{"id": "x"}]})).up() as other,
+    ):
+        policy = OpenAIPolicy([good, other], "m")
+        with pytest.raises(PolicyRefused, match=f"{other} has no model 'm'; it serves 'x'"):
+            await policy.check()
+        await policy.aclose()

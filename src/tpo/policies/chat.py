@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tpo.errors import ConfigError
@@ -11,6 +13,11 @@ from tpo.types import Completion, FinishReason, Messages, Sampling, Usage
 
 OWN_FIELDS = {"messages", "model", "n", "stream"}
 """Fields that extra ones may not touch, since the reading of replies rests on them."""
+LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
+"""What servers call the reply's limit: nearly all take the first, a few only the second."""
+_NOT_TAKEN = re.compile(
+    r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|not permitted|extra", re.I
+)
 _STOPPED = {"stop", "eos", "end_turn", "stop_sequence"}
 _CUT = {"length", "max_tokens", "model_length"}
 
@@ -28,15 +35,23 @@ def checked_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def request_body(
-    model: str, messages: Messages, sampling: Sampling, extra: Mapping[str, Any]
+    model: str,
+    messages: Messages,
+    sampling: Sampling,
+    extra: Mapping[str, Any],
+    *,
+    limit_field: str = LIMIT_FIELDS[0],
 ) -> dict[str, Any]:
-    """The request for ``sampling.n`` choices; *extra* wins, and a None in it leaves its field out."""
+    """The request for ``sampling.n`` choices; *extra* wins, and a None in it leaves its field out.
+
+    *limit_field* is what the server calls the reply's limit.
+    """
     body: dict[str, Any] = {
         "model": model,
         "messages": list(messages),
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "max_tokens": sampling.max_tokens,
+        limit_field: sampling.max_tokens,
         "seed": sampling.seed,
     }
     if sampling.n > 1:
@@ -111,8 +126,27 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def read_models(reply: Any) -> list[str]:
-    """The names of the models that a server lists.
+def other_limit_field(failure: HttpFailure, field: str) -> str | None:
+    """The other name of the reply's limit, if *field* is what the server does not take; else None."""
+    if failure.status not in (400, 422):
+        return None
+    reason = failure.reason
+    if not (re.search(rf"\b{field}\b", reason) and _NOT_TAKEN.search(reason)):
+        return None
+    return next(name for name in LIMIT_FIELDS if name != field)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model as a server lists it; ``counts``: the server tells a prompt's tokens, as vLLM does."""
+
+    name: str
+    context: int | None = None
+    counts: bool = False
+
+
+def read_cards(reply: Any) -> list[ModelCard]:
+    """The models that a server lists.
 
     Raises:
         HttpFailure: it sent something else.
@@ -120,4 +154,22 @@ def read_models(reply: Any) -> list[str]:
     rows = reply.get("data") if isinstance(reply, dict) else None
     if not isinstance(rows, list):
         raise HttpFailure("the server's list of models cannot be read: name one with --model", fatal=True)
-    return [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+    return [_card(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+
+
+def _card(row: Mapping[str, Any]) -> ModelCard:
+    """Under the names that vLLM and SGLang, OpenRouter, and Groq have for the context."""
+    contexts = [_count(row.get(name)) for name in ("max_model_len", "context_length", "context_window")]
+    return ModelCard(row["id"], next(filter(None, contexts), None), counts=bool(contexts[0]))
+
+
+def read_count(reply: Any) -> int:
+    """The number of tokens that a server's tokenizer made.
+
+    Raises:
+        HttpFailure: it sent something else.
+    """
+    count = reply.get("count") if isinstance(reply, dict) else None
+    if not isinstance(count, int) or count < 0:
+        raise HttpFailure("the server's count of tokens cannot be read")
+    return count

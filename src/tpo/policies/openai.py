@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tpo.errors import PolicyError, PolicyRefused
 from tpo.events import CallRetried, Listener
-from tpo.http import Endpoint, HttpFailure, Patience, Timekeeper
+from tpo.http import HttpFailure, Patience, Timekeeper
+from tpo.http.patience import persist
+from tpo.http.spread import Spread, close_all
 from tpo.perloop import PerLoop
-from tpo.policies.chat import checked_extra, read_completions, read_models, request_body
+from tpo.policies.chat import checked_extra
+from tpo.policies.server import Access, ChatServer
 from tpo.policies.siblings import as_finished
 from tpo.types import Completion, Messages, Sampling, Scope, user
 
@@ -21,51 +24,65 @@ log = logging.getLogger(__name__)
 CHECK_PATIENCE = Patience(deadline=10.0)
 """A check before a run rides out a hiccup, and no more."""
 NAMES_SHOWN = 20
-_COMPLETIONS = "/chat/completions"
+MOST = 1024
+"""Requests at a time to one server, where nobody says otherwise."""
 
 
 class OpenAIPolicy:
-    """The model *model* of the server at *base_url*.
+    """The model *model* of the servers at *urls*.
 
     One request asks for all samples of a call. Where a server takes no ``n``, or returns fewer choices than
     asked, the missing ones are asked for singly, sample *i* with the seed ``seed + i`` as ever. Failures that
-    pass (429, 5xx, timeouts, cut replies) are tried again with growing waits, within a deadline.
+    pass (429, 5xx, timeouts, cut replies) are tried again, at another server if there is one, with growing
+    waits, within a deadline. A query stays with one server as long as that one is well, since its prompts
+    continue each other and are in that server's cache; see :class:`tpo.http.spread.Spread`. Each completion
+    tells which server wrote it.
 
     Args:
-        base_url: ``http://host:8000`` or with ``/v1``; any other path is taken as it is.
-        model: its name on the server; None takes the only one that the server lists.
+        urls: one or several, ``http://host:8000`` or with ``/v1``; any other path is taken as it is.
+        model: its name on the servers; None takes the only one that they list.
         api_key: sent as a bearer token, shown nowhere.
         extra: fields added to each request, ``{"top_k": 20}``; None leaves out one that is sent otherwise.
         listener: hears a ``CallRetried`` before every further try.
         timeout: seconds of silence after which a request counts as lost.
+        most: requests at a time to each server; how many it is really given is learned from how it does.
         patience: how long failures that pass are tried again.
         timekeeper: the time that waits go by.
 
     Raises:
-        ConfigError: the URL is none, or *extra* holds a field that is set here.
+        ConfigError: a URL is none or is given twice, or *extra* holds a field that is set here.
     """
 
     def __init__(
         self,
-        base_url: str,
+        urls: str | Sequence[str],
         model: str | None = None,
         api_key: str | None = None,
         *,
         extra: Mapping[str, Any] | None = None,
         listener: Listener | None = None,
         timeout: float = 1200.0,
+        most: int = MOST,
         patience: Patience | None = None,
         timekeeper: Timekeeper | None = None,
     ) -> None:
-        self._endpoint = Endpoint(
-            base_url, api_key, timeout=timeout, patience=patience, timekeeper=timekeeper
+        self._timekeeper = timekeeper or Timekeeper()
+        access = Access(api_key, timeout, most, self._timekeeper)
+        extra = checked_extra(extra or {})
+        addresses = [urls] if isinstance(urls, str) else list(urls)
+        servers = [ChatServer(url, access, extra) for url in addresses]
+        self._spread = Spread(
+            [(server.address, server) for server in servers], patience=patience, timekeeper=self._timekeeper
         )
-        self.base_url = self._endpoint.address
         self.model = model
-        self._extra = checked_extra(extra or {})
         self._listener = listener
         self._naming = PerLoop(asyncio.Lock)
         self._singly = False
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The servers' base URLs."""
+        return tuple(self._spread.members)
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield the choices of one request, then those that it left out, each as its own request ends."""
@@ -80,21 +97,37 @@ class OpenAIPolicy:
             yield completion
 
     async def check(self) -> None:
-        """Ask for a single token, so that what would stop a run is known before it starts.
+        """Ask each server for a single token, so that what would stop a run is known before it starts.
+
+        Of several, those that do not answer are left out for now, and named in the log.
 
         Raises:
             PolicyError: it would, and why: no server, no such model, a wrong key.
         """
-        try:
-            model = await self._model_name(CHECK_PATIENCE)
-            body = request_body(model, (user("Hello"),), Sampling(max_tokens=1), self._extra)
-            await self._endpoint.ask("POST", _COMPLETIONS, body, read=_anything, patience=CHECK_PATIENCE)
-        except HttpFailure as failure:
-            raise await self._error(failure) from failure
+        failures = await asyncio.gather(*(self._checked(server) for server in self._spread.members.values()))
+        down = [failure for failure in failures if failure is not None]
+        for failure in down:
+            gone = failure.unreachable or failure.passes
+            if not gone or len(down) == len(failures):
+                raise await self._error(failure) from failure
+            log.warning("%s; the run starts without it", failure)
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
-        await self._endpoint.aclose()
+        await close_all([server.aclose for server in self._spread.members.values()])
+
+    async def _checked(self, server: ChatServer) -> HttpFailure | None:
+        """Why *server* does not answer, if so."""
+
+        async def attempt() -> None:
+            model = await self._model_name(server)
+            await server.complete(model, (user("Hello"),), Sampling(max_tokens=1), Scope("", 0, "sample"))
+
+        try:
+            await persist(attempt, CHECK_PATIENCE, self._timekeeper, _silent)
+        except HttpFailure as failure:
+            return failure
+        return None
 
     async def _together(self, messages: Messages, sampling: Sampling, scope: Scope) -> list[Completion]:
         """As many of a call's samples as one request brings; none where singles are due."""
@@ -118,30 +151,20 @@ class OpenAIPolicy:
         return replace(completions[0], index=index)
 
     async def _request(self, messages: Messages, sampling: Sampling, scope: Scope) -> list[Completion]:
-        body = request_body(await self._model_name(), messages, sampling, self._extra)
-        return await self._endpoint.ask(
-            "POST",
-            _COMPLETIONS,
-            body,
-            read=lambda reply: read_completions(reply, sampling.n),
-            on_retry=lambda reason, wait: self._announce(CallRetried(scope, reason, wait)),
+        async def attempt(server: ChatServer) -> list[Completion]:
+            return await server.complete(await self._model_name(server), messages, sampling, scope)
+
+        return await self._spread.ask(
+            scope.query, attempt, lambda reason, wait: self._announce(CallRetried(scope, reason, wait))
         )
 
-    async def _model_name(self, patience: Patience | None = None) -> str:
-        """The model's name; the first call of all asks the server if none was given."""
-        async with self._naming.get():
-            if self.model is None:
-                self.model = self._only(await self._models(patience))
-            return self.model
-
-    async def _models(self, patience: Patience | None = None) -> list[str]:
-        return await self._endpoint.ask("GET", "/models", read=read_models, patience=patience)
-
-    def _only(self, names: list[str]) -> str:
-        if len(names) != 1:
-            serves = f"serves {_listed(names)}" if names else "lists no model"
-            raise PolicyRefused(f"the server at {self.base_url} {serves}: name one with --model")
-        return names[0]
+    async def _model_name(self, server: ChatServer) -> str:
+        """The model's name; the first call of all asks *server* if none was given."""
+        if self.model is None:
+            async with self._naming.get():
+                if self.model is None:
+                    self.model = _only(await server.names(), server.address)
+        return self.model
 
     async def _error(self, failure: HttpFailure, scope: Scope | None = None) -> PolicyError:
         """*failure* as this package's own, with the query it befell, or the models there are instead."""
@@ -152,14 +175,19 @@ class OpenAIPolicy:
         return PolicyError(f"{_place(scope)}{failure}" if scope else str(failure))
 
     async def _not_found(self, failure: HttpFailure) -> str:
-        """Why a path or model is unknown: the list of models tells which of both."""
-        try:
-            names = await self._models(CHECK_PATIENCE)
-        except HttpFailure:
-            return f"{failure}; is that the base URL of an OpenAI-compatible server?"
-        if self.model is None or self.model in names:
-            return str(failure)
-        return f"the server at {self.base_url} has no model {self.model!r}; it serves {_listed(names)}"
+        """Why a path or model is unknown: the lists of models tell which of both, and where."""
+        lists = False
+        for server in self._spread.members.values():
+            try:
+                names = [card.name for card in await server.cards()]
+            except HttpFailure:
+                continue
+            lists = True
+            if self.model is not None and self.model not in names:
+                return (
+                    f"the server at {server.address} has no model {self.model!r}; it serves {_listed(names)}"
+                )
+        return str(failure) if lists else f"{failure}; is that the base URL of an OpenAI-compatible server?"
 
     def _announce(self, event: CallRetried) -> None:
         if self._listener is None:
@@ -180,5 +208,12 @@ def _listed(names: list[str]) -> str:
     return shown + (f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else "") or "none"
 
 
-def _anything(reply: object) -> object:
-    return reply
+def _silent(reason: str, wait: float) -> None:
+    del reason, wait
+
+
+def _only(names: list[str], address: str) -> str:
+    if len(names) != 1:
+        serves = f"serves {_listed(names)}" if names else "lists no model"
+        raise HttpFailure(f"the server at {address} {serves}: name one with --model", fatal=True)
+    return names[0]

@@ -1,0 +1,114 @@
+"""A call made to fit a server's context before it is sent.
+
+First the reply's limit is lowered to what the prompt leaves. Where that would leave too little, a critique's
+or an update's prompt loses the middle of its longest turn, since its beginning says what it is and its end
+what is asked for; a first sample's prompt is the user's own and is never touched. What was done is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from tpo.http import HttpFailure
+from tpo.types import Messages, Sampling, Scope, Served, plain_text
+
+LEAST_REPLY = 256
+"""Tokens below which a reply's limit is not lowered, where the context has four times as many."""
+LEAST_KEPT = 200
+"""Characters that a shortened turn keeps at least."""
+SPARE = 1.1
+"""How much more than computed is cut, since a turn's tokens are not spread evenly."""
+TRIES = 4
+BYTES_PER_TOKEN = 3
+"""Fewer than in English text (four and more), about right for scripts that take three bytes a sign."""
+TOKENS_PER_TURN = 16
+"""What a chat template puts around a turn, generously."""
+
+Count = Callable[[Messages], Awaitable[int]]
+"""Tokens of a prompt, template and all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is sent in place of what was asked for."""
+
+    messages: Messages
+    max_tokens: int
+    cut_turn: int | None = None
+    cut_characters: int = 0
+
+    def served(self, by: str, asked: int) -> Served:
+        """What the record says of it, the server being *by* and the reply's limit having been *asked*."""
+        lowered = self.max_tokens if self.max_tokens < asked else None
+        return Served(by, lowered, self.cut_turn, self.cut_characters)
+
+
+def estimate(messages: Messages) -> int:
+    """About how many tokens *messages* take, rather more than less."""
+    return -(-_bytes(messages) // BYTES_PER_TOKEN) + TOKENS_PER_TURN * len(messages)
+
+
+def surely_fits(messages: Messages, max_tokens: int, context: int) -> bool:
+    """Whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds."""
+    return _bytes(messages) + 4 * TOKENS_PER_TURN * (1 + len(messages)) + max_tokens <= context
+
+
+def is_text(messages: Messages) -> bool:
+    """Whether every turn is text alone; nobody but the server knows what a picture takes."""
+    return all(
+        isinstance(message["content"], str) or all(part.get("type") == "text" for part in message["content"])
+        for message in messages
+    )
+
+
+async def fit(messages: Messages, sampling: Sampling, scope: Scope, context: int, count: Count) -> Fitted:
+    """*messages* and a reply's limit that fit into *context* tokens, as *count* counts.
+
+    Raises:
+        HttpFailure: they cannot be made to.
+    """
+    asked = sampling.max_tokens
+    if surely_fits(messages, asked, context):
+        return Fitted(messages, asked)
+    least = max(1, min(asked, LEAST_REPLY, context // 4))
+    tokens = await count(messages)
+    fitted = Fitted(messages, asked)
+    for _ in range(TRIES):
+        if context - tokens >= least:
+            return replace(fitted, max_tokens=min(asked, context - tokens))
+        if scope.phase == "sample":
+            break
+        cut = _shorter(messages, fitted, tokens, tokens - (context - least))
+        if cut is None:
+            break
+        fitted, tokens = cut, await count(cut.messages)
+    raise HttpFailure(
+        f"its prompt takes {tokens:,} tokens of the {context:,} that the model reads, which leaves "
+        "too little for a reply: shorten it, or serve the model with a longer context"
+    )
+
+
+def _shorter(messages: Messages, so_far: Fitted, tokens: int, excess: int) -> Fitted | None:
+    """*messages* with more of their longest turn's middle left out; None where too little would stay."""
+    turn = max(range(len(messages)), key=lambda i: len(_string(messages, i)))
+    text = _string(messages, turn)
+    characters = sum(len(plain_text(message)) for message in so_far.messages)
+    more = int(SPARE * excess * characters / tokens) + 1
+    dropped = so_far.cut_characters + more
+    kept = len(text) - dropped
+    if kept < LEAST_KEPT:
+        return None
+    note = f"\n[… {dropped:,} characters left out …]\n"
+    short = text[: kept - kept // 2] + note + text[len(text) - kept // 2 :]
+    cut = tuple({**m, "content": short} if i == turn else m for i, m in enumerate(messages))
+    return replace(so_far, messages=cut, cut_turn=turn, cut_characters=dropped)  # type: ignore[arg-type]  # a Message with other content is one
+
+
+def _string(messages: Messages, turn: int) -> str:
+    content = messages[turn]["content"]
+    return content if isinstance(content, str) else ""
+
+
+def _bytes(messages: Messages) -> int:
+    return sum(len(plain_text(message).encode("utf-8", "surrogatepass")) for message in messages)
