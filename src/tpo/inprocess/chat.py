@@ -29,6 +29,12 @@ class ChatTokenizer:
         start = tokenizer.bos_token_id
         self._adds_start = start is not None and self._ids("a", special=True)[:1] == [start]
 
+    @property
+    def start(self) -> int | None:
+        """The id of the start token, if the tokenizer has one."""
+        start: int | None = self._tokenizer.bos_token_id
+        return start
+
     def prompt_ids(self, messages: Messages) -> list[int]:
         """*messages* and the opening of the model's turn.
 

@@ -82,6 +82,15 @@ class HFReward:
             raise RewardError(f"{place(scope)}: {_reason(self.name, len(ids), error)}") from error
         return finite_score(Score(value, len(ids), truncated_tokens=cut), self.name, scope)
 
+    async def score_ids(self, ids: Sequence[int]) -> float:
+        """The raw logit of *ids* as they are: for finding out how another reader came to its score."""
+        return await self._batcher.submit(tuple(ids))
+
+    @property
+    def chat(self) -> ChatTokenizer:
+        """The tokenizer and the template that conversations go through."""
+        return self._chat
+
     async def aclose(self) -> None:
         """Score nothing more, and wait for what is under way."""
         await self._batcher.aclose()
