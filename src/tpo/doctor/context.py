@@ -95,10 +95,17 @@ def _judge(subject: Subject, need: Need, recipe: Recipe, notes: Notes) -> None:
         notes.tell(good("context", sentence, **values))
     else:
         fits = need.fitting(context)
-        advice = "serve it with a longer context (--max-model-len)" if subject.address else "a longer context"
+        advice = "serve with --max-model-len" if subject.address else "take a model with a longer context"
         if fits >= LEAST:
             advice = f"--max-tokens {fits} always fits; or {advice}"
-        else:
-            advice += ", or leave out the longest queries"
-        sentence = f"{needs}, more than the {context:,} that {subject.name} reads: the longest will fail"
+        sentence = f"{needs}, more than the {context:,} that {subject.name} reads: {_outcome(subject, need)}"
         notes.tell(warning("context", sentence, advice, fitting_max_tokens=max(0, fits), **values))
+
+
+def _outcome(subject: Subject, need: Need) -> str:
+    """What becomes of the longest calls."""
+    if subject.context is not None and need.fixed >= subject.context:
+        return "its longest query will fail"
+    if subject.address is not None:
+        return "the longest prompts and replies will be shortened, as their record says"
+    return "the longest replies will be cut, or their query fails"

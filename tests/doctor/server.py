@@ -1,0 +1,130 @@
+"""A server with the habits and the faults that a doctor is to tell apart, on the loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+WORDS = ("river", "stone", "meadow", "lantern", "harbour", "violet", "thunder", "pebble")
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a server behaves; as it stands, it does everything right."""
+
+    takes_n: bool = True
+    seeded: bool = True
+    adds_index: bool = True
+    says_cut: bool = True
+    caches: bool | None = True
+    """None: it has no counters."""
+    keeps_form: bool = True
+    various: bool = True
+    context: int | None = 32_768
+    key: str | None = None
+    models: tuple[str, ...] = ("good",)
+
+
+class ModelServer:
+    """Serves a model of such *habits* from a thread of its own while its block lasts."""
+
+    def __init__(self, habits: Habits | None = None) -> None:
+        self.habits = habits or Habits()
+        self.requests: list[dict[str, Any]] = []
+        self._seen: set[str] = set()
+        self._read = self._hits = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="model-server")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.url = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self) -> str:
+        app = web.Application(middlewares=[self._ask_for_key])
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+
+    @web.middleware
+    async def _ask_for_key(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "")
+        if self.habits.key is not None and given != f"Bearer {self.habits.key}":
+            return web.json_response({"error": {"message": f"bad key: {given}"}}, status=401)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def _models(self, _: web.Request) -> web.Response:
+        limit = {} if self.habits.context is None else {"max_model_len": self.habits.context}
+        return web.json_response({"data": [{"id": name} | limit for name in self.habits.models]})
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        if self.habits.caches is None:
+            raise web.HTTPNotFound
+        return web.Response(
+            text="# HELP vllm:prefix_cache_queries_total tokens\n"
+            f'vllm:prefix_cache_queries_total{{engine="0"}} {float(self._read)}\n'
+            f'vllm:prefix_cache_hits_total{{engine="0"}} {float(self._hits)}\n'
+        )
+
+    async def _complete(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.requests.append(body)
+        if body["model"] not in self.habits.models:
+            return web.json_response({"error": {"message": "no such model"}}, status=404)
+        count = (body.get("n") or 1) if self.habits.takes_n else 1
+        choices = [self._choice(body, index) for index in range(count)]
+        prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
+        self._count(str(body["messages"]), prompt)
+        written = sum(len(choice["message"]["content"].split()) for choice in choices)
+        usage = {"prompt_tokens": prompt, "completion_tokens": written}
+        return web.json_response({"choices": choices, "usage": usage})
+
+    def _count(self, prompt: str, tokens: int) -> None:
+        self._read += tokens
+        if self.habits.caches and prompt in self._seen:
+            self._hits += tokens
+        self._seen.add(prompt)
+
+    def _choice(self, body: dict[str, Any], index: int) -> dict[str, Any]:
+        asked = str(body["messages"][-1]["content"])
+        words = self._words(asked, self._seed(body, index))
+        whole = words[: body["max_tokens"]]
+        cut = len(whole) < len(words)
+        text = " ".join(whole)
+        if "<improved_response>" in asked and self.habits.keeps_form:
+            text = f"<improved_response>{text} and more</improved_response>"
+        reason = "length" if cut and self.habits.says_cut else "stop"
+        message = {"role": "assistant", "content": text}
+        return {"index": index, "message": message, "finish_reason": reason}
+
+    def _seed(self, body: dict[str, Any], index: int) -> int:
+        if not self.habits.seeded:
+            return len(self.requests) * 100 + index
+        several = body.get("n", 1) > 1
+        return int(body["seed"]) + index * (1 if self.habits.adds_index or not several else 7)
+
+    def _words(self, asked: str, seed: int) -> list[str]:
+        if not self.habits.various:
+            return ["always", "the", "very", "same", "words"]
+        digest = hashlib.sha256(f"{asked}\0{seed}".encode()).digest()
+        return [WORDS[byte % len(WORDS)] for byte in digest[: 8 + digest[0] % 8]]

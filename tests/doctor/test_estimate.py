@@ -1,0 +1,51 @@
+"""What a whole run will take, by what one query took."""
+
+import pytest
+
+from tests.doctor.values import by_check, patient
+from tpo.doctor import examine
+from tpo.doctor.estimate import Estimate, duration
+from tpo.method.recipes import tpo
+from tpo.types import Query, RewardUsage, Timing, Trajectory, Usage, user
+
+
+def trajectory() -> Trajectory:
+    """One iteration, with its usage."""
+    usage = {
+        "sample": Usage(1, 10, 0, 100),
+        "loss": Usage(1, 200, 0, 50),
+        "gradient": Usage(1, 300, 0, 60),
+        "update": Usage(2, 400, 0, 500),
+    }
+    return Trajectory(
+        Query("q", (user("x"),)), "tpo", (), (), "finished", "max_iterations", None,
+        usage, RewardUsage(), Timing(0, 1),  # type: ignore[arg-type]  # phases by their names
+    )  # fmt: skip
+
+
+def test_phases_count_as_often_as_they_come() -> None:
+    found = Estimate.of(trajectory(), tpo(sample_size=5, max_iterations=3), (2.0, 4.0), 100, 10)
+    assert found.calls == 100 * (1 + 3 * 4)
+    assert found.prompt_tokens == 100 * (10 + 3 * 900)
+    assert found.completion_tokens == 100 * (100 + 3 * 610)
+    assert found.reward_calls == 100 * 5 * 4
+    assert (found.fastest, found.slowest) == (140.0, 1400.0)
+
+
+def test_best_of_n_counts_its_samples_alone() -> None:
+    found = Estimate.of(trajectory(), tpo(sample_size=5, max_iterations=0), (2.0, 0.0), 3, 10)
+    assert (found.calls, found.reward_calls, found.slowest) == (3, 15, 6.0)
+
+
+async def test_without_data_it_is_for_a_thousand() -> None:
+    found = by_check(await examine(patient()))
+    assert found["estimate"].sentence.startswith("1,000 queries will take 7,000 model calls")
+    assert by_check(await examine(patient(limit=50)))["estimate"].values["queries"] == 50
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "less than a second"), (70, "70 s"), (600, "10 min"), (7200, "2 h"), (864_000, "10 days")],
+)
+def test_durations_are_said_shortly(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
