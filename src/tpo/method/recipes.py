@@ -9,6 +9,7 @@ from typing import Any
 
 from tpo.errors import ConfigError
 from tpo.method.conversation import Conversation
+from tpo.method.fused import Fused
 from tpo.method.independent import Independent
 from tpo.method.recipe import Recipe
 from tpo.method.wording import load_wording
@@ -39,6 +40,11 @@ def paper_revision(prompts: Path | None = None, **shape: Any) -> Recipe:
     return Independent(name="paper-revision", shows_rejected=False, wording=wording, **shape)
 
 
+def fused(prompts: Path | None = None, **shape: Any) -> Recipe:
+    """``tpo`` with loss and gradient in one call: a round trip less an iteration."""
+    return Fused(name="fused", wording=load_wording("fused", prompts), **shape)
+
+
 def bon(prompts: Path | None = None, **shape: Any) -> Recipe:
     """Best-of-N: depth 0, so only the first samples are drawn."""
     wording = load_wording("conversation", prompts)
@@ -56,6 +62,7 @@ RECIPES: Mapping[str, Builder] = MappingProxyType(
         "tpo": tpo,
         "paper": paper,
         "revision": revision,
+        "fused": fused,
         "bon": bon,
         "paper-revision": paper_revision,
         "paper-bon": paper_bon,

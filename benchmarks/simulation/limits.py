@@ -1,0 +1,52 @@
+"""What no schedule can beat: the longest chain, the work at its best batch, and both under one clock."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from benchmarks.simulation.engine import Totals
+from benchmarks.simulation.hardware import Hardware
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Lower bounds of the makespan, in seconds.
+
+    Attributes:
+        chain: the longest query's chain of calls, alone on an idle engine.
+        work: everything that must be computed, in batches that are always full.
+        joint: what holds where both count: the chain's steps must be made, and every sequence that shares
+            them makes them longer, by what it reads, whatever the schedule.
+    """
+
+    chain: float
+    work: float
+    joint: float
+
+    @property
+    def seconds(self) -> float:
+        """The larger of chain and work."""
+        return max(self.chain, self.work)
+
+
+def limit(hardware: Hardware, done: Totals, chain: float) -> Limit:
+    """The bounds for the work *done* on an engine that computed nothing twice, and the longest *chain*."""
+    full = done.written_tokens / hardware.sequences
+    # A chain alone is host and weights, step after step, and little else: so many steps at least.
+    alone = hardware.host + hardware.weights + hardware.context * 5 * 4096 + hardware.host_sequence * 5
+    return Limit(chain, _seconds(hardware, done, full), _seconds(hardware, done, max(full, chain / alone)))
+
+
+def _seconds(hardware: Hardware, done: Totals, steps: float) -> float:
+    """The least time for *done* in *steps* steps: of memory and arithmetic at least the larger sum counts."""
+    memory = hardware.weights * steps + hardware.context * done.context_steps
+    compute = hardware.token * (done.written_tokens + done.computed_tokens)
+    return hardware.host * steps + hardware.host_sequence * done.written_tokens + max(memory, compute)
+
+
+def unlimited(hardware: Hardware) -> Hardware:
+    """*hardware* with a cache that forgets nothing."""
+    from dataclasses import replace
+
+    return replace(hardware, cache_tokens=math.inf)  # type: ignore[arg-type]  # compared only
