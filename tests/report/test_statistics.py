@@ -2,7 +2,7 @@ import math
 from itertools import combinations, product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.report.statistics import (
@@ -58,6 +58,7 @@ def test_the_expected_best_of_three_by_hand() -> None:
     assert best == pytest.approx([4 / 3, 7 / 3, 3.0])
 
 
+@settings(deadline=None)
 @given(rewards)
 def test_the_expected_best_is_the_mean_over_every_choice(pool: list[float]) -> None:
     (best,) = expected_best([pool])
@@ -78,6 +79,7 @@ def test_a_paired_comparison_by_hand() -> None:
     assert result.p == pytest.approx(6 / 8)
 
 
+@settings(deadline=None, max_examples=40)  # each example draws a thousand times
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=7))
 def test_the_exact_p_value_counts_sign_patterns(differences: list[int]) -> None:
     moved = [d for d in differences if d]

@@ -57,8 +57,12 @@ def group(record: RunRecord | None, name: str) -> str:
     """Equal for runs whose first samples are alike: the same models, data and way to draw."""
     if record is None:
         return name
-    shaping = ("data", "column", "policy", "policy_extra", "reward", "method.temperature", "method.top_p")
-    return json.dumps([record.fingerprint.get(key) for key in shaping], sort_keys=True, default=str)
+    shaping = ["data", "column", "policy", "policy_extra", "reward"]
+    shaping += ["method.temperature", "method.top_p", "method.max_tokens"]
+    values = [record.fingerprint.get(key) for key in shaping]
+    # The paper's layout sends a system text with the first samples; the others send the query as it is.
+    layout = str(record.fingerprint.get("method.name", "")).startswith("paper")
+    return json.dumps([*values, layout], sort_keys=True, default=str)
 
 
 def _pairs(values: Mapping[str, Any]) -> list[list[str]]:

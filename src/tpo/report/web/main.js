@@ -14,6 +14,7 @@ async function start() {
   source.watch(async () => showOverview(await source.summary()));
   await follow();
   document.documentElement.dataset.ready = "";
+  performance.mark("ready");
 }
 
 // The address says what is seen: #overview, #queries/RUN, #queries/RUN/ROW.
