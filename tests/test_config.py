@@ -136,8 +136,34 @@ def test_a_real_policy_needs_a_reward_by_name() -> None:
     assert load_settings({"policy": ["hf:org/model"], "reward": "tiny"}, {}).uses_tiny
 
 
-def test_several_policies_are_refused_for_now() -> None:
-    assert "one policy is supported, 2 were given" in refusal({"policy": ["a", "b"]})
+URLS = ("http://a:8000/v1", "http://b:8000/v1")
+
+
+def test_several_servers_may_be_named_everywhere(tmp_path: Path) -> None:
+    reward = {"reward": ["tiny"]}
+    file = tmp_path / "options.toml"
+    file.write_text(f"policy = {list(URLS)}")
+    assert load_settings(reward | {"policy": list(URLS)}, {}).policy == URLS
+    assert load_settings(reward, {"TPO_POLICY": ", ".join(URLS)}).policy == URLS
+    assert load_settings(reward, {}, file).policy == URLS
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["tiny", URLS[0]], "--policy tiny: several policies must all be servers' URLs"),
+        ([URLS[0], URLS[0]], "name each server once"),
+        ([URLS[0], "b"], "--policy b: unknown"),
+    ],
+)
+def test_several_policies_that_are_not_servers_of_one_model_are_refused(
+    names: list[str], expected: str
+) -> None:
+    assert expected in refusal({"policy": names, "reward": ["tiny"]})
+
+
+def test_a_model_may_have_a_comma_in_its_path() -> None:
+    assert load_settings({"reward": ["tiny"]}, {"TPO_POLICY": "hf:models/a,b"}).policy == ("hf:models/a,b",)
 
 
 def test_the_recipe_has_the_settings_values() -> None:

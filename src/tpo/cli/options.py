@@ -37,7 +37,7 @@ Policy = Annotated[
         metavar="MODEL",
         help=_help(
             "What answers: tiny, hf:ID-OR-PATH (in this process), or the base URL of an OpenAI-compatible"
-            " server, such as http://localhost:8000/v1.",
+            " server, such as http://localhost:8000/v1; once for each of several servers of one model.",
             default="tiny",
         ),
         rich_help_panel=MODELS,

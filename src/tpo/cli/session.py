@@ -155,7 +155,7 @@ class Session:
         of_all = f"{total:,} queries" if total is not None else "queries"
         self._say(
             f"{of_all} of {self.data}; {recipe.name}, D{recipe.max_iterations}-N{recipe.sample_size},"
-            f" seed {settings.seed}; policy {settings.policy[0]}{model}, reward {rewards}"
+            f" seed {settings.seed}; policy {', '.join(settings.policy)}{model}, reward {rewards}"
         )
         if not directory.resumed:
             self._say(f"writing to {self.path}")

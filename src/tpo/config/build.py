@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpo.config.names import check_policy, is_server
+from tpo.config.names import check_policies, is_server
 from tpo.config.rewards import reward_of
 from tpo.config.settings import TINY, Settings
 from tpo.events import Listener
@@ -54,7 +54,7 @@ def build(settings: Settings, environment: Mapping[str, str], listener: Listener
 def policy_of(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Policy:
     """The policy that *settings* name; see :func:`build_policy`."""
     return build_policy(
-        settings.policy[0],
+        settings.policy,
         model=settings.model,
         extra=settings.policy_extra,
         dtype=settings.dtype,
@@ -84,7 +84,7 @@ def api_key(environment: Mapping[str, str]) -> str | None:
 
 
 def build_policy(
-    specification: str,
+    specification: str | Sequence[str],
     *,
     model: str | None = None,
     extra: Mapping[str, Any] | None = None,
@@ -94,7 +94,7 @@ def build_policy(
     api_key: str | None = None,
     listener: Listener | None = None,
 ) -> Policy:
-    """The policy that *specification* names: ``tiny``, ``hf:ID-or-path`` or a base URL.
+    """The policy that *specification* names: ``tiny``, ``hf:ID-or-path``, a base URL or several.
 
     *model*, *extra* (fields added to each request), *concurrency*, *api_key* and *listener* are for a server,
     *dtype* and *device* to a model in this process.
@@ -103,13 +103,14 @@ def build_policy(
         ConfigError: it names none, or an option does not go with it.
         MissingExtra, PolicyRefused: the model cannot be loaded.
     """
-    check_policy(specification, model, bool(extra))
-    if is_server(specification):
-        policy = _server(specification, model, api_key, extra=extra or {}, listener=listener)
+    names = (specification,) if isinstance(specification, str) else tuple(specification)
+    check_policies(names, model, bool(extra))
+    if is_server(names[0]):
+        policy = _server(names, model, api_key, extra=extra or {}, listener=listener, most=concurrency)
         return Limited(policy, concurrency)
     from tpo.policies.local import HFPolicy
 
-    return HFPolicy(_location(specification, policy_path()), dtype=dtype, device=device)
+    return HFPolicy(_location(names[0], policy_path()), dtype=dtype, device=device)
 
 
 async def name_model(settings: Settings, environment: Mapping[str, str]) -> Settings:
@@ -121,7 +122,7 @@ async def name_model(settings: Settings, environment: Mapping[str, str]) -> Sett
     """
     if not is_server(settings.policy[0]) or settings.model is not None:
         return settings
-    policy = _server(settings.policy[0], None, api_key(environment), extra=settings.policy_extra)
+    policy = _server(settings.policy, None, api_key(environment), extra=settings.policy_extra)
     try:
         await policy.check()
     finally:
@@ -129,10 +130,10 @@ async def name_model(settings: Settings, environment: Mapping[str, str]) -> Sett
     return settings.model_copy(update={"model": policy.model})
 
 
-def _server(url: str, model: str | None, key: str | None, **options: Any) -> OpenAIPolicy:
+def _server(urls: Sequence[str], model: str | None, key: str | None, **options: Any) -> OpenAIPolicy:
     from tpo.policies.openai import OpenAIPolicy
 
-    return OpenAIPolicy(url, model, key, **options)
+    return OpenAIPolicy(urls, model, key, **options)
 
 
 def _location(specification: str, tiny: Path) -> str:
@@ -140,8 +141,8 @@ def _location(specification: str, tiny: Path) -> str:
     return str(tiny) if specification == TINY else specification.removeprefix("hf:")
 
 
-def load_policy(specification: str, **options: Any) -> Policy:
-    """The policy that *specification* names as on the command line: ``tiny``, ``hf:ID-or-path``, a base URL.
+def load_policy(specification: str | Sequence[str], **options: Any) -> Policy:
+    """The policy that *specification* names as on the command line: ``tiny``, ``hf:ID-or-path``, base URLs.
 
     *options* are those of :func:`build_policy`. A server's key comes from ``TPO_API_KEY`` or
     ``OPENAI_API_KEY`` unless *api_key* is given.

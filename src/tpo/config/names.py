@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tpo.config.settings import TINY, Settings
@@ -19,7 +20,7 @@ def check_names(settings: Settings) -> None:
     Raises:
         ConfigError: naming the option, what there is, and what may have been meant.
     """
-    check_policy(settings.policy[0], settings.model, bool(settings.policy_extra))
+    check_policies(settings.policy, settings.model, bool(settings.policy_extra))
     for name in settings.reward:
         check_reward(name)
     if len(set(settings.reward)) < len(settings.reward):
@@ -31,6 +32,19 @@ def check_names(settings: Settings) -> None:
 def is_server(name: str) -> bool:
     """Whether a policy's *name* is a base URL."""
     return name.startswith(("http://", "https://"))
+
+
+def check_policies(names: Sequence[str], model: str | None = None, has_extra: bool = False) -> None:
+    """Refuse what no policy is called, and several *names* that are not different servers of one model."""
+    for name in names:
+        check_policy(name, model, has_extra)
+    inside = [name for name in names if not is_server(name)]
+    if len(names) > 1 and inside:
+        raise ConfigError(
+            f"--policy {inside[0]}: several policies must all be servers' URLs, of the same model"
+        )
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--policy: {', '.join(names)}: name each server once")
 
 
 def check_policy(name: str, model: str | None = None, has_extra: bool = False) -> None:

@@ -17,9 +17,11 @@ TINY_MAX_TOKENS = 256
 
 
 def _as_tuple(value: object) -> object:
-    """One text as a tuple of one; a list, as TOML and repeated flags give it, as a tuple."""
+    """One text as a tuple of one, or of the URLs between its commas; a list, as TOML and flags give it."""
     if isinstance(value, str):
-        return (value,)
+        parts = tuple(part.strip() for part in value.split(",") if part.strip())
+        urls = all(part.startswith(("http://", "https://")) for part in parts)
+        return parts if parts and urls else (value,)
     return tuple(value) if isinstance(value, list) else value
 
 

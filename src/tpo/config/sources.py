@@ -113,8 +113,6 @@ def _short(value: object, width: int = 80) -> str:
 def _complete(values: Values) -> Values:
     """*values* with what follows from others; defaults that would make silent nonsense are refused."""
     policies = values.get("policy", (TINY,))
-    if len(policies) > 1:
-        raise ConfigError(f"--policy: one policy is supported, {len(policies)} were given")
     real = policies != (TINY,)
     if real and "reward" not in values:
         raise ConfigError(
