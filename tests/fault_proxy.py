@@ -1,0 +1,171 @@
+"""A proxy that spoils replies: put it before any HTTP server to see what a client makes of bad days.
+
+with FaultProxy("http://127.0.0.1:8000", share=0.2, seed=1) as proxy:
+    ... proxy.url, proxy.counts
+
+or ``python -m tests.fault_proxy http://127.0.0.1:8000 --port 9000 --share 0.2``. A request that is spoiled
+has or has not reached the server, as in life: some faults come before it, some after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Literal, Self, get_args
+
+import aiohttp
+from aiohttp import web
+
+Fault = Literal["429", "500", "reset", "cut", "malformed", "empty", "held"]
+"""Too many requests, with Retry-After; an engine's death; a connection reset before any reply; a reply that
+ends in its middle; one that is no JSON; one without choices; one that comes after a long silence."""
+
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+
+
+class FaultProxy:
+    """Serves in front of *target* from a thread of its own while its block lasts.
+
+    Args:
+        target: the server's root, without ``/v1``.
+        share: of the replies to POST requests that are spoiled; others pass.
+        faults: which, in equal parts.
+        seed: of what is spoiled; the same requests in the same order meet the same faults.
+        held: seconds of silence of a reply that is held.
+        retry_after: seconds that a 429 asks to wait.
+        port: 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        share: float = 0.2,
+        faults: Sequence[Fault] = FAULTS,
+        seed: int = 0,
+        held: float = 30.0,
+        retry_after: float = 1.0,
+        port: int = 0,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        """Replies by fault, "passed" those that were left alone."""
+        self._target = target.rstrip("/")
+        self._share, self._faults = share, tuple(faults)
+        self._luck = random.Random(seed)
+        self._held, self._retry_after, self._port = held, retry_after, port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy")
+
+    @property
+    def sent(self) -> int:
+        """POST requests that came in."""
+        return self.counts.total()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.url = asyncio.run_coroutine_threadsafe(self.start(), self._loop).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self.stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def start(self) -> str:
+        """Serve from the running loop; the URL, with ``/v1``."""
+        self._session = aiohttp.ClientSession()
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        await self._runner.cleanup()
+        await self._session.close()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        fault = self._draw() if request.method == "POST" else None
+        if fault == "429":
+            wait = {"Retry-After": f"{self._retry_after:g}"}
+            return web.json_response({"error": {"message": "slow down"}}, status=429, headers=wait)
+        if fault == "500":
+            return web.json_response({"error": {"message": "engine dead"}}, status=500)
+        if fault == "held":
+            await asyncio.sleep(self._held)
+        reply = await self._forward(request)
+        return reply if fault is None else await self._spoil(request, reply, fault)
+
+    def _draw(self) -> Fault | None:
+        spoiled = self._luck.random() < self._share
+        fault = self._luck.choice(self._faults) if spoiled else None
+        self.counts[fault or "passed"] += 1
+        return fault
+
+    async def _forward(self, request: web.Request) -> web.Response:
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        url = self._target + str(request.rel_url)
+        async with self._session.request(
+            request.method, url, data=await request.read(), headers=headers
+        ) as reply:
+            body, kind = await reply.read(), reply.content_type
+        return web.Response(body=body, status=reply.status, content_type=kind)
+
+    async def _spoil(self, request: web.Request, reply: web.Response, fault: Fault) -> web.StreamResponse:
+        body = reply.body if isinstance(reply.body, bytes) else b""
+        if fault == "malformed":
+            return web.Response(body=body[: len(body) // 2], status=200, content_type="application/json")
+        if fault == "empty":
+            whole = json.loads(body)
+            return web.json_response(whole | {"choices": []} if isinstance(whole, dict) else whole)
+        if fault in ("cut", "reset"):
+            return await self._broken(request, body, cut=fault == "cut")
+        return reply
+
+    async def _broken(self, request: web.Request, body: bytes, *, cut: bool) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(body))})
+        assert request.transport is not None
+        if cut:
+            await response.prepare(request)
+            await response.write(body[: len(body) // 2])
+            request.transport.close()
+        else:
+            request.transport.abort()
+        return response
+
+
+async def _serve(proxy: FaultProxy) -> None:
+    print(await proxy.start(), flush=True)  # noqa: T201 - a command's output
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await proxy.stop()
+        print(dict(proxy.counts))  # noqa: T201 - a command's output
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="A proxy that spoils replies.")
+    parser.add_argument("target", help="the server's root, http://HOST:PORT")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--share", type=float, default=0.2)
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=FAULTS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--held", type=float, default=30.0, help="seconds")
+    given = vars(parser.parse_args())
+    asyncio.run(_serve(FaultProxy(given.pop("target"), **given)))
+
+
+if __name__ == "__main__":
+    main()

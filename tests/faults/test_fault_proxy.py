@@ -1,0 +1,147 @@
+"""Two hundred queries through a server of which every fifth reply is spoiled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.fault_proxy import FAULTS, FaultProxy
+from tests.openai_server import OpenAIServer
+from tpo.http import Patience
+from tpo.method.recipes import tpo
+from tpo.policies import OpenAIPolicy
+from tpo.rewards.scripted import ScriptedReward
+from tpo.run import Summary, fingerprint, run
+from tpo.store import RunDirectory, read_trajectories
+from tpo.types import Query, user
+
+QUERIES = 200
+RECIPE = tpo(sample_size=3, max_iterations=1)
+NEEDED = QUERIES * (1 + 3)
+"""Calls: the first samples, then a loss, a gradient and an update."""
+HELD = 0.8
+TIMEOUT = 0.5
+"""Seconds; a held reply outlasts them as 30 s outlast a user's patience."""
+
+
+def root(server: OpenAIServer) -> str:
+    return server.url.removesuffix("/v1")
+
+
+def carried_out(url: str | list[str], path: Path, patience: Patience) -> Summary:
+    shape = fingerprint(RECIPE, seed=7, data=None, policy="scripted", reward="length")
+
+    async def whole() -> Summary:
+        policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, patience=patience, most=64)
+        queries = (Query(f"q{n}", (user(f"question {n}"),)) for n in range(QUERIES))
+        async with RunDirectory.open(path, configuration={}, fingerprint=shape) as directory:
+            try:
+                return await run(queries, policy, ScriptedReward(len), RECIPE, directory, concurrency=50)
+            finally:
+                await policy.aclose()
+
+    return asyncio.run(whole())
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (path / "trajectories.jsonl").read_text("utf-8").splitlines()]
+
+
+def check_whole(path: Path) -> None:
+    """Every query once, each candidate once, none lost where the query finished."""
+    records = lines(path)
+    assert Counter(record["query"]["id"] for record in records) == {f"q{n}": 1 for n in range(QUERIES)}
+    for record in records:
+        ids = [candidate["id"] for candidate in record["candidates"]]
+        assert len(set(ids)) == len(ids)
+        if record["status"] == "finished":
+            assert sorted(ids) == ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"]
+        else:
+            assert record["error"]
+
+
+def test_with_every_fifth_reply_spoiled_all_queries_finish(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patience = Patience(first=0.005, longest=0.02, deadline=60.0)
+    with (
+        OpenAIServer() as server,
+        FaultProxy(root(server), share=0.2, seed=3, held=HELD, retry_after=0.01) as proxy,
+    ):
+        summary = carried_out(proxy.url, tmp_path, patience)
+    assert (summary.finished, summary.failed) == (QUERIES, 0)
+    check_whole(tmp_path)
+    assert set(proxy.counts) == {"passed", *FAULTS}
+    with capsys.disabled():
+        spoiled = proxy.sent - proxy.counts["passed"]
+        print(  # noqa: T201 - how much a bad day costs is what this test is for
+            f"\n{proxy.sent} calls sent for {NEEDED} needed; {spoiled} replies spoiled"
+        )
+    assert NEEDED < proxy.sent < 1.5 * NEEDED
+
+
+def test_without_patience_each_query_is_finished_or_says_why_not_and_the_next_run_finishes_it(
+    tmp_path: Path,
+) -> None:
+    with OpenAIServer() as server:
+        with FaultProxy(root(server), share=0.2, seed=4, held=HELD, retry_after=0.01) as proxy:
+            summary = carried_out(proxy.url, tmp_path, Patience(deadline=0.0))
+        assert summary.finished + summary.failed == QUERIES
+        assert summary.failed > 20
+        check_whole(tmp_path)
+        sound = carried_out(server.url, tmp_path, Patience())
+    assert (sound.finished, sound.failed) == (QUERIES, 0)
+    finished = [t for t in read_trajectories(tmp_path) if t.status == "finished"]
+    assert len({t.query.id for t in finished}) == len(finished) == QUERIES
+
+
+def test_with_two_servers_the_sound_one_takes_over_and_the_record_says_so(tmp_path: Path) -> None:
+    patience = Patience(first=0.005, longest=0.02, deadline=60.0)
+    with OpenAIServer() as server, FaultProxy(root(server), share=1.0, faults=["500"]) as broken:
+        summary = carried_out([broken.url, server.url], tmp_path, patience)
+    assert (summary.finished, summary.failed) == (QUERIES, 0)
+    check_whole(tmp_path)
+    writers = {c["served"]["by"] for record in lines(tmp_path) for c in record["candidates"]}
+    assert writers == {server.url}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_each_fault_is_what_its_name_says(fault: Any) -> None:
+    with (
+        OpenAIServer() as server,
+        FaultProxy(root(server), share=1.0, faults=[fault], held=0.05, retry_after=7) as proxy,
+    ):
+        async with aiohttp.ClientSession() as session:
+            seen = await _seen(session, f"{proxy.url}/chat/completions")
+            async with session.get(f"{proxy.url}/models") as reply:
+                assert (await reply.json())["data"][0]["id"] == "scripted"
+        assert proxy.counts == {fault: 1}
+    assert (
+        seen
+        == {
+            "429": (429, "7"),
+            "500": (500, None),
+            "reset": "ServerDisconnectedError",
+            "cut": "ClientPayloadError",
+            "malformed": "JSONDecodeError",
+            "empty": [],
+            "held": ["one"],
+        }[fault]
+    )
+
+
+async def _seen(session: aiohttp.ClientSession, url: str) -> Any:
+    body = {"messages": [{"role": "user", "content": "hi"}]}
+    try:
+        async with session.post(url, json=body) as reply:
+            if reply.status != 200:
+                return reply.status, reply.headers.get("Retry-After")
+            return ["one" for _ in json.loads(await reply.text())["choices"]]
+    except (aiohttp.ClientError, ValueError) as error:
+        return type(error).__name__
