@@ -33,7 +33,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     (run / "run.json").unlink()
     code, said = call(run, "--no-figures")
     assert code == 0
-    assert "run: Configuration, versions and times are missing" in said
+    assert "run: run.json is missing" in said
 
 
 @pytest.mark.parametrize("baseline", ["", "x", "=1", "x=", "x=nan", "x=much"])

@@ -57,7 +57,7 @@ def test_a_torn_last_line_is_left_out_and_told(tmp_path: Path, part: int) -> Non
 
 def test_a_missing_or_damaged_configuration_is_told(tmp_path: Path) -> None:
     path = written(tmp_path, line("a"))
-    assert any("Configuration" in note and "run.json" in note for note in salvage(path).notes)
+    assert any("run.json is missing" in note for note in salvage(path).notes)
     (path / "run.json").write_text('{"schema": 1, "conf')
     assert any("Configuration" in note and "damaged" in note for note in salvage(path).notes)
     assert ids(path) == ["a"]

@@ -54,11 +54,13 @@ def salvage(path: Path) -> Salvaged:
 
 
 def _record(path: Path) -> tuple[RunRecord | None, list[str]]:
+    if not (path / "run.json").exists():
+        return None, ["run.json is missing: configuration, versions and times are unknown."]
     try:
         record = read_run(path)
     except StoreError as error:
         reason = str(error).replace(str(path), path.name)
-        return None, [f"Configuration, versions and times are missing: {reason}."]
+        return None, [f"Configuration, versions and times are unknown: {reason}."]
     if record.ended is None:
         return record, ["The run has not ended: it is under way, or was killed."]
     if record.invocations[-1].interrupted:
@@ -89,7 +91,8 @@ def _places(file: Path) -> tuple[tuple[int, ...], list[str]]:
         notes.append(f"{file.name} cannot be read: {error.strerror}.")
     if unreadable:
         shown = "; ".join(unreadable[:3]) + ("; …" if len(unreadable) > 3 else "")
-        notes.append(f"{file.name}: {len(unreadable):,} lines cannot be read: {shown}.")
+        count = "1 line" if len(unreadable) == 1 else f"{len(unreadable):,} lines"
+        notes.append(f"{file.name}: {count} cannot be read: {shown}.")
     return tuple(sorted(last.values())), notes
 
 

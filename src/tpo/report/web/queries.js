@@ -63,6 +63,8 @@ function makeQueries(source, summary) {
       if (record === undefined) throw new Error(`there is no query ${row + 1}`);
       fill(article, bar(record, run), trajectory(record), elsewhere(record, run));
       article.scrollTop = 0;
+      // Where the table has made room for it, the keyboard is with the trajectory.
+      if (table.element.offsetParent === null) article.focus({ preventScroll: true });
     } catch (error) {
       fill(article, h("p", { class: "note bad" }, "This trajectory cannot be shown: ", inline(String(error.message))));
     }
