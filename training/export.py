@@ -55,6 +55,25 @@ def as_causal_lm(policy: Policy, tokenizer: PreTrainedTokenizerFast) -> Any:
     return model.eval()
 
 
+def policy_of(model: Any) -> Policy:
+    """The other way round: a transformers model's weights in the policy that training and sampling use."""
+    config = model.config
+    theta = float(config.rope_parameters["rope_theta"])
+    shape = Shape(
+        vocabulary=config.vocab_size,
+        width=config.hidden_size,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        hidden=config.intermediate_size,
+        theta=theta,
+        epsilon=config.rms_norm_eps,
+    )
+    policy = Policy(shape)
+    weights = {name: weight for name, weight in model.state_dict().items() if name != "lm_head.weight"}
+    policy.load_state_dict(weights)
+    return policy
+
+
 def as_classifier(reward: Reward, tokenizer: PreTrainedTokenizerFast) -> Any:
     """*reward* as a transformers model with one label."""
     model = LlamaForSequenceClassification(_config(reward.model.shape, tokenizer, num_labels=1))

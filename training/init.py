@@ -27,7 +27,7 @@ def new_policy(shape: Shape, seed: int) -> Policy:
     for parameter in policy.parameters():
         if parameter.ndim == 2:
             nn.init.normal_(parameter, std=0.5 / math.sqrt(parameter.shape[1]))
-    for layer in policy.model.layers:
+    for layer in policy.model.stack():
         layer.self_attn.o_proj.weight *= 0.3
         layer.mlp.down_proj.weight *= 0.3
     policy.model.embed_tokens.weight.copy_(torch.randn(shape.vocabulary, shape.width) * EMBEDDING_STD)
@@ -48,7 +48,7 @@ def _rows(shape: Shape, head: int) -> slice:
 
 def _look_back(policy: Policy, shape: Shape, content: Tensor, store: Tensor) -> None:
     """Head 0 of layer 0 attends to the token before, and stores its content."""
-    attention = policy.model.layers[0].self_attn
+    attention = policy.model.stack()[0].self_attn
     rows = _rows(shape, 0)
     for part in (attention.q_proj, attention.k_proj, attention.v_proj):
         part.weight[rows] = 0
@@ -64,7 +64,7 @@ def _look_back(policy: Policy, shape: Shape, content: Tensor, store: Tensor) -> 
 
 def _induct(policy: Policy, shape: Shape, content: Tensor, store: Tensor, head: int) -> None:
     """A head that finds where the present token stood before, and brings its share of what followed it."""
-    attention = policy.model.layers[1].self_attn
+    attention = policy.model.stack()[1].self_attn
     rows, slow = _rows(shape, head), shape.head // 4
     lanes = torch.cat((torch.arange(slow, 2 * slow), torch.arange(3 * slow, 4 * slow)))
     query, key = torch.zeros(shape.head, shape.width), torch.zeros(shape.head, shape.width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -118,6 +119,10 @@ class Trunk(nn.Module):
         self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = Norm(shape)
+
+    def stack(self) -> list[Layer]:
+        """The layers, as what they are."""
+        return [cast(Layer, layer) for layer in self.layers]
 
     def forward(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """The last hidden states of *tokens*, of shape (batch, length, width)."""

@@ -13,6 +13,7 @@ from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 from tpo.method.contrast import contrast
 from tpo.method.recipe import Recipe
 from tpo.types import Candidate, Completion, Feedback, Message, Pair, Query, Score, assistant, user
+from training.export import policy_of
 from training.protocol import Dialogue
 from training.sampler import Sampler
 from training.tokenizer import Encoder, load_tokenizer
@@ -23,7 +24,7 @@ class EmbeddedPair:
 
     def __init__(self, folder: Path) -> None:
         self.encoder = Encoder(load_tokenizer(folder / "policy"))
-        policy = LlamaForCausalLM.from_pretrained(folder / "policy", dtype=torch.float32).eval()
+        policy = policy_of(LlamaForCausalLM.from_pretrained(folder / "policy", dtype=torch.float32))
         self.reward: Any = LlamaForSequenceClassification.from_pretrained(
             folder / "reward", dtype=torch.float32
         ).eval()
@@ -122,7 +123,7 @@ def _add(
     owners = [course for course in courses for _ in range(samples)]
     found = [(course, text) for course, text in zip(owners, texts, strict=True) if text is not None]
     values = pair.score([course.query for course, _ in found], [text for _, text in found])
-    for (course, text), value in zip(found, values, strict=True):
-        course.pool.append(Candidate(number, len(course.at(number)), text, Score(value)))
-    for course, text in zip(owners, texts, strict=True):
-        course.malformed += text is None
+    for (course, response), value in zip(found, values, strict=True):
+        course.pool.append(Candidate(number, len(course.at(number)), response, Score(value)))
+    for owner, text in zip(owners, texts, strict=True):
+        owner.malformed += text is None

@@ -1,48 +1,110 @@
-"""Sampling for training and evaluation: many prompts at once through transformers' own generation."""
+"""Sampling for training and evaluation: many prompts at once, each read once however many replies it gets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
-from training.export import as_causal_lm
-from training.model import Policy
+from training.model import Policy, rotary
 from training.tokenizer import Encoder
 
 
 class Sampler:
-    """Draws replies to encoded prompts at the loop's usual temperature."""
+    """Draws replies to encoded prompts at the loop's usual temperature and top-p."""
 
-    def __init__(self, model: Any, encoder: Encoder, rows: int = 128) -> None:
-        self.model, self.encoder, self.rows = model, encoder, rows
-
-    @classmethod
-    def of(cls, policy: Policy, encoder: Encoder) -> Sampler:
-        """A sampler for a policy in training."""
-        return cls(as_causal_lm(policy, encoder.tokenizer), encoder)
+    def __init__(
+        self, policy: Policy, encoder: Encoder, rows: int = 160, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.policy, self.encoder, self.rows, self.dtype = policy, encoder, rows, dtype
 
     def draw(self, prompts: Sequence[Sequence[int]], limit: int = 200, temperature: float = 0.7) -> list[str]:
         """One reply for each of *prompts*; a prompt may stand there several times."""
-        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+        order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), tuple(prompts[index])))
         replies = [""] * len(prompts)
         for start in range(0, len(order), self.rows):
             chunk = order[start : start + self.rows]
-            for index, reply in zip(
-                chunk, self._batch([prompts[i] for i in chunk], limit, temperature), strict=True
-            ):
-                replies[index] = reply
+            drawn = self._batch([tuple(prompts[index]) for index in chunk], limit, temperature)
+            for index, reply in zip(chunk, drawn, strict=True):
+                replies[index] = self.encoder.decode(reply)
         return replies
 
     @torch.inference_mode()
-    def _batch(self, prompts: list[Sequence[int]], limit: int, temperature: float) -> list[str]:
-        width = max(map(len, prompts))
-        pad, eot = self.encoder.pad, self.encoder.eot
+    def _batch(self, prompts: list[tuple[int, ...]], limit: int, temperature: float) -> list[list[int]]:
+        distinct = list(dict.fromkeys(prompts))
+        owner = torch.tensor([distinct.index(prompt) for prompt in prompts])
+        cache, logits = _Cache.read(self.policy, distinct, limit, self.encoder.pad, self.dtype)
+        cache, logits = cache.only(owner), logits[owner]
+        replies: list[list[int]] = [[] for _ in prompts]
+        alive = torch.arange(len(prompts))
+        for _ in range(limit):
+            tokens = _choose(logits, temperature)
+            goes_on = tokens != self.encoder.eot
+            for row, token in zip(alive[goes_on].tolist(), tokens[goes_on].tolist(), strict=True):
+                replies[row].append(token)
+            if not goes_on.any():
+                break
+            if not goes_on.all():
+                alive, tokens, cache = alive[goes_on], tokens[goes_on], cache.only(goes_on.nonzero()[:, 0])
+            logits = cache.step(tokens)
+        return replies
+
+
+def _choose(logits: Tensor, temperature: float, top_p: float = 0.95) -> Tensor:
+    shares, tokens = torch.softmax(logits / temperature, -1).sort(-1, descending=True)
+    shares[shares.cumsum(-1) - shares > top_p] = 0
+    chosen = torch.multinomial(shares, 1)
+    return tokens.gather(-1, chosen)[:, 0]
+
+
+class _Cache:
+    """Keys and values of every layer, with room for what is still to come.
+
+    Prompts are padded on the left. Rotary positions matter only by their differences, so padded rows need
+    none of their own.
+    """
+
+    def __init__(self, policy: Policy, seen: Tensor, keys: Tensor, values: Tensor, length: int) -> None:
+        self.policy, self.seen, self.keys, self.values, self.length = policy, seen, keys, values, length
+
+    @classmethod
+    def read(
+        cls, policy: Policy, prompts: list[tuple[int, ...]], limit: int, pad: int, dtype: torch.dtype
+    ) -> tuple[_Cache, Tensor]:
+        """The cache of *prompts*, and the logits of the token that comes next in each."""
+        width, shape = max(map(len, prompts)), policy.model.shape
         tokens = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts])
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-        drawn = self.model.generate(
-            tokens, attention_mask=mask, do_sample=True, temperature=temperature, top_p=0.95, top_k=0,
-            max_new_tokens=limit, pad_token_id=pad, eos_token_id=eot,
-        )  # fmt: skip
-        return [self.encoder.decode(row[width:].tolist()) for row in drawn]
+        seen = torch.tensor([[False] * (width - len(p)) + [True] * (len(p) + limit) for p in prompts])
+        size = (shape.layers, len(prompts), shape.heads, width + limit, shape.head)
+        cache = cls(policy, seen, torch.zeros(size, dtype=dtype), torch.zeros(size, dtype=dtype), 0)
+        causal = torch.ones(width, width, dtype=torch.bool).tril()
+        mask = (causal & seen[:, None, :width]) | torch.eye(width, dtype=torch.bool)
+        return cache, cache._forward(tokens, mask[:, None])
+
+    def only(self, rows: Tensor) -> _Cache:
+        """The cache of *rows*, which may stand there several times."""
+        return _Cache(self.policy, self.seen[rows], self.keys[:, rows], self.values[:, rows], self.length)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """The logits after one more token a row."""
+        return self._forward(tokens[:, None], self.seen[:, None, None, : self.length + 1])
+
+    def _forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        trunk, shape = self.policy.model, self.policy.model.shape
+        start, end = self.length, self.length + tokens.shape[1]
+        cos, sin = (part[start:end] for part in rotary(end, shape.head, shape.theta))
+        x, dtype = functional.embedding(tokens, trunk.embed_tokens.weight).float(), self.keys.dtype
+        for index, layer in enumerate(trunk.stack()):
+            inner = layer.input_layernorm(x).to(dtype)
+            query, key, value = layer.self_attn.project(inner, cos, sin)
+            self.keys[index, :, :, start:end], self.values[index, :, :, start:end] = key, value
+            known = self.keys[index, :, :, :end], self.values[index, :, :, :end]
+            mixed = functional.scaled_dot_product_attention(query, *known, attn_mask=mask)
+            x = x + functional.linear(
+                mixed.transpose(1, 2).reshape(inner.shape), layer.self_attn.o_proj.weight.to(dtype)
+            )
+            x = x + layer.mlp(layer.post_attention_layernorm(x).to(dtype))
+        self.length = end
+        return self.policy.logits(trunk.norm(x[:, -1]))

@@ -54,7 +54,7 @@ class PolicyTraining:
         self.policy = policy or new_policy(Shape(vocabulary=len(encoder.tokenizer)), plan.seed)
         if plan.compile:
             torch._dynamo.config.recompile_limit = 64  # one compiled layer for each length
-            for layer in self.policy.model.layers:
+            for layer in self.policy.model.stack():
                 layer.compile(dynamic=False)
         self.optimizers = Optimizers(self.policy, plan.rate)
         self.rng = random.Random(plan.seed)
@@ -76,7 +76,7 @@ class PolicyTraining:
                 mean = sum(shown) / len(shown)
                 print(f"step {step + 1} loss {mean:.4f} tokens {tokens} seconds {seconds:.0f}", flush=True)
                 shown = []
-            if step % 200 == 199 or step + 1 == self.plan.steps:
+            if step % 50 == 49 or step + 1 == self.plan.steps:
                 save_checkpoint(self.policy, self.folder / "policy.pt")
         return self.policy
 
@@ -95,7 +95,7 @@ class PolicyTraining:
 
     def _step(self, batch: Batch, scale: float) -> Tensor:
         loss = self.policy.loss(batch.tokens, batch.taught, torch.bfloat16)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
         self.optimizers.step(scale)
         return loss.detach()

@@ -45,7 +45,7 @@ def reward_from(policy: Policy, layers: int, hidden: int) -> Reward:
     """A reward on the policy's lower *layers*, each with its *hidden* strongest feed-forward units."""
     reward = Reward(replace(policy.model.shape, layers=layers, hidden=hidden))
     reward.model.embed_tokens.load_state_dict(policy.model.embed_tokens.state_dict())
-    for mine, theirs in zip(reward.model.layers, policy.model.layers, strict=False):
+    for mine, theirs in zip(reward.model.stack(), policy.model.stack(), strict=False):
         mine.self_attn.load_state_dict(theirs.self_attn.state_dict())
         mine.input_layernorm.load_state_dict(theirs.input_layernorm.state_dict())
         mine.post_attention_layernorm.load_state_dict(theirs.post_attention_layernorm.state_dict())
@@ -75,7 +75,7 @@ class RewardTraining:
         self.reward = reward
         if plan.compile:
             torch._dynamo.config.recompile_limit = 64  # one compiled layer for each length
-            for layer in self.reward.model.layers:
+            for layer in self.reward.model.stack():
                 layer.compile(dynamic=False)
         self.optimizers = Optimizers(self.reward, plan.rate)
         self.waiting: dict[int, list[Group]] = {length: [] for length in LENGTHS}
@@ -110,7 +110,7 @@ class RewardTraining:
             ]
             offset += len(group.texts)
         loss = -functional.logsigmoid(torch.stack(gaps)).mean() + 0.001 * rewards.mean().square()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.reward.parameters(), 1.0)
         self.optimizers.step(course(step, self.plan.steps))
         return float(loss.detach())
