@@ -17,7 +17,6 @@ CHECK = "server"
 LIMITS = ("max_model_len", "context_length", "context_window", "max_context_length")
 """What servers call the longest conversation: vLLM and SGLang the first, gateways the others."""
 SILENCE = 120.0
-OTHER_FIELD = """--policy-extra '{"max_tokens": null, "max_completion_tokens": 2048}'"""
 
 
 async def check_servers(patient: Patient, notes: Notes) -> None:
@@ -96,8 +95,6 @@ def _tell_of_key(address: str, has_key: bool, notes: Notes) -> None:
 
 
 def _advice(words: str) -> str:
-    if "max_completion_tokens" in words:
-        return f"give {OTHER_FIELD}"
     if "no server answers" in words:
         return "start it, or correct --policy; a server in a container must listen on 0.0.0.0"
     if "name one with --model" in words:
