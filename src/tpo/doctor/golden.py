@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tpo.config.rewards import ServedName, build_reward
@@ -11,7 +12,10 @@ from tpo.errors import TpoError
 from tpo.http import Endpoint
 from tpo.http.address import root_address
 from tpo.rewards.cards import chosen_card, read_cards
+from tpo.rewards.diagnosis import Fault
 from tpo.rewards.golden import Golden, check_golden, golden_scores, read_golden
+from tpo.rewards.hf import HFReward
+from tpo.rewards.misreading import misread_scores
 
 CHECK = "golden scores"
 LIGHT = 2_000_000_000
@@ -26,13 +30,13 @@ async def check_golden_scores(patient: Patient, notes: Notes) -> None:
     if source is None:
         return
     try:
-        golden = await _golden(source, patient, notes)
+        golden, misreadings = await _golden(source, patient, notes)
     except TpoError as error:
         if patient.golden is not None:
             raise
         notes.tell(unknown(CHECK, f"not compared with {source}: {error}"))
         return
-    comparison = await check_golden(notes.reward, golden)
+    comparison = await check_golden(notes.reward, golden, misreadings)
     values = {"fault": comparison.fault, "largest_difference": comparison.largest}
     sentence = f"against {source}: {comparison}"
     if comparison.fine:
@@ -42,13 +46,16 @@ async def check_golden_scores(patient: Patient, notes: Notes) -> None:
         notes.tell(failure(CHECK, sentence, advice, **values))
 
 
-async def _golden(source: str, patient: Patient, notes: Notes) -> list[Golden]:
-    """Of a file, or of a model that is loaded for it."""
+async def _golden(
+    source: str, patient: Patient, notes: Notes
+) -> tuple[list[Golden], Mapping[Fault, Sequence[Sequence[float]]]]:
+    """Of a file, or of a model that is loaded for it; with what that model says of what is misread."""
     if source != "tiny" and not source.startswith("hf:"):
-        return read_golden(Path(source))
+        return read_golden(Path(source)), {}
     reward = build_reward(source, device=patient.settings.device, dtype=patient.settings.dtype)
     notes.close_later(reward)
-    return await golden_scores(reward)
+    golden = await golden_scores(reward)
+    return golden, await misread_scores(reward, golden) if isinstance(reward, HFReward) else {}
 
 
 async def _same_weights(patient: Patient, notes: Notes) -> str | None:
