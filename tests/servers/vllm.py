@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 PYTHON = Path(__file__).parents[2] / ".venv-servers" / "bin" / "python"
-READY_SECONDS = 300
+READY_SECONDS = 900
 QUIET = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "HF_HUB_OFFLINE": "1",
@@ -31,6 +31,8 @@ FIT_FOR_CPU = [
     "--no-enable-chunked-prefill",
     "--block-size=32",
 ]
+POOLING = ("--runner=pooling", "--enforce-eager")
+"""What serves a one-label classifier, uncompiled: compiling takes longer than the tests."""
 
 
 def free_port() -> int:
@@ -106,5 +108,5 @@ class Vllm:
 
 def tpo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
-    command = [sys.executable, "-m", "tpo", *arguments]
+    command = [str(Path(sys.executable).with_name("tpo")), *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
