@@ -77,7 +77,7 @@ class Conversation:
     def _feedback(self, title: str, feedback: Feedback) -> None:
         if feedback.messages:
             self._heading(title)
-            self._console.print(Padding(literal(feedback.text.strip()), INDENT))
+            self._console.print(Padding(literal(feedback.text.strip()), INDENT, expand=False))
 
     def _heading(self, title: str) -> None:
         self._console.print()
@@ -91,9 +91,9 @@ class Conversation:
         if best is not before and best.text != before.text:
             self._heading(f"Before: the best first sample, {before.id}, reward {before.reward:+.3f}")
             left, right = difference(before.text, best.text)
-            self._console.print(Padding(left, INDENT))
+            self._console.print(Padding(left, INDENT, expand=False))
             self._heading(f"After: {best.id}, reward {best.reward:+.3f}")
-            self._console.print(Padding(right, INDENT))
+            self._console.print(Padding(right, INDENT, expand=False))
         else:
             self._heading(f"The answer: {best.id}, reward {best.reward:+.3f}")
-            self._console.print(Padding(literal(best.text), INDENT))
+            self._console.print(Padding(literal(best.text), INDENT, expand=False))

@@ -153,9 +153,11 @@ class Session:
         model = f" ({settings.model})" if settings.model else ""
         rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
         of_all = f"{total:,} queries" if total is not None else "queries"
+        source = "the shipped examples" if self.data == str(examples_path()) else self.data
+        self._say(f"{of_all} of {source}")
         self._say(
-            f"{of_all} of {self.data}; {recipe.name}, D{recipe.max_iterations}-N{recipe.sample_size},"
-            f" seed {settings.seed}; policy {', '.join(settings.policy)}{model}, reward {rewards}"
+            f"{recipe.name}, D{recipe.max_iterations}-N{recipe.sample_size}, seed {settings.seed};"
+            f" policy {', '.join(settings.policy)}{model}, reward {rewards}"
         )
         if not directory.resumed:
             self._say(f"writing to {self.path}")

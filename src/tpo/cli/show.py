@@ -148,7 +148,7 @@ def _change(change: Change, width: int) -> RenderableType:
 
 def _side(label: str, candidate: Candidate, text: Text) -> Iterator[RenderableType]:
     yield Text(f"  {label} ({candidate.id}, reward {candidate.reward:+.3f})", style="dim")
-    yield Padding(text, (0, 0, 0, 4))
+    yield Padding(text, (0, 0, 0, 4), expand=False)
 
 
 def _short(text: str) -> str:
