@@ -71,8 +71,11 @@ def _sum_of_max(start: float, growth: float, floor: float, steps: int) -> float:
 LARGE = Hardware(
     weights=13.0e-3, context=3.0e-8, token=5.9e-5, host=3.0e-3, host_sequence=5e-6, cache_tokens=460_000
 )
-"""70B in bfloat16 on four H100, from data sheets and not measured: 35 GB of weights a card at 80 % of 3.35 TB/s,
-80 kB of cache a token and card, 60 % of 990 TFLOP/s, and 3 ms a step for the host and 160 all-reduces."""
+"""70B in bfloat16 on four H100, by data sheets and not measured.
+
+35 GB of weights a card at 80 % of 3.35 TB/s, 80 kB of cache a token and card, 60 % of 990 TFLOP/s, and 3 ms a
+step for the host and 160 all-reduces.
+"""
 
 SMALL = Hardware(
     weights=5.6e-3, context=4.5e-8, token=2.7e-5, host=1.5e-3, host_sequence=5e-6, cache_tokens=420_000

@@ -47,8 +47,10 @@ def listen(process: subprocess.Popen[str], lines: int) -> list[str]:
 
 def rest(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     """What it still says, once it has ended."""
-    said, errors = process.communicate(timeout=60)
-    return said.splitlines(keepends=True), errors
+    assert process.stdout is not None
+    assert process.stderr is not None
+    # Not communicate(): it would pass over what the reader of single lines has read ahead.
+    return list(process.stdout), process.stderr.read()
 
 
 def finish(path: Path) -> None:

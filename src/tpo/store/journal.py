@@ -14,17 +14,18 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tpo.errors import StoreError
-from tpo.store.jsonline import seal, unseal
+from tpo.store.jsonline import flat, seal, unseal
 from tpo.store.lines import AppendFile, Write
 from tpo.store.records import SCHEMA, check_schema, score_from, score_record, served_from
 from tpo.types import Completion, Scope, Score, Usage
 
 log = logging.getLogger(__name__)
+
+_SORTED = json.JSONEncoder(sort_keys=True)
 
 COMPACT_AT = 16 << 20
 """Bytes from which the file is rewritten without what is no longer needed; then, twice what was left."""
@@ -154,7 +155,7 @@ def request_hash(*request: Any) -> str:
         StoreError: *request* holds a value that JSON has no form for.
     """
     try:
-        text = json.dumps(request, sort_keys=True)
+        text = _SORTED.encode(request)
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"a call's messages must be plain JSON values, and are not: {error}") from error
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -162,15 +163,17 @@ def request_hash(*request: Any) -> str:
 
 def _record(scope: Scope, request: str, answer: Completion | Score) -> dict[str, Any]:
     index = answer.index if isinstance(answer, Completion) else scope.index
-    record = {"schema": SCHEMA} | asdict(scope) | {"index": index, "request": request}
+    record = {"schema": SCHEMA} | flat(scope) | {"index": index, "request": request}
     if isinstance(answer, Completion):
         return record | {"completion": _completion_record(answer)}
     return record | {"score": {"value": answer.value} | score_record(answer)}
 
 
 def _completion_record(completion: Completion) -> dict[str, Any]:
-    record = asdict(completion)
+    record = flat(completion) | {"usage": flat(completion.usage)}
     del record["index"]
+    if completion.served is not None:
+        record["served"] = flat(completion.served)
     return record
 
 

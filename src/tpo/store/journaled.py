@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from tpo.errors import PolicyError, RewardError
 from tpo.policies.base import Policy
@@ -16,7 +16,7 @@ from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.store.journal import Journal, request_hash
-from tpo.store.jsonline import storable
+from tpo.store.jsonline import flat, storable
 from tpo.types import Completion, Messages, Sampling, Scope, Score
 
 
@@ -38,7 +38,7 @@ class JournaledPolicy:
             PolicyError: as the policy's own.
             StoreError: a completion could not be kept.
         """
-        request = request_hash(messages, asdict(sampling))
+        request = request_hash(messages, flat(sampling))
         found = {i: self._journal.completion(scope, i, request) for i in range(sampling.n)}
         for completion in found.values():
             if completion is not None:
@@ -102,6 +102,8 @@ class JournaledReward:
 
 def _storable(completion: Completion) -> Completion:
     reasoning = completion.reasoning
+    if completion.text.isascii() and reasoning is None:
+        return completion
     return replace(
         completion,
         text=storable(completion.text),

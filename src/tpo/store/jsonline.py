@@ -15,6 +15,10 @@ from tpo.errors import StoreError
 
 SEAL = b',"crc":'
 
+_COMPACT: dict[str, Any] = {"allow_nan": False, "separators": (",", ":")}
+_AS_IT_IS = json.JSONEncoder(ensure_ascii=False, **_COMPACT)
+_ESCAPED = json.JSONEncoder(**_COMPACT)
+
 
 def to_line(record: Mapping[str, Any]) -> bytes:
     """*record* as one line, its line feed included.
@@ -24,12 +28,9 @@ def to_line(record: Mapping[str, Any]) -> bytes:
     """
     try:
         try:
-            return (
-                json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-                + b"\n"
-            )
+            return _AS_IT_IS.encode(record).encode() + b"\n"
         except UnicodeEncodeError:
-            return json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+            return _ESCAPED.encode(record).encode() + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"a record cannot be written as JSON: {error}") from error
 
@@ -65,6 +66,14 @@ def unseal(line: bytes) -> dict[str, Any]:
     if line != b"%s%s%d}\n" % (body, SEAL, zlib.crc32(body)):
         raise ValueError("its checksum does not fit")
     return from_line(body + b"}")
+
+
+def flat(value: Any) -> dict[str, Any]:
+    """The fields of a frozen value, as they are.
+
+    ``dataclasses.asdict`` enters and copies whatever they hold, and took a fifth of a client's time.
+    """
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def storable(text: str) -> str:

@@ -7,11 +7,10 @@ name them by id. What JSON has no form for (a date in a query's metadata) is wri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, cast
 
 from tpo.errors import StoreError
-from tpo.store.jsonline import plain
+from tpo.store.jsonline import flat, plain
 from tpo.types import (
     Candidate,
     Feedback,
@@ -51,7 +50,7 @@ def trajectory_record(trajectory: Trajectory) -> Record:
         "candidates": [_candidate_record(candidate) for candidate in trajectory.pool],
         "steps": [_step_record(step) for step in trajectory.steps],
         "usage": _usage_record(trajectory),
-        "timing": asdict(trajectory.timing),
+        "timing": flat(trajectory.timing),
     }
 
 
@@ -122,7 +121,7 @@ def _served_record(served: Served | None) -> Record:
     """What is to say of a text's server, where one is known; limits and cuts only where there were any."""
     if served is None:
         return {}
-    told = {name: value for name, value in asdict(served).items() if value is not None}
+    told = {name: value for name, value in flat(served).items() if value is not None}
     if not served.cut_characters:
         del told["cut_characters"]
     return {"served": told}
@@ -167,8 +166,8 @@ def _malformed_record(malformed: Malformed) -> Record:
 def _usage_record(trajectory: Trajectory) -> Record:
     """By phase; a phase without calls is an empty object, so that every phase's key is there."""
     used = trajectory.usage
-    record: Record = {phase: asdict(used[phase]) if phase in used else {} for phase in POLICY_PHASES}
-    return record | {"reward": asdict(trajectory.reward_usage)}
+    record: Record = {phase: flat(used[phase]) if phase in used else {} for phase in POLICY_PHASES}
+    return record | {"reward": flat(trajectory.reward_usage)}
 
 
 def _trajectory(record: Mapping[str, Any]) -> Trajectory:
