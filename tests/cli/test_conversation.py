@@ -23,10 +23,10 @@ SCRIPT: Script = {
 }
 
 
-def shown(script: Script, width: int = 80, **shape: int) -> tuple[str, list[str]]:
+def shown(script: Script, width: int = 80, max_iterations: int = 1) -> tuple[str, list[str]]:
     console = Console(file=io.StringIO(), width=width, highlight=False)
     waited: list[str] = []
-    recipe = build_recipe("tpo", **({"sample_size": 2, "max_iterations": 1} | shape))
+    recipe = build_recipe("tpo", sample_size=2, max_iterations=max_iterations)
     view = Conversation(console, waited.append)
     optimizer = Optimizer(ScriptedPolicy(script), ScriptedReward(), recipe, listener=view)
     asyncio.run(optimizer.optimize("q"))
