@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 from typer.testing import CliRunner, Result
 
 from tests.doctor.server import Habits, ModelServer
@@ -113,3 +114,11 @@ def test_a_terminal_without_the_signs_gets_others() -> None:
     Checklist(Console(file=text)).tell(Finding("n", "failure", "[b]naïve[/b]", "mend"))
     text.seek(0)
     assert text.read() == "X  n: [b]na\\xefve[/b]\n   -> mend\n"
+
+
+def test_on_a_narrow_terminal_lines_hang_under_their_mark() -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=24, no_color=True, legacy_windows=False)
+    Checklist(console).tell(Finding("n", "warning", "one sample a request, so to say", "mend it if you can"))
+    lines = [line.rstrip() for line in Text.from_ansi(text.getvalue()).plain.splitlines()]
+    assert lines == ["!  n: one sample a", "   request, so to say", "   → mend it if you can"]

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from tpo.cli.text import literal
+from tpo.cli.text import literal, visible
 from tpo.doctor import Finding, Status, works
 
 MARKS: Mapping[Status, tuple[str, str, str]] = {
@@ -32,13 +32,11 @@ class Checklist:
     def tell(self, finding: Finding) -> None:
         """Show *finding*, whatever characters it quotes."""
         mark, plain, style = MARKS[finding.status]
-        line = Text(f"{plain if self._plain else mark}".ljust(INDENT), style=style)
-        line.append_text(literal(finding.check, "bold")).append(": ")
-        self._print(line.append_text(literal(finding.sentence)))
+        lines = [Text.assemble(literal(finding.check, "bold"), ": ", literal(finding.sentence))]
         if finding.advice:
             arrow = "->" if self._plain else "→"
-            advice = Text(f"{arrow} ", style="dim").append_text(literal(finding.advice))
-            self._print(advice, indent=INDENT)
+            lines.append(Text(f"{arrow} {visible(finding.advice)}", style="dim"))
+        self._print(Text(plain if self._plain else mark, style=style), lines)
 
     def end(self, found: Sequence[Finding], always: Console) -> None:
         """Say on *always* what it comes to."""
@@ -54,11 +52,18 @@ class Checklist:
         else:
             always.print("A run would work.", style="bold green")
 
-    def _print(self, line: Text, indent: int = 0) -> None:
+    def _print(self, mark: Text, lines: Sequence[Text]) -> None:
         if self._console.is_terminal:
-            self._console.print(Padding(line, (0, 0, 0, indent)))
-        else:  # whole lines, for whatever reads them
-            self._console.print(Text(" " * indent).append_text(line), soft_wrap=True)
+            grid = Table.grid()
+            grid.add_column(width=INDENT)
+            grid.add_column()
+            grid.add_row(mark, Text("\n").join(lines))
+            self._console.print(grid)
+            return
+        for line in lines:  # unbroken, for whatever reads them
+            mark.align("left", INDENT)
+            self._console.print(mark + line, soft_wrap=True)
+            mark = Text()
 
 
 def as_json(found: Sequence[Finding]) -> str:

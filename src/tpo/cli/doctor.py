@@ -94,7 +94,9 @@ def doctor(
     patient = patient_of(settings, data, golden)
     console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
     checklist = Checklist(console)
-    waiting = Console(stderr=True, quiet=settings.quiet)
+    # One console for both where they share a terminal, so that neither writes over the other.
+    shared = console.is_terminal and not console.quiet
+    waiting = console if shared else Console(stderr=True, quiet=settings.quiet, highlight=False)
     with interruptible(waiting, "interrupted"), waiting.status("looking") as status:
         found = asyncio.run(
             examine(patient, checklist.tell, lambda check: status.update(f"looking at {check}"))
