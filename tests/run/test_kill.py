@@ -50,7 +50,9 @@ def rest(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     assert process.stdout is not None
     assert process.stderr is not None
     # Not communicate(): it would pass over what the reader of single lines has read ahead.
-    return list(process.stdout), process.stderr.read()
+    said, errors = list(process.stdout), process.stderr.read()
+    process.wait()
+    return said, errors
 
 
 def finish(path: Path) -> None:
