@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.http import HttpFailure
@@ -13,6 +13,7 @@ from tpo.policies.context import LEAST_REPLY, Fitted, estimate, fit, is_text, su
 from tpo.types import Messages, Phase, Sampling, Scope, Served, assistant, plain_text, user
 
 UPDATE = Scope("q", 1, "update")
+ON_A_BUSY_MACHINE = settings(deadline=None)
 
 
 async def words(messages: Messages) -> int:
@@ -69,6 +70,7 @@ def test_what_cannot_be_made_to_fit_fails_as_a_request_does() -> None:
     st.integers(64, 4000),
     st.integers(1, 3000),
 )
+@ON_A_BUSY_MACHINE
 def test_whatever_comes_out_fits(texts: list[str], context: int, max_tokens: int) -> None:
     messages = tuple(user(text) for text in texts)
     try:
@@ -80,6 +82,7 @@ def test_whatever_comes_out_fits(texts: list[str], context: int, max_tokens: int
 
 
 @given(st.text(max_size=300), st.integers(1, 500))
+@ON_A_BUSY_MACHINE
 def test_what_surely_fits_does_so_by_any_tokenizer(text: str, max_tokens: int) -> None:
     messages = (user(text),)
     size = len(text.encode())

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.servers
 QUERIES = 40
 SAMPLES = 3
 KILLS = 10
+EAGER = ("--enforce-eager",)
+"""Uncompiled, since compiling takes longer than these tests."""
 SECONDS = 400
 """For one run, a server's restart on a busy machine included."""
 
@@ -44,8 +46,8 @@ class Mortal(Vllm):
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mortal, Mortal]]:
     logs = tmp_path_factory.mktemp("vllm")
     pair = (
-        Mortal(policy_path(), "tiny-policy", logs / "a.log"),
-        Mortal(policy_path(), "tiny-policy", logs / "b.log"),
+        Mortal(policy_path(), "tiny-policy", logs / "a.log", EAGER),
+        Mortal(policy_path(), "tiny-policy", logs / "b.log", EAGER),
     )
     with ExitStack() as stack:
         with ThreadPoolExecutor() as starting:
