@@ -141,6 +141,15 @@ async def test_data_that_cannot_be_read_is_a_failure_with_its_line(tmp_path: Pat
     assert not works(found)
 
 
+async def test_the_query_that_is_tried_is_no_outlier(tmp_path: Path) -> None:
+    data = tmp_path / "prompts.jsonl"
+    data.write_text("".join(f'{{"prompt": "{"x" * length}"}}\n' for length in (90_000, 1, 20, 30, 2)))
+    policy = ScriptedPolicy()
+    await examine(patient(data=str(data), policy=policy))
+    tried = [call for call in policy.calls if call.scope.query.startswith("q")]
+    assert {call.messages[0]["content"] for call in tried} == {"x" * 20}
+
+
 async def test_a_directory_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     finding = by_check(await examine(patient(out=tmp_path / "out" / "run")))["directory"]

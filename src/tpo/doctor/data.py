@@ -12,6 +12,9 @@ from tpo.types import Messages, Query, plain_text, user
 HUB_ROWS = 200
 """Of a data set on the hub only so many rows are looked at; of a file, all."""
 
+FIRST_ROWS = 101
+"""Of these, the query of middle length is tried, so that no outlier stands for all."""
+
 EXAMPLE = Query("example", (user("Remind Anna that the meeting moved to Friday at ten."),))
 """What the method is tried on where there is no data."""
 
@@ -20,7 +23,7 @@ SMALL_CONTEXT = 100_000
 
 
 async def check_data(patient: Patient, notes: Notes) -> None:
-    """Read it all, and keep its first query, number and longest query."""
+    """Read it all, and keep how many there are, how long the longest is, and one of middle length."""
     settings = patient.settings
     if patient.data is None:
         notes.longest = characters(EXAMPLE.messages)
@@ -45,11 +48,14 @@ def _look(patient: Patient, notes: Notes) -> int:
     assert patient.data is not None  # noqa: S101 - the caller has made sure
     settings = patient.settings
     queries = iter(load_queries(patient.data, column=settings.column, limit=settings.limit))
+    first: list[Query] = []
     seen = 0
     for query in islice(queries, HUB_ROWS) if patient.data.startswith("hf:") else queries:
-        notes.query = notes.query or query
+        if seen < FIRST_ROWS:
+            first.append(query)
         notes.longest = max(notes.longest, characters(query.messages))
         seen += 1
+    notes.query = sorted(first, key=lambda query: characters(query.messages))[(len(first) - 1) // 2]
     return seen
 
 
