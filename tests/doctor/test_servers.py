@@ -9,6 +9,7 @@ import pytest
 from tests.doctor.server import Habits, ModelServer
 from tests.doctor.values import by_check, patient
 from tpo.doctor import Finding, examine, works
+from tpo.policies.openai import OpenAIPolicy
 
 KEY = "sk-very-secret"
 
@@ -97,3 +98,26 @@ async def test_a_model_that_does_not_keep_to_the_form_is_no_use() -> None:
 async def test_best_of_n_needs_no_form() -> None:
     found = await found_with(Habits(keeps_form=False), method="bon")
     assert found["iteration"].status == "good"
+
+
+DOWN = "http://127.0.0.1:1/v1"
+
+
+async def test_each_of_several_servers_is_examined() -> None:
+    with ModelServer() as one, ModelServer(Habits(caches=False)) as other:
+        found = await examine(patient(policy_url=one.url, policy=served_by(one), also=other.url))
+    caches = [(f.status, f.sentence) for f in found if f.check == "prefix cache"]
+    assert [status for status, _ in caches] == ["good", "warning"]
+    assert other.url in caches[1][1]
+
+
+async def test_one_of_several_servers_may_be_down_and_the_run_would_work() -> None:
+    with ModelServer() as one:
+        found = await examine(patient(policy_url=one.url, policy=served_by(one), also=DOWN))
+    assert works(found)
+    finding = next(f for f in found if DOWN in f.sentence)
+    assert (finding.check, finding.status) == ("server", "warning")
+
+
+def served_by(server: ModelServer) -> OpenAIPolicy:
+    return OpenAIPolicy(server.url, "good")

@@ -42,11 +42,12 @@ def patient(
     seconds: float = 60.0,
     **flags: Any,
 ) -> Patient:
-    """One with scripted models, or, if *flags* name a server's URL, with that."""
+    """One with scripted models, or, if *flags* name a server's URL (*policy_url*, and *also*), with that."""
     url = flags.get("policy_url")
     if url is not None:
-        flags = {name: value for name, value in flags.items() if name != "policy_url"}
-        flags = {"policy": [url], "reward": ["python:tests.cli.values:length_of"]} | flags
+        urls = [url, flags["also"]] if "also" in flags else [url]
+        flags = {name: value for name, value in flags.items() if name not in ("policy_url", "also")}
+        flags = {"policy": urls, "reward": ["python:tests.cli.values:length_of"]} | flags
     settings = load_settings(flags, {})
     return Patient(
         settings,

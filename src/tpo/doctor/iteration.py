@@ -41,7 +41,7 @@ async def check_iteration(patient: Patient, notes: Notes) -> None:
     trajectory = await optimizer.optimize(notes.query or EXAMPLE)
     _time(trajectory, watch, notes)
     if trajectory.error is not None:
-        notes.tell(failure(CHECK, trajectory.error, "mend this first: every query would meet it"))
+        notes.tell(failure(CHECK, trajectory.error, "mend this first: other queries would meet it too"))
         return
     notes.trajectory = trajectory
     _tell_of_updates(trajectory, notes)

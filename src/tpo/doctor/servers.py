@@ -21,17 +21,34 @@ SILENCE = 120.0
 
 async def check_servers(patient: Patient, notes: Notes) -> None:
     """Each URL by itself, so that one that is down is named."""
-    for url in patient.settings.policy:
-        if is_server(url):
+    gone: list[HttpFailure] = []
+    for url in filter(is_server, patient.settings.policy):
+        try:
             await _check_server(url, patient, notes)
+        except HttpFailure as error:
+            if error.unreachable or error.passes:
+                gone.append(error)
+            else:
+                notes.tell(failure(CHECK, str(error), _advice(str(error))))
+        except PolicyError as error:
+            notes.tell(failure(CHECK, str(error), _advice(str(error))))
+    _tell_of_gone(gone, notes)
+
+
+def _tell_of_gone(gone: list[HttpFailure], notes: Notes) -> None:
+    """A run goes on without a server that does not answer, if there is another."""
+    for error in gone:
+        if notes.subjects:
+            advice = "the run would start without it, and take it up when it is there"
+            notes.tell(warning(CHECK, str(error), advice))
+        else:
+            notes.tell(failure(CHECK, str(error), _advice(str(error))))
 
 
 async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
     endpoint = Endpoint(url, patient.api_key, timeout=SILENCE, patience=BRIEF)
     notes.close_later(endpoint)
-    rows = await _models(endpoint, notes, may_lack=patient.settings.model is not None)
-    if rows is None:
-        return
+    rows = await _models(endpoint, may_lack=patient.settings.model is not None)
     settings = patient.settings
     policy = OpenAIPolicy(
         url,
@@ -45,8 +62,10 @@ async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
     try:
         await policy.check()
     except PolicyError as error:
-        notes.tell(failure(CHECK, str(error), _advice(str(error))))
-        return
+        cause = error.__cause__
+        if isinstance(cause, HttpFailure) and (cause.unreachable or cause.passes):
+            raise cause from error
+        raise
     notes.model = notes.model or policy.model
     context = _context(rows, policy.model)
     notes.subjects.append(Subject(endpoint.address, policy, endpoint.address, context))
@@ -57,15 +76,14 @@ async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
     _tell_of_key(endpoint.address, patient.api_key is not None, notes)
 
 
-async def _models(endpoint: Endpoint, notes: Notes, *, may_lack: bool) -> list[dict[str, Any]] | None:
-    """The rows of the server's list of models; None, told, where there is no going on."""
+async def _models(endpoint: Endpoint, *, may_lack: bool) -> list[dict[str, Any]]:
+    """The rows of the server's list of models; none where it has no such list, and *may_lack* it."""
     try:
         reply = await endpoint.ask("GET", "/models", read=lambda reply: reply)
     except HttpFailure as error:
         if may_lack and error.status == 404:
             return []
-        notes.tell(failure(CHECK, str(error), _advice(str(error)), url=endpoint.address))
-        return None
+        raise
     rows = reply.get("data") if isinstance(reply, dict) else None
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
