@@ -61,12 +61,14 @@ def client(folder: Path, *urls: str, queries: int = QUERIES) -> Iterator[subproc
     """``tpo run`` in *folder*, as a user starts it; its reward is a function, so that it starts quickly."""
     (folder / "lengths.py").write_text("def length(messages, response):\n    return float(len(response))\n")
     command = [
-        *(sys.executable, "-m", "tpo", "run", str(examples_path()), "--limit", str(queries), "--out", "run"),
+        *(sys.executable, "-c", "from tpo.cli.main import main; main()"),
+        *("run", str(examples_path()), "--limit", str(queries), "--out", "run"),
         *(option for url in urls for option in ("--policy", url)),
         *("--reward", "python:lengths:length", "-n", str(SAMPLES), "-d", "1", "--max-tokens", "96"),
         *("--concurrency", "8"),
     ]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:
@@ -135,7 +137,8 @@ def test_clients_killed_at_random_moments_lose_nothing(
             wait_for(lambda: len(lines(tmp_path)) >= goal, process)  # noqa: B023 - called before it changes
             time.sleep(luck.random() * 0.3)
             process.kill()
-            process.communicate()
+            _, said = process.communicate()
+            assert process.returncode in (0, -signal.SIGKILL), said
         kills += 1
         check_journal(tmp_path)
     with client(tmp_path, *urls) as process:
