@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tpo.cli.options import Debug, Quiet
+from tpo.cli.training_set import MaxChars, MaxLengthRatio, MinMargin, Pairs, StepNumbers, TrainingOptions
+from tpo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tpo.export import Exported, Exporter
 
 EXAMPLES = """\
 [bold]Examples[/bold]
 
 tpo export runs/NAME --out answers.csv
+
+[dim]preference pairs for DPO: the best response against the worst, half a point better at least[/dim]
+tpo export runs/NAME --format dpo --min-margin 0.5 --out pairs.parquet
 
 tpo export runs/NAME --format reference --out results.json
 """
@@ -23,11 +32,24 @@ class Format(StrEnum):
     """The shapes that a run can be had in."""
 
     results = "results"
+    dpo = "dpo"
+    sft = "sft"
     reference = "reference"
     logs = "logs"
 
 
-FILES = {Format.results: "results.jsonl", Format.reference: "reference.json", Format.logs: "logs.json"}
+FILES = {
+    Format.results: "results.jsonl",
+    Format.dpo: "dpo.jsonl",
+    Format.sft: "sft.jsonl",
+    Format.reference: "reference.json",
+    Format.logs: "logs.json",
+}
+HEEDED = {
+    Format.dpo: {"--pairs", "--min-margin", "--max-length-ratio", "--steps", "--max-chars"},
+    Format.sft: {"--steps", "--max-chars"},
+}
+"""Which options a format heeds; one that it does not heed is refused rather than passed over."""
 
 
 def export(
@@ -36,27 +58,66 @@ def export(
         Format,
         typer.Option(
             "--format",
-            help="results: a row for each query with its answer. reference: every response with its reward,"
-            " as the reference implementation writes it. logs: what went into each iteration and came out.",
+            help="results: a row for each query with its answer. dpo: preference pairs. sft: the best answers"
+            " as conversations. reference: every response with its reward, as the reference implementation"
+            " writes it. logs: what went into each iteration and came out.",
         ),
     ] = Format.results,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where to write; results take .jsonl, .csv and .parquet."
+            help="Where to write; results take .jsonl, .csv and .parquet, dpo and sft .jsonl and .parquet."
             " [dim]\\[default: a file in RUN][/dim]",
         ),
     ] = None,
+    pairs: Pairs = None,
+    min_margin: MinMargin = None,
+    max_length_ratio: MaxLengthRatio = None,
+    steps: StepNumbers = None,
+    max_chars: MaxChars = None,
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
-    """Write a run's answers, rewards or iterations to a file."""
-    from tpo.export import EXPORTERS
+    """Write a run's answers, preference pairs, rewards or iterations to a file."""
     from tpo.store import read_trajectories
 
+    options = TrainingOptions(pairs, min_margin, max_length_ratio, steps, max_chars)
+    exporter = _exporter(run, shape, options)
     path = out if out is not None else run / FILES[shape]
-    exported = EXPORTERS[shape.value](read_trajectories(run), path)
+    exported = exporter(read_trajectories(run), path)
     if not quiet:
-        left = f", {exported.left_out:,} failed left out" if exported.left_out else ""
-        typer.echo(f"{exported.written:,} queries written to {path}{left}", err=True)
+        typer.echo(_told(exported, shape, path), err=True)
+
+
+def _exporter(run: Path, shape: Format, options: TrainingOptions) -> Exporter:
+    """What writes *shape*, with the *options* that it heeds.
+
+    Raises:
+        ConfigError: an option was given that it does not heed, or one is out of its range.
+    """
+    from tpo.export import EXPORTERS, Models, export_dpo, export_sft
+
+    for name in options.given():
+        if name not in HEEDED.get(shape, ()):
+            heeding = " and ".join(f"--format {other}" for other, heeded in HEEDED.items() if name in heeded)
+            raise ConfigError(f"{name} is for {heeding} only, not for --format {shape}")
+    if shape is Format.dpo:
+        return partial(export_dpo, pairing=options.pairing(), models=Models.of_run(run))
+    if shape is Format.sft:
+        return partial(export_sft, eligible=options.eligible(), models=Models.of_run(run))
+    return EXPORTERS[shape.value]
+
+
+def _told(exported: Exported, shape: Format, path: Path) -> str:
+    """What was written, and which queries are not in it."""
+    what = "preference pairs" if shape is Format.dpo else "queries"
+    reasons = {
+        "failed": exported.left_out,
+        "of turns that are not text alone": exported.not_text,
+        "without a response that the options keep"
+        if shape is Format.sft
+        else "without a pair": exported.nothing,
+    }
+    left = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
+    return f"{exported.written:,} {what} written to {path}" + (f"; queries left out: {left}" if left else "")

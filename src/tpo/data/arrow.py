@@ -54,14 +54,22 @@ def write_parquet(
 ) -> None:
     """Write *batches* of rows to *path*; *columns* gives each column's Arrow type by its name.
 
+    Beside Arrow's own names there is ``messages``: a list of turns, each a role and a content.
+
     Raises:
         MissingExtra: pyarrow is not installed.
     """
     arrow, parquet = _import("writing Parquet")
-    schema = arrow.schema([(name, arrow.type_for_alias(kind)) for name, kind in columns.items()])
+    schema = arrow.schema([(name, _type(arrow, kind)) for name, kind in columns.items()])
     with parquet.ParquetWriter(path, schema) as writer:
         for rows in batches:
             writer.write_table(arrow.Table.from_pylist(list(rows), schema=schema))
+
+
+def _type(arrow: Any, kind: str) -> Any:
+    if kind == "messages":
+        return arrow.list_(arrow.struct([("role", arrow.string()), ("content", arrow.string())]))
+    return arrow.type_for_alias(kind)
 
 
 def _import(purpose: str) -> tuple[Any, Any]:

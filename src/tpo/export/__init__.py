@@ -1,9 +1,28 @@
-"""A run in other shapes: the reference's result file, a table of answers, logs of the iterations."""
+"""A run in other shapes: answers as a table, training sets, the reference's result file, logs."""
 
+from tpo.export.answers import export_sft
+from tpo.export.eligible import Eligible, Steps
 from tpo.export.formats import EXPORTERS, Exporter
 from tpo.export.logs import export_logs
+from tpo.export.pairing import Pairing, Preference
+from tpo.export.preferences import export_dpo
 from tpo.export.reference import export_reference
 from tpo.export.results import export_results
+from tpo.export.training import Models
 from tpo.export.writing import Exported
 
-__all__ = ["EXPORTERS", "Exported", "Exporter", "export_logs", "export_reference", "export_results"]
+__all__ = [
+    "EXPORTERS",
+    "Eligible",
+    "Exported",
+    "Exporter",
+    "Models",
+    "Pairing",
+    "Preference",
+    "Steps",
+    "export_dpo",
+    "export_logs",
+    "export_reference",
+    "export_results",
+    "export_sft",
+]

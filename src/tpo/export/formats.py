@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tpo.export.answers import export_sft
 from tpo.export.logs import export_logs
+from tpo.export.preferences import export_dpo
 from tpo.export.reference import export_reference
 from tpo.export.results import export_results
 from tpo.export.writing import Exported
@@ -13,5 +15,12 @@ from tpo.types import Trajectory
 Exporter = Callable[[Iterable[Trajectory], Path], Exported]
 
 EXPORTERS: Mapping[str, Exporter] = MappingProxyType(
-    {"reference": export_reference, "results": export_results, "logs": export_logs}
+    {
+        "results": export_results,
+        "dpo": export_dpo,
+        "sft": export_sft,
+        "reference": export_reference,
+        "logs": export_logs,
+    }
 )
+"""As they are without options; ``dpo`` and ``sft`` take some."""

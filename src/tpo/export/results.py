@@ -6,17 +6,13 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-from tpo.data.arrow import BATCH, write_parquet
 from tpo.errors import ConfigError
-from tpo.export.writing import Exported, replacing, replacing_text
+from tpo.export.tables import Row, write_columns, write_lines
+from tpo.export.writing import Exported, replacing_text
 from tpo.types import Trajectory
-
-Row = dict[str, Any]
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -87,12 +83,6 @@ def result_row(trajectory: Trajectory) -> Row:
     }
 
 
-def _write_lines(rows: Iterator[Row], path: Path) -> None:
-    with replacing_text(path) as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
 def _write_csv(rows: Iterator[Row], path: Path) -> None:
     with replacing_text(path) as file:
         writer = csv.DictWriter(file, list(COLUMNS), lineterminator="\r\n")  # RFC 4180
@@ -101,23 +91,13 @@ def _write_csv(rows: Iterator[Row], path: Path) -> None:
 
 
 def _write_parquet(rows: Iterator[Row], path: Path) -> None:
-    batches = iter(lambda: [_writable(_flat(row)) for row in islice(rows, BATCH)], [])
-    with replacing(path) as fresh:
-        write_parquet(fresh, COLUMNS, batches)
+    write_columns(map(_flat, rows), COLUMNS, path)
 
 
 def _flat(row: Row) -> Row:
     return row | {"metadata": json.dumps(row["metadata"], ensure_ascii=False)}
 
 
-def _writable(row: Row) -> Row:
-    """Half of a surrogate pair as its escape, since Arrow takes UTF-8 only."""
-    return {
-        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-        for name, value in row.items()
-    }
-
-
 WRITERS: Mapping[str, Callable[[Iterator[Row], Path], None]] = MappingProxyType(
-    {".jsonl": _write_lines, ".csv": _write_csv, ".parquet": _write_parquet}
+    {".jsonl": write_lines, ".csv": _write_csv, ".parquet": _write_parquet}
 )

@@ -18,10 +18,16 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did: *written* queries, and how many it had to leave out."""
+    """What an export did: how much it has *written*, and how many queries it left out.
+
+    ``written``: queries; of preference pairs, pairs. ``left_out``: failed queries. ``nothing``: queries of
+    which the options keep nothing. ``not_text``: queries whose turns hold more than text.
+    """
 
     written: int
     left_out: int = 0
+    nothing: int = 0
+    not_text: int = 0
 
 
 @contextmanager

@@ -1,0 +1,98 @@
+"""The options of ``tpo export`` that say what goes into a training set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tpo.export import Eligible, Pairing
+
+PANEL = "Training sets (dpo, sft)"
+
+
+class Choice(StrEnum):
+    """Which two responses make a pair."""
+
+    best_worst = "best-worst"
+    best_first = "best-first"
+    all = "all"
+
+
+Pairs = Annotated[
+    Choice | None,
+    typer.Option(
+        help="dpo: the best response against the worst, or against the first sample; or each two responses."
+        " [dim]\\[default: best-worst][/dim]",
+        rich_help_panel=PANEL,
+    ),
+]
+MinMargin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MARGIN",
+        help="dpo: the least difference of a pair's rewards. [dim]\\[default: any above 0][/dim]",
+        rich_help_panel=PANEL,
+    ),
+]
+MaxLengthRatio = Annotated[
+    float | None,
+    typer.Option(
+        metavar="RATIO",
+        help="dpo: how many times as long as the shorter text of a pair the longer one may be.",
+        rich_help_panel=PANEL,
+    ),
+]
+StepNumbers = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STEPS",
+        help="Only responses drawn in these steps: 0 (first samples), 1,3 or 1-2 or 1- (1 and all after it).",
+        rich_help_panel=PANEL,
+    ),
+]
+MaxChars = Annotated[
+    int | None,
+    typer.Option(metavar="K", help="Only responses of at most K characters.", rich_help_panel=PANEL),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """The options as they were given; None is "not given"."""
+
+    pairs: str | None = None
+    min_margin: float | None = None
+    max_length_ratio: float | None = None
+    steps: str | None = None
+    max_chars: int | None = None
+
+    def given(self) -> list[str]:
+        """The flags of those that were given."""
+        names = ("pairs", "min_margin", "max_length_ratio", "steps", "max_chars")
+        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) is not None]
+
+    def pairing(self) -> Pairing:
+        """How pairs are formed.
+
+        Raises:
+            ConfigError: a value is out of its range.
+        """
+        from tpo.export import Pairing
+
+        return Pairing(
+            self.pairs or "best-worst", self.min_margin or 0.0, self.max_length_ratio, self.eligible()
+        )
+
+    def eligible(self) -> Eligible:
+        """Which responses may be taken.
+
+        Raises:
+            ConfigError: a value is out of its range.
+        """
+        from tpo.export import Eligible, Steps
+
+        return Eligible(None if self.steps is None else Steps.parse(self.steps), self.max_chars)
