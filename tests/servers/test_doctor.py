@@ -27,7 +27,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Vllm, Vllm]
 def test_a_healthy_pair_is_found_healthy(pair: tuple[Vllm, Vllm], tmp_path: Path) -> None:
     policy, reward = pair
     models = ["--policy", policy.url, "--reward", f"vllm:http://127.0.0.1:{reward.port}"]
-    result = tpo("doctor", "--json", "--data", str(examples_path()), *models, cwd=tmp_path)
+    shape = ["--data", str(examples_path()), "--max-tokens", "256"]
+    result = tpo("doctor", "--json", *shape, *models, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     found = {finding["check"]: finding for finding in json.loads(result.stdout)["findings"]}
     for check in ("server", "n", "seed", "finish reasons", "prefix cache", "golden scores", "iteration"):
