@@ -1,0 +1,70 @@
+"""A run of two hundred queries over HTTP, and what must hold of it whatever happened."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.openai_server import OpenAIServer
+from tpo.events import Listener
+from tpo.http import Patience
+from tpo.method.recipes import tpo
+from tpo.policies import OpenAIPolicy
+from tpo.rewards.scripted import ScriptedReward
+from tpo.run import Summary, fingerprint, run
+from tpo.store import RunDirectory
+from tpo.types import Query, user
+
+QUERIES = 200
+RECIPE = tpo(sample_size=3, max_iterations=1)
+NEEDED = QUERIES * (1 + 3)
+"""Calls: the first samples, then a loss, a gradient and an update."""
+HELD = 0.8
+TIMEOUT = 0.5
+"""Seconds; a held reply outlasts them as 30 s outlast a user's patience."""
+
+
+def root(server: OpenAIServer) -> str:
+    """Its URL as the proxy takes it."""
+    return server.url.removesuffix("/v1")
+
+
+def carried_out(
+    url: str | list[str], path: Path, patience: Patience, listener: Listener | None = None
+) -> Summary:
+    """The run at *path*, begun or gone on with."""
+    shape = fingerprint(RECIPE, seed=7, data=None, policy="scripted", reward="length")
+
+    async def whole() -> Summary:
+        policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, patience=patience, most=64)
+        queries = (Query(f"q{n}", (user(f"question {n}"),)) for n in range(QUERIES))
+        async with RunDirectory.open(path, configuration={}, fingerprint=shape) as directory:
+            try:
+                return await run(
+                    queries, policy, ScriptedReward(len), RECIPE, directory, concurrency=50, listener=listener
+                )
+            finally:
+                await policy.aclose()
+
+    return asyncio.run(whole())
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The trajectories as they stand in the file."""
+    return [json.loads(line) for line in (path / "trajectories.jsonl").read_text("utf-8").splitlines()]
+
+
+def check_whole(path: Path) -> None:
+    """Every query once, each candidate once, none lost where the query finished."""
+    records = lines(path)
+    assert Counter(record["query"]["id"] for record in records) == {f"q{n}": 1 for n in range(QUERIES)}
+    for record in records:
+        ids = [candidate["id"] for candidate in record["candidates"]]
+        assert len(set(ids)) == len(ids)
+        if record["status"] == "finished":
+            assert sorted(ids) == ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"]
+        else:
+            assert record["error"]
