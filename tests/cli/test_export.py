@@ -1,0 +1,89 @@
+"""``tpo export`` as a shell sees it: its training sets, and options that do not fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.export.trajectories import failed, finished
+from tpo.cli.main import app
+from tpo.store.jsonline import to_line
+from tpo.store.records import trajectory_record
+from tpo.store.runfile import RunRecord, write_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    write_run(tmp_path, RunRecord({}, {"policy": "llama", "reward": "skywork"}).begin(1.0))
+    lines = (to_line(trajectory_record(trajectory)) for trajectory in (finished(), failed(), finished("q2")))
+    (tmp_path / "trajectories.jsonl").write_bytes(b"".join(lines))
+    return tmp_path
+
+
+def export(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def test_pairs_are_written_into_the_run_and_what_is_left_out_is_told(run: Path) -> None:
+    result = export(run, "--format", "dpo")
+    assert result.exit_code == 0, result.stderr
+    file = run / "dpo.jsonl"
+    assert result.stderr == f"2 preference pairs written to {file}; queries left out: 1 failed\n"
+    pair = json.loads(file.read_text().split("\n")[0])
+    assert (pair["policy"], pair["reward_model"], pair["margin"]) == ("llama", "skywork", 5.5)
+
+
+def test_the_best_answers_are_written_into_the_run(run: Path) -> None:
+    result = export(run, "--format", "sft")
+    assert result.stderr == f"2 queries written to {run / 'sft.jsonl'}; queries left out: 1 failed\n"
+
+
+def test_every_option_reaches_the_pairs(run: Path) -> None:
+    def count(*options: object) -> int:
+        out = run / "out.jsonl"
+        assert export(run, "--format", "dpo", "--out", out, "-q", *options).exit_code == 0
+        return out.read_text().count("\n")
+
+    assert count("--pairs", "all") == 6
+    assert count("--pairs", "all", "--min-margin", 3) == 4
+    assert count("--pairs", "all", "--max-length-ratio", 1) == 2
+    assert count("--pairs", "all", "--steps", "1-") == 2
+    assert count("--pairs", "all", "--max-chars", 3) == 0
+
+
+def test_queries_that_the_options_empty_are_told(run: Path) -> None:
+    dpo = export(run, "--format", "dpo", "--min-margin", 100)
+    assert dpo.stderr.endswith("queries left out: 1 failed, 2 without a pair\n")
+    sft = export(run, "--format", "sft", "--max-chars", 1)
+    assert sft.stderr.endswith("queries left out: 1 failed, 2 without a response that the options keep\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--min-margin", 1), "--min-margin is for --format dpo only, not for --format results"),
+        (("--format", "sft", "--pairs", "all"), "--pairs is for --format dpo only, not for --format sft"),
+        (("--format", "logs", "--steps", "1"), "--steps is for --format dpo and --format sft only, not for"),
+        (("--format", "dpo", "--min-margin", -1), "--min-margin must be a number from 0 on, not -1.0"),
+        (("--format", "dpo", "--max-length-ratio", 0), "--max-length-ratio must be 1 or more, not 0.0"),
+        (("--format", "dpo", "--steps", "first"), "--steps takes steps such as 0 or 1,3"),
+        (("--format", "sft", "--max-chars", 0), "--max-chars must be 1 or more, not 0"),
+        (
+            ("--format", "dpo", "--out", "pairs.csv"),
+            "pairs.csv: a training set is written to a file that ends in",
+        ),
+    ],
+)
+def test_an_option_that_does_not_fit_ends_in_one_sentence_and_nothing_written(
+    run: Path, options: tuple[object, ...], message: str
+) -> None:
+    before = sorted(run.iterdir())
+    result = export(run, *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert sorted(run.iterdir()) == before
+
+
+def test_the_options_have_a_panel_of_their_own(run: Path) -> None:
+    assert "Training sets (dpo, sft)" in export("--help").output

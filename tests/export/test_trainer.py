@@ -1,0 +1,83 @@
+"""That TRL's trainers take what is exported: one step of each with the embedded policy."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import load_dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.export.trajectories import finished
+from tpo.export import Pairing, export_dpo, export_sft
+from tpo.tiny import policy_path
+from tpo.types import Trajectory, assistant, system, user
+
+STEP: dict[str, Any] = {
+    "max_steps": 1,
+    "per_device_train_batch_size": 2,
+    "learning_rate": 1e-3,
+    "use_cpu": True,
+    "bf16": False,
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "report_to": [],
+    "disable_tqdm": True,
+}
+
+
+def trajectories() -> list[Trajectory]:
+    """One question, and one at the end of a conversation."""
+    turns = (system("Be kind."), user("Hi"), assistant("Hello"), user("Why?"))
+    return [finished(), replace(finished("q1"), query=replace(finished().query, id="q1", messages=turns))]
+
+
+def rows(path: Path, cache: Path) -> Any:
+    kind = {".jsonl": "json", ".parquet": "parquet"}[path.suffix]
+    return load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache))
+
+
+def tiny_policy() -> dict[str, Any]:
+    return {
+        "model": AutoModelForCausalLM.from_pretrained(policy_path(), dtype=torch.float32),
+        "processing_class": AutoTokenizer.from_pretrained(policy_path()),
+    }
+
+
+def first_loss(trainer: Any) -> float:
+    """Of the one step that *trainer* takes, which must change the weights."""
+    weights = trainer.model.get_input_embeddings().weight
+    before = weights.detach().clone()
+    trainer.train()
+    assert not torch.equal(before, weights)
+    return float(next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_dpo_takes_a_step_on_pairs(tmp_path: Path, suffix: str) -> None:
+    from trl import DPOConfig, DPOTrainer
+
+    path = tmp_path / f"pairs{suffix}"
+    export_dpo(trajectories(), path, Pairing("all"))
+    trainer = DPOTrainer(
+        args=DPOConfig(output_dir=str(tmp_path / "out"), **STEP),
+        train_dataset=rows(path, tmp_path / "cache"),
+        **tiny_policy(),
+    )
+    # A policy that is still its own reference has no preference: the loss is -log(1/2).
+    assert first_loss(trainer) == pytest.approx(math.log(2), abs=1e-4)
+
+
+def test_sft_takes_a_step_on_answers(tmp_path: Path) -> None:
+    from trl import SFTConfig, SFTTrainer
+
+    path = tmp_path / "answers.jsonl"
+    export_sft(trajectories(), path)
+    trainer = SFTTrainer(
+        args=SFTConfig(output_dir=str(tmp_path / "out"), **STEP),
+        train_dataset=rows(path, tmp_path / "cache"),
+        **tiny_policy(),
+    )
+    assert 0 < first_loss(trainer) < 20
