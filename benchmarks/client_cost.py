@@ -85,9 +85,7 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
             cpu, wall = time.process_time(), time.perf_counter()
-            summary = await run(
-                questions(count), policy, reward, recipe, directory, concurrency=concurrency
-            )
+            summary = await run(questions(count), policy, reward, recipe, directory, concurrency=concurrency)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     await policy.aclose()
     calls = sum(usage.calls for usage in summary.usage.values())

@@ -1,0 +1,79 @@
+"""How long many queries take against what no schedule can beat, in simulation.
+
+    python -m benchmarks.makespan [--sizes 40,200,1000,5000] [--concurrency 64,128,256,1024]
+
+The real runner, journal and recipes run on a simulated engine (see ``benchmarks/simulation``), D2-N5 with
+lognormal lengths and rewards scored on a card of their own. Beside it the reference's schedule: four threads,
+chunks of sixteen queries that wait for their slowest, rewards one by one. Repeats to the last digit.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, replace
+from typing import Any
+
+from benchmarks.record import write_result
+from benchmarks.simulation import LARGE, SMALL, Lengths, run_virtual
+from benchmarks.simulation.limits import Limit, limit, unlimited
+from benchmarks.simulation.schedules import Outcome, Work, alone, reference, this_package
+
+from tpo.method.recipes import build_recipe
+
+HARDWARE = {"70B on four H100": LARGE, "8B on one H100": SMALL}
+
+
+def rows(name: str, size: int, concurrency: list[int], with_reference: bool) -> dict[str, Any]:
+    """One engine, one number of queries: the limits, and every schedule against them."""
+    work = Work(size, Lengths(), build_recipe("tpo"), HARDWARE[name])
+    least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
+    bound = limit(work.hardware, least.engine, max(least.times.values()))
+    found: dict[str, Any] = {
+        "engine": name,
+        "queries": size,
+        "limit_s": round(bound.seconds, 2),
+        "chain_s": round(bound.chain, 2),
+        "work_s": round(bound.work, 2),
+        "joint_s": round(max(bound.joint, bound.seconds), 2),
+        "schedules": {},
+    }
+    for number in concurrency:
+        if number <= 2 * size:
+            outcome = run_virtual(this_package(work, concurrency=number))
+            found["schedules"][f"concurrency {number}"] = row(outcome, bound, least)
+    if with_reference:
+        outcome = run_virtual(reference(replace(work, recipe=build_recipe("paper"))))
+        found["schedules"]["reference"] = row(outcome, bound, least)
+    return found
+
+
+def row(outcome: Outcome, bound: Limit, least: Outcome) -> dict[str, float]:
+    """A schedule's makespan, against the limit and against the tighter joint one."""
+    return {
+        "makespan_s": round(outcome.seconds, 2),
+        "of_limit": round(outcome.seconds / bound.seconds, 3),
+        "of_joint": round(outcome.seconds / max(bound.joint, bound.seconds), 3),
+        "mean_batch": round(outcome.engine.sequence_seconds / outcome.seconds, 1),
+        "prefill_of_least": round(outcome.engine.computed_tokens / least.engine.computed_tokens, 3),
+        "reward_busy": round(outcome.reward_seconds / outcome.seconds, 3),
+    }
+
+
+def main() -> None:
+    """Measure, and write the result after each row, since the last ones take minutes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sizes", default="40,200,1000,5000")
+    parser.add_argument("--concurrency", default="64,128,256,1024")
+    parser.add_argument("--reference-up-to", type=int, default=1000)
+    options = parser.parse_args()
+    numbers = [int(number) for number in options.concurrency.split(",")]
+    result: list[dict[str, Any]] = []
+    for size in map(int, options.sizes.split(",")):
+        for name in HARDWARE:
+            result.append(rows(name, size, numbers, size <= options.reference_up_to))
+            setup = {"lengths": asdict(Lengths()), "engines": {n: asdict(h) for n, h in HARDWARE.items()}}
+            write_result("makespan", {"setup": setup, "rows": result})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""How many prompt tokens are computed a query, by layout: what a prefix cache makes of a conversation.
+
+    python -m benchmarks.prefill                          in simulation
+    python -m benchmarks.prefill --url http://HOST:8000   and on a real vLLM server, by its own counters
+
+In simulation the layouts get replies of the same lengths. On a server each layout writes its own texts, since
+other prompts bring other words; their lengths stand beside the counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import tempfile
+import urllib.request
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import write_result
+from benchmarks.simulation import LARGE, Lengths, run_virtual
+from benchmarks.simulation.limits import unlimited
+from benchmarks.simulation.schedules import Work, alone
+
+from tpo.data.load import load_queries
+from tpo.method.recipes import build_recipe
+from tpo.policies.openai import OpenAIPolicy
+from tpo.rewards.scripted import ScriptedReward
+from tpo.run import fingerprint, run
+from tpo.store import RunDirectory
+from tpo.tiny import examples_path
+
+LAYOUTS = ("tpo", "fused", "paper")
+COUNTERS = {
+    "queried": "vllm:prefix_cache_queries_total",
+    "hits": "vllm:prefix_cache_hits_total",
+    "written": "vllm:generation_tokens_total",
+}
+
+
+def simulated(layout: str, size: int, lengths: Lengths) -> dict[str, float]:
+    """Tokens a query on an engine that forgets nothing."""
+    work = Work(size, lengths, build_recipe(layout), unlimited(LARGE))
+    totals = run_virtual(alone(work)).engine
+    return per_query(totals.prompt_tokens, totals.computed_tokens, totals.written_tokens, size)
+
+
+def per_query(prompt: float, computed: float, written: float, size: int) -> dict[str, float]:
+    """Means over queries; a prompt counts for each of its samples."""
+    return {
+        "prompt_tokens": round(prompt / size, 1),
+        "computed_tokens": round(computed / size, 1),
+        "computed_share": round(computed / prompt, 3),
+        "written_tokens": round(written / size, 1),
+    }
+
+
+def counters(url: str) -> dict[str, float]:
+    """The server's own counts so far."""
+    address = url.removesuffix("/").removesuffix("/v1") + "/metrics"
+    with urllib.request.urlopen(address, timeout=60) as reply:  # noqa: S310 - the user's own server
+        text = reply.read().decode()
+    return {
+        name: sum(float(v) for v in re.findall(rf"^{metric}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+        for name, metric in COUNTERS.items()
+    }
+
+
+async def served(url: str, layout: str, size: int) -> dict[str, float]:
+    """Run *layout* over *size* of the shipped queries, scored by length, and read the counters around it."""
+    recipe = build_recipe(layout, max_tokens=256)
+    policy = OpenAIPolicy(url)
+    before = await asyncio.to_thread(counters, url)
+    with tempfile.TemporaryDirectory() as folder:
+        shape = fingerprint(recipe, seed=7, data=None)
+        async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
+            queries = list(islice(load_queries(str(examples_path())), size))
+            await run(queries, policy, ScriptedReward(), recipe, directory, concurrency=16)
+    await policy.aclose()
+    after = await asyncio.to_thread(counters, url)
+    made = {name: after[name] - before[name] for name in COUNTERS}
+    return per_query(made["queried"], made["queried"] - made["hits"], made["written"], len(queries))
+
+
+def against_paper(rows: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Each layout's computed tokens as a share of those of the paper's."""
+    return {n: round(r["computed_tokens"] / rows["paper"]["computed_tokens"], 3) for n, r in rows.items()}
+
+
+def main() -> None:
+    """Measure, and write the result."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--size", type=int, default=40)
+    parser.add_argument("--url")
+    parser.add_argument("--server-size", type=int, default=40)
+    options = parser.parse_args()
+    settings = {"usual lengths": Lengths(), "long questions": Lengths(question=600)}
+    result: dict[str, Any] = {"size": options.size, "simulation": {}}
+    for name, lengths in settings.items():
+        rows = {layout: simulated(layout, options.size, lengths) for layout in LAYOUTS}
+        result["simulation"][name] = {"rows": rows, "computed_of_paper": against_paper(rows)}
+    if options.url:
+        rows = {
+            layout: asyncio.run(served(options.url, layout, options.server_size))
+            for layout in ("tpo", "paper")
+        }
+        result["server"] = {
+            "size": options.server_size,
+            "rows": rows,
+            "computed_of_paper": against_paper(rows),
+        }
+    write_result("prefill", result, "aiohttp")
+
+
+if __name__ == "__main__":
+    main()
