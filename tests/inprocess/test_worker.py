@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tpo.inprocess.worker import Worker
 
 
@@ -59,6 +61,25 @@ def test_a_worker_starts_again_after_it_went() -> None:
         worker.wake()
         bench.bodies.pop()()
     assert bench.done == 2
+
+
+def test_a_step_that_raises_does_not_end_the_worker_for_good() -> None:
+    bench = Bench()
+    trouble = [ValueError("once")]
+
+    def step() -> bool:
+        if trouble:
+            raise trouble.pop()
+        return bench.step()
+
+    worker = Worker(step, bench.bodies.append)
+    bench.left = 1
+    worker.wake()
+    with pytest.raises(ValueError, match="once"):
+        bench.bodies.pop()()
+    worker.wake()
+    bench.bodies.pop()()
+    assert bench.done == 1
 
 
 def test_joining_a_real_thread_waits_for_the_work() -> None:

@@ -43,9 +43,12 @@ class Worker:
         self._idle.wait()
 
     def _run(self) -> None:
-        while self._still_woken():
-            while self._step():
-                pass
+        try:
+            while self._still_woken():
+                while self._step():
+                    pass
+        finally:  # a step that raises ends this thread, and the next wake starts another
+            self._idle.set()
 
     def _still_woken(self) -> bool:
         with self._lock:

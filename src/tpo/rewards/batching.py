@@ -97,6 +97,8 @@ class MicroBatcher(Generic[Item, Result]):
     def _answer(self, jobs: list[_Job[Item, Result]]) -> None:
         try:
             results = self._compute([job.item for job in jobs])
+            if len(results) != len(jobs):
+                raise RewardError(f"a batch of {len(jobs)} got {len(results)} scores")
         except Exception as error:  # noqa: BLE001 - handed on to the callers
             if len(jobs) > 1 and not getattr(error, "fatal", False):
                 self._answer(jobs[: len(jobs) // 2])

@@ -104,6 +104,30 @@ def test_each_row_is_told_when_it_ends_not_when_the_batch_does(model: Any) -> No
     assert set(ended) == {0}
 
 
+def test_a_long_answer_holds_up_nobody(model: Any) -> None:
+    ended: Ends = {}
+    engine = Engine(model, frozenset(), budget=2_000)
+    engine.add(make_rows(1, ended, max_tokens=200))
+    for _ in range(5):
+        engine.step()
+    engine.add(make_rows(4, ended, max_tokens=3)[1:])
+    for _ in range(12):
+        engine.step()
+    assert set(ended) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 9])
+def test_rows_that_join_later_change_no_text(model: Any, alone: Ends, steps: int) -> None:
+    ended: Ends = {}
+    engine = Engine(model, ENDS, budget=3_000)
+    for row in make_rows(20, ended):
+        engine.add([row])
+        for _ in range(steps):
+            engine.step()
+    run(engine, [])
+    assert ended == alone
+
+
 def test_a_row_that_nobody_wants_any_more_is_dropped(model: Any) -> None:
     ended: Ends = {}
     engine = Engine(model, frozenset(), budget=10_000)

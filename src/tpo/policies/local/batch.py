@@ -13,12 +13,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from tpo.policies.local.cache import new_cache, take_rows
+from tpo.policies.local.cache import can_join, join, new_cache, take_rows
 from tpo.policies.local.row import Row
 
 LEAST_LIVE = 0.75
 """The share of live rows below which a batch is drawn together."""
+
+
+MOST_PADDING = 1.2
+"""How much larger two batches may be as one than apart."""
 
 
 class Batch:
@@ -46,7 +51,27 @@ class Batch:
     @property
     def slots(self) -> int:
         """Slots of the cache that are in use."""
-        return len(self.rows) * int(self._mask.shape[1])
+        return len(self.rows) * self.width
+
+    @property
+    def width(self) -> int:
+        """Slots of one row, padding included."""
+        return int(self._mask.shape[1])
+
+    def fits(self, other: Batch) -> bool:
+        """Whether being one batch with *other* would pad little."""
+        together = (len(self.rows) + len(other.rows)) * max(self.width, other.width)
+        return can_join(self._cache) and together <= MOST_PADDING * (self.slots + other.slots)
+
+    def absorb(self, other: Batch) -> None:
+        """Take over the rows of *other*."""
+        width = max(self.width, other.width)
+        join(self._cache, other._cache, width)
+        masks = (pad(batch._mask, (width - batch.width, 0)) for batch in (self, other))
+        self._mask = torch.cat(list(masks))
+        self._positions = torch.cat([self._positions, other._positions])
+        self.logits = torch.cat([self.logits, other.logits])
+        self.rows.extend(other.rows)
 
     def drop(self, row: Row) -> None:
         """Write no more to *row*."""
@@ -60,7 +85,8 @@ class Batch:
             self.rows = [self.rows[at] for at in kept]
             self._take(kept)
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], 1)
-        self._positions = self._positions + 1
+        live = [[int(row is not None)] for row in self.rows]  # a finished row may stand at the context's end
+        self._positions = self._positions + torch.tensor(live, device=self._positions.device)
         self.logits = self._forward(tokens[:, None], self._positions)
 
     def _take(self, places: Sequence[int]) -> None:

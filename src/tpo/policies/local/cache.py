@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 BLOCK = 64
@@ -39,6 +40,16 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers publishes n
         self.keys = self.keys[:, :, first_slot:end][rows]
         self.values = self.values[:, :, first_slot:end][rows]
 
+    def join(self, other: RoomyLayer, slots: int) -> None:
+        """Put the rows of *other* below, both padded on the left to *slots*."""
+        self._room = None
+        pairs = ((self.keys, other.keys), (self.values, other.values))
+        self.keys, self.values = (torch.cat([_widened(one, slots) for one in pair]) for pair in pairs)
+
+
+def _widened(held: Tensor, slots: int) -> Tensor:
+    return pad(held, (0, 0, slots - held.shape[-2], 0))  # zeros, since what is masked must still be a number
+
 
 def _grown(held: Tensor, slots: int) -> Tensor:
     rows, heads, used, width = held.shape
@@ -54,13 +65,24 @@ def new_cache(config: Any) -> DynamicCache:
     return cache
 
 
+def can_join(cache: DynamicCache) -> bool:
+    """Whether every layer keeps its slots in our way."""
+    return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+
+def join(cache: DynamicCache, other: DynamicCache, slots: int) -> None:
+    """Put the rows of *other* below those of *cache*, both padded on the left to *slots*."""
+    for layer, one in zip(cache.layers, other.layers, strict=True):
+        layer.join(one, slots)
+
+
 def take_rows(cache: DynamicCache, rows: Tensor, first_slot: int) -> int:
     """Keep *rows* of *cache*, and drop the slots before *first_slot* where that is possible.
 
     Returns:
         how many slots were dropped: *first_slot*, or 0 where some layer keeps its slots in its own way.
     """
-    if all(isinstance(layer, RoomyLayer) for layer in cache.layers):
+    if can_join(cache):
         for layer in cache.layers:
             layer.take(rows, first_slot)
         return first_slot

@@ -1,8 +1,11 @@
 """Dynamic batching: rows of all calls in flight, decoded together, one model, one thread.
 
-While a batch is being written, new rows collect; the next batch is the one that waits longest with those
-nearest to it in length. When memory runs out, or any error meets more than one row, the batch is parted in
-two and each half goes on where it stood, until the row is found that fails alone.
+While batches are being written, new rows collect. Once fewer are being written than half of what would fit,
+the row that waits longest begins with those nearest to it in length, so a long answer holds up nobody.
+Batches of about equal length are put together; others take turns, a token each.
+
+When memory runs out, or any error meets more than one row, the batch is parted in two and each half goes on
+where it stood, until the row is found that fails with nothing else under way.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ ROOM = 128
 class Engine:
     """Decodes rows on *model* until each has drawn one of *ends* or its most tokens.
 
-    *budget* bounds the slots (rows times tokens) of a batch when it starts; at twice as many it is parted.
+    *budget* bounds the slots (rows times tokens) in use when a batch begins; one that outgrows it is parted.
     *arbiter*, the same model in double precision, decides draws that logits off by *noise* could turn.
     """
 
@@ -49,7 +52,7 @@ class Engine:
         self._lock = threading.Lock()
         self._waiting: list[Row] = []
         self._parted: deque[list[Row]] = deque()
-        self._batch: Batch | None = None
+        self._batches: deque[Batch] = deque()
         self.settled = 0
         """Draws that the arbiter decided."""
 
@@ -60,30 +63,63 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> bool:
-        """One token for every row of the batch, or the start of the next one; False if there is nothing."""
-        if self._batch is None:
-            rows = self._next_rows()
-            if rows:
-                self._guarded(rows, lambda: self._begin(rows))
-            return bool(rows)
-        batch = self._batch
-        self._guarded(batch.live, lambda: self._write(batch))
+        """Begin a batch, or write a token to every row of the one whose turn it is; False if all is done."""
+        rows = self._next_rows()
+        if rows:
+            self._guarded(rows, lambda: self._begin(rows))
+            if self._batches:
+                self._put_together()
+        elif self._batches:
+            batch = self._batches.popleft()
+            self._guarded(batch.live, lambda: self._write(batch))
+        else:
+            return False
         return True
 
     def _next_rows(self) -> list[Row]:
+        """The rows to begin with now, if any; those that were parted first."""
+        left = self._budget - sum(batch.slots for batch in self._batches)
+        while self._parted:
+            rows = [row for row in self._parted[0] if not row.over]
+            slots = len(rows) * max(map(_expected_length, rows), default=0)
+            if self._batches and rows and (len(rows) == 1 or slots > left):
+                return []
+            self._parted.popleft()
+            if rows:
+                return rows
         with self._lock:
-            while self._parted:
-                rows = [row for row in self._parted.popleft() if not row.over]
-                if rows:
-                    return rows
             self._waiting = [row for row in self._waiting if not row.over]
-            rows = next_batch(self._waiting, _expected_length, self._budget)
+            if not self._waiting or not self._has_room(left, _expected_length(self._waiting[0])):
+                return []
+            rows = next_batch(self._waiting, _expected_length, left)
             taken = set(rows)
             self._waiting = [row for row in self._waiting if row not in taken]
             return rows
 
+    def _has_room(self, left: int, length: int) -> bool:
+        """Whether a row of *length* should begin, with *left* slots unused."""
+        if not self._batches:
+            return True
+        live = sum(len(batch.live) for batch in self._batches)
+        return length <= left and 2 * live * length <= self._budget
+
     def _begin(self, rows: list[Row]) -> None:
-        self._batch = Batch(self._model, rows)
+        self._batches.append(Batch(self._model, rows))
+
+    def _put_together(self) -> None:
+        """Let the newest batch take over one that is about as long."""
+        newest = self._batches[-1]
+        other = next((one for one in self._batches if one is not newest and newest.fits(one)), None)
+        if other is None:
+            return
+
+        def work() -> None:
+            newest.absorb(other)
+            self._batches.append(newest)
+
+        self._batches.remove(newest)
+        self._batches.remove(other)
+        self._guarded(newest.live + other.live, work)
 
     def _write(self, batch: Batch) -> None:
         tokens = self._draw(batch)
@@ -92,12 +128,12 @@ class Engine:
                 row.add(token, self._ends)
             if row is not None and row.over:
                 batch.drop(row)
-        if not batch.live:
-            self._batch = None
-        elif batch.slots > 2 * self._budget and len(batch.live) > 1:
-            self._part(batch.live)
-        else:
+        live = batch.live
+        if len(live) > 1 and batch.slots > 2 * self._budget:
+            self._part(live)
+        elif live:
             batch.advance(tokens)
+            self._batches.append(batch)
 
     def _draw(self, batch: Batch) -> torch.Tensor:
         """The next token of each row (rows); of a finished one, anything."""
@@ -115,20 +151,18 @@ class Engine:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - whatever a model raises is one row's failure in the end
-            self._batch = None
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) and len(rows) > 1:
                 self._budget = max(1, self._budget // 2)
                 _free_memory()
             left = [row for row in rows if not row.over]
-            if len(left) > 1:
+            if len(left) > 1 or (left and self._batches):
                 self._part(left)
             elif left:
                 left[0].end(_failure(left[0], error))
 
     def _part(self, rows: list[Row]) -> None:
         half = len(rows) // 2
-        self._batch = None
-        self._parted.extend((rows[:half], rows[half:]))
+        self._parted.extend(part for part in (rows[:half], rows[half:]) if part)
 
 
 def _expected_length(row: Row) -> int:

@@ -36,11 +36,12 @@ class HFPolicy:
 
     Determinism: sample *i* draws from a generator of its own, seeded with ``sampling.seed + i``, one number a
     token. What shares a batch with it shifts its float32 probabilities by about 1e-6, which alone would turn
-    a draw now and then. So for a model of up to 30 million weights, in float32 on a CPU, any draw that lies
-    that near to an edge (see :mod:`tpo.policies.local.draw`) is made again from float64 logits, computed for
-    that row alone: the text is then the same whatever the concurrency. Running in float64 throughout would do
-    the same at a higher cost. For larger models, and in half precision, equality across batch shapes is
-    **not** guaranteed.
+    a draw now and then. So in float32 any draw that lies that near to an edge (see
+    :mod:`tpo.policies.local.draw`) is made again, from logits computed for that row alone, for models of up
+    to 30 million weights in float64: the text is then the same whatever the concurrency. Running in float64
+    throughout would do the same at 1.6 times the cost. In larger models the noise may exceed the bound that
+    was measured on small ones, and in half precision it always does: equality across batch shapes is **not**
+    guaranteed there.
 
     Raises:
         MissingExtra: torch or transformers is not installed.
@@ -161,11 +162,12 @@ def _ends(checkpoint: Checkpoint, chat: ChatTokenizer) -> frozenset[int]:
 
 
 def _arbiter(checkpoint: Checkpoint) -> Any:
-    """The model in double precision, where draws can be made exact; else None."""
+    """What decides a draw that noise could turn: a small model in double precision, a larger one as it is."""
     torch, _ = require_torch("an in-process model")
-    exact = checkpoint.dtype == torch.float32 and checkpoint.device.type == "cpu"
-    if not exact or checkpoint.parameters > EXACT_PARAMETERS:
+    if checkpoint.dtype != torch.float32:
         return None
+    if checkpoint.parameters > EXACT_PARAMETERS or checkpoint.device.type == "mps":
+        return checkpoint.model
     return copy.deepcopy(checkpoint.model).double()
 
 
