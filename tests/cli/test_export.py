@@ -85,5 +85,12 @@ def test_an_option_that_does_not_fit_ends_in_one_sentence_and_nothing_written(
     assert sorted(run.iterdir()) == before
 
 
+def test_a_run_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    result = export(tmp_path / "none", "--format", "dpo")
+    assert result.exit_code == 2
+    assert "no trajectories are here" in " ".join(result.stderr.split())
+    assert "left without their names" not in result.stderr
+
+
 def test_the_options_have_a_panel_of_their_own(run: Path) -> None:
     assert "Training sets (dpo, sft)" in export("--help").output

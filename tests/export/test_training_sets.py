@@ -162,6 +162,7 @@ def test_datasets_reads_it_odd_texts_and_all(path: Path, kind: str, tmp_path: Pa
 def test_the_run_tells_its_models(tmp_path: Path) -> None:
     shape = {"policy": "llama", "reward": {"names": ["a", "b"], "combine": "mean"}}
     write_run(tmp_path, RunRecord({}, shape).begin(1.0))
+    (tmp_path / "trajectories.jsonl").touch()
     expected = Models("llama", '{"names": ["a", "b"], "combine": "mean"}')
     assert Models.of_run(tmp_path) == expected
     assert Models.of_run(tmp_path / "trajectories.jsonl") == expected

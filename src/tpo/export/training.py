@@ -35,6 +35,8 @@ class Models:
     @classmethod
     def of_run(cls, run: Path) -> Models:
         """As the record of the run in the directory *run* (or of the trajectories' file in it) names them."""
+        if not run.exists():
+            return cls()  # reading its trajectories says so
         directory = run if run.is_dir() else run.parent
         try:
             told = read_run(directory).fingerprint
