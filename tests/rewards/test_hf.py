@@ -126,6 +126,11 @@ def test_a_limit_below_one_token_is_refused(folder: Path, option: str) -> None:
         HFReward(folder, device="cpu", **limits)
 
 
+def test_a_budget_below_one_sequence_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="max_batch_tokens is 64, less than one sequence of max_length 128"):
+        HFReward(folder, device="cpu", max_length=128, max_batch_tokens=64)
+
+
 async def test_a_closed_reward_scores_no_more(folder: Path) -> None:
     reward = HFReward(folder, device="cpu")
     await reward.aclose()

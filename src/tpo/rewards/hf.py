@@ -50,6 +50,11 @@ class HFReward:
     ) -> None:
         if max_length is not None and max_length < 1:
             raise ConfigError(f"max_length is {max_length}; it must be at least 1")
+        if max_length is not None and 1 <= max_batch_tokens < max_length:
+            raise ConfigError(
+                f"max_batch_tokens is {max_batch_tokens}, less than one sequence of max_length {max_length}: "
+                "raise the one or lower the other"
+            )
         checkpoint = load_checkpoint(
             path_or_id,
             "classifier",
