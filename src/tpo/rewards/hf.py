@@ -19,6 +19,9 @@ from tpo.rewards.batching import MicroBatcher
 from tpo.rewards.values import finite_score, place
 from tpo.types import Messages, Scope, Score, assistant
 
+BATCH_TOKENS = 16_384
+CPU_BATCH_TOKENS = 1024
+"""A processor loses by more: 33 responses a CPU second with 16,384 tokens, 122 with these."""
 EXACT_DECIMALS = 6
 """Digits that double precision has to spare: rounded so, a score is the same in every batch."""
 
@@ -29,7 +32,7 @@ class HFReward:
     *device*, *dtype*: see :func:`tpo.inprocess.loading.load_checkpoint`; on a CPU a model of up to 30 million
     weights runs in float64 and its scores are rounded to 6 decimals, so that they do not depend on the batch
     at all. In float32 they do by less than 1e-4, in bfloat16 by up to about 0.1. *max_batch_tokens* bounds a
-    batch, padding included. *max_length* reads less than the model's whole context. *trust_remote_code* runs
+    batch, padding included (None: 1,024 on a CPU, else 16,384). *max_length* reads less than the model's whole context. *trust_remote_code* runs
     code that comes with the model.
 
     Raises:
@@ -43,14 +46,14 @@ class HFReward:
         *,
         device: str | None = None,
         dtype: str | None = None,
-        max_batch_tokens: int = 16_384,
+        max_batch_tokens: int | None = None,
         max_length: int | None = None,
         trust_remote_code: bool = False,
         start: Start = in_thread,
     ) -> None:
         if max_length is not None and max_length < 1:
             raise ConfigError(f"max_length is {max_length}; it must be at least 1")
-        if max_length is not None and 1 <= max_batch_tokens < max_length:
+        if max_length is not None and max_batch_tokens and max_batch_tokens < max_length:
             raise ConfigError(
                 f"max_batch_tokens is {max_batch_tokens}, less than one sequence of max_length {max_length}: "
                 "raise the one or lower the other"
@@ -70,7 +73,9 @@ class HFReward:
         self.context = min(checkpoint.context, max_length or checkpoint.context)
         self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused)
         self._scorer = _Scorer(_exact_where_small(checkpoint, dtype))
-        self._batcher = MicroBatcher(self._scorer.scores, length=len, budget=max_batch_tokens, start=start)
+        fitting = CPU_BATCH_TOKENS if checkpoint.device.type == "cpu" else BATCH_TOKENS
+        budget = fitting if max_batch_tokens is None else max_batch_tokens
+        self._batcher = MicroBatcher(self._scorer.scores, length=len, budget=budget, start=start)
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """The raw logit of *response* as the answer to *messages*; ``tokens`` is what was read for it.
