@@ -32,8 +32,8 @@ class HFReward:
     *device*, *dtype*: see :func:`tpo.inprocess.loading.load_checkpoint`; on a CPU a model of up to 30 million
     weights runs in float64 and its scores are rounded to 6 decimals, so that they do not depend on the batch
     at all. In float32 they do by less than 1e-4, in bfloat16 by up to about 0.1. *max_batch_tokens* bounds a
-    batch, padding included (None: 1,024 on a CPU, else 16,384). *max_length* reads less than the model's whole context. *trust_remote_code* runs
-    code that comes with the model.
+    batch, padding included (None: 1,024 on a CPU, else 16,384). *max_length* reads less than the
+    model's whole context. *trust_remote_code* runs code that comes with the model.
 
     Raises:
         MissingExtra: torch or transformers is not installed.
