@@ -29,7 +29,7 @@ def records(run: Path) -> list[dict[str, Any]]:
 
 
 def mean_best(run: Path) -> float:
-    best = [{c["id"]: c["reward"] for c in r["candidates"]}[r["best"]] for r in records(run)]
+    best: list[float] = [{c["id"]: c["reward"] for c in r["candidates"]}[r["best"]] for r in records(run)]
     return sum(best) / len(best)
 
 
