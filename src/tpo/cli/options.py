@@ -132,8 +132,8 @@ Method = Annotated[
     typer.Option(
         metavar="NAME",
         help=_help(
-            "tpo; fused (one critique call); revision (never shows the rejected answer); bon (best of N); paper,"
-            " paper-revision, paper-bon (the same in the paper's layout of separate calls);"
+            "tpo; fused (one critique call); revision (never shows the rejected answer); bon (best of N);"
+            " paper, paper-revision, paper-bon (the same in the paper's layout of separate calls);"
             " MODULE:CLASS (your own).",
             default="tpo",
         ),
