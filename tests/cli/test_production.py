@@ -108,7 +108,7 @@ def killed_at(request: int, arguments: list[str], server: Watched) -> None:
 def require_intact(journal: Path) -> None:
     """Every line but a torn last one is whole."""
     for line in journal.read_bytes().split(b"\n")[:-1]:
-        unseal(line)
+        unseal(line + b"\n")
 
 
 def test_kill_9_at_ten_random_moments_loses_and_doubles_nothing(folder: Path, server: Watched) -> None:
