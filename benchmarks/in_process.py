@@ -115,7 +115,7 @@ def main() -> None:
     sys.stdout.write(
         json.dumps(
             {
-                "command": "python " + " ".join(sys.argv),
+                "command": "python -m benchmarks.in_process " + " ".join(sys.argv[1:]),
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
                 "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
