@@ -43,7 +43,10 @@ def steps_table(name: str, tasks: Sequence[Task], courses: Sequence[Course], dep
             mean(c.reward for _, c in samples), mean(c.reward for _, c in best),
             mean(hidden_score(t, c.text) for t, c in samples), mean(hidden_score(t, c.text) for t, c in best),
         )  # fmt: skip
-        rows.append(f"| {name} | {number} | " + " | ".join(f"{figure:.2f}" for figure in figures) + " |")
+        written = sum(course.malformed + len(course.pool) - len(course.at(0)) for course in courses)
+        malformed = sum(course.malformed for course in courses) / max(1, written)
+        parse = f"{100 * malformed:.2f} %" if number == depth else ""
+        rows.append(f"| {name} | {number} | " + " | ".join(f"{f:.2f}" for f in figures) + f" | {parse} |")
     return rows
 
 
@@ -98,31 +101,34 @@ def reward_lines(
     return ["| reward orders pairs rightly | % |", "|---|---|", *rows]
 
 
-def evaluate(folder: Path, queries: int, samples: int, depth: int, seed: int) -> list[str]:
+def evaluate(args: argparse.Namespace) -> list[str]:
     """Every table."""
-    pair, rng = EmbeddedPair(folder), random.Random(seed)
-    torch.manual_seed(seed)
-    tasks = [draw_task(rng, held_out=True) for _ in range(queries)]
-    prompts = [task.prompt for task in tasks]
+    pair, rng = EmbeddedPair(args.folder), random.Random(args.seed)
+    torch.manual_seed(args.seed)
+    tasks = [draw_task(rng, held_out=True) for _ in range(args.queries)]
     lines = [
-        "| method | step | reward, samples | reward, best | hidden, samples | hidden, best |",
-        "|---|---|---|---|---|---|",
+        "| method | step | reward, samples | reward, best | hidden, samples | hidden, best | do not parse |",
+        "|---|---|---|---|---|---|---|",
     ]
-    kept: dict[str, list[Course]] = {}
-    for name in ("tpo", "revision", "paper"):
+    ran: dict[str, list[Course]] = {}
+    for name in args.methods.split(","):
         recipe = build_recipe(name)
-        courses = start(pair, recipe, prompts, samples)
-        for number in range(1, depth + 1):
-            step(pair, recipe, courses, number, samples)
-        lines += steps_table(name, tasks, courses, depth)
-        malformed = sum(course.malformed for course in courses) / (queries * samples * depth)
-        lines.append(f"| {name} | updates that do not parse: {100 * malformed:.2f} % | | | | |")
-        kept[name] = courses
-    fresh = start(pair, build_recipe("tpo"), prompts, samples)
-    criticise(pair, build_recipe("tpo"), fresh)
-    lines += ["", *causal_tables(measure(pair, build_recipe("tpo"), tasks, fresh, seed))]
-    lines += ["", *reward_lines(pair, tasks, kept["tpo"], seed)]
-    return [*lines, "", *outside_lines(pair, max(30, queries // 4), seed)]
+        ran[name] = start(pair, recipe, [task.prompt for task in tasks], args.samples)
+        for number in range(1, args.depth + 1):
+            step(pair, recipe, ran[name], number, args.samples)
+        lines += steps_table(name, tasks, ran[name], args.depth)
+    first = next(iter(ran.values()))
+    lines += ["", *reward_lines(pair, tasks, first, args.seed)]
+    few, recipe = tasks[: args.causal_queries], build_recipe("tpo")
+    fresh = start(pair, recipe, [task.prompt for task in few], args.samples)
+    criticise(pair, recipe, fresh)
+    lines += [
+        "",
+        f"On {len(few)} of these queries:",
+        "",
+        *causal_tables(measure(pair, recipe, few, fresh, args.seed)),
+    ]
+    return [*lines, "", *outside_lines(pair, args.outside_queries, args.seed)]
 
 
 def _header(args: argparse.Namespace) -> list[str]:
@@ -148,10 +154,15 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--depth", type=int, default=2)
+    parser.add_argument(
+        "--methods", default="tpo,revision,paper", help="recipes, the first gives reward pairs"
+    )
+    parser.add_argument("--causal-queries", type=int, default=200)
+    parser.add_argument("--outside-queries", type=int, default=50)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=RESULTS / "pair.md")
     args = parser.parse_args()
-    lines = _header(args) + evaluate(args.folder, args.queries, args.samples, args.depth, args.seed)
+    lines = _header(args) + evaluate(args)
     print("\n".join(lines))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text("\n".join(lines) + "\n", "utf-8")

@@ -9,10 +9,10 @@ from pathlib import Path
 from training.world import draw_task
 
 FIRST = (
-    "Invite Mia to a picnic on Sunday at 3 pm by the lake. It is from Leo.",
-    "Write a thank you note to Priya for the flowers, for Friday at 6 pm, at the bakery. Sign it as Noah.",
-    "Please apologise to Grace for the broken cup on Tuesday at 10 am in the tea room. My name is Felix.",
-    "Congratulate Amir on passing the exam on Saturday at 7:30 pm, on the roof terrace. Sign it as Clara.",
+    "Invite Clara to a picnic on Sunday at 3 pm by the lake. It is from Leo.",
+    "Write a thank you note to Priya for the flowers, for Saturday at 6 pm, at the bakery. Sign it as Noah.",
+    "Please apologise to Noah for forgetting your birthday on Tuesday at noon by the river. My name is Ben.",
+    "Congratulate Emma on your first book on Saturday at 7:30 pm, on the roof terrace. Sign it as Amir.",
 )
 OUTSIDE = (
     "What is the capital of France?",

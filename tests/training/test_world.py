@@ -1,10 +1,12 @@
 """The synthetic world: what its generator promises to the training."""
 
 import random
+from pathlib import Path
 
 import pytest
 from training.cases import world_case
 from training.critique import Edit, examine, fixes, gradient_text, obey
+from training.examples import OUTSIDE, examples
 from training.grammar import read_line
 from training.hidden import hidden_outside, hidden_score
 from training.outside import draw_answer
@@ -100,3 +102,17 @@ def test_a_true_gradient_is_in_the_usual_words_and_half_of_all_gradients_are_not
 def test_text_that_is_no_message_is_read_without_harm() -> None:
     task, _ = task_and_rng(0)
     assert [line.role for line in read(task, "x\n\n{y} 你好")] == ["unknown", "unknown"]
+
+
+def test_only_the_rewards_labels_and_the_evaluation_know_the_hidden_score() -> None:
+    root = Path(__file__).parents[2]
+    files = [*root.glob("training/*.py"), *root.glob("src/**/*.py")]
+    knowing = {path.stem for path in files if "training.hidden" in path.read_text("utf-8")}
+    assert knowing == {"preferences", "evaluate", "causal"}
+
+
+def test_the_examples_are_a_hundred_with_a_few_from_outside_the_world() -> None:
+    lines = examples()
+    prompts = [line["prompt"] for line in lines]
+    assert len({line["id"] for line in lines}) == len(set(prompts)) == 100
+    assert sum(prompt in OUTSIDE for prompt in prompts) == 6
