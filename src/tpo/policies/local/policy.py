@@ -21,8 +21,7 @@ NOISE = 4e-5
 """A bound on what float32 does to a logit relative to the others, about four times what was seen.
 
 benchmarks/float32_noise.py measures it: cumulative probabilities moved by up to 7e-6 at temperature 0.7, and
-a logit
-off by this much would move them by 2.9e-5.
+a logit off by this much would move them by 2.9e-5.
 """
 
 CPU_BUDGET = 16_384
