@@ -107,7 +107,8 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, dtype: torch.dtype) -> Tensor:
         """The stream after this layer; products run in *dtype*."""
         x = x + self.self_attn(self.input_layernorm(x).to(dtype), cos, sin)
-        return x + self.mlp(self.post_attention_layernorm(x).to(dtype))
+        stream: Tensor = x + self.mlp(self.post_attention_layernorm(x).to(dtype))
+        return stream
 
 
 class Trunk(nn.Module):

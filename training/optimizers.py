@@ -34,7 +34,7 @@ class Optimizers:
         for group, full in zip(groups, self.full, strict=True):
             group["lr"] = full * scale
         for part in self.parts:
-            part.step()
+            part.step()  # type: ignore[no-untyped-call]  # torch types only some optimizers
             part.zero_grad(set_to_none=True)
 
 
