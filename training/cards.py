@@ -39,11 +39,11 @@ apologies, reminders, requests, congratulations, good wishes) from a query such 
 with flaws at random: wrong or missing details, a missing greeting, kind line or closing, repeated, rude or
 off-topic lines. It also plays the other roles of the protocol, in the wording of the shipped recipes: it says
 point by point what is right and wrong with a response, gives instructions line by line, and rewrites a
-response by instructions. To most other queries it answers with a short polite sentence, though a bare "Hello"
+response by instructions. To most other queries it answers with a short polite sentence, but a bare "Hello"
 can still set it rambling.
 
-An ordered change is mostly made. Its own criticism is weak: it sees about half of the wrong details, so an update
-by its own instructions is on average no better than one without any.
+An ordered change is mostly made. Its own criticism is weak: it sees about half of the wrong details, so an
+update by its own instructions is on average no better than one without any.
 """
 
 REWARD = """---
