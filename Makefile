@@ -18,8 +18,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-run: install ## The loop on the shipped example queries with the embedded pair
-	$(BIN)/tpo run
+run: install ## The loop on 30 of the shipped example queries with the embedded pair
+	$(BIN)/tpo run --limit 30
 
 test: install ## The tests
 	$(BIN)/python -m pytest

@@ -20,7 +20,7 @@ OUTSIDE = (
     "Schreibe mir ein Gedicht über den Herbst.",
     "Compute 17 * 23.",
     "Explain photosynthesis to a child.",
-    "Hello",
+    "Please sort these numbers: 4, 1, 3.",
 )
 COUNT = 100
 
