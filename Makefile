@@ -38,7 +38,7 @@ types: install
 contracts: install
 	$(BIN)/lint-imports
 
-tiny: install ## The embedded pair, trained again from its seed (about an hour on two cores)
+tiny: install ## The embedded pair, trained again from its seed (slow: leave it to itself)
 	$(BIN)/python -m training.make --out src/tpo/tiny
 
 servers: install ## The tests against real vLLM servers, in an environment of their own
