@@ -1,11 +1,11 @@
-"""What a benchmark is: a frozen value that says where its data is, how a row is asked and an answer graded."""
+"""What a benchmark is: a frozen value: where its data is, how a row is asked, how an answer is graded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tpo.bench.grading import Grader, Summarize
+from tpo.bench.grading import Context, Grader, Summarize
 from tpo.bench.hub import Hub
 from tpo.data.row import Row
 from tpo.types import Query
@@ -50,6 +50,7 @@ class Benchmark:
         paper_judge: the judge that the paper took, so that another is said to be another; None: no judge.
         paper_reward: the reward that the paper's number is a mean of, for metrics that are rewards.
         needs_judge: whether nothing can be graded without ``--judge``, so that it is missed before any call.
+        check: refuses, before any call is made, what grading would refuse: a missing extra, a wrong option.
     """
 
     name: str
@@ -68,3 +69,4 @@ class Benchmark:
     paper_judge: str | None = None
     paper_reward: str | None = None
     needs_judge: bool = False
+    check: Callable[[Context], None] | None = None

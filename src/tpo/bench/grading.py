@@ -16,6 +16,7 @@ from typing import Any
 from tpo.bench.judge import Judge
 from tpo.errors import ConfigError
 from tpo.policies.siblings import as_finished
+from tpo.rewards.base import Reward
 from tpo.types import Query
 
 
@@ -83,6 +84,7 @@ class Context:
         is_whole: whether the answers cover every row of the published set, in its order; False for
             ``--limit`` and for data of another size. What is right on the whole set only is refused then.
         reward: the name of the reward that guided the run.
+        held_out: a reward of ``--check-reward`` that guided nothing, and *held_out_name*; None: none was named.
         options: what the user said with ``--grader-option NAME=VALUE``.
     """
 
@@ -90,6 +92,8 @@ class Context:
     folder: Path = Path()
     is_whole: bool = True
     reward: str = ""
+    held_out: Reward | None = None
+    held_out_name: str = ""
     options: dict[str, str] = field(default_factory=dict)
 
     def need_judge(self, benchmark: str, advice: str = "") -> Judge:
