@@ -31,7 +31,7 @@ def load_queries(spec: str, *, column: str | None = None, limit: int | None = No
         ConfigError: *limit* is below 1.
         MissingExtra: the format needs a library of the extra ``data``.
     """
-    return _Queries(_source(spec), spec, column, _checked(limit))
+    return _Queries(open_source(spec), spec, column, _checked(limit))
 
 
 def count_queries(spec: str, *, column: str | None = None, limit: int | None = None) -> int | None:
@@ -44,7 +44,7 @@ def count_queries(spec: str, *, column: str | None = None, limit: int | None = N
         DataError: as :func:`load_queries`, and for every wrong row of a file.
     """
     queries = load_queries(spec, column=column, limit=limit)
-    source = _source(spec)
+    source = open_source(spec)
     if not isinstance(source, HubSource):
         return sum(1 for _ in queries)
     next(iter(queries))
@@ -58,7 +58,7 @@ def data_digest(spec: str) -> str:
     Raises:
         DataError: *spec* cannot be read.
     """
-    return _source(spec).digest()
+    return open_source(spec).digest()
 
 
 class _Queries:
@@ -92,7 +92,12 @@ def _checked(limit: int | None) -> int | None:
     return limit
 
 
-def _source(spec: str) -> Source:
+def open_source(spec: str) -> Source:
+    """The rows of *spec* as they stand there, for those who make other queries of them.
+
+    Raises:
+        DataError: there is no such file, or no reader for its kind.
+    """
     if spec.startswith("hf:"):
         return HubSource.parse(spec)
     path = Path(spec).expanduser()
