@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.custom_code import save_own_policy
 from tests.models import make_tokenizer, save_policy, save_reward
 from tpo.errors import ConfigError, PolicyRefused, RewardRefused
 from tpo.inprocess.loading import load_checkpoint
@@ -50,3 +51,22 @@ def test_a_language_model_is_no_reward_model(tmp_path: Path) -> None:
 def test_a_reward_model_is_no_policy(tmp_path: Path) -> None:
     with pytest.raises(PolicyRefused, match=r"not a trained causal language model.*lm_head"):
         load_checkpoint(save_reward(tmp_path, tokenizer=make_tokenizer()), "causal", PolicyRefused)
+
+
+def test_a_model_with_code_of_its_own_is_refused_without_trust_though_a_kindred_class_would_load_it(
+    tmp_path: Path,
+) -> None:
+    save_own_policy(tmp_path)
+    with pytest.raises(PolicyRefused, match="--trust-remote-code"):
+        load_checkpoint(tmp_path, "causal", PolicyRefused, device="cpu")
+    trusted = load_checkpoint(tmp_path, "causal", PolicyRefused, device="cpu", trust_remote_code=True)
+    assert type(trusted.model).__name__ == "CuriousForCausalLM"
+    assert trusted.own_code
+
+
+def test_a_model_of_a_class_that_transformers_has_needs_no_trust(tmp_path: Path) -> None:
+    save_own_policy(tmp_path)
+    text = (tmp_path / "config.json").read_text("utf-8")
+    (tmp_path / "config.json").write_text(text.replace("CuriousForCausalLM", "LlamaForCausalLM"), "utf-8")
+    loaded = load_checkpoint(tmp_path, "causal", PolicyRefused, device="cpu")
+    assert not loaded.own_code

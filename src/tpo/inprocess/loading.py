@@ -6,13 +6,16 @@ looked up on the network.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tpo.errors import ConfigError, MissingExtra, PolicyRefused, RewardRefused
-from tpo.inprocess.memory import first_line
+from tpo.inprocess.devices import Device, best_dtype, placement, places, spilled
+
+log = logging.getLogger(__name__)
 
 EXACT_PARAMETERS = 30_000_000
 """Up to this size a model is small enough to be run twice, or in double precision, for exactness' sake."""
@@ -32,6 +35,16 @@ class Checkpoint:
     tokenizer: Any
     device: Any
     dtype: Any
+
+    @property
+    def spread(self) -> bool:
+        """Whether its weights lie in several places, so that it can be neither copied nor converted."""
+        return len(places(self.model)) > 1
+
+    @property
+    def own_code(self) -> bool:
+        """Whether it runs code that came with the model."""
+        return type(self.model).__module__.startswith("transformers_modules")
 
     @property
     def config(self) -> Any:
@@ -72,43 +85,47 @@ def load_checkpoint(
     head: Head,
     refused: Refused,
     *,
-    device: str | None = None,
+    device: Device | None = None,
     dtype: str | None = None,
     trust_remote_code: bool = False,
 ) -> Checkpoint:
     """The model and tokenizer at *path_or_id*, a folder or an id of the Hugging Face hub.
 
-    *device*: ``cuda`` (over several cards where accelerate is installed), ``mps`` or ``cpu``, the first
-    of them that there is.
+    *device*: see :data:`tpo.inprocess.devices.Device`; by default ``cuda`` (over all cards where accelerate
+    is installed), ``mps`` or ``cpu``, the first of them that there is.
     *dtype*: bfloat16 on CUDA, float16 on MPS (a classifier: float32), float32 on a CPU.
+    *trust_remote_code*: run code that comes with the model; without it a model that needs such is refused.
 
     Raises:
-        MissingExtra: torch or transformers is not installed.
+        MissingExtra: torch or transformers is not installed, or accelerate where *device* needs it.
         ConfigError: no such *device* here, or no such *dtype*.
         PolicyRefused, RewardRefused: whichever *refused* is: no such model, or it has no such head.
     """
     torch, transformers = require_torch("an in-process model")
     name = str(Path(path_or_id).expanduser()) if str(path_or_id).startswith("~") else str(path_or_id)
     options = {"trust_remote_code": trust_remote_code, "local_files_only": _is_local(name, refused)}
-    place = device or _best_device(torch)
-    kind = _dtype(torch, dtype or _best_dtype(torch, place, head))
-    _check_device(torch, place)
+    place = placement(torch, device)
+    kind = _dtype(torch, dtype or best_dtype(torch, place.device, classifier=head == "classifier"))
+    auto = _auto_class(transformers, head)
     try:
         with _quiet(transformers):
+            config = transformers.AutoConfig.from_pretrained(name, **options)
+            if not trust_remote_code and _needs_own_code(transformers, config, auto):
+                raise refused(_untrusted(name))
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-            model, report = _auto_class(transformers, head).from_pretrained(
-                name,
-                dtype=kind,
-                output_loading_info=True,
-                **_spread(torch, place),
-                **options,
+            model, report = auto.from_pretrained(
+                name, dtype=kind, output_loading_info=True, **place.options, **options
             )
-            if not hasattr(model, "hf_device_map"):
-                model = model.to(place)
+            if not place.options:
+                model = model.to(place.device)
+    except refused:
+        raise
     except Exception as error:
         raise refused(_sentence(name, error)) from error
     if report["missing_keys"]:
         raise refused(_untrained(name, head, sorted(report["missing_keys"])))
+    if (slow := spilled(model)) is not None:
+        log.warning("%s: %s", name, slow)
     return Checkpoint(name, model.eval(), tokenizer, model.device, kind)
 
 
@@ -149,17 +166,10 @@ def _auto_class(transformers: Any, head: Head) -> Any:
     return transformers.AutoModelForSequenceClassification
 
 
-def _best_device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _best_dtype(torch: Any, device: str, head: Head) -> str:
-    if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-    # A reward's range has no bound, and half precision ends at 65,504.
-    return "float16" if device.startswith("mps") and head == "causal" else "float32"
+def _needs_own_code(transformers: Any, config: Any, auto: Any) -> bool:
+    """Whether the model's class comes with it: without, a kindred one would be loaded, with a wrong head."""
+    own = (getattr(config, "auto_map", None) or {}).get(auto.__name__)
+    return own is not None and not hasattr(transformers, str(own).rpartition(".")[2])
 
 
 def _dtype(torch: Any, name: str) -> Any:
@@ -167,24 +177,6 @@ def _dtype(torch: Any, name: str) -> Any:
     if not (isinstance(kind, torch.dtype) and kind.is_floating_point):
         raise ConfigError(f"dtype {name}: not one of float64, float32, bfloat16, float16")
     return kind
-
-
-def _check_device(torch: Any, name: str) -> None:
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"device {name}: not there ({first_line(error)}); take cpu, cuda or mps") from error
-
-
-def _spread(torch: Any, device: str) -> dict[str, Any]:
-    """Several cards share a model where accelerate is there to part it."""
-    if device != "cuda" or torch.cuda.device_count() < 2:
-        return {}
-    try:
-        import accelerate  # noqa: F401 - only asked whether it is there
-    except ImportError:
-        return {}
-    return {"device_map": "auto"}
 
 
 class _quiet:  # noqa: N801 - reads as the statement it is
@@ -210,10 +202,15 @@ def _sentence(name: str, error: Exception) -> str:
     words = str(error).strip().splitlines()
     reason = words[0].rstrip(" .:") if words else type(error).__name__
     if "trust_remote_code" in str(error):
-        return (
-            f"{name}: the model brings code of its own; if you trust its author, allow it (trust_remote_code)"
-        )
+        return _untrusted(name)
     return f"{name}: cannot be loaded ({reason}); give a folder in Hugging Face format or an id of the hub"
+
+
+def _untrusted(name: str) -> str:
+    return (
+        f"{name}: the model brings Python code of its own, which would run here with your rights; if you "
+        "trust its author, allow it with --trust-remote-code (in Python trust_remote_code=True)"
+    )
 
 
 def _untrained(name: str, head: Head, missing: list[str]) -> str:

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from tpo.errors import ConfigError, RewardError, RewardRefused
 from tpo.inprocess.chat import ChatTokenizer
+from tpo.inprocess.devices import Device
 from tpo.inprocess.loading import EXACT_PARAMETERS, Checkpoint, load_checkpoint, require_torch
 from tpo.inprocess.memory import first_line, is_out_of_memory
 from tpo.inprocess.worker import Start, in_thread
 from tpo.rewards.batching import MicroBatcher
+from tpo.rewards.heads import one_label, raw_scores
 from tpo.rewards.values import finite_score, place
-from tpo.types import Messages, Scope, Score, assistant
+from tpo.types import Messages, Scope, Score, assistant, user
 
 BATCH_TOKENS = 16_384
 CPU_BATCH_TOKENS = 1024
@@ -33,7 +35,8 @@ class HFReward:
     weights runs in float64 and its scores are rounded to 6 decimals, so that they do not depend on the batch
     at all. In float32 they do by less than 1e-4, in bfloat16 by up to about 0.1. *max_batch_tokens* bounds a
     batch, padding included (None: 1,024 on a CPU, else 16,384). *max_length* reads less than the
-    model's whole context. *trust_remote_code* runs code that comes with the model.
+    model's whole context. *trust_remote_code* runs code that comes with the model, such as a head that gives
+    ``output.score``; without it a model that needs such is refused.
 
     Raises:
         MissingExtra: torch or transformers is not installed.
@@ -44,7 +47,7 @@ class HFReward:
         self,
         path_or_id: str | Path,
         *,
-        device: str | None = None,
+        device: Device | None = None,
         dtype: str | None = None,
         max_batch_tokens: int | None = None,
         max_length: int | None = None,
@@ -67,12 +70,13 @@ class HFReward:
             trust_remote_code=trust_remote_code,
         )
         self.name = checkpoint.name
-        labels = checkpoint.model.config.num_labels
-        if labels != 1:
-            raise RewardRefused(f"{self.name}: a reward model has one label, this one has {labels} labels")
+        if not checkpoint.own_code:
+            one_label(checkpoint.model, self.name)
         self.context = min(checkpoint.context, max_length or checkpoint.context)
         self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused)
         self._scorer = _Scorer(_exact_where_small(checkpoint, dtype))
+        if checkpoint.own_code:
+            self._try_head()
         fitting = CPU_BATCH_TOKENS if checkpoint.device.type == "cpu" else BATCH_TOKENS
         budget = fitting if max_batch_tokens is None else max_batch_tokens
         self._batcher = MicroBatcher(self._scorer.scores, length=len, budget=budget, start=start)
@@ -105,6 +109,17 @@ class HFReward:
         """Score nothing more, and wait for what is under way."""
         await self._batcher.aclose()
 
+    def _try_head(self) -> None:
+        """Score one conversation, since only that tells what a head of its own gives."""
+        try:
+            self._scorer.scores([self._chat.conversation_ids((user("Hello"), assistant("Hi")))])
+        except RewardRefused:
+            raise
+        except Exception as error:
+            raise RewardRefused(
+                f"{self.name}: the model's own code failed on a first conversation ({first_line(error)})"
+            ) from error
+
     def _read(self, messages: Messages, response: str, scope: Scope) -> tuple[tuple[int, ...], int]:
         """The tokens to read, and how many were cut."""
         try:
@@ -120,6 +135,7 @@ class _Scorer:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._torch, _ = require_torch("an in-process reward model")
+        self._name = checkpoint.name
         self._model = checkpoint.model
         self._config = checkpoint.config
         self._own_pad: int | None = checkpoint.config.pad_token_id
@@ -137,8 +153,8 @@ class _Scorer:
             mask[at, : len(one)] = 1
         with torch.inference_mode():
             device = self._model.device
-            logits = self._model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
-        values: list[float] = logits[:, 0].double().tolist()
+            output = self._model(input_ids=ids.to(device), attention_mask=mask.to(device))
+        values: list[float] = raw_scores(output, len(batch), self._name).double().tolist()
         return values if self._decimals is None else [round(value, self._decimals) for value in values]
 
     def _pad(self, batch: Sequence[Sequence[int]]) -> int:
@@ -151,7 +167,10 @@ class _Scorer:
         if self._own_pad is not None:
             return self._own_pad
         last = {one[-1] for one in batch}
-        pad = next(token for token in range(len(last) + 1) if token not in last)
+        # Some heads of their own score before the first padding token: best is one that stands nowhere.
+        there = {token for one in batch for token in one}
+        absent = (token for token in range(self._config.vocab_size) if token not in there)
+        pad = next(absent, next(token for token in range(len(last) + 1) if token not in last))
         self._config.pad_token_id = pad
         return pad
 
@@ -162,6 +181,7 @@ def _exact_where_small(checkpoint: Checkpoint, dtype: str | None) -> Checkpoint:
 
     torch, _ = require_torch("an in-process reward model")
     small = checkpoint.parameters <= EXACT_PARAMETERS and checkpoint.device.type == "cpu"
+    small = small and not checkpoint.spread
     if dtype is not None or not small:
         return checkpoint
     return replace(checkpoint, model=checkpoint.model.double(), dtype=torch.float64)
