@@ -45,11 +45,13 @@ class Benchmark:
         summarize: grades become metrics, the first of which is the one that tables lead with.
         stratum: the key of ``query.metadata`` that ``--limit`` takes its share of evenly; None: at random.
         pick: of a published set of so many rows, the positions that are asked, in rising order; None: all.
+        published_rows: rows of the published set that *pick* picks from; None: *size*.
         baseline: opponent's answers; None: there is no opponent.
         paper: pairs of a metric's name and its column in the paper's table: ``("accuracy", "xstest")``.
         paper_judge: the judge that the paper took, so that another is said to be another; None: no judge.
         paper_reward: the reward that the paper's number is a mean of, for metrics that are rewards.
         needs_judge: whether nothing can be graded without ``--judge``, so that it is missed before any call.
+        options: names that ``--grader-option NAME=VALUE`` may have.
         check: refuses, before any call is made, what grading would refuse: a missing extra, a wrong option.
     """
 
@@ -64,9 +66,11 @@ class Benchmark:
     summarize: Summarize
     stratum: str | None = None
     pick: Callable[[int], tuple[int, ...]] | None = None
+    published_rows: int | None = None
     baseline: Baseline | None = None
     paper: tuple[tuple[str, str], ...] = ()
     paper_judge: str | None = None
     paper_reward: str | None = None
     needs_judge: bool = False
     check: Callable[[Context], None] | None = None
+    options: tuple[str, ...] = ()

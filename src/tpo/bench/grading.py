@@ -84,7 +84,7 @@ class Context:
         is_whole: whether the answers cover every row of the published set, in its order; False for
             ``--limit`` and for data of another size. What is right on the whole set only is refused then.
         reward: the name of the reward that guided the run.
-        held_out: a reward of ``--check-reward`` that guided nothing, and *held_out_name*; None: none was named.
+        held_out: the reward of ``--check-reward``, which guided nothing, and *held_out_name*; None: none.
         options: what the user said with ``--grader-option NAME=VALUE``.
     """
 
