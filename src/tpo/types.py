@@ -82,6 +82,13 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class WeighedSampling(Sampling):
+    """A draw that also asks, of servers that tell them, for the likeliest *alternatives* at each token."""
+
+    alternatives: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """Where in a run a call belongs; *index* is the sample's for a reward call, else None."""
 
@@ -128,7 +135,8 @@ class Completion:
     """One finished sample of a policy call.
 
     The usages of a call's completions add up to the call's own: a request's prompt, and whatever else the
-    provider counts once a request, stands with the first completion that it yields.
+    provider counts once a request, stands with the first completion that it yields. *alternatives* answer a
+    :class:`WeighedSampling`: for each token, those it was likeliest to be, with their log-probabilities.
     """
 
     index: int
@@ -137,6 +145,7 @@ class Completion:
     usage: Usage = Usage()
     reasoning: str | None = None
     served: Served | None = None
+    alternatives: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tpo.policies.chat import (
     read_usage,
     request_body,
 )
-from tpo.types import Sampling, Usage, user
+from tpo.types import Sampling, Usage, WeighedSampling, user
 
 
 def reply(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -166,3 +166,31 @@ def test_only_a_limit_that_is_not_taken_at_all_has_its_name_changed(
     reason: str, status: int, expected: str | None
 ) -> None:
     assert other_limit_field(HttpFailure(reason, status=status), "max_tokens") == expected
+
+
+def test_log_probabilities_are_asked_for_by_a_weighed_draw_alone() -> None:
+    body = request_body("m", (user("q"),), WeighedSampling(max_tokens=1, alternatives=5), {})
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 5)
+    assert "logprobs" not in request_body("m", (user("q"),), Sampling(), {})
+
+
+def test_alternatives_are_read_token_by_token() -> None:
+    tokens = [
+        {"token": "m", "top_logprobs": [{"token": "m", "logprob": -0.5}, {"token": "M", "logprob": -1}]}
+    ]
+    choices = [{"message": {"content": "m"}, "logprobs": {"content": tokens}}]
+    assert read_completions({"choices": choices}, 1)[0].alternatives == ({"m": -0.5, "M": -1.0},)
+
+
+@pytest.mark.parametrize("logprobs", [None, [], {}, {"content": None}, {"content": "x"}])
+def test_a_choice_without_log_probabilities_has_no_alternatives(logprobs: object) -> None:
+    choices = [{"message": {"content": "m"}, "logprobs": logprobs}]
+    assert read_completions({"choices": choices}, 1)[0].alternatives == ()
+
+
+@pytest.mark.parametrize(
+    "token", [None, {}, {"top_logprobs": [1, {"token": 1}, {"token": "a", "logprob": float("nan")}]}]
+)
+def test_odd_log_probabilities_are_left_out(token: object) -> None:
+    choices = [{"message": {"content": "m"}, "logprobs": {"content": [token]}}]
+    assert read_completions({"choices": choices}, 1)[0].alternatives == ({},)

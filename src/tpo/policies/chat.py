@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure
-from tpo.types import Completion, FinishReason, Messages, Sampling, Usage
+from tpo.types import Completion, FinishReason, Messages, Sampling, Usage, WeighedSampling
 
 OWN_FIELDS = {"messages", "model", "n", "stream"}
 """Fields that extra ones may not touch, since the reading of replies rests on them."""
@@ -56,6 +56,8 @@ def request_body(
     }
     if sampling.n > 1:
         body["n"] = sampling.n
+    if isinstance(sampling, WeighedSampling):
+        body |= {"logprobs": True, "top_logprobs": sampling.alternatives}
     return {name: value for name, value in (body | dict(extra)).items() if value is not None}
 
 
@@ -72,12 +74,7 @@ def read_completions(reply: Any, n: int) -> list[Completion]:
     indices = _indices(choices, n)
     found = {index: choice for index, choice in zip(indices, choices, strict=True) if index < n}
     completions = [_completion(index, found[index]) for index in sorted(found)]
-    first = completions[0]
-    usage = read_usage(reply.get("usage"))
-    return [
-        Completion(first.index, first.text, first.finish_reason, usage, first.reasoning),
-        *completions[1:],
-    ]
+    return [replace(completions[0], usage=read_usage(reply.get("usage"))), *completions[1:]]
 
 
 def _indices(choices: list[Any], n: int) -> list[int]:
@@ -95,7 +92,33 @@ def _completion(index: int, choice: Any) -> Completion:
     reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
     # A refusal is what the model answers; null content is an answer without words.
     text = _text(message.get("content")) or _text(message.get("refusal"))
-    return Completion(index, text, read_finish(choice.get("finish_reason")), reasoning=reasoning or None)
+    return Completion(
+        index,
+        text,
+        read_finish(choice.get("finish_reason")),
+        reasoning=reasoning or None,
+        alternatives=read_alternatives(choice.get("logprobs")),
+    )
+
+
+def read_alternatives(logprobs: Any) -> tuple[dict[str, float], ...]:
+    """For each token of a choice, those it was likeliest to be, with their log-probabilities."""
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(tokens, list):
+        return ()
+    return tuple(_alternatives(token) for token in tokens)
+
+
+def _alternatives(token: Any) -> dict[str, float]:
+    rows = token.get("top_logprobs") if isinstance(token, dict) else None
+    return {
+        row["token"]: float(row["logprob"])
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, dict)
+        and isinstance(row.get("token"), str)
+        and isinstance(row.get("logprob"), int | float)
+        and -1e9 < row["logprob"] < 1e9  # neither nothing nor no number
+    }
 
 
 def _text(content: Any) -> str:
