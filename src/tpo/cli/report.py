@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli.options import Debug, Quiet
+from tpo.cli.prices import PriceCached, PriceIn, PriceOut, prices_of
 from tpo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,32 +49,16 @@ def report(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A mean reward to draw across the curves; repeatable."),
     ] = None,
-    price_in: Annotated[
-        float | None, typer.Option(metavar="PRICE", min=0, help="Of a million tokens read.")
-    ] = None,
-    price_out: Annotated[
-        float | None, typer.Option(metavar="PRICE", min=0, help="Of a million tokens written.")
-    ] = None,
-    price_cached: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PRICE",
-            min=0,
-            help="Of a million tokens read from the server's cache. [dim]\\[default: as --price-in][/dim]",
-        ),
-    ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    price_cached: PriceCached = None,
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write one page that shows runs, compares them and unfolds every query."""
     from tpo.report import Options, write_report
-    from tpo.report.prices import Prices
 
-    prices = None
-    if price_in is not None or price_out is not None:
-        prices = Prices(price_in or 0.0, price_out or 0.0, price_cached)
-    elif price_cached is not None:
-        raise ConfigError("--price-cached needs --price-in and --price-out beside it")
+    prices = prices_of(price_in, price_out, price_cached)
     page = out if out is not None else _beside(runs)
     folder = None if no_figures else (figures or page.parent / "figures")
     written = write_report(runs, page, Options(_baselines(baseline or []), prices, folder))

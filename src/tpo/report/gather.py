@@ -5,9 +5,10 @@ A page that is a file gathers a whole run once; a live view adds trajectories as
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from tpo.report.overview import group, overview
 from tpo.report.prices import Prices
 from tpo.report.salvage import Salvaged
 from tpo.report.shares import shares
-from tpo.run.summary import Tally
-from tpo.types import Trajectory
+from tpo.run.summary import Summary, Tally
+from tpo.store.runfile import RunRecord
+from tpo.types import Query, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +38,83 @@ class Gathered:
 
 @dataclass
 class Gathering:
-    """Trajectories, added one at a time, each query once; *number* is the run's on the page."""
+    """Trajectories, added one at a time, in memory that does not grow with their texts.
+
+    *number* is the run's on the page. A query that failed and is tried again takes the row that it had; one
+    that is finished is so for good.
+    """
 
     name: str
     number: int
-    tally: Tally = field(default_factory=Tally)
     index: Index = field(default_factory=Index)
     measures: list[Measures] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    """By query, its row in the table."""
+    _failed: dict[str, Trajectory] = field(default_factory=dict)
+    """Without their texts."""
+    _finished: Tally = field(default_factory=Tally)
+    _all: Tally | None = field(default_factory=Tally)
+    """None: to be added up again, since what failed failed no longer."""
 
-    def add(self, trajectory: Trajectory) -> None:
-        """Take *trajectory* into account; its texts are not kept."""
-        numbers = measure(trajectory)
-        self.tally.add(trajectory)
-        self.index.add(trajectory, numbers)
+    def settled(self, query: str) -> bool:
+        """Whether *query* is finished, and must not be added again."""
+        return query in self.rows and query not in self._failed
+
+    def add(self, trajectory: Trajectory) -> int:
+        """Take *trajectory* into account; its row.
+
+        Raises:
+            ValueError: its query is finished already.
+        """
+        query, numbers = trajectory.query.id, measure(trajectory)
+        row = self._place(trajectory, numbers)
+        if self._failed.pop(query, None) is not None:
+            self._all = None
+        if self._all is not None:
+            self._all.add(trajectory)
+        if numbers.finished:
+            self._finished.add(trajectory)
+        else:
+            self._failed[query] = replace(trajectory, query=Query(query, ()), initial=(), steps=())
         if numbers.finished and numbers.steps[0].rewards:
             self.measures.append(numbers)
+        return row
+
+    def summary(self, seconds: float) -> Summary:
+        """Everything so far; *seconds* of wall time."""
+        if self._all is None:
+            self._all = copy.deepcopy(self._finished)
+            for trajectory in self._failed.values():
+                self._all.add(trajectory)
+        return self._all.summary(seconds)
+
+    def measured(self, record: RunRecord | None) -> Measured:
+        """What figures are drawn from, as it is now."""
+        return Measured(self.name, self.number, tuple(self.measures), group(record, self.name))
 
     def gathered(self, run: Salvaged, prices: Prices | None) -> Gathered:
         """Everything so far, with what *run*'s record tells of it."""
-        summary = self.tally.summary(run.record.seconds if run.record else 0.0)
-        measured = Measured(self.name, self.number, tuple(self.measures), group(run.record, self.name))
-        return Gathered(overview(self.name, run, summary, prices), measured, dict(self.index.columns))
+        summary = self.summary(run.record.seconds if run.record else 0.0)
+        told = overview(self.name, run, summary, prices)
+        return Gathered(told, self.measured(run.record), dict(self.index.columns))
+
+    def _place(self, trajectory: Trajectory, numbers: Measures) -> int:
+        query = trajectory.query.id
+        if self.settled(query):
+            raise ValueError(f"query {query!r} is finished already")
+        row = self.rows.setdefault(query, len(self.rows))
+        if query in self._failed:
+            self.index.replace(row, trajectory, numbers)
+        else:
+            self.index.add(trajectory, numbers)
+        return row
 
 
-def draw_figures(runs: Sequence[Gathered], baselines: Baselines = ()) -> list[Figure]:
+def draw_figures(runs: Sequence[Measured], baselines: Baselines = ()) -> list[Figure]:
     """Every figure of *runs*; none where no query has finished."""
-    measured = [run.measured for run in runs]
-    if not any(run.measures for run in measured):
+    if not any(run.measures for run in runs):
         return []
-    return [*curves(measured, baselines), *shares(measured)]
+    return [*curves(runs, baselines), *shares(runs)]
 
 
 def page_summary(runs: Sequence[Gathered], figures: Sequence[Figure]) -> dict[str, Any]:
@@ -72,8 +122,15 @@ def page_summary(runs: Sequence[Gathered], figures: Sequence[Figure]) -> dict[st
     return {
         "version": metadata.version("tpo"),
         "runs": [run.overview for run in runs],
+        **drawings([run.measured for run in runs], figures),
+    }
+
+
+def drawings(runs: Sequence[Measured], figures: Sequence[Figure]) -> dict[str, Any]:
+    """The part of ``summary()`` that takes its time: *figures*, and each two of *runs* compared."""
+    return {
         "figures": [figure.record() for figure in figures],
-        "comparisons": [comparison.record() for comparison in compare_all([run.measured for run in runs])],
+        "comparisons": [comparison.record() for comparison in compare_all(runs)],
     }
 
 

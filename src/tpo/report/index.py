@@ -31,19 +31,26 @@ class Index:
 
     def add(self, trajectory: Trajectory, measures: Measures) -> None:
         """Another row."""
-        usage = measures.usage
-        row = {
-            "id": trajectory.query.id,
-            "text": _preview(trajectory),
-            "failed": int(not measures.finished),
-            "answer": rounded(measures.answer),
-            "gain": rounded(measures.gain),
-            "step": measures.answer_step,
-            "malformed": measures.malformed,
-            "tokens": usage.prompt_tokens + usage.completion_tokens,
-        }
-        for name, value in row.items():
+        for name, value in _row(trajectory, measures).items():
             self.columns[name].append(value)
+
+    def replace(self, row: int, trajectory: Trajectory, measures: Measures) -> None:
+        """What stands in *row* instead of what stood there."""
+        for name, value in _row(trajectory, measures).items():
+            self.columns[name][row] = value
+
+
+def _row(trajectory: Trajectory, measures: Measures) -> dict[str, Any]:
+    return {
+        "id": trajectory.query.id,
+        "text": _preview(trajectory),
+        "failed": int(not measures.finished),
+        "answer": rounded(measures.answer),
+        "gain": rounded(measures.gain),
+        "step": measures.answer_step,
+        "malformed": measures.malformed,
+        "tokens": measures.usage.prompt_tokens + measures.usage.completion_tokens,
+    }
 
 
 def rounded(value: float | None) -> float | None:

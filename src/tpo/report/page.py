@@ -22,6 +22,8 @@ PARTS = (
     "web/difference.js",
     "web/chart-options.js",
     "web/charts.js",
+    "web/state.js",
+    "web/runs.js",
     "web/head.js",
     "web/rows.js",
     "web/table.js",
@@ -42,20 +44,27 @@ def front(*, source: str = EMBEDDED, connect: str = "'none'") -> tuple[bytes, by
         connect: whom the page may ask, as Content-Security-Policy's ``connect-src`` puts it; a page that is
             a file asks nobody.
     """
-    style = "\n".join(_read(name) for name in STYLES)
-    script = _script(source)
-    policy = "; ".join(
+    style = _style()
+    markup = Template(_read("web/page.html")).substitute(policy=policy(source, connect), style=style)
+    return markup.encode(), f"<script>{_script(source)}</script>\n".encode()
+
+
+def policy(source: str = EMBEDDED, connect: str = "'none'") -> str:
+    """The Content-Security-Policy of the page that :func:`front` makes of the same."""
+    return "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_hash(script)}",
-            f"style-src {_hash(style)}",
+            f"script-src {_hash(_script(source))}",
+            f"style-src {_hash(_style())}",
             f"connect-src {connect}",
             "base-uri 'none'",
             "form-action 'none'",
         ]
     )
-    markup = Template(_read("web/page.html")).substitute(policy=policy, style=style)
-    return markup.encode(), f"<script>{script}</script>\n".encode()
+
+
+def _style() -> str:
+    return "\n".join(_read(name) for name in STYLES)
 
 
 END = b"</body>\n</html>\n"

@@ -5,7 +5,7 @@ Running on is strict about what it finds (:mod:`tpo.store`); looking is not. Eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from tpo.store.runfile import RunRecord, read_run
 from tpo.types import Trajectory
 
 JOURNAL = "journal.jsonl"
+SHOWN = 3
+"""Lines that cannot be read and are told with their reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,13 @@ def salvage(path: Path) -> Salvaged:
         raise StoreError(f"{path}: no such directory; name the directory of a run")
     if not any((path / name).exists() for name in ("run.json", reading.NAME)):
         raise StoreError(f"{path}: no run is here (neither run.json nor {reading.NAME})")
-    record, notes = _record(path)
+    record, notes = read_record(path)
     places, more = _places(path / reading.NAME)
     return Salvaged(path, record, places, (*notes, *more, *_unfinished(path)))
 
 
-def _record(path: Path) -> tuple[RunRecord | None, list[str]]:
+def read_record(path: Path) -> tuple[RunRecord | None, list[str]]:
+    """The record of the run in *path*, if it can be read, and what there is to say of it."""
     if not (path / "run.json").exists():
         return None, ["run.json is missing: configuration, versions and times are unknown."]
     try:
@@ -80,20 +83,35 @@ def _places(file: Path) -> tuple[tuple[int, ...], list[str]]:
                 if not line.endswith(b"\n"):
                     notes.append(f"{file.name}: the last line (line {number}) is cut off.")
                     break
-                try:
-                    last[trajectory_from(from_line(line), f"line {number}").query.id] = offset
-                except (ValueError, StoreError, RecursionError) as error:
-                    unreadable.append(_unreadable(number, error))
+                found = read_line(line, number)
+                if isinstance(found, Trajectory):
+                    last[found.query.id] = offset
+                else:
+                    unreadable.append(found)
                 offset += len(line)
     except FileNotFoundError:
         notes.append(f"{file.name} is missing: no query has ended yet, or the file was removed.")
     except OSError as error:
         notes.append(f"{file.name} cannot be read: {error.strerror}.")
-    if unreadable:
-        shown = "; ".join(unreadable[:3]) + ("; …" if len(unreadable) > 3 else "")
-        count = "1 line" if len(unreadable) == 1 else f"{len(unreadable):,} lines"
-        notes.append(f"{file.name}: {count} cannot be read: {shown}.")
+    notes += unreadable_note(unreadable[:SHOWN], len(unreadable))
     return tuple(sorted(last.values())), notes
+
+
+def read_line(line: bytes, number: int) -> Trajectory | str:
+    """The trajectory that *line* holds; else why it holds none, for a note. *number* counts from 1."""
+    try:
+        return trajectory_from(from_line(line), f"line {number}")
+    except (ValueError, StoreError, RecursionError) as error:
+        return _unreadable(number, error)
+
+
+def unreadable_note(first: Sequence[str], count: int) -> list[str]:
+    """What is said of *count* lines that cannot be read, of which *first* tell why; nothing of none."""
+    if not count:
+        return []
+    shown = "; ".join(first) + ("; …" if count > len(first) else "")
+    lines = "1 line" if count == 1 else f"{count:,} lines"
+    return [f"{reading.NAME}: {lines} cannot be read: {shown}."]
 
 
 def _unreadable(number: int, error: Exception) -> str:

@@ -57,7 +57,7 @@ def write_report(runs: Sequence[Path], out: Path, options: Options = Options()) 
     with tempfile.TemporaryFile() as spool:
         names = told_apart(runs)
         gathered = [_gather(path, names[n], n, options.prices, spool) for n, path in enumerate(runs)]
-        figures = draw_figures(gathered, options.baselines)
+        figures = draw_figures([run.measured for run in gathered], options.baselines)
         _write_page(out, gathered, figures, spool)
     files = draw(figures, options.figures) if options.figures is not None else ()
     notes = tuple((run.measured.name, note) for run in gathered for note in run.overview["notes"])

@@ -60,7 +60,7 @@ function seriesOptions(figure) {
   const bands = [];
   for (const { run, dashed, x } of figure.series) {
     if (x.length === 0) continue;
-    const stroke = color(`--run-${run % 8}`);
+    const stroke = color(`--run-${hueOf(run)}`);
     if (figure.kind !== "line") {
       const size = figure.kind === "bars" ? [figure.series.length > 1 ? 0.74 / figure.series.length : 0.6, 72] : [1, Infinity];
       const paths = uPlot.paths.bars({ size, gap: figure.kind === "histogram" ? 1 : 0 });

@@ -2,18 +2,26 @@
 
 const HEIGHT = 280;
 
-function chart(figure) {
+function makeChart(first) {
   const canvas = h("div", { class: "canvas", "aria-hidden": "true" });
-  const element = h(
-    "figure",
-    { class: "chart", id: `figure-${figure.name}` },
-    h("figcaption", null, h("h3", null, figure.title), legend(figure)),
-    canvas,
-    h("p", { class: "caption" }, figure.caption),
-    onDemand("Numbers", () => numbers(figure)),
-  );
-  keepDrawn(canvas, figure);
-  return element;
+  const top = h("figcaption");
+  const caption = h("p", { class: "caption" });
+  const table = h("div");
+  const details = h("details", { ontoggle: () => details.open && fill(table, numbers(figure)) }, h("summary", null, "Numbers"), table);
+  const element = h("figure", { class: "chart", id: `figure-${first.name}` }, top, canvas, caption, details);
+  const drawn = keepDrawn(canvas);
+  let figure = first;
+  let last = null;
+  function update(next, hues) {
+    const now = JSON.stringify([next, hues]);
+    if (now === last) return;
+    [figure, last] = [next, now];
+    fill(top, h("h3", null, figure.title), legend(figure));
+    fill(caption, figure.caption);
+    if (details.open) fill(table, numbers(figure));
+    drawn(figure);
+  }
+  return { element, update };
 }
 
 function legend(figure) {
@@ -31,21 +39,29 @@ function numbers(figure) {
   return grid(["series", figure.x, figure.y, "95 % interval", "queries"], rows, { label: `${figure.title}, numbers` });
 }
 
-// Drawn to the width that there is; again when the width or the colors change.
-function keepDrawn(place, figure) {
+// Drawn to the width that there is; again when that, the colors or the figure change. Gives what draws a figure.
+function keepDrawn(place) {
   let plot = null;
+  let figure = null;
+  let stale = false;
   const draw = () => {
     const width = Math.floor(place.clientWidth);
-    if (width === 0 || !figure.series.some((series) => series.x.length)) return;
+    stale = width === 0;
+    if (stale || figure === null || !figure.series.some((series) => series.x.length)) return;
+    const { left, top } = plot?.cursor ?? { left: -10 };
     plot?.destroy();
     const options = chartOptions(figure, width, HEIGHT);
     plot = new uPlot({ ...options, plugins: [teller(figure)] }, aligned(figure), place);
+    if (left >= 0) plot.setCursor({ left, top }); // what somebody reads under the pointer stays
   };
   new ResizeObserver(() => {
-    const width = Math.floor(place.clientWidth);
-    if (plot === null || plot.width !== width) draw();
+    if (stale || plot === null || plot.width !== Math.floor(place.clientWidth)) draw();
   }).observe(place);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  return (next) => {
+    figure = next;
+    draw();
+  };
 }
 
 // What lies under the pointer.

@@ -16,6 +16,23 @@ function fill(place, ...children) {
   return place;
 }
 
+// A place that is filled again only when what it shows has changed, so that nothing is lost that need not be.
+function part(place, make) {
+  let last = null;
+  return (data) => {
+    const now = JSON.stringify(data);
+    if (now === last) return;
+    last = now;
+    fill(place, make(data));
+  };
+}
+
+// *elements* in this order in *place*, moved only where they stand in another.
+function arrange(place, elements) {
+  if (elements.length === place.childElementCount && elements.every((element, i) => place.children[i] === element)) return;
+  place.replaceChildren(...elements);
+}
+
 // A disclosure whose content is made when it is first opened.
 function onDemand(summary, make, attributes) {
   const details = h("details", attributes, h("summary", null, summary));
@@ -42,6 +59,9 @@ function grid(head, rows, attributes) {
   );
 }
 
+// Which of the eight colors a run has; a live page gives them to the runs that it shows.
+let hueOf = (run) => run % 8;
+
 function swatch(run, dashed) {
-  return h("span", { class: `swatch run-${run % 8}${dashed ? " dashed" : ""}`, "aria-hidden": "true" });
+  return h("span", { class: `swatch run-${hueOf(run)}${dashed ? " dashed" : ""}`, "aria-hidden": "true" });
 }

@@ -1,38 +1,94 @@
-// The overview: each run in numbers, the comparisons, the figures.
+// The overview: each run in numbers, the comparisons, the figures. What is shown again keeps its place.
 
-function showOverview(summary) {
-  fill(document.getElementById("head"), h("div", { class: "cards" }, summary.runs.map(card)));
-  fill(document.getElementById("comparisons"), summary.comparisons.length ? comparisons(summary) : null);
-  const figures = summary.figures.length
-    ? [h("h2", null, "Figures"), h("p", { class: "faint" }, "Shaded: 95 % bootstrap intervals over queries."), h("div", { class: "charts" }, summary.figures.map(chart))]
-    : h("p", { class: "note" }, "No query has finished: there is nothing to draw.");
-  fill(document.getElementById("figures"), figures);
+function makeOverview(source) {
+  const list = source.choose ? makeRuns(source) : null;
+  const cards = new Map();
+  const charts = new Map();
+  const grid = h("div", { class: "cards" });
+  const empty = h("p", { class: "note", hidden: true }, "No run is here yet. It will be shown as soon as it begins.");
+  fill(document.getElementById("head"), empty, list?.element, grid);
+  const drawn = h("div", { class: "charts" });
+  const word = h("p", { class: "note" });
+  const heading = [h("h2", null, "Figures"), h("p", { class: "faint" }, "Shaded: 95 % bootstrap intervals over queries.")];
+  fill(document.getElementById("figures"), heading, word, drawn);
+  const compared = part(document.getElementById("comparisons"), (told) => (told.comparisons.length ? comparisons(told) : null));
+
+  return function show(summary) {
+    if (summary.hues) hueOf = (run) => summary.hues.get(run) ?? 7;
+    empty.hidden = summary.runs.length > 0;
+    list?.update(summary);
+    const chosen = summary.chosen ?? summary.runs.map((_, number) => number);
+    for (const number of chosen) {
+      if (!cards.has(number)) cards.set(number, makeCard(summary.runs.length === 1));
+      cards.get(number).update(summary.runs[number], hueOf(number), number);
+    }
+    arrange(grid, chosen.map((number) => cards.get(number).element));
+    const figures = summary.figures ?? [];
+    const hues = chosen.map(hueOf);
+    arrange(drawn, figures.map((figure) => known(charts, figure).element));
+    for (const figure of figures) charts.get(figure.name).update(figure, hues);
+    word.textContent = summary.figures === null ? "Drawing the figures …" : "No query has finished: there is nothing to draw.";
+    word.hidden = figures.length > 0;
+    for (const element of heading) element.hidden = figures.length === 0;
+    compared({ comparisons: summary.comparisons, runs: summary.runs.map(({ name }) => ({ name })), hues });
+  };
 }
 
-function card(run, number, runs) {
-  const alone = runs.length === 1;
+function known(charts, figure) {
+  if (!charts.has(figure.name)) charts.set(figure.name, makeChart(figure));
+  return charts.get(figure.name);
+}
+
+function makeCard(alone) {
+  const place = (make) => {
+    const element = h("div", { class: "part" });
+    return { element, update: part(element, make) };
+  };
+  const title = place(({ name, number, tiny }) => [h("h2", null, swatch(number), inline(name)), tiny ? h("p", { class: "note" }, tiny) : null]);
+  const live = place(({ run }) => (run.live ? progress(run) : null));
+  const told = place((notes) => notes.map((note) => h("p", { class: "note warning" }, inline(note))));
+  const tiles = place(numbersOf);
+  const failures = place((counted) => reasons("Failures", counted));
+  const steps = place(bySteps);
+  const costsOf = place(costs);
+  const head = h("summary");
+  const summed = part(head, spentInAll);
+  const options = place(configuration);
+  const element = h(
+    "section",
+    { class: "card" },
+    [title, live, told, tiles, failures].map((each) => each.element),
+    h("details", { open: alone }, h("summary", null, "By step"), steps.element),
+    h("details", { open: alone }, head, costsOf.element),
+    h("details", null, h("summary", null, "Configuration"), options.element),
+  );
+  function update(run, hue, number) {
+    title.update({ name: run.name, tiny: run.tiny, number, hue });
+    live.update({ run: { finished: run.finished, failed: run.failed, live: run.live } });
+    told.update(run.notes);
+    tiles.update({ finished: run.finished, failed: run.failed, by_step: run.by_step, seconds: run.seconds });
+    failures.update(run.failures);
+    steps.update({ by_step: run.by_step });
+    summed({ phases: run.phases });
+    costsOf.update({ phases: run.phases, reward: run.reward });
+    const { started, ended, starts, configuration, fingerprint, versions } = run;
+    options.update({ started, ended, starts, configuration, fingerprint, versions });
+  }
+  return { element, update };
+}
+
+function numbersOf(run) {
   const first = run.by_step[0];
   const last = run.by_step.at(-1);
   return h(
-    "section",
-    { class: "card" },
-    h("h2", null, swatch(number), inline(run.name)),
-    run.tiny ? h("p", { class: "note" }, run.tiny) : null,
-    run.notes.map((note) => h("p", { class: "note warning" }, inline(note))),
-    h(
-      "dl",
-      { class: "tiles" },
-      tile("finished", whole(run.finished)),
-      tile("failed", whole(run.failed), run.failed ? "bad" : null),
-      tile("first samples", reward(first?.samples_mean)),
-      tile("best of N", reward(first?.best_mean)),
-      tile("answers", reward(last?.best_mean)),
-      tile("time", run.seconds ? duration(run.seconds) : "–"),
-    ),
-    reasons("Failures", run.failures),
-    h("details", { open: alone }, h("summary", null, "By step"), bySteps(run)),
-    h("details", { open: alone }, h("summary", null, spentInAll(run)), costs(run)),
-    onDemand("Configuration", () => configuration(run)),
+    "dl",
+    { class: "tiles" },
+    tile("finished", whole(run.finished)),
+    tile("failed", whole(run.failed), run.failed ? "bad" : null),
+    tile("first samples", reward(first?.samples_mean)),
+    tile("best of N", reward(first?.best_mean)),
+    tile("answers", reward(last?.best_mean)),
+    tile("time", run.seconds ? duration(run.seconds) : "–"),
   );
 }
 

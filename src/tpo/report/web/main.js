@@ -2,17 +2,31 @@
 
 async function start() {
   const source = makeSource();
-  const summary = await source.summary();
-  const title = summary.runs.map((run) => run.name).join(", ");
-  fill(document.getElementById("title"), "tpo ", h("span", { class: "faint" }, inline(cut(title, 120))));
-  document.title = `${title} – tpo report`;
+  let summary = await source.summary();
+  const titled = part(document.getElementById("title"), (title) => ["tpo ", h("span", { class: "faint" }, inline(cut(title, 120)))]);
   const queries = makeQueries(source, summary);
+  const overview = makeOverview(source);
+  const show = () => {
+    const title = summary.place ?? summary.runs.map((run) => run.name).join(", ");
+    titled(title);
+    document.title = `${title} – tpo ${summary.place === undefined ? "report" : "view"}`;
+    overview(summary);
+  };
   listenToKeys(queries);
   const follow = () => route(queries, summary.runs.length);
   addEventListener("hashchange", follow);
-  showOverview(summary);
-  source.watch(async () => showOverview(await source.summary()));
+  show();
+  tellState(summary, false);
   await follow();
+  source.watch(async () => {
+    try {
+      if (!source.lost()) summary = await source.summary();
+    } finally {
+      tellState(summary, source.lost());
+    }
+    show();
+    await queries.update(summary);
+  });
   document.documentElement.dataset.ready = "";
   performance.mark("ready");
 }

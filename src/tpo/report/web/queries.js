@@ -9,8 +9,11 @@ function makeQueries(source, summary) {
   const count = h("output", { class: "faint count" });
   const search = h("input", { type: "search", id: "search", placeholder: "Search questions and ids", "aria-label": "Search questions and ids", autocomplete: "off", spellcheck: "false", oninput: () => { state.words = search.value; refresh(); } });
   const toggles = FILTERS.map(([name, label]) => h("label", { class: "toggle" }, h("input", { type: "checkbox", name, onchange: (event) => { state.filters[event.target.checked ? "add" : "delete"](name); refresh(); } }), label));
-  const select = h("select", { id: "run", "aria-label": "Run", onchange: () => open(Number(select.value), null) }, summary.runs.map((run, number) => h("option", { value: String(number) }, run.name)));
-  fill(document.getElementById("list"), h("div", { class: "tools" }, summary.runs.length > 1 ? select : null, search, h("div", { class: "filters" }, toggles), count), table.element);
+  const select = h("select", { id: "run", "aria-label": "Run", onchange: () => go(Number(select.value), null) });
+  const options = part(select, (names) => names.map((name, number) => h("option", { value: String(number) }, name)));
+  fill(document.getElementById("list"), h("div", { class: "tools" }, select, search, h("div", { class: "filters" }, toggles), count), table.element);
+  let drawn = null; // which state of which table is shown
+  let unfolded = null; // the query that is open, and in which state of it
 
   table.onSort = (column) => {
     const { order } = state;
@@ -23,21 +26,23 @@ function makeQueries(source, summary) {
   };
 
   async function indexOf(run) {
-    if (!indexes.has(run)) {
-      const columns = await source.index(run);
-      indexes.set(run, { columns, haystack: searchable(columns) });
-    }
-    return indexes.get(run);
+    const columns = await source.index(run);
+    const found = indexes.get(run);
+    if (found && found.columns === columns && found.stamp === columns.stamp) return found;
+    const made = { columns, stamp: columns.stamp, haystack: searchable(columns) };
+    indexes.set(run, made);
+    return made;
   }
 
   async function refresh(stay = false) {
     const { run } = state;
-    const { columns, haystack } = await indexOf(run);
+    const { columns, haystack, stamp } = await indexOf(run);
     if (run !== state.run) return;
     const rows = sorted(columns, selected(columns, haystack, state), state.order);
     table.show(columns, rows, state.order, stay);
+    drawn = `${run} ${stamp}`;
     count.textContent = rows.length === haystack.length ? plural(rows.length, "query", "queries") : `${whole(rows.length)} of ${plural(haystack.length, "query", "queries")}`;
-    if (state.row !== null) table.mark(state.row);
+    if (state.row !== null) table.mark(state.row, !stay);
   }
 
   function go(run, row) {
@@ -45,30 +50,75 @@ function makeQueries(source, summary) {
   }
 
   async function open(run, row) {
-    const changed = run !== state.run || !indexes.has(run);
+    if (summary.runs.length === 0) return nothing("No run is here yet.");
+    name();
+    const other = drawn === null || run !== state.run;
     state.run = run;
     state.row = row;
     select.value = String(run);
     section.classList.toggle("opened", row !== null);
-    if (changed) await refresh();
+    if (other) await refresh();
+    else await catchUp();
     table.mark(row);
-    await unfold(run, row);
+    return unfold(run, row);
   }
 
-  async function unfold(run, row) {
-    if (row === null) return fill(article, h("p", { class: "faint empty" }, "Choose a query to see its trajectory."));
+  // The runs have changed: what is shown of them follows, and stays where it is.
+  async function update(next) {
+    summary = next;
+    name();
+    if (section.hidden || summary.runs.length === 0) return;
+    if (drawn === null) return open(0, null);
+    await catchUp();
+    await reopen();
+  }
+
+  async function catchUp() {
+    const { stamp } = await indexOf(state.run);
+    if (drawn !== `${state.run} ${stamp}`) await refresh(true);
+  }
+
+  function name() {
+    options(summary.runs.map((run) => run.name));
+    select.hidden = summary.runs.length < 2;
+    select.value = String(state.run);
+  }
+
+  // The open query again if it was tried again, or the run began anew.
+  async function reopen() {
+    if (state.row === null || unfolded === null) return;
+    const { columns } = await indexOf(state.run);
+    if (columns.life !== unfolded.life) {
+      const row = columns.id.indexOf(unfolded.id);
+      if (row < 0) return void nothing("The run was begun anew, and this query has not ended in it yet.");
+      if (row !== state.row) return void location.replace(`#queries/${state.run}/${row}`);
+    } else if (columns.revisions?.get(state.row) === unfolded.revision) return;
+    await unfold(state.run, state.row, true);
+  }
+
+  async function unfold(run, row, stay = false) {
+    if (row === null) return nothing("Choose a query to see its trajectory.");
     try {
+      const { columns } = await indexOf(run);
+      const { life, revisions } = columns;
+      const revision = revisions?.get(row);
       const record = await source.trajectory(run, row);
       if (state.run !== run || state.row !== row) return null;
       if (record === undefined) throw new Error(`there is no query ${row + 1}`);
+      const top = stay ? article.scrollTop : 0;
       fill(article, bar(record, run), trajectory(record), elsewhere(record, run));
-      article.scrollTop = 0;
+      article.scrollTop = top;
+      unfolded = { id: record.id, life, revision };
       // Where the table has made room for it, the keyboard is with the trajectory.
-      if (table.element.offsetParent === null) article.focus({ preventScroll: true });
+      if (!stay && table.element.offsetParent === null) article.focus({ preventScroll: true });
     } catch (error) {
-      fill(article, h("p", { class: "note bad" }, "This trajectory cannot be shown: ", inline(String(error.message))));
+      if (state.run === run && state.row === row) fill(article, h("p", { class: "note bad" }, "This trajectory cannot be shown: ", inline(String(error.message))));
     }
     return null;
+  }
+
+  function nothing(sentence) {
+    fill(article, h("p", { class: "faint empty" }, sentence));
   }
 
   function bar(record, run) {
@@ -81,22 +131,17 @@ function makeQueries(source, summary) {
     );
   }
 
-  // The same query in the other runs, once their tables are read.
+  // The same query in the other runs that are shown, once their tables are read.
   function elsewhere(record, run) {
-    if (summary.runs.length < 2) return null;
+    const others = (summary.chosen ?? summary.runs.map((_, number) => number)).filter((number) => number !== run);
+    if (others.length === 0) return null;
     const links = h("p", { class: "elsewhere" });
-    summary.runs.forEach(async (other, number) => {
-      if (number === run) return;
+    others.forEach(async (number) => {
       const row = (await indexOf(number)).columns.id.indexOf(record.id);
-      if (row >= 0) links.append(h("a", { href: `#queries/${number}/${row}` }, swatch(number), "the same query in ", inline(other.name)));
+      if (row >= 0) links.append(h("a", { href: `#queries/${number}/${row}` }, swatch(number), "the same query in ", inline(summary.runs[number].name)));
     });
     return links;
   }
 
-  source.watch(() => {
-    indexes.clear();
-    refresh(true);
-  });
-
-  return { open, close: () => go(state.run, null), move: table.move, focus: table.focus, search };
+  return { open, update, close: () => go(state.run, null), move: table.move, focus: table.focus, search };
 }

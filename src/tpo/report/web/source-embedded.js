@@ -11,7 +11,7 @@
 function makeSource() {
   const KEPT = 6;
   const chunks = new Map();
-  const starts = new Map();
+  const tables = new Map();
 
   async function unfolded(name) {
     const element = await arrived(name);
@@ -40,16 +40,16 @@ function makeSource() {
     return found;
   }
 
+  function index(run) {
+    if (!tables.has(run)) tables.set(run, unfolded(`index-${run}`));
+    return tables.get(run);
+  }
+
   return {
     summary: () => unfolded("summary"),
-    async index(run) {
-      const columns = await unfolded(`index-${run}`);
-      starts.set(run, columns.starts);
-      return columns;
-    },
+    index,
     async trajectory(run, row) {
-      if (!starts.has(run)) await this.index(run);
-      const first = starts.get(run);
+      const first = (await index(run)).starts;
       let number = first.length - 1;
       while (first[number] > row) number -= 1;
       return (await chunk(`texts-${run}-${number}`))[row - first[number]];

@@ -9,6 +9,7 @@ const COLUMNS = [
   ["malformed", "malf.", "number narrow optional"],
   ["tokens", "tokens", "number optional"],
 ];
+const SAID = ["id", "text", "failed", "answer", "gain", "step", "malformed", "tokens"];
 
 function makeTable({ onOpen }) {
   let index = null;
@@ -48,6 +49,17 @@ function makeTable({ onOpen }) {
     live.clear();
   }
 
+  // Elements of rows that are what they were stay.
+  function revise() {
+    for (const [place, element] of live) {
+      if (place < rows.length && element.dataset.says === says(rows[place])) continue;
+      element.remove();
+      live.delete(place);
+    }
+  }
+
+  const says = (row) => JSON.stringify([row, ...SAID.map((name) => index[name][row])]);
+
   function draw() {
     if (index === null) return;
     const height = rowHeight();
@@ -66,7 +78,7 @@ function makeTable({ onOpen }) {
 
   function put(place, height) {
     const row = rows[place];
-    const element = h("div", { class: "row", role: "row", id: `row-${place}`, "data-place": place, "aria-rowindex": String(place + 2), "aria-selected": String(row === current) }, cells(row));
+    const element = h("div", { class: "row", role: "row", id: `row-${place}`, "data-place": place, "data-says": says(row), "aria-rowindex": String(place + 2), "aria-selected": String(row === current) }, cells(row));
     element.style.transform = `translateY(${place * height}px)`;
     space.append(element);
     return element;
@@ -108,11 +120,12 @@ function makeTable({ onOpen }) {
     if (open) onOpen(rows[place]);
   }
 
-  function mark(row) {
+  // Where the row is, or only that it is the one: what follows the runs by itself scrolls nothing.
+  function mark(row, reveal = true) {
     current = row;
     const place = rows.indexOf(row);
     for (const [at, element] of live) element.setAttribute("aria-selected", String(at === place));
-    if (place < 0) return;
+    if (place < 0 || !reveal) return;
     const height = rowHeight();
     const top = place * height;
     const room = scroller.clientHeight - head.offsetHeight;
@@ -122,7 +135,12 @@ function makeTable({ onOpen }) {
     scroller.setAttribute("aria-activedescendant", `row-${place}`);
   }
 
+  // With *stay*, the row at the top stays where it is, whatever comes before it; at the very top, what is new is seen.
   function show(nextIndex, nextRows, nextOrder, stay) {
+    const height = rowHeight();
+    const above = Math.floor(scroller.scrollTop / height);
+    const anchor = stay && scroller.scrollTop > 0 ? rows[above] : undefined;
+    const past = scroller.scrollTop - above * height;
     index = nextIndex;
     rows = nextRows;
     order = nextOrder;
@@ -131,8 +149,12 @@ function makeTable({ onOpen }) {
       const mine = cell.dataset.column === order.column;
       cell.setAttribute("aria-sort", mine ? (order.descending ? "descending" : "ascending") : "none");
     }
-    forget();
-    if (!stay) scroller.scrollTop = 0;
+    if (stay) revise();
+    else forget();
+    space.style.height = `${rows.length * height}px`;
+    const place = anchor === undefined ? -1 : rows.indexOf(anchor);
+    if (place >= 0) scroller.scrollTop = place * height + past;
+    else if (!stay) scroller.scrollTop = 0;
     draw();
   }
 

@@ -1,0 +1,42 @@
+// The runs of a directory, where there is more than one: what each is doing, and whether it is among the figures.
+
+function makeRuns(source) {
+  const rows = new Map();
+  const list = h("ul", { class: "runs" });
+  const more = h("p", { class: "faint", hidden: true });
+  const element = h("section", { class: "card wide", hidden: true, "aria-label": "Runs" }, h("h2", null, "Runs"), list, more);
+
+  function row(number) {
+    const box = h("input", { type: "checkbox", id: `run-${number}`, onchange: () => source.choose(number, box.checked) });
+    const label = h("label", { for: `run-${number}` });
+    const told = h("span", { class: "doing" });
+    const names = part(label, ({ name, hue }) => [hue === null ? null : swatch(number), inline(name)]);
+    const doings = part(told, ({ run, link }) => [badge(run.live.state), doing(run).map((text) => h("span", null, text)), run.failed ? h("span", { class: "falling" }, `${whole(run.failed)} failed`) : null, run.notes.length ? h("span", { class: "faint" }, "incomplete") : null, h("a", { href: link }, "Queries")]);
+    return {
+      element: h("li", null, box, label, told),
+      update(run, summary) {
+        const hue = summary.hues.get(number) ?? null;
+        box.checked = hue !== null;
+        box.disabled = hue === null && !summary.room;
+        names({ name: run.name, hue });
+        const { name, finished, failed, live, notes } = run;
+        doings({ run: { name, finished, failed, live, notes }, link: `#queries/${number}` });
+      },
+    };
+  }
+
+  function update(summary) {
+    element.hidden = summary.runs.length < 2;
+    if (element.hidden) return;
+    more.hidden = !summary.left_out;
+    more.textContent = `${plural(summary.left_out, "further run")} in this directory: name one to see it.`;
+    summary.runs.forEach((run, number) => {
+      if (!rows.has(number)) rows.set(number, row(number));
+      rows.get(number).update(run, summary);
+    });
+    // The run that began last stands first.
+    arrange(list, summary.runs.map((_, number) => rows.get(number).element).reverse());
+  }
+
+  return { element, update };
+}

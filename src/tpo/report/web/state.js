@@ -1,0 +1,51 @@
+// What a run that is followed is doing, and whether anybody answers.
+
+const STATES = {
+  working: ["live", "good"],
+  ended: ["ended", ""],
+  interrupted: ["interrupted", "warning"],
+  stopped: ["stopped", "warning"],
+  unknown: ["incomplete", "warning"],
+};
+
+function badge(state) {
+  const [name, kind] = STATES[state] ?? STATES.unknown;
+  return h("span", { class: `badge ${kind}` }, name);
+}
+
+// In the page's head: that it is live, that there is nothing to wait for, or that nobody answers.
+const showState = part(document.getElementById("state"), ({ lost, working, states }) => {
+  if (lost) return [h("span", { class: "dot bad" }), "connection lost, trying again"];
+  if (working) return [h("span", { class: "dot good" }), "live"];
+  return [h("span", { class: "dot" }), states.length === 1 ? STATES[states[0]][0] : "nothing under way"];
+});
+
+function tellState(summary, lost) {
+  const states = summary.runs.filter((run) => run.live).map((run) => run.live.state);
+  const place = document.getElementById("state");
+  place.hidden = !lost && states.length === 0;
+  place.toggleAttribute("data-lost", lost);
+  showState({ lost, working: states.includes("working"), states });
+}
+
+// How far it is, and how fast.
+function progress(run) {
+  const { live } = run;
+  const done = run.finished + run.failed;
+  const share = live.total ? Math.min(done / live.total, 1) : null;
+  const bar = h("div", { class: "progress", "aria-hidden": "true" }, h("span", { class: live.state === "working" ? "good" : null }));
+  bar.hidden = share === null;
+  bar.firstChild.style.width = `${100 * (share ?? 0)}%`;
+  return [h("p", { class: "doing" }, badge(live.state), doing(run).map((text) => h("span", null, text))), bar];
+}
+
+function doing({ finished, failed, live }) {
+  const done = finished + failed;
+  const found = [live.total ? `${whole(done)} of ${plural(live.total, "query", "queries")}` : plural(done, "query", "queries")];
+  if (live.reading) found.push("being read");
+  if (live.under_way) found.push(`${whole(live.under_way)} under way`);
+  if (live.queries_a_minute !== null) found.push(`${live.queries_a_minute < 10 ? live.queries_a_minute.toFixed(1) : whole(live.queries_a_minute)} a minute`);
+  if (live.tokens_a_second !== null) found.push(`${compact(live.tokens_a_second)} tokens/s`);
+  if (live.seconds_left) found.push(`${duration(live.seconds_left)} left`);
+  return found;
+}
