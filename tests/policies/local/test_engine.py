@@ -81,6 +81,50 @@ def test_what_shares_the_batch_does_not_matter(model: Any, alone: Ends) -> None:
     assert ended == alone
 
 
+TALK = tuple(10 + at * 7 % 50 for at in range(80))
+"""Long enough to be kept once for all samples."""
+
+
+def test_samples_of_one_text_are_written_side_by_side_and_are_the_same(model: Any) -> None:
+    lengths = (3, 40, 9, 40, 25, 1, 30)
+    apart, together = Ends(), Ends()
+    for row, most in zip(make_rows(7, apart, prompt=TALK), lengths, strict=True):
+        row.max_tokens = most
+        run(Engine(model, ENDS, budget=1), [row])
+    rows = [*make_rows(7, together, prompt=TALK), *make_rows(9, Ends(), prompt=TALK[:70])]
+    for row, most in zip(rows, lengths, strict=False):
+        row.max_tokens = most
+    run(engine := Engine(model, ENDS, budget=100_000, side_by_side=True), rows)
+    assert together == apart
+    assert engine.widest > 1
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8])
+def test_groups_that_join_later_change_no_text(model: Any, steps: int) -> None:
+    apart, together = Ends(), Ends()
+    run(Engine(model, ENDS, budget=100_000), make_rows(12, apart, prompt=TALK, max_tokens=30))
+    engine = Engine(model, ENDS, budget=3_000, side_by_side=True)
+    rows = make_rows(12, together, prompt=TALK, max_tokens=30)
+    for first in range(0, 12, 4):
+        engine.add(rows[first : first + 4])
+        for _ in range(steps):
+            engine.step()
+    run(engine, [])
+    assert together == apart
+
+
+def test_a_conversation_that_goes_on_is_not_read_again(model: Any) -> None:
+    engine = Engine(model, frozenset(), budget=10_000)
+    first = make_rows(1, Ends(), prompt=TALK, max_tokens=12)
+    run(engine, first)
+    more = (*first[0].text, 30, 31, 32)
+    afresh, onwards = Ends(), Ends()
+    run(Engine(model, frozenset(), budget=10_000), make_rows(6, afresh, prompt=more))
+    run(engine, make_rows(6, onwards, prompt=more))
+    assert onwards == afresh
+    assert engine.prefixes.spared == 6 * (len(first[0].text) - 1)
+
+
 def test_a_sample_is_what_plain_decoding_gives(model: Any) -> None:
     ended: Ends = {}
     run(Engine(model, ENDS, budget=10_000), make_rows(8, ended, temperature=0.0, max_tokens=12))

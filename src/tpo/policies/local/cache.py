@@ -5,6 +5,8 @@ The stock layer copies all it holds at every token, which for a small model cost
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +16,18 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 BLOCK = 64
 """Slots by which the room grows: copies become rare, and at most so many slots stand empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Keys and values of the first *count* tokens of a text, each (heads, count, width), a pair a layer."""
+
+    count: int
+    layers: tuple[tuple[Tensor, Tensor], ...]
+
+    def first(self, count: int) -> Kept:
+        """Those of the first *count* tokens alone."""
+        return Kept(count, tuple((keys[:, :count], values[:, :count]) for keys, values in self.layers))
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers publishes no types
@@ -33,18 +47,34 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers publishes n
         self.keys, self.values = self._room[0][:, :, :end], self._room[1][:, :, :end]
         return self.keys, self.values
 
-    def take(self, rows: Tensor, first_slot: int) -> None:
-        """Keep *rows*, in that order and as often as named, from *first_slot* on."""
-        end = self.keys.shape[-2]
+    def begin(self, kept: Sequence[tuple[Tensor, Tensor] | None]) -> None:
+        """Start from what was kept of each row's text (None: of nothing), padded on the left."""
+        keys, values = next(pair for pair in kept if pair is not None)
+        most = max(pair[0].shape[-2] for pair in kept if pair is not None)
+        self.lazy_initialization(keys[None], values[None])
+        self.keys, self.values = (
+            torch.stack([_padded(one, pair and pair[part], most) for pair in kept])
+            for part, one in enumerate((keys, values))
+        )
         self._room = None
-        self.keys = self.keys[:, :, first_slot:end][rows]
-        self.values = self.values[:, :, first_slot:end][rows]
+
+    def take(self, rows: Tensor, slots: Tensor) -> None:
+        """Keep *rows*, in that order and as often as named, and of each its *slots* (rows, kept slots)."""
+        self._room = None
+        # Indexing two dimensions at once puts them first.
+        self.keys, self.values = (
+            held[rows[:, None], :, slots].transpose(1, 2) for held in (self.keys, self.values)
+        )
 
     def join(self, other: RoomyLayer, slots: int) -> None:
         """Put the rows of *other* below, both padded on the left to *slots*."""
         self._room = None
         pairs = ((self.keys, other.keys), (self.values, other.values))
         self.keys, self.values = (torch.cat([_widened(one, slots) for one in pair]) for pair in pairs)
+
+
+def _padded(like: Tensor, held: Tensor | None, slots: int) -> Tensor:
+    return _widened(held if held is not None else like[..., :0, :], slots)
 
 
 def _widened(held: Tensor, slots: int) -> Tensor:
@@ -58,11 +88,23 @@ def _grown(held: Tensor, slots: int) -> Tensor:
     return room
 
 
-def new_cache(config: Any) -> DynamicCache:
-    """An empty cache for a model of *config*, roomy wherever a layer attends to everything before it."""
+def new_cache(config: Any, kept: Sequence[Kept | None] = ()) -> DynamicCache:
+    """A cache for a model of *config*, roomy wherever a layer attends to everything before it.
+
+    It is empty, or holds what was *kept* of each row's text.
+    """
     cache = DynamicCache(config=config)
     cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    if any(kept):
+        for number, layer in enumerate(cache.layers):
+            layer.begin([one and one.layers[number] for one in kept])
     return cache
+
+
+def cut_out(cache: DynamicCache, row: int, slots: Tensor) -> Kept:
+    """A copy of what *row* holds in *slots*."""
+    pairs = tuple((layer.keys[row][:, slots], layer.values[row][:, slots]) for layer in cache.layers)
+    return Kept(len(slots), pairs)
 
 
 def can_join(cache: DynamicCache) -> bool:
@@ -76,18 +118,18 @@ def join(cache: DynamicCache, other: DynamicCache, slots: int) -> None:
         layer.join(one, slots)
 
 
-def take_rows(cache: DynamicCache, rows: Tensor, first_slot: int) -> int:
-    """Keep *rows* of *cache*, and drop the slots before *first_slot* where that is possible.
+def take_rows(cache: DynamicCache, rows: Tensor, slots: Tensor) -> bool:
+    """Keep *rows* of *cache*, and of each its *slots* (rows, kept slots) where that is possible.
 
     Returns:
-        how many slots were dropped: *first_slot*, or 0 where some layer keeps its slots in its own way.
+        whether it was; if not, all slots were kept, since some layer keeps them in its own way.
     """
     if can_join(cache):
         for layer in cache.layers:
-            layer.take(rows, first_slot)
-        return first_slot
+            layer.take(rows, slots)
+        return True
     cache.batch_select_indices(rows)
-    return 0
+    return False
 
 
 def slot_bytes(config: Any, dtype: torch.dtype) -> int:

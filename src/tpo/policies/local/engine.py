@@ -1,7 +1,7 @@
 """Dynamic batching: rows of all calls in flight, decoded together, one model, one thread.
 
 While batches are being written, new rows collect. Once fewer are being written than half of what would fit,
-the row that waits longest begins with those nearest to it in length, so a long answer holds up nobody.
+the group that waits longest begins with those nearest to it in length, so a long answer holds up nobody.
 Batches of about equal length are put together; others take turns, a token each.
 
 When memory runs out, or any error meets more than one row, the batch is parted in two and each half goes on
@@ -22,17 +22,26 @@ from tpo.inprocess.memory import first_line, is_out_of_memory
 from tpo.inprocess.waiting import next_batch
 from tpo.policies.local.batch import Batch, logits_alone
 from tpo.policies.local.draw import Settings, draw
+from tpo.policies.local.group import Group, grouped
+from tpo.policies.local.prefixes import Prefixes
 from tpo.policies.local.row import Row
 
-ROOM = 128
-"""Tokens that a row is expected to grow by when batches are cut; one that grows further is made room for."""
+GROWTH = 64
+"""Tokens that an answer is first expected to have; later, what the answers so far had."""
+
+MEMORY = 0.05
+"""The weight of the newest answer in that expectation."""
+
+SPARE = 1.25
+"""Room for answers that are longer than expected; one that grows further still is made room for."""
 
 
 class Engine:
     """Decodes rows on *model* until each has drawn one of *ends* or its most tokens.
 
-    *budget* bounds the slots (rows times tokens) in use when a batch begins; one that outgrows it is parted.
-    *arbiter*, the same model in double precision, decides draws that logits off by *noise* could turn.
+    *budget* bounds the slots in use when a batch begins; one that outgrows it is parted. As many again are
+    kept of what was read. *arbiter*, the same model in double precision, decides draws that logits off by
+    *noise* could turn. *side_by_side*: the model has passed :mod:`tpo.policies.local.lanes`.
     """
 
     def __init__(
@@ -43,30 +52,37 @@ class Engine:
         budget: int,
         arbiter: Any = None,
         noise: float = 0.0,
+        side_by_side: bool = False,
     ) -> None:
         self._model = model
         self._ends = ends
         self._budget = budget
         self._arbiter = arbiter
         self._noise = noise if arbiter is not None else 0.0
+        self._side_by_side = side_by_side
         self._lock = threading.Lock()
-        self._waiting: list[Row] = []
+        self._added: list[Row] = []
+        self._waiting: list[Group] = []
         self._parted: deque[list[Row]] = deque()
         self._batches: deque[Batch] = deque()
+        self._length = GROWTH / SPARE
+        self.prefixes = Prefixes(budget)
         self.settled = 0
         """Draws that the arbiter decided."""
+        self.widest = 0
+        """The most samples that were written side by side."""
 
     def add(self, rows: Sequence[Row]) -> None:
         """Let *rows* wait for their batch."""
         with self._lock:
-            self._waiting.extend(rows)
+            self._added.extend(rows)
 
     @torch.inference_mode()
     def step(self) -> bool:
         """Begin a batch, or write a token to every row of the one whose turn it is; False if all is done."""
-        rows = self._next_rows()
-        if rows:
-            self._guarded(rows, lambda: self._begin(rows))
+        groups = self._next_groups()
+        if groups:
+            self._guarded([row for group in groups for row in group.rows], lambda: self._begin(groups))
             if self._batches:
                 self._put_together()
         elif self._batches:
@@ -76,35 +92,53 @@ class Engine:
             return False
         return True
 
-    def _next_rows(self) -> list[Row]:
-        """The rows to begin with now, if any; those that were parted first."""
+    @property
+    def _growth(self) -> int:
+        """Tokens that a row is expected to grow by."""
+        return int(SPARE * self._length) + 1
+
+    def _next_groups(self) -> list[Group]:
+        """The groups to begin with now, if any; rows that were parted first."""
         left = self._budget - sum(batch.slots for batch in self._batches)
         while self._parted:
             rows = [row for row in self._parted[0] if not row.over]
-            slots = len(rows) * max(map(_expected_length, rows), default=0)
-            if self._batches and rows and (len(rows) == 1 or slots > left):
+            groups = [Group([row]) for row in rows]
+            if self._batches and rows and (len(rows) == 1 or self._slots(groups) > left):
                 return []
             self._parted.popleft()
             if rows:
-                return rows
-        with self._lock:
-            self._waiting = [row for row in self._waiting if not row.over]
-            if not self._waiting or not self._has_room(left, _expected_length(self._waiting[0])):
-                return []
-            rows = next_batch(self._waiting, _expected_length, left)
-            taken = set(rows)
-            self._waiting = [row for row in self._waiting if row not in taken]
-            return rows
+                return groups
+        self._receive()
+        if not self._waiting or not self._has_room(left, self._waiting[0].slots(self._growth)):
+            return []
+        alike = [group for group in self._waiting if _kind(group) == _kind(self._waiting[0])]
+        groups = next_batch(alike, lambda group: group.slots(self._growth), left)
+        taken = set(groups)
+        self._waiting = [group for group in self._waiting if group not in taken]
+        return groups
 
-    def _has_room(self, left: int, length: int) -> bool:
-        """Whether a row of *length* should begin, with *left* slots unused."""
+    def _receive(self) -> None:
+        """Let what was added wait in groups, each with what is kept of its text."""
+        with self._lock:
+            added, self._added = self._added, []
+        new = grouped(added, self._growth) if self._side_by_side else [Group([row]) for row in added]
+        for group in new:
+            group.kept = self.prefixes.find(group.text)
+        self._waiting = [group for group in (*self._waiting, *new) if not group.over]
+
+    def _slots(self, groups: Sequence[Group]) -> int:
+        return len(groups) * max((group.slots(self._growth) for group in groups), default=0)
+
+    def _has_room(self, left: int, slots: int) -> bool:
+        """Whether a group that needs *slots* should begin, with *left* unused."""
         if not self._batches:
             return True
-        live = sum(len(batch.live) for batch in self._batches)
-        return length <= left and 2 * live * length <= self._budget
+        live = sum(batch.live_slots for batch in self._batches)
+        return slots <= left and 2 * live <= self._budget
 
-    def _begin(self, rows: list[Row]) -> None:
-        self._batches.append(Batch(self._model, rows))
+    def _begin(self, groups: list[Group]) -> None:
+        self._batches.append(Batch(self._model, groups))
+        self.widest = max(self.widest, self._batches[-1].lanes)
 
     def _put_together(self) -> None:
         """Let the newest batch take over one that is about as long."""
@@ -123,10 +157,11 @@ class Engine:
 
     def _write(self, batch: Batch) -> None:
         tokens = self._draw(batch)
-        for row, token in zip(tuple(batch.rows), tokens.tolist(), strict=True):
-            if row is not None and not row.over:
-                row.add(token, self._ends)
-            if row is not None and row.over:
+        for at, lane, row in batch.places():
+            if not row.over:
+                row.add(int(tokens[at, lane]), self._ends)
+                self._finished(batch, row)
+            if row.over:
                 batch.drop(row)
         live = batch.live
         if len(live) > 1 and batch.slots > 2 * self._budget:
@@ -135,16 +170,24 @@ class Engine:
             batch.advance(tokens)
             self._batches.append(batch)
 
+    def _finished(self, batch: Batch, row: Row) -> None:
+        """Keep what a row without siblings has read and written: its conversation may go on."""
+        if not row.over:
+            return
+        self._length += MEMORY * (len(row.tokens) - self._length)
+        if batch.lanes == 1 and (kept := batch.kept(row)) is not None:
+            self.prefixes.keep(row.text, kept)
+
     def _draw(self, batch: Batch) -> torch.Tensor:
-        """The next token of each row (rows); of a finished one, anything."""
-        drawn = draw(batch.logits, settings := _settings(batch), self._noise)
+        """The next token of each row (groups, lanes); of a finished one, anything."""
+        rows = batch.live
+        logits = batch.live_logits()
+        drawn = draw(logits, settings := _settings(rows, logits.device), self._noise)
         for at in drawn.doubtful.nonzero()[:, 0].tolist():
-            row = batch.rows[at]
-            if row is not None:
-                alone = draw(logits_alone(self._arbiter, row.text), settings.only(torch.tensor([at])))
-                drawn.tokens[at] = alone.tokens[0]
-                self.settled += 1
-        return drawn.tokens
+            alone = draw(logits_alone(self._arbiter, rows[at].text), settings.only(torch.tensor([at])))
+            drawn.tokens[at] = alone.tokens[0]
+            self.settled += 1
+        return batch.spread(drawn.tokens)
 
     def _guarded(self, rows: list[Row], work: Callable[[], None]) -> None:
         """Do *work*; if it fails, part *rows*, or fail the one that is left."""
@@ -153,6 +196,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever a model raises is one row's failure in the end
             if is_out_of_memory(error) and len(rows) > 1:
                 self._budget = max(1, self._budget // 2)
+                self.prefixes.clear()
                 _free_memory()
             left = [row for row in rows if not row.over]
             if len(left) > 1 or (left and self._batches):
@@ -165,16 +209,14 @@ class Engine:
         self._parted.extend(part for part in (rows[:half], rows[half:]) if part)
 
 
-def _expected_length(row: Row) -> int:
-    return row.length + min(row.max_tokens - len(row.tokens), ROOM)
+def _kind(group: Group) -> tuple[int, bool]:
+    """What groups must share to begin together: lanes, and whether most of their text is read already."""
+    return len(group.rows), group.kept is not None and 2 * group.kept.count > group.rows[0].length
 
 
-def _settings(batch: Batch) -> Settings:
-    """Each live row's settings, with a fresh number from its generator."""
-    values = [
-        (0.0, 1.0, 0.0) if row is None else (row.temperature, row.top_p, row.number) for row in batch.rows
-    ]
-    device = batch.logits.device
+def _settings(rows: Sequence[Row], device: torch.device) -> Settings:
+    """Each row's settings, with a fresh number from its generator."""
+    values = [(row.temperature, row.top_p, row.number) for row in rows]
     columns = torch.tensor(values, dtype=torch.float32 if device.type == "mps" else torch.float64).to(device)
     return Settings(*columns.unbind(-1))
 

@@ -146,6 +146,7 @@ class HFPolicy:
 
 def _engine(checkpoint: Checkpoint, chat: ChatTokenizer, max_batch_tokens: int | None) -> Any:
     from tpo.policies.local.engine import Engine
+    from tpo.policies.local.lanes import reads_side_by_side
 
     return Engine(
         checkpoint.model,
@@ -153,6 +154,7 @@ def _engine(checkpoint: Checkpoint, chat: ChatTokenizer, max_batch_tokens: int |
         budget=max_batch_tokens or _room(checkpoint),
         arbiter=_arbiter(checkpoint),
         noise=NOISE,
+        side_by_side=reads_side_by_side(checkpoint.model),
     )
 
 
