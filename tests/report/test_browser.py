@@ -8,31 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.report import runs
-from tpo.policies.scripted import ScriptedPolicy, improved
+from tests.report.hostile import hostile_run
 from tpo.report import Options, write_report
 from tpo.report.salvage import salvage
-from tpo.rewards.scripted import ScriptedReward
-from tpo.types import Query, user
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("selenium")
 
 from tests.browser import Page, browsing  # noqa: E402 - selenium must be there first
-
-HOSTILE = [
-    "<script>window.ran = 1</script>",
-    "</script><script>window.ran = 2</script>",
-    '<img src="https://example.org/x.png" onerror="window.ran = 3">',
-    "<!--<script>",
-    "]]></style><svg onload='window.ran = 4'>",
-    "javascript:window.ran=5",
-    "line\u2028separator\u2029paragraph",
-    "right \u202eot tfel\u202c and \u2066isolated",
-    "# heading\n**bold** [link](https://example.org) ![image](https://example.org/i.png)",
-    "שלום עולם, this is mixed",
-    "half a pair \ud83d and a null \x00 and an escape \x1b[31m",
-    "x" * 200_000,
-]
 
 MINUS, NONE = "\u2212", "\u2013"
 
@@ -161,26 +144,7 @@ def test_nothing_was_asked_for_but_the_page(page: Page) -> None:
 
 
 def test_a_hostile_run_runs_nothing_and_asks_for_nothing(tmp_path: Path) -> None:
-    queries = [
-        Query(f"{n} {text[:40]}", (user(text),), text, {"<b>": text}) for n, text in enumerate(HOSTILE)
-    ]
-    policy = ScriptedPolicy(
-        {
-            "sample": [text + " " for text in HOSTILE],
-            "loss": lambda call, index: HOSTILE[len(call.scope.query) % len(HOSTILE)],
-            "gradient": HOSTILE[1],
-            "update": [improved(HOSTILE[1]), improved(HOSTILE[7]), HOSTILE[2], improved(HOSTILE[11])],
-        }
-    )
-    shape = runs.recipe(samples=len(HOSTILE), iterations=1)
-    path = runs.make_run(
-        tmp_path / "<img src=x onerror=ran=6>",
-        queries,
-        policy,
-        ScriptedReward(len),
-        shape,
-        {"note": HOSTILE[1]},
-    )
+    path = hostile_run(tmp_path)
     out = tmp_path / "report.html"
     write_report([path], out)
     seen = ""

@@ -1,0 +1,53 @@
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tests.report import runs
+from tpo.cli.main import app
+
+
+def call(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["view", *map(str, arguments)])
+    return result.exit_code, re.sub(r"\s+", " ", result.output)
+
+
+def test_no_run_is_one_sentence(tmp_path: Path) -> None:
+    code, said = call(tmp_path / "nowhere", "--no-open")
+    assert (code, "no such directory" in said, "Traceback" in said) == (2, True, False)
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = call(tmp_path, "--port", port, "--no-open")
+    assert (code, f"port {port} on 127.0.0.1 is in use" in said) == (2, True)
+    assert "Traceback" not in said
+
+
+def test_a_price_of_cached_tokens_needs_the_others(tmp_path: Path) -> None:
+    code, said = call(tmp_path, "--price-cached", 1)
+    assert (code, "--price-in" in said) == (2, True)
+
+
+def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
+    run = runs.ordinary(tmp_path / "run", 1)
+    command = [sys.executable, "-c", "from tpo.cli.main import main; main()", "view", str(run), "--no-open"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        address = started.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
+        with closing(HTTPConnection(address.removeprefix("http://").rstrip("/"))) as client:
+            client.request("GET", "/")
+            assert b"makeSource" in client.getresponse().read()
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=30)
+    assert started.returncode == 130
+    assert "no longer viewing" in said
+    assert "Traceback" not in said
