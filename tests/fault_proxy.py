@@ -13,23 +13,23 @@ import argparse
 import asyncio
 import json
 import random
-import threading
 from collections import Counter
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 
 import aiohttp
 from aiohttp import web
 
+from tests.serving import LoopbackServer
+
 Fault = Literal["429", "500", "reset", "cut", "malformed", "empty", "held"]
 """Too many requests, with Retry-After; an engine's death; a connection reset before any reply; a reply that
-ends in its middle; one that is no JSON; one without choices; one that comes after a long silence."""
+ends in its middle; one that is no JSON; one without choices or scores; one that comes after long silence."""
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 
-class FaultProxy:
+class FaultProxy(LoopbackServer):
     """Serves in front of *target* from a thread of its own while its block lasts.
 
     Args:
@@ -58,41 +58,24 @@ class FaultProxy:
         self._target = target.rstrip("/")
         self._share, self._faults = share, tuple(faults)
         self._luck = random.Random(seed)
-        self._held, self._retry_after, self._port = held, retry_after, port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy")
+        self._held, self._retry_after = held, retry_after
+        self.wanted_port = port
 
     @property
     def sent(self) -> int:
         """POST requests that came in."""
         return self.counts.total()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.url = asyncio.run_coroutine_threadsafe(self.start(), self._loop).result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self.stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def start(self) -> str:
-        """Serve from the running loop; the URL, with ``/v1``."""
+    def application(self) -> web.Application:
+        """Everything goes to the server behind."""
         self._session = aiohttp.ClientSession()
         app = web.Application(client_max_size=1 << 30)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        return app
 
     async def stop(self) -> None:
         """Close every connection."""
-        await self._runner.cleanup()
+        await super().stop()
         await self._session.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -128,7 +111,8 @@ class FaultProxy:
             return web.Response(body=body[: len(body) // 2], status=200, content_type="application/json")
         if fault == "empty":
             whole = json.loads(body)
-            return web.json_response(whole | {"choices": []} if isinstance(whole, dict) else whole)
+            rows = "choices" if "choices" in whole else "data"  # of completions, or of scores
+            return web.json_response(whole | {rows: []})
         if fault in ("cut", "reset"):
             return await self._broken(request, body, cut=fault == "cut")
         return reply

@@ -6,13 +6,12 @@ with OpenAIServer(lambda body, index: "hello") as server:
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+
+from tests.serving import LoopbackServer
 
 Reply = Callable[[dict[str, Any], int], str]
 """The text of choice *index* of the request *body*; an ``aiohttp.web`` HTTP exception answers the request."""
@@ -25,7 +24,7 @@ def improving(body: dict[str, Any], index: int) -> str:
     return f"Answer {index}{'.' * index}"
 
 
-class OpenAIServer:
+class OpenAIServer(LoopbackServer):
     """Serves ``/v1/models`` and ``/v1/chat/completions`` from a thread of its own while its block lasts."""
 
     model = "scripted"
@@ -33,31 +32,13 @@ class OpenAIServer:
     def __init__(self, reply: Reply = improving) -> None:
         self.requests: list[dict[str, Any]] = []
         self._reply = reply
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="openai-server")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.url = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self) -> str:
+    def application(self) -> web.Application:
+        """Its routes."""
         app = web.Application()
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        return app
 
     async def _models(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": self.model, "object": "model"}]})

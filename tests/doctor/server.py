@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import threading
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+
+from tests.serving import LoopbackServer
 
 WORDS = ("river", "stone", "meadow", "lantern", "harbour", "violet", "thunder", "pebble")
 
@@ -31,7 +30,7 @@ class Habits:
     models: tuple[str, ...] = ("good",)
 
 
-class ModelServer:
+class ModelServer(LoopbackServer):
     """Serves a model of such *habits* from a thread of its own while its block lasts."""
 
     def __init__(self, habits: Habits | None = None) -> None:
@@ -39,31 +38,14 @@ class ModelServer:
         self.requests: list[dict[str, Any]] = []
         self._seen: set[str] = set()
         self._read = self._hits = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="model-server")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self.url = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self) -> str:
+    def application(self) -> web.Application:
+        """Its routes, behind the key."""
         app = web.Application(middlewares=[self._ask_for_key])
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_post("/v1/chat/completions", self._complete)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        return app
 
     @web.middleware
     async def _ask_for_key(self, request: web.Request, handler: Any) -> web.StreamResponse:

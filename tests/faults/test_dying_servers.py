@@ -34,7 +34,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for_and_no_query_is_lost(tm
     with OpenAIServer() as server:
         before = FaultProxy(root(server), share=0.0)
         before.__enter__()
-        after = FaultProxy(root(server), share=0.0, port=int(before.url.split(":")[2].removesuffix("/v1")))
+        after = FaultProxy(root(server), share=0.0, port=before.port)
 
         def restart() -> None:
             before.__exit__(None, None, None)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
+from tests.serving import LoopbackServer
 from tpo.http import Timekeeper
 
 
@@ -50,7 +48,7 @@ class Asked:
     body: Any
 
 
-class Loopback:
+class Loopback(LoopbackServer):
     """Gives *answers* one after the other, the last one for ever; ``/v1/models`` has its own."""
 
     def __init__(self, *answers: Answer, models: Answer | None = None) -> None:
@@ -71,17 +69,11 @@ class Loopback:
     def _next(self) -> Answer:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
-    @asynccontextmanager
-    async def up(self, port: int | None = None) -> AsyncIterator[str]:
-        """Its URL while the block lasts."""
+    def application(self) -> web.Application:
+        """Every path is answered."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.handle)
-        server = TestServer(app, port=port)
-        await server.start_server(shutdown_timeout=0.01)
-        try:
-            yield f"http://127.0.0.1:{server.port}/v1"
-        finally:
-            await server.close()
+        return app
 
 
 async def _sent(request: web.Request, answer: Answer) -> web.StreamResponse:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+
+from tests.serving import LoopbackServer
 
 
 @dataclass
-class JudgeServer:
+class JudgeServer(LoopbackServer):
     """Replies with *reply* of the request's body and number; *chances* are the digits' at the score."""
 
     reply: Callable[[dict[str, Any], int], str] = lambda body, number: '{"score": 7}'
@@ -22,18 +22,12 @@ class JudgeServer:
     status: int = 200
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
-    @asynccontextmanager
-    async def up(self) -> AsyncIterator[str]:
-        """Its URL while the block lasts."""
+    def application(self) -> web.Application:
+        """Its routes."""
         app = web.Application()
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
-        server = TestServer(app)
-        await server.start_server(shutdown_timeout=0.01)
-        try:
-            yield f"http://127.0.0.1:{server.port}"
-        finally:
-            await server.close()
+        return app
 
     async def _models(self, _: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "judge"}]})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+
+from tests.serving import LoopbackServer
 
 
 def logit(text: str) -> float:
@@ -18,9 +18,10 @@ def logit(text: str) -> float:
 
 
 @dataclass
-class PoolingServer:
+class PoolingServer(LoopbackServer):
     """Scores by length. *switch* is the field that turns the sigmoid off (None: nothing does)."""
 
+    path: ClassVar[str] = ""
     switch: str | None = "use_activation"
     paths: tuple[str, ...] = ("/classify", "/pooling")
     takes_messages: bool = True
@@ -36,20 +37,14 @@ class PoolingServer:
         """What was asked of *path*."""
         return [body for at, body in self.requests if at == path]
 
-    @asynccontextmanager
-    async def up(self, port: int | None = None) -> AsyncIterator[str]:
-        """Its URL while the block lasts."""
+    def application(self) -> web.Application:
+        """The routes of its version."""
         app = web.Application()
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/tokenize", self._tokenize)
         for path in self.paths:
             app.router.add_post(path, self._score)
-        server = TestServer(app, port=port)
-        await server.start_server(shutdown_timeout=0.01)
-        try:
-            yield f"http://127.0.0.1:{server.port}"
-        finally:
-            await server.close()
+        return app
 
     async def _models(self, _: web.Request) -> web.Response:
         row = {"id": self.model, "root": "/nowhere/model", "max_model_len": self.context}
