@@ -51,10 +51,14 @@ def test_the_environment_gives_every_type_of_value() -> None:
         "TPO_POLICY": "http://h/v1",
         "TPO_REWARD": "hf:x",
         "TPO_POLICY_EXTRA": '{"top_k": 20}',
+        "TPO_TRUST_REMOTE_CODE": "1",
+        "TPO_TIMEOUT": "90",
+        "TPO_PATIENCE": "0",
     }
     settings = load_settings({}, env)
     assert (settings.temperature, settings.limit, settings.quiet) == (0.1, 3, True)
     assert settings.out == Path("a/b")
+    assert (settings.trust_remote_code, settings.timeout, settings.patience) == (True, 90.0, 0.0)
     assert settings.policy == ("http://h/v1",)
     assert settings.policy_extra == {"top_k": 20}
 
@@ -108,6 +112,8 @@ def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
     [
         ("sample_size", 0, "--sample-size is 0; it must be greater than or equal to 1"),
         ("max_iterations", -1, "--max-iterations is -1"),
+        ("timeout", 0.0, "--timeout is 0.0; it must be greater than 0"),
+        ("patience", -1.0, "--patience is -1.0; it must be greater than or equal to 0"),
         ("temperature", -0.1, "--temperature is -0.1"),
         ("top_p", 0.0, "--top-p is 0.0"),
         ("max_tokens", 0, "--max-tokens is 0"),

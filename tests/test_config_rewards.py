@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.custom_code import save_gated_reward
 from tpo.config import build_reward, load_reward, load_settings
+from tpo.config.identity import reward_identity
 from tpo.config.names import check_names
-from tpo.config.rewards import ServedName, reward_identity, reward_of
+from tpo.config.rewards import ServedName, reward_of
 from tpo.config.settings import Settings
-from tpo.errors import ConfigError
+from tpo.errors import ConfigError, RewardRefused
 from tpo.rewards.ensemble import Ensemble
+from tpo.rewards.hf import HFReward
 from tpo.rewards.judge import JudgeReward
 from tpo.rewards.vllm import VLLMReward
 
@@ -72,3 +75,16 @@ def test_another_rubric_is_another_run(tmp_path: Path) -> None:
         rubric.write_text(text, "utf-8")
         seen.append(str(reward_identity(settings("judge:http://a#m", rubric=rubric))))
     assert seen[0] != seen[1]
+
+
+def test_code_that_comes_with_a_model_runs_only_where_a_flag_a_variable_or_a_file_says_so(
+    tmp_path: Path,
+) -> None:
+    name = f"hf:{save_gated_reward(tmp_path / 'model')}"
+    file = tmp_path / "run.toml"
+    file.write_text("trust-remote-code = true", "utf-8")
+    with pytest.raises(RewardRefused, match="--trust-remote-code"):
+        reward_of(settings(name, device="cpu"))
+    assert isinstance(reward_of(settings(name, device="cpu", trust_remote_code=True)), HFReward)
+    for environment, config in (({"TPO_TRUST_REMOTE_CODE": "true"}, None), ({}, file)):
+        assert load_settings({"reward": name}, environment, config).trust_remote_code

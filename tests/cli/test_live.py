@@ -9,9 +9,9 @@ from rich.console import Console
 from tests.cli.values import candidate, query, trajectory
 from tpo.cli.live import SECONDS_BETWEEN_LINES, Lines, Picture, counts, duration, run_view, standing
 from tpo.cli.tally import Tally, completions_per_query
-from tpo.events import CallRetried, QueryEnded, QueryStarted, RunStarted, Sampled
+from tpo.events import CallRetried, CandidateScored, QueryEnded, QueryStarted, RunStarted, Sampled
 from tpo.method.recipes import build_recipe
-from tpo.types import Completion, Scope, Usage
+from tpo.types import Completion, Phase, Scope, Usage
 
 
 class Clock:
@@ -51,6 +51,18 @@ def test_queries_are_counted_as_they_start_and_end() -> None:
     assert tally.mean_best == 3.0
     assert tally.work == 4.25
     assert counts(tally).plain == "4 of 10 queries, 1 running, 1 failed"
+
+
+def test_calls_that_are_tried_again_are_counted_and_named_until_something_arrives() -> None:
+    tally = Tally(weight=4, clock=Clock())
+    tally(RunStarted(10, 0, 0))
+    phases: tuple[Phase, ...] = ("sample", "reward")
+    for phase in phases:
+        tally(CallRetried(Scope("a", 0, phase), f"{phase} server busy", 0.5))
+    assert counts(tally).plain == "0 of 10 queries, 0 running, 2 calls tried again"
+    assert "trying again: reward server busy" in standing(tally)
+    tally(CandidateScored(query("a"), candidate(0, 0, "x", 1.0)))
+    assert "trying again" not in standing(tally)
 
 
 def test_speed_and_time_left_are_those_of_late() -> None:

@@ -21,8 +21,11 @@ from tpo.cli.setup import INTERRUPTED
 from tpo.cli.show import TINY_NOTE
 from tpo.config import Settings, Setup, load_settings, make_recipe
 from tpo.errors import PolicyError, StoreMismatch
-from tpo.events import Listener
+from tpo.events import CallRetried, Listener
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
+from tpo.rewards.base import Reward
+from tpo.rewards.calibration import Scale
+from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
 from tpo.run import Summary
 from tpo.types import Scope
@@ -39,14 +42,23 @@ class Terminal:
         self.flags = {"out": folder / "out", "sample_size": 2, "max_iterations": 1} | flags
         self.loaded = 0
 
-    def run(self, policy: ScriptedPolicy | None = None, *, fresh: bool = False, **flags: Any) -> Summary:
+    def run(
+        self,
+        policy: ScriptedPolicy | None = None,
+        *,
+        reward_model: Reward | None = None,
+        fresh: bool = False,
+        **flags: Any,
+    ) -> Summary:
         settings = load_settings(self.flags | flags, {})
         talk, result = (Console(file=io.StringIO(), width=100, highlight=False) for _ in range(2))
         talk.quiet = settings.quiet
 
         def models(settings: Settings, console: Console, listener: Listener) -> Setup:
             self.loaded += 1
-            return Setup(settings, policy or ScriptedPolicy(), ScriptedReward(), make_recipe(settings))
+            self.heard = listener
+            reward = reward_model or ScriptedReward()
+            return Setup(settings, policy or ScriptedPolicy(), reward, make_recipe(settings))
 
         session = Session.of(settings, str(self.data), fresh=fresh)
         try:
@@ -136,6 +148,79 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> Non
     assert f"interrupted; the same command goes on from {tmp_path / 'out'}" in terminal.said
     assert terminal.run().finished == 3
     assert "2 of 3 queries finished, 4 calls in the journal" in terminal.said
+
+
+def test_calls_that_were_tried_again_are_counted_and_kept(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+
+    async def fail_once(call: PolicyCall, index: int) -> None:
+        if call.scope.phase == "loss":
+            terminal.heard(CallRetried(call.scope, "busy", 0.5))
+            terminal.heard(CallRetried(replace(call.scope, phase="reward", index=0), "busy", 0.5))
+
+    summary = terminal.run(ScriptedPolicy(before=fail_once))
+    assert summary.retries == {"loss": 3, "reward": 3}
+    assert "6 calls tried again, 3 of them for scores" in terminal.shown
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["totals"]["retries"] == record["invocations"][0]["retries"] == {"loss": 3, "reward": 3}
+    terminal.run()
+    assert "6 calls tried again" in terminal.shown
+
+
+PAIR = ("python:tests.cli.values:length_of", "python:statistics:mean")
+
+
+def ensemble(*scales: Scale) -> Ensemble:
+    """Two rewards whose scales, where none are given, come out as 12.5 and 25 times their unit."""
+    members = dict(zip(PAIR, (ScriptedReward(len), ScriptedReward(lambda text: 2 * len(text))), strict=True))
+    return Ensemble(members, scales=dict(zip(PAIR, scales, strict=True)) if scales else None)
+
+
+def test_a_resumed_ensemble_scores_on_the_scales_that_it_began_with(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, reward=list(PAIR))
+    broken = ScriptedPolicy(failures={Scope("q1", 0, "sample"): PolicyError("gone")})
+    first = ensemble(Scale(1.0, 2.0), Scale(3.0, 4.0))
+    terminal.run(broken, reward_model=first)
+    kept = json.loads((tmp_path / "out" / "run.json").read_text())["fingerprint"]
+    assert kept[f"scale of {PAIR[0]}"] == {"mean": 1.0, "std": 2.0}
+    later = ensemble()
+    terminal.run(reward_model=later)
+    assert asyncio.run(later.scales()) == asyncio.run(first.scales())
+
+
+def test_other_scales_are_refused_in_the_same_directory(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, reward=list(PAIR))
+    broken = ScriptedPolicy(failures={Scope("q1", 0, "sample"): PolicyError("gone")})
+    terminal.run(broken, reward_model=ensemble(Scale(1.0, 2.0), Scale(3.0, 4.0)))
+    with pytest.raises(StoreMismatch, match=rf'scale of {PAIR[1]}: {{"mean": 3.0, "std": 4.0}} there, '):
+        terminal.run(reward_model=ensemble(Scale(1.0, 2.0), Scale(3.0, 5.0)))
+
+
+def test_other_weights_under_the_same_name_are_refused(tmp_path: Path) -> None:
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"one")
+    terminal = Terminal(tmp_path, reward=[f"hf:{weights.parent}"])
+    terminal.run()
+    weights.write_bytes(b"two")
+    with pytest.raises(StoreMismatch, match=f"weights of reward hf:{weights.parent}: .* there, .* now"):
+        terminal.run()
+    assert terminal.loaded == 1
+
+
+def test_a_run_of_an_earlier_version_is_gone_on_with(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.run(ScriptedPolicy(failures={Scope("q1", 0, "sample"): PolicyError("gone")}))
+    file = tmp_path / "out" / "run.json"
+    record = json.loads(file.read_text())
+    measured = {key for key in record["fingerprint"] if key.startswith("weights of")}
+    assert measured == {"weights of policy tiny", "weights of reward tiny"}
+    record["fingerprint"] = {k: v for k, v in record["fingerprint"].items() if k not in measured}
+    for invocation in record["invocations"]:
+        del invocation["retries"]
+    file.write_text(json.dumps(record))
+    assert terminal.run().finished == 3
+    assert measured < json.loads(file.read_text())["fingerprint"].keys()
 
 
 def test_quiet_says_the_last_line_and_nothing_else(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ from tests.openai_server import OpenAIServer
 from tpo.events import Listener
 from tpo.http import Patience
 from tpo.method.recipes import tpo
-from tpo.policies import OpenAIPolicy
+from tpo.policies import OpenAIPolicy, Policy, ScriptedPolicy
+from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
-from tpo.run import Summary, fingerprint, run
+from tpo.rewards.vllm import VLLMReward
+from tpo.run import Retries, Summary, fingerprint, run
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 
 QUERIES = 200
 RECIPE = tpo(sample_size=3, max_iterations=1)
+SCORES = QUERIES * 2 * 3
+"""Responses to score, unless a step repeats one."""
 NEEDED = QUERIES * (1 + 3)
 """Calls: the first samples, then a loss, a gradient and an update."""
 HELD = 0.8
@@ -36,18 +41,44 @@ def carried_out(
     url: str | list[str], path: Path, patience: Patience, listener: Listener | None = None
 ) -> Summary:
     """The run at *path*, begun or gone on with."""
+    policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, patience=patience, most=64)
+    return run_whole(path, policy, ScriptedReward(len), policy.aclose, listener)
+
+
+def scored(url: str | list[str], path: Path, patience: Patience, listener: Listener | None = None) -> Summary:
+    """The run at *path* with a served reward and a scripted policy."""
+    retries = Retries()
+    reward = VLLMReward(url, tokenizer="none", timeout=TIMEOUT, patience=patience, listener=retries)
+    return run_whole(path, ScriptedPolicy(), reward, reward.aclose, listener, retries)
+
+
+def run_whole(
+    path: Path,
+    policy: Policy,
+    reward: Reward,
+    close: Callable[[], Awaitable[None]],
+    listener: Listener | None,
+    retries: Retries | None = None,
+) -> Summary:
+    """All queries; *close* ends what was opened for them."""
     shape = fingerprint(RECIPE, seed=7, data=None, policy="scripted", reward="length")
 
     async def whole() -> Summary:
-        policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, patience=patience, most=64)
         queries = (Query(f"q{n}", (user(f"question {n}"),)) for n in range(QUERIES))
         async with RunDirectory.open(path, configuration={}, fingerprint=shape) as directory:
             try:
                 return await run(
-                    queries, policy, ScriptedReward(len), RECIPE, directory, concurrency=50, listener=listener
+                    queries,
+                    policy,
+                    reward,
+                    RECIPE,
+                    directory,
+                    concurrency=50,
+                    listener=listener,
+                    retries=retries,
                 )
             finally:
-                await policy.aclose()
+                await close()
 
     return asyncio.run(whole())
 

@@ -90,6 +90,30 @@ async def test_a_server_that_refuses_n_is_asked_singly() -> None:
     assert served.seeds == [(2, 100), (1, 100), (1, 101)]
 
 
+LONG = "The very same words, and so many of them that chance cannot have done it."
+
+
+async def test_a_server_that_draws_all_choices_with_one_seed_is_asked_singly_from_then_on() -> None:
+    """As SGLang's deterministic inference does."""
+    served = Served(choices(LONG, LONG, LONG), choices("b"), choices("c"), choices("d"))
+    first = await served.draw(3)
+    assert (first[0].text, {c.text for c in first[1:]}) == (LONG, {"b", "c"})
+    assert served.seeds[0] == (3, 100)
+    assert sorted(served.seeds[1:]) == [(1, 101), (1, 102)]
+    again = Served(choices(LONG, LONG), choices("b"))
+    await again.draw(2, calls=2)
+    assert [n for n, _ in again.seeds] == [2, 1, 1, 1]
+
+
+async def test_a_model_that_is_sure_of_its_long_answer_goes_on_with_one_request() -> None:
+    served = Served(choices(LONG, LONG), choices(LONG), choices(LONG, LONG), choices(LONG))
+    await served.draw(2, calls=2)
+    assert [n for n, _ in served.seeds] == [2, 1, 2, 1]
+    short = Served(choices("Yes.", "Yes."))
+    await short.draw(2)
+    assert [n for n, _ in short.seeds] == [2]
+
+
 async def test_several_greedy_samples_are_asked_for_singly() -> None:
     served = Served(choices("a"))
     assert len(await served.draw(2, temperature=0.0)) == 2
@@ -284,6 +308,40 @@ async def test_a_query_longer_than_the_context_fails_in_one_sentence_before_it_i
             await anext(policy.sample((user("hi " * 900),), Sampling(), Scope("q7", 0, "sample")))
         await policy.aclose()
     assert served.loopback.bodies == []
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        error(400, "This model's maximum context length is 1,000 tokens. However, you requested 2049 tokens"),
+        error(
+            400, "request (2049 tokens) exceeds the available context size (1000 tokens), try increasing it"
+        ),
+        Answer({"error": {"code": 400, "message": "the request exceeds it", "n_ctx": 1000}}, 400),
+    ],
+)
+async def test_a_context_that_is_told_by_a_refusal_is_kept_to_from_then_on(refusal: Answer) -> None:
+    served = Served(refusal, choices("a"))
+    for completion in await served.draw(calls=2, max_tokens=2048):
+        assert completion.served is not None
+        assert completion.served.max_tokens is not None
+    sent = [body["max_tokens"] for body in served.loopback.bodies]
+    assert sent[0] == 2048
+    assert len(sent) == 3
+    assert all(900 < limit < 1000 for limit in sent[1:])
+
+
+async def test_a_prompt_that_the_server_still_refuses_fails_in_its_words() -> None:
+    refusal = error(400, "This model's maximum context length is 1000 tokens.")
+    with pytest.raises(PolicyError, match="maximum context length is 1000 tokens"):
+        await Served(refusal).draw(max_tokens=2048)
+
+
+async def test_llama_cpp_tells_its_context_in_its_list() -> None:
+    models = Answer({"data": [{"id": "m", "meta": {"n_ctx": 1000, "n_ctx_train": 131072}}]})
+    served = Served(choices("a"), models=models)
+    await served.draw(max_tokens=2048)
+    assert 900 < served.loopback.bodies[0]["max_tokens"] < 1000
 
 
 async def test_tokens_are_counted_by_the_server_where_it_can() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tpo.errors import StoreError, StoreMismatch
-from tpo.store.runfile import RunRecord, check_fingerprint, read_run, versions, write_run
+from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run, versions, write_run
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -83,3 +83,40 @@ def test_every_differing_key_is_named_with_both_values(tmp_path: Path) -> None:
 
 def test_an_equal_fingerprint_passes(tmp_path: Path) -> None:
     check_fingerprint(tmp_path, {"a": [1], "b": 1.5}, {"b": 1.5, "a": (1,)})
+
+
+def test_retries_are_those_of_all_invocations_that_ended(tmp_path: Path) -> None:
+    record = RunRecord({}, {}).begin(100.0).end(160.0, {}, interrupted=True, retries={"loss": 2, "reward": 1})
+    record = record.begin(200.0).end(210.0, {}, interrupted=False, retries={"reward": 4}).begin(300.0)
+    write_run(tmp_path, record)
+    assert read_run(tmp_path).retries == {"loss": 2, "reward": 5}
+
+
+def test_a_record_of_an_earlier_version_has_no_retries(tmp_path: Path) -> None:
+    write_run(tmp_path, RunRecord({}, {}).begin(100.0).end(160.0, {}, interrupted=False))
+    body = json.loads((tmp_path / "run.json").read_text())
+    for invocation in body["invocations"]:
+        del invocation["retries"]
+    (tmp_path / "run.json").write_text(json.dumps(body))
+    assert read_run(tmp_path).retries == {}
+
+
+WEIGHTS, SCALE = "weights of policy tiny", "scale of reward tiny"
+
+
+def test_what_is_measured_of_models_is_refused_where_it_differs(tmp_path: Path) -> None:
+    there = {"seed": 7, WEIGHTS: "ab", SCALE: {"mean": 0.1, "std": 1.0}}
+    for key, other in ((WEIGHTS, "cd"), (SCALE, {"mean": 0.2, "std": 1.0})):
+        with pytest.raises(StoreMismatch, match=f"{key}: .* there, .* now") as caught:
+            check_fingerprint(tmp_path, there, there | {key: other})
+        assert str(caught.value).count("there,") == 1
+    check_fingerprint(tmp_path, there, dict(there))
+
+
+def test_it_counts_only_where_both_know_it_and_counts_from_then_on(tmp_path: Path) -> None:
+    old, now = {"seed": 7}, {"seed": 7, WEIGHTS: "ab"}
+    check_fingerprint(tmp_path, old, now)
+    check_fingerprint(tmp_path, now, old)
+    assert joined(old, now) == now
+    assert joined(now, old) == now
+    assert joined({"seed": 7, WEIGHTS: "ab"}, {"seed": 7, "other": 1, WEIGHTS: "cd"}) == now

@@ -58,6 +58,7 @@ def doctor(
     votes: options.Votes = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
+    trust_remote_code: options.TrustRemoteCode = None,
     method: options.Method = None,
     sample_size: options.SampleSize = None,
     max_iterations: options.MaxIterations = None,
@@ -70,6 +71,8 @@ def doctor(
     limit: options.Limit = None,
     out: options.Out = None,
     concurrency: options.Concurrency = None,
+    timeout: options.Timeout = None,
+    patience: options.Patience = None,
     config: options.Config = None,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=options.RUNNING)

@@ -70,6 +70,8 @@ def counts(tally: Tally) -> Text:
     """Queries done of all, running and failed."""
     of_all = f" of {tally.total:,}" if tally.total is not None else ""
     text = Text(f"{tally.done:,}{of_all} queries, {tally.running:,} running")
+    if tally.retries:
+        text.append(f", {tally.retries:,} calls tried again", style="yellow")
     if tally.failed:
         text.append(f", {tally.failed:,} failed", style="red")
     return text

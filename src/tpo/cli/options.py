@@ -123,7 +123,18 @@ Device = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help=_help("Of models in this process: cpu, cuda, cuda:1, mps.", default="the best there is"),
+        help=_help(
+            "Of models in this process: cpu, cuda, cuda:1, mps; auto for all cards, cuda:0,cuda:1 for these.",
+            default="the best there is",
+        ),
+        rich_help_panel=MODELS,
+    ),
+]
+TrustRemoteCode = Annotated[
+    bool | None,
+    typer.Option(
+        "--trust-remote-code",
+        help="Run Python code that comes with an hf: model, as heads of their own need it.",
         rich_help_panel=MODELS,
     ),
 ]
@@ -226,6 +237,22 @@ Concurrency = Annotated[
     int | None,
     typer.Option(
         metavar="K", help=_help("Queries and calls in flight.", default="64"), rich_help_panel=RUNNING
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help=_help("A server that is silent for so long has lost the request.", default="1200"),
+        rich_help_panel=RUNNING,
+    ),
+]
+Patience = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help=_help("For how long a failing request is tried again; 0 is never.", default="300"),
+        rich_help_panel=RUNNING,
     ),
 ]
 Config = Annotated[

@@ -21,16 +21,18 @@ from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
 from tpo.config import Settings, Setup, make_recipe
 from tpo.config.build import name_model
+from tpo.config.identity import reward_identity, weights_of
 from tpo.config.names import is_server
-from tpo.config.rewards import reward_identity
 from tpo.config.settings import TINY
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
 from tpo.events import Listener
 from tpo.method.recipe import Recipe
 from tpo.policies.function import as_policy
+from tpo.rewards.base import Reward
+from tpo.rewards.calibration import Scales
 from tpo.rewards.function import as_reward
-from tpo.run import Summary, fingerprint, run
+from tpo.run import Retries, Summary, fingerprint, measured, run, scales_in
 from tpo.store import RunDirectory, read_run, read_trajectories
 from tpo.store.runfile import check_fingerprint
 from tpo.tiny import examples_path
@@ -74,21 +76,23 @@ class Session:
     def carry_out(self) -> Summary:
         """Run, or go on, or find that all is done; then show what came of it."""
         heard, highlights = Relay(), Highlights()
-        heard.listeners.append(highlights)
+        heard.listeners += [highlights, retries := Retries()]
         with interruptible(self.talk, f"interrupted; the same command goes on from {self.path}"):
             total = count_queries(self.data, column=self.settings.column, limit=self.settings.limit)
             complete = self._is_complete(total)
             # Before the run's directory is made, so that a model that cannot be had leaves no trace; outside
             # of the event loop, where Ctrl-C would have to wait until the models are loaded.
             setup = self._idle() if complete else self.models(self.settings, self.talk, heard)
-            summary = asyncio.run(self._run(setup, total, complete, heard))
+            summary = asyncio.run(self._run(setup, total, complete, heard, retries))
         self._show(summary, highlights)
         return summary
 
-    async def _run(self, setup: Setup, total: int | None, complete: bool, heard: Relay) -> Summary:
+    async def _run(
+        self, setup: Setup, total: int | None, complete: bool, heard: Relay, retries: Retries
+    ) -> Summary:
         settings = self.settings
         tally = Tally(completions_per_query(self.recipe))
-        async with ready(setup), self._open() as directory:
+        async with ready(setup), self._open(await self._scales(setup.reward)) as directory:
             self._introduce(directory, total, complete)
             with run_view(self.talk, tally, quiet=settings.quiet) as view:
                 heard.listeners.append(view)
@@ -102,6 +106,7 @@ class Session:
                     concurrency=settings.concurrency,
                     total=total,
                     listener=heard,
+                    retries=retries,
                 )
 
     def _queries(self) -> Iterable[Query]:
@@ -116,7 +121,8 @@ class Session:
         if self.fresh or not (self.path / "run.json").exists():
             return False
         there = read_run(self.path)
-        check_fingerprint(self.path, there.fingerprint, self._fingerprint())
+        # Without the scales, which are measured with the models: a run that is complete scores nothing.
+        check_fingerprint(self.path, there.fingerprint, self._fingerprint(None))
         if total is None or there.totals.get("finished", 0) < total:
             return False
         finished = {t.query.id for t in read_trajectories(self.path) if t.status == "finished"}
@@ -126,15 +132,25 @@ class Session:
         """A setup for a run in which nothing is left to ask."""
         return Setup(self.settings, as_policy(_nobody), as_reward(_nobody), self.recipe)
 
-    def _open(self) -> RunDirectory:
+    async def _scales(self, reward: Reward) -> Scales | None:
+        """An ensemble's scales: of its file, or else of the run that is gone on with, or measured now."""
+        from tpo.rewards.ensemble import Ensemble
+
+        if not isinstance(reward, Ensemble):
+            return None
+        if not self.fresh and (self.path / "run.json").exists():
+            reward.keep(scales_in(read_run(self.path).fingerprint))
+        return await reward.scales()
+
+    def _open(self, scales: Scales | None) -> RunDirectory:
         return RunDirectory.open(
             self.path,
             configuration=self.settings.model_dump(mode="json") | {"data": self.data, "out": str(self.path)},
-            fingerprint=self._fingerprint(),
+            fingerprint=self._fingerprint(scales),
             fresh=self.fresh,
         )
 
-    def _fingerprint(self) -> dict[str, Any]:
+    def _fingerprint(self, scales: Scales | None) -> dict[str, Any]:
         """What may not change between invocations; a server may move, its model may not."""
         settings = self.settings
         policy = settings.policy[0]
@@ -146,6 +162,7 @@ class Session:
             policy=settings.model if is_server(policy) else policy,
             policy_extra=settings.policy_extra,
             reward=reward_identity(settings),
+            **measured(weights_of(settings), scales),
         )
 
     def _introduce(self, directory: RunDirectory, total: int | None, complete: bool) -> None:

@@ -133,8 +133,16 @@ def _costs(summary: Summary) -> str:
     cached = f" ({total.cached_tokens:,} from a cache)" if total.cached_tokens else ""
     return (
         f"{total.calls:,} requests, {total.prompt_tokens:,} tokens read{cached}, {total.completion_tokens:,}"
-        f" written; {summary.reward_usage.calls:,} scores; {duration(summary.seconds)} of work"
+        f" written; {summary.reward_usage.calls:,} scores; {_retries(summary)}"
+        f"{duration(summary.seconds)} of work"
     )
+
+
+def _retries(summary: Summary) -> str:
+    """The calls that were tried again, those for scores apart; nothing where there are none."""
+    total, scores = sum(summary.retries.values()), summary.retries.get("reward", 0)
+    of_scores = f", {scores:,} of them for scores" if scores else ""
+    return f"{total:,} calls tried again{of_scores}; " if total else ""
 
 
 def _change(change: Change, width: int) -> RenderableType:

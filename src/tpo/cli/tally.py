@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tpo.events import CallRetried, Event, QueryEnded, QueryStarted, RunStarted, Sampled
+from tpo.events import CallRetried, CandidateScored, Event, QueryEnded, QueryStarted, RunStarted, Sampled
 from tpo.method.recipe import Recipe
 from tpo.types import Trajectory
 
@@ -30,6 +30,7 @@ class Tally:
     finished: int = 0
     failed: int = 0
     tokens: int = 0
+    retries: int = 0
     retry: str | None = None
     _reward_sum: float = 0.0
     _rewarded: int = 0
@@ -49,7 +50,10 @@ class Tally:
             case QueryEnded():
                 self._ended(event.trajectory)
             case CallRetried():
-                self.retry = event.reason
+                self.retries, self.retry = self.retries + 1, event.reason
+            case CandidateScored():
+                self.retry = None
+                return
             case _:
                 return
         self._mark()

@@ -12,6 +12,7 @@ from tpo.config.names import check_policies, is_server
 from tpo.config.rewards import reward_of
 from tpo.config.settings import TINY, Settings
 from tpo.events import Listener
+from tpo.http.patience import DEADLINE, SILENCE, Patience
 from tpo.method.recipe import Recipe
 from tpo.method.recipes import build_recipe
 from tpo.policies.base import Policy
@@ -47,7 +48,7 @@ def build(settings: Settings, environment: Mapping[str, str], listener: Listener
         PolicyRefused, RewardRefused: a model cannot be loaded.
     """
     recipe = make_recipe(settings)
-    reward = reward_of(settings, environment)
+    reward = reward_of(settings, environment, listener)
     return Setup(settings, policy_of(settings, environment, listener), reward, recipe)
 
 
@@ -59,6 +60,9 @@ def policy_of(settings: Settings, environment: Mapping[str, str], listener: List
         extra=settings.policy_extra,
         dtype=settings.dtype,
         device=settings.device,
+        trust_remote_code=settings.trust_remote_code,
+        timeout=settings.timeout,
+        patience=settings.patience,
         concurrency=settings.concurrency,
         api_key=api_key(environment),
         listener=listener,
@@ -90,14 +94,18 @@ def build_policy(
     extra: Mapping[str, Any] | None = None,
     dtype: str | None = None,
     device: str | None = None,
+    trust_remote_code: bool = False,
+    timeout: float = SILENCE,
+    patience: float = DEADLINE,
     concurrency: int = 64,
     api_key: str | None = None,
     listener: Listener | None = None,
 ) -> Policy:
     """The policy that *specification* names: ``tiny``, ``hf:ID-or-path``, a base URL or several.
 
-    *model*, *extra* (fields added to each request), *concurrency*, *api_key* and *listener* are for a server,
-    *dtype* and *device* to a model in this process.
+    *model*, *extra* (fields added to each request), *concurrency*, *api_key*, *listener*, *timeout* (seconds
+    of silence) and *patience* (seconds of trying again) are for a server, *dtype*, *device* and
+    *trust_remote_code* for a model in this process.
 
     Raises:
         ConfigError: it names none, or an option does not go with it.
@@ -106,11 +114,21 @@ def build_policy(
     names = (specification,) if isinstance(specification, str) else tuple(specification)
     check_policies(names, model, bool(extra))
     if is_server(names[0]):
-        policy = _server(names, model, api_key, extra=extra or {}, listener=listener, most=concurrency)
+        policy = _server(
+            names,
+            model,
+            api_key,
+            extra=extra or {},
+            listener=listener,
+            most=concurrency,
+            timeout=timeout,
+            patience=Patience(deadline=patience),
+        )
         return Limited(policy, concurrency)
     from tpo.policies.local import HFPolicy
 
-    return HFPolicy(_location(names[0], policy_path()), dtype=dtype, device=device)
+    location = _location(names[0], policy_path())
+    return HFPolicy(location, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
 
 
 async def name_model(settings: Settings, environment: Mapping[str, str]) -> Settings:
@@ -122,7 +140,8 @@ async def name_model(settings: Settings, environment: Mapping[str, str]) -> Sett
     """
     if not is_server(settings.policy[0]) or settings.model is not None:
         return settings
-    policy = _server(settings.policy, None, api_key(environment), extra=settings.policy_extra)
+    key, extra = api_key(environment), settings.policy_extra
+    policy = _server(settings.policy, None, key, extra=extra, timeout=settings.timeout)
     try:
         await policy.check()
     finally:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpo.config.names import SERVED, check_reward
+from tpo.config.names import check_reward
 from tpo.config.settings import TINY, Settings
+from tpo.events import Listener
+from tpo.http.patience import DEADLINE, SILENCE, Patience
 from tpo.rewards.base import Reward
 from tpo.rewards.function import as_reward, load_function
 from tpo.tiny import reward_path
@@ -35,8 +36,10 @@ class ServedName:
         return cls(kind, tuple(filter(None, addresses.split(","))), model or None)
 
 
-def reward_of(settings: Settings, environment: Mapping[str, str] | None = None) -> Reward:
-    """The reward that *settings* name, or the ensemble of them.
+def reward_of(
+    settings: Settings, environment: Mapping[str, str] | None = None, listener: Listener | None = None
+) -> Reward:
+    """The reward that *settings* name, or the ensemble of them; *listener* hears of calls tried again.
 
     Raises:
         ConfigError: a name is unknown, or a file does not fit.
@@ -45,6 +48,10 @@ def reward_of(settings: Settings, environment: Mapping[str, str] | None = None) 
     options: dict[str, Any] = {
         "dtype": settings.dtype,
         "device": settings.device,
+        "trust_remote_code": settings.trust_remote_code,
+        "timeout": settings.timeout,
+        "patience": settings.patience,
+        "listener": listener,
         "tokenizer": settings.reward_tokenizer,
         "rubric": settings.rubric,
         "votes": settings.votes,
@@ -63,6 +70,10 @@ def build_reward(
     *,
     dtype: str | None = None,
     device: str | None = None,
+    trust_remote_code: bool = False,
+    timeout: float = SILENCE,
+    patience: float = DEADLINE,
+    listener: Listener | None = None,
     tokenizer: str | None = None,
     rubric: Path | None = None,
     votes: int = 5,
@@ -70,9 +81,11 @@ def build_reward(
 ) -> Reward:
     """The reward that *specification* names.
 
-    ``tiny``, ``hf:ID-or-path`` (with *dtype* and *device*), ``vllm:URL`` (with *tokenizer*), ``judge:URL``
-    (with *rubric* and *votes*) or ``python:module:function``. A server may be several, separated by commas,
-    and ``#MODEL`` names the model there.
+    ``tiny``, ``hf:ID-or-path`` (with *dtype*, *device* and *trust_remote_code*), ``vllm:URL`` (with
+    *tokenizer*), ``judge:URL`` (with *rubric* and *votes*) or ``python:module:function``. A server may be
+    several, separated by commas, and ``#MODEL`` names the model there; *timeout* is the seconds of silence
+    that it is allowed, *patience* the seconds for which a failing call is tried again, which *listener* hears
+    of.
 
     Raises:
         ConfigError: it names none.
@@ -82,25 +95,32 @@ def build_reward(
     kind, _, value = specification.partition(":")
     if kind == "python":
         return as_reward(load_function(value))
+    served = ServedName.of(specification)
+    access: dict[str, Any] = {
+        "model": served.model,
+        "api_key": api_key,
+        "timeout": timeout,
+        "patience": Patience(deadline=patience),
+        "listener": listener,
+    }
     if kind == "vllm":
         from tpo.rewards.vllm import VLLMReward
 
-        served = ServedName.of(specification)
-        return VLLMReward(served.urls, model=served.model, tokenizer=tokenizer, api_key=api_key)
+        return VLLMReward(served.urls, tokenizer=tokenizer, trust_remote_code=trust_remote_code, **access)
     if kind == "judge":
-        return _judge(ServedName.of(specification), rubric, votes, api_key)
+        return _judge(served.urls, rubric, votes=votes, **access)
     from tpo.rewards.hf import HFReward
 
     path = str(reward_path()) if specification == TINY else value
-    return HFReward(path, dtype=dtype, device=device)
+    return HFReward(path, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
 
 
-def _judge(served: ServedName, rubric: Path | None, votes: int, api_key: str | None) -> Reward:
+def _judge(urls: Sequence[str], rubric: Path | None, **options: Any) -> Reward:
     from tpo.rewards.judge import JudgeReward
     from tpo.rewards.judge.wording import DEFAULT_RUBRIC, read_rubric
 
     criteria = DEFAULT_RUBRIC if rubric is None else read_rubric(rubric)
-    return JudgeReward(served.urls, model=served.model, rubric=criteria, votes=votes, api_key=api_key)
+    return JudgeReward(urls, rubric=criteria, **options)
 
 
 def load_reward(specification: str | Sequence[str], **options: Any) -> Reward:
@@ -115,30 +135,3 @@ def load_reward(specification: str | Sequence[str], **options: Any) -> Reward:
     from tpo.rewards.ensemble import Ensemble
 
     return Ensemble({name: build_reward(name, **options) for name in specification})
-
-
-def reward_identity(settings: Settings) -> Any:
-    """What may not change of the rewards when a run is gone on with.
-
-    A server whose model is named may move; of one whose model is not, the address is all there is to know
-    it by.
-    """
-    names = [_identity(name) for name in settings.reward]
-    extra: dict[str, Any] = {}
-    if len(names) > 1:
-        extra["combine"] = settings.combine
-    if any(name.startswith("judge:") for name in names):
-        extra["votes"] = settings.votes
-        if settings.rubric is not None:
-            extra["rubric"] = hashlib.sha256(settings.rubric.read_bytes()).hexdigest()[:16]
-    if extra:
-        return {"names": names} | extra
-    return names[0] if len(names) == 1 else names
-
-
-def _identity(name: str) -> str:
-    kind = name.partition(":")[0]
-    if kind not in SERVED:
-        return name
-    served = ServedName.of(name)
-    return name if served.model is None else f"{kind}:#{served.model}"

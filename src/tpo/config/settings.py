@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from tpo.http.patience import DEADLINE, SILENCE
+
 TINY = "tiny"
 """The name of the embedded pair, as policy and as reward."""
 
@@ -59,6 +61,9 @@ class Settings(BaseModel):
     votes: int = Field(default=5, ge=1)
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     device: str | None = None
+    trust_remote_code: bool = False
+    timeout: float = Field(default=SILENCE, gt=0)
+    patience: float = Field(default=DEADLINE, ge=0)
 
     method: str = "tpo"
     sample_size: int = Field(default=5, ge=1)

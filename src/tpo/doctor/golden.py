@@ -52,7 +52,10 @@ async def _golden(
     """Of a file, or of a model that is loaded for it; with what that model says of what is misread."""
     if source != "tiny" and not source.startswith("hf:"):
         return read_golden(Path(source)), {}
-    reward = build_reward(source, device=patient.settings.device, dtype=patient.settings.dtype)
+    given = patient.settings
+    reward = build_reward(
+        source, device=given.device, dtype=given.dtype, trust_remote_code=given.trust_remote_code
+    )
     notes.close_later(reward)
     golden = await golden_scores(reward)
     return golden, await misread_scores(reward, golden) if isinstance(reward, HFReward) else {}

@@ -46,7 +46,8 @@ def _tell_of_gone(gone: list[HttpFailure], notes: Notes) -> None:
 
 
 async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
-    endpoint = Endpoint(url, patient.api_key, timeout=SILENCE, patience=BRIEF)
+    silence = min(SILENCE, patient.settings.timeout)
+    endpoint = Endpoint(url, patient.api_key, timeout=silence, patience=BRIEF)
     notes.close_later(endpoint)
     rows = await _models(endpoint, may_lack=patient.settings.model is not None)
     settings = patient.settings
@@ -55,7 +56,7 @@ async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
         settings.model or notes.model,
         patient.api_key,
         extra=settings.policy_extra,
-        timeout=SILENCE,
+        timeout=silence,
         patience=BRIEF,
     )
     notes.close_later(policy)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tpo.errors import ConfigError
 from tpo.http.address import base_address
 from tpo.http.failures import HttpFailure, Reply, Server, read_json
-from tpo.http.patience import OnRetry, Patience, Timekeeper, persist
+from tpo.http.patience import SILENCE, OnRetry, Patience, Timekeeper, persist
 from tpo.perloop import PerLoop
 
 if TYPE_CHECKING:  # aiohttp takes a fifth of a second to import: only a first request pays for it
@@ -46,7 +46,7 @@ class Endpoint:
         address: Callable[[str], str] = base_address,
         key_variable: str = "TPO_API_KEY",
         connections: int = 1024,
-        timeout: float = 1200.0,
+        timeout: float = SILENCE,
         patience: Patience | None = None,
         timekeeper: Timekeeper | None = None,
     ) -> None:

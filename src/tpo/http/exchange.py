@@ -27,6 +27,7 @@ class Exchange:
 
     def __init__(self, server: Server, connections: int, timeout: float) -> None:
         self._server = server
+        self._silence = timeout
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_SECONDS),
             # No total: a request that waits for one of the connections is not late yet.
@@ -52,7 +53,7 @@ class Exchange:
             async with self._session.request(method, url, data=data, allow_redirects=False) as reply:
                 return Reply(reply.status, reply.headers, await reply.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _failure(error, self._server) from error
+            raise _failure(error, self._server, self._silence) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -76,8 +77,8 @@ def _headers(server: Server) -> dict[str, str]:
     return headers if server.key is None else headers | {"Authorization": f"Bearer {server.key}"}
 
 
-def _failure(error: Exception, server: Server) -> HttpFailure:
-    """What *error* means to a caller."""
+def _failure(error: Exception, server: Server, silence: float) -> HttpFailure:
+    """What *error* means to a caller; *silence* is how long a server was listened to."""
     at = server.address
     if isinstance(error, aiohttp.ClientSSLError):
         return HttpFailure(f"no safe connection to {at}: {server.quote(str(error))}", fatal=True)
@@ -87,13 +88,15 @@ def _failure(error: Exception, server: Server) -> HttpFailure:
         reason = f"no server answers at {at}: no connection within {CONNECT_SECONDS:g} s"
         return HttpFailure(reason, passes=True, unreachable=True)
     if isinstance(error, TimeoutError):
-        return HttpFailure(f"the server at {at} kept silent for too long", passes=True)
+        return HttpFailure(
+            f"the server at {at} kept silent for {silence:g} s (--timeout waits longer)", passes=True
+        )
     if isinstance(error, aiohttp.ClientPayloadError):
-        return HttpFailure(f"the reply of the server at {at} broke off", passes=True)
+        return HttpFailure(f"the reply of the server at {at} broke off", passes=True, broken=True)
     if isinstance(error, aiohttp.InvalidURL):
         return HttpFailure(f"{at} is no usable URL", fatal=True)
     what = server.quote(str(error)) or type(error).__name__
-    return HttpFailure(f"the connection to {at} broke: {what}", passes=True)
+    return HttpFailure(f"the connection to {at} broke: {what}", passes=True, broken=True)
 
 
 def _cause(error: aiohttp.ClientConnectorError) -> str:

@@ -22,7 +22,8 @@ class HttpFailure(Exception):
 
     ``passes``: the same request may succeed later. ``fatal``: no other request will fare better.
     ``status``: the server's, None if it gave none. ``retry_after``: seconds that it asked to wait.
-    ``unreachable``: no connection came about.
+    ``unreachable``: no connection came about. ``broken``: one broke off, so that whoever answers next may be
+    another than before.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class HttpFailure(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         unreachable: bool = False,
+        broken: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -42,6 +44,7 @@ class HttpFailure(Exception):
         self.status = status
         self.retry_after = retry_after
         self.unreachable = unreachable
+        self.broken = broken
 
     def __str__(self) -> str:
         return self.reason
@@ -144,6 +147,10 @@ def _explanation(body: bytes) -> tuple[str, str | None]:
     if not isinstance(error, dict):
         return error if isinstance(error, str) else text, None
     words = error.get("message") or error.get("detail") or text
+    if isinstance(words, str) and isinstance(
+        error.get("n_ctx"), int
+    ):  # llama.cpp, of a prompt too long for it
+        words = f"{words} (n_ctx {error['n_ctx']})"
     code = error.get("code") or error.get("type")
     return words if isinstance(words, str) else json.dumps(words), code if isinstance(code, str) else None
 

@@ -17,6 +17,14 @@ from tpo.http.failures import HttpFailure
 
 T = TypeVar("T")
 
+SILENCE = 1200.0
+"""Seconds after which a silent server's request counts as lost.
+
+An answer comes when it is finished, so this must outlast the longest: 32,000 tokens at 27 a second.
+"""
+DEADLINE = 300.0
+"""Seconds from a call's first failure until it is given up: enough for a server to start again."""
+
 OnRetry = Callable[[str, float], None]
 """Hears the reason of a failure and the seconds until the next try."""
 
@@ -41,7 +49,7 @@ class Patience:
 
     first: float = 0.5
     longest: float = 30.0
-    deadline: float = 300.0
+    deadline: float = DEADLINE
 
     def wait(self, failures: int, asked: float | None, chance: float) -> float:
         """Seconds before the next try after *failures* of them; at least what the server *asked* for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,14 @@ LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
 _NOT_TAKEN = re.compile(
     r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|not permitted|extra", re.I
 )
+LONG_COPY = 64
+"""Characters from which two equal samples are no coincidence that is left alone."""
+_CONTEXT = re.compile(
+    r"(?:maximum context length is|available context size \(|\bn_ctx|context (?:length|window) of)"
+    r" *(\d[\d,]*)",
+    re.I,
+)
+"""In the words of OpenAI and vLLM, of llama.cpp by sentence and by field, and of gateways."""
 _STOPPED = {"stop", "eos", "end_turn", "stop_sequence"}
 _CUT = {"length", "max_tokens", "model_length"}
 
@@ -75,6 +83,21 @@ def read_completions(reply: Any, n: int) -> list[Completion]:
     found = {index: choice for index, choice in zip(indices, choices, strict=True) if index < n}
     completions = [_completion(index, found[index]) for index in sorted(found)]
     return [replace(completions[0], usage=read_usage(reply.get("usage"))), *completions[1:]]
+
+
+def are_copies(completions: Sequence[Completion]) -> bool:
+    """Whether several samples are one and the same text, too long for chance.
+
+    A server may draw all choices of a request with the request's one seed (SGLang's deterministic inference).
+    """
+    texts = {completion.text for completion in completions}
+    return len(completions) > 1 and len(texts) == 1 and len(completions[0].text) >= LONG_COPY
+
+
+def told_context(failure: HttpFailure) -> int | None:
+    """The context that a server names as it refuses a prompt that is longer; None if it names none."""
+    found = _CONTEXT.search(failure.reason) if failure.status in (400, 413, 422) else None
+    return None if found is None else int(re.sub(r"\D", "", found.group(1)))
 
 
 def _indices(choices: list[Any], n: int) -> list[int]:
@@ -181,8 +204,10 @@ def read_cards(reply: Any) -> list[ModelCard]:
 
 
 def _card(row: Mapping[str, Any]) -> ModelCard:
-    """Under the names that vLLM and SGLang, OpenRouter, and Groq have for the context."""
+    """Under the names that vLLM and SGLang, OpenRouter, Groq, and llama.cpp have for the context."""
     contexts = [_count(row.get(name)) for name in ("max_model_len", "context_length", "context_window")]
+    meta = row.get("meta")
+    contexts.append(_count(meta.get("n_ctx")) if isinstance(meta, dict) else 0)
     return ModelCard(row["id"], next(filter(None, contexts), None), counts=bool(contexts[0]))
 
 

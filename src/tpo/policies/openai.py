@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from tpo.errors import PolicyError, PolicyRefused
-from tpo.events import CallRetried, Listener
+from tpo.events import Listener
 from tpo.http import HttpFailure, Patience, Timekeeper
-from tpo.http.patience import persist
+from tpo.http.announcing import announcing
+from tpo.http.patience import SILENCE, persist
 from tpo.http.spread import Spread, close_all
 from tpo.perloop import PerLoop
-from tpo.policies.chat import checked_extra
+from tpo.policies.chat import are_copies, checked_extra
 from tpo.policies.server import Access, ChatServer
 from tpo.policies.siblings import as_finished
 from tpo.types import Completion, Messages, Sampling, Scope, user
@@ -34,8 +35,10 @@ class OpenAIPolicy:
     One request asks for all samples of a call. Where a server takes no ``n``, or returns fewer choices than
     asked, the missing ones are asked for singly, sample *i* with the seed ``seed + i`` as ever. Failures that
     pass (429, 5xx, timeouts, cut replies) are tried again, at another server if there is one, with growing
-    waits, within a deadline. A query stays with one server as long as that one is well, since its prompts
-    continue each other and are in that server's cache; see :class:`tpo.http.spread.Spread`. Each completion
+    waits, within a deadline. Choices that are all the same text are drawn again singly, since some servers
+    give each of them the same seed. A query stays with one server as long as that one is well, since its
+    prompts continue each other and are in that server's cache; see :class:`tpo.http.spread.Spread`. Each
+    completion
     tells which server wrote it.
 
     Args:
@@ -61,7 +64,7 @@ class OpenAIPolicy:
         *,
         extra: Mapping[str, Any] | None = None,
         listener: Listener | None = None,
-        timeout: float = 1200.0,
+        timeout: float = SILENCE,
         most: int = MOST,
         patience: Patience | None = None,
         timekeeper: Timekeeper | None = None,
@@ -86,14 +89,18 @@ class OpenAIPolicy:
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield the choices of one request, then those that it left out, each as its own request ends."""
-        missing = set(range(sampling.n))
-        for completion in await self._together(messages, sampling, scope):
-            missing.discard(completion.index)
-            yield completion
-        if missing and len(missing) == sampling.n - 1:
+        found = await self._together(messages, sampling, scope)
+        copies = are_copies(found)
+        found = found[:1] if copies else found
+        missing = set(range(sampling.n)) - {completion.index for completion in found}
+        if missing and len(missing) == sampling.n - 1 and not copies:
             self._singly = True  # it takes no n: the next call need not find that out again
+        for completion in found:
+            yield completion
         jobs = [self._single(messages, sampling, scope, index) for index in sorted(missing)]
         async for completion in as_finished(jobs):
+            if copies and completion.text != found[0].text:
+                self._singly = True  # it draws all of a request's choices with the same seed
             yield completion
 
     async def check(self) -> None:
@@ -154,9 +161,7 @@ class OpenAIPolicy:
         async def attempt(server: ChatServer) -> list[Completion]:
             return await server.complete(await self._model_name(server), messages, sampling, scope)
 
-        return await self._spread.ask(
-            scope.query, attempt, lambda reason, wait: self._announce(CallRetried(scope, reason, wait))
-        )
+        return await self._spread.ask(scope.query, attempt, announcing(self._listener, scope))
 
     async def _model_name(self, server: ChatServer) -> str:
         """The model's name; the first call of all asks *server* if none was given."""
@@ -188,14 +193,6 @@ class OpenAIPolicy:
                     f"the server at {server.address} has no model {self.model!r}; it serves {_listed(names)}"
                 )
         return str(failure) if lists else f"{failure}; is that the base URL of an OpenAI-compatible server?"
-
-    def _announce(self, event: CallRetried) -> None:
-        if self._listener is None:
-            return
-        try:
-            self._listener(event)
-        except Exception:  # whatever a listener does, the call goes on
-            log.exception("a listener failed on %s", type(event).__name__)
 
 
 def _place(scope: Scope) -> str:

@@ -19,6 +19,7 @@ from tpo.policies.chat import (
     read_completions,
     read_count,
     request_body,
+    told_context,
 )
 from tpo.policies.context import Fitted, estimate, fit, is_text
 from tpo.types import Completion, Messages, Sampling, Scope
@@ -86,10 +87,12 @@ class ChatServer:
             HttpFailure: none came, or the call cannot be made to fit.
         """
         try:
-            fitted = await self._fitted(model, messages, sampling, scope)
-            completions = await self._asked(
-                model, fitted.messages, replace(sampling, max_tokens=fitted.max_tokens)
-            )
+            try:
+                fitted, completions = await self._fitted_and_asked(model, messages, sampling, scope)
+            except HttpFailure as failure:
+                if not await self._learns(model, failure):
+                    raise
+                fitted, completions = await self._fitted_and_asked(model, messages, sampling, scope)
         except HttpFailure as failure:
             if failure.unreachable:
                 self._cards = None  # what comes up again may have another context
@@ -100,6 +103,24 @@ class ChatServer:
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
         await close_all([self._chat.aclose, self._root.aclose])
+
+    async def _fitted_and_asked(
+        self, model: str, messages: Messages, sampling: Sampling, scope: Scope
+    ) -> tuple[Fitted, list[Completion]]:
+        fitted = await self._fitted(model, messages, sampling, scope)
+        asked = replace(sampling, max_tokens=fitted.max_tokens)
+        return fitted, await self._asked(model, fitted.messages, asked)
+
+    async def _learns(self, model: str, failure: HttpFailure) -> bool:
+        """Whether *failure* tells a context that was not known: then the call may be made to fit."""
+        context = told_context(failure)
+        card = await self._card(model)
+        known = card.context if card is not None else None
+        if context is None or (known is not None and known <= context):
+            return False
+        card = replace(card or ModelCard(model), context=context)
+        self._cards = [card, *(other for other in self._cards or [] if other.name != model)]
+        return True
 
     async def _asked(self, model: str, messages: Messages, sampling: Sampling) -> list[Completion]:
         async with self._window.get().place() as place:

@@ -90,6 +90,17 @@ class Ensemble:
                     write_scales(self._file, self._scales)
             return self._scales
 
+    def keep(self, scales: Scales) -> None:
+        """Score on *scales*, those of a run that is gone on with, unless others were given.
+
+        Raises:
+            ConfigError: they cannot be written to the calibration file.
+        """
+        if self._scales is None and self.members.keys() <= scales.keys():
+            self._scales = scales
+            if self._file is not None:
+                write_scales(self._file, scales)
+
     async def aclose(self) -> None:
         """Close every member that can be closed."""
         closers = [member.aclose for member in self.members.values() if hasattr(member, "aclose")]

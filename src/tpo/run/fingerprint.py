@@ -1,8 +1,11 @@
 """What decides a run's trajectories, and so may not change between its invocations."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from tpo.method.recipe import Recipe
+from tpo.rewards.calibration import Scale, Scales
 
 
 def fingerprint(recipe: Recipe, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
@@ -22,3 +25,20 @@ def fingerprint(recipe: Recipe, *, seed: int, data: str | None, **models: Any) -
         "data": data,
         **models,
     }
+
+
+def measured(weights: Mapping[str, str | None], scales: Scales | None) -> dict[str, Any]:
+    """What is measured of models, for :func:`fingerprint`: it counts wherever both invocations know it.
+
+    Args:
+        weights: digests by model, those in this process; None of one whose files are not here.
+        scales: those of an ensemble's members, if there is one.
+    """
+    known = {f"weights of {name}": digest for name, digest in weights.items() if digest is not None}
+    return known | {f"scale of {name}": asdict(scale) for name, scale in (scales or {}).items()}
+
+
+def scales_in(values: Mapping[str, Any]) -> dict[str, Scale]:
+    """The scales that a fingerprint holds, by member."""
+    prefix = "scale of "
+    return {key.removeprefix(prefix): Scale(**row) for key, row in values.items() if key.startswith(prefix)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
+from tpo.run.retries import Retries
 from tpo.run.summary import Summary, Tally
 from tpo.store.directory import RunDirectory
 from tpo.store.journaled import JournaledPolicy, JournaledReward
@@ -34,6 +36,7 @@ async def run(
     concurrency: int = 64,
     total: int | None = None,
     listener: Listener | None = None,
+    retries: Retries | None = None,
 ) -> Summary:
     """Optimize each of *queries* that *directory* does not hold as finished, and keep what comes of it.
 
@@ -44,7 +47,8 @@ async def run(
 
     Ids must be unique, since a run is gone on with by them. Models may be plain functions; their calls go
     through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
-    *total* tells the *listener* how many there are, if that is known.
+    *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
+    tried again when the run ends, for its record.
 
     Raises:
         TpoError: a fatal one.
@@ -60,7 +64,7 @@ async def run(
         listener=listener,
         clock=directory.now,
     )
-    return await _Run(optimizer, directory).over(queries, concurrency, total)
+    return await _Run(optimizer, directory, retries or Retries()).over(queries, concurrency, total)
 
 
 @dataclass
@@ -69,6 +73,7 @@ class _Run:
 
     optimizer: Optimizer
     directory: RunDirectory
+    retries: Retries
     tally: Tally = field(default_factory=Tally)
     keeping: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -131,9 +136,12 @@ class _Run:
         for trajectory in self.directory.read(list(self.failed_before.values())):
             self.tally.add(trajectory)
         ended = self.directory.now()
-        summary = self.tally.summary(self.directory.seconds_until(ended))
+        retries = dict(self.retries.by_phase)
+        summary = self.tally.summary(
+            self.directory.seconds_until(ended), Counter(self.directory.record.retries) + Counter(retries)
+        )
         try:
-            await self.directory.end(summary.record(), ended, interrupted=interrupted)
+            await self.directory.end(summary.record(), ended, interrupted=interrupted, retries=retries)
         finally:
             self.optimizer.announce(RunEnded(summary.finished, summary.failed, interrupted))
         return summary

@@ -52,6 +52,8 @@ class Summary:
     stop_reasons: Mapping[str, int]
     seconds: float
     """Wall time of every invocation whose end is known."""
+    retries: Mapping[str, int] = field(default_factory=dict)
+    """Tries after the first by phase, of the same invocations."""
 
     def record(self) -> dict[str, Any]:
         """In JSON's own types, for ``run.json``."""
@@ -94,8 +96,8 @@ class Tally:
             self.failed += 1
             self._failures[self._reason(trajectory)] += 1
 
-    def summary(self, seconds: float) -> Summary:
-        """Everything so far; *seconds* of wall time."""
+    def summary(self, seconds: float, retries: Mapping[str, int] | None = None) -> Summary:
+        """Everything so far; *seconds* of wall time, and the *retries* by phase."""
         return Summary(
             finished=self.finished,
             failed=self.failed,
@@ -105,6 +107,7 @@ class Tally:
             failures=dict(self._failures.most_common()),
             stop_reasons=dict(self._stop_reasons.most_common()),
             seconds=seconds,
+            retries=dict(retries or {}),
         )
 
     def _add_costs(self, trajectory: Trajectory) -> None:
@@ -170,7 +173,8 @@ def summarize(path: Path) -> Summary:
     tally = Tally()
     for trajectory in read_trajectories(path):
         tally.add(trajectory)
-    return tally.summary(read_run(path).seconds)
+    record = read_run(path)
+    return tally.summary(record.seconds, record.retries)
 
 
 def _mean(total: float, count: int) -> float | None:

@@ -21,7 +21,7 @@ from tpo.store.lines import AppendFile
 from tpo.store.lock import Lock
 from tpo.store.reading import Place, find_places, read_places
 from tpo.store.records import trajectory_record
-from tpo.store.runfile import RunRecord, check_fingerprint, read_run, write_run
+from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run, write_run
 from tpo.types import Trajectory
 
 JOURNAL = "journal.jsonl"
@@ -118,14 +118,21 @@ class RunDirectory:
             self.finished.add(query)
             self.journal.settle(query)
 
-    async def end(self, totals: Mapping[str, Any], ended: float, *, interrupted: bool) -> None:
+    async def end(
+        self,
+        totals: Mapping[str, Any],
+        ended: float,
+        *,
+        interrupted: bool,
+        retries: Mapping[str, int] | None = None,
+    ) -> None:
         """Note the end of this invocation, and leave in the journal only what a resumed run can use.
 
         Raises:
             StoreError: that could not be written.
         """
         await self.journal.compact()
-        self.record = self.record.end(ended, totals, interrupted=interrupted)
+        self.record = self.record.end(ended, totals, interrupted=interrupted, retries=retries or {})
         write_run(self.path, self.record)
 
     async def close(self) -> None:
@@ -160,7 +167,8 @@ def _record(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[s
         return RunRecord(configuration, fingerprint)
     there = read_run(path)
     check_fingerprint(path, there.fingerprint, fingerprint)
-    return RunRecord(configuration, there.fingerprint, there.invocations, there.totals)
+    whole = joined(there.fingerprint, fingerprint)
+    return RunRecord(configuration, whole, there.invocations, there.totals)
 
 
 def _clear(path: Path) -> None:

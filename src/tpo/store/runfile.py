@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
@@ -18,6 +19,8 @@ from tpo.store.records import SCHEMA, check_schema
 
 NAME = "run.json"
 LIBRARIES = ("tpo", "torch", "transformers")
+MEASURED = ("weights", "scale")
+"""What ``KIND of MODEL`` in a fingerprint begins with where it is measured; see :func:`is_measured`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Invocation:
     versions: Mapping[str, str]
     ended: float | None = None
     interrupted: bool = False
+    retries: Mapping[str, int] = field(default_factory=dict)
+    """Calls that were tried again, by phase; known once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,25 @@ class RunRecord:
         """Wall time of all invocations whose end is known."""
         return sum(i.ended - i.started for i in self.invocations if i.ended is not None)
 
+    @property
+    def retries(self) -> dict[str, int]:
+        """Calls that were tried again in all invocations whose end is known, by phase."""
+        return dict(sum((Counter(i.retries) for i in self.invocations), Counter()))
+
     def begin(self, now: float) -> RunRecord:
         """With another invocation, under way since *now*."""
         return replace(self, invocations=(*self.invocations, Invocation(now, versions())))
 
-    def end(self, now: float, totals: Mapping[str, Any], *, interrupted: bool) -> RunRecord:
+    def end(
+        self,
+        now: float,
+        totals: Mapping[str, Any],
+        *,
+        interrupted: bool,
+        retries: Mapping[str, int] | None = None,
+    ) -> RunRecord:
         """With its last invocation ended."""
-        last = replace(self.invocations[-1], ended=now, interrupted=interrupted)
+        last = replace(self.invocations[-1], ended=now, interrupted=interrupted, retries=retries or {})
         return replace(self, invocations=(*self.invocations[:-1], last), totals=totals)
 
 
@@ -123,6 +140,20 @@ def read_run(path: Path) -> RunRecord:
     return _record(body, file)
 
 
+def is_measured(key: str) -> bool:
+    """Whether *key* of a fingerprint is measured of a model, and so not known to every invocation.
+
+    Such a key counts where both sides know it: runs of earlier versions do not hold it, and a model that is
+    not on this machine yet has no weights to read.
+    """
+    return key.partition(" of ")[0] in MEASURED
+
+
+def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The fingerprint *there* with what is measured only *now*, so that it counts from now on."""
+    return {**{key: value for key, value in now.items() if is_measured(key)}, **there}
+
+
 def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse to mix two configurations in one directory.
 
@@ -130,7 +161,12 @@ def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[st
         StoreMismatch: naming each key that differs, with both values.
     """
     now = json.loads(json.dumps(now))
-    differing = [key for key in {**there, **now} if there.get(key) != now.get(key)]
+    both = there.keys() & now.keys()
+    differing = [
+        key
+        for key in {**there, **now}
+        if there.get(key) != now.get(key) and (key in both or not is_measured(key))
+    ]
     if differing:
         rows = "\n".join(f"  {key}: {_short(there, key)} there, {_short(now, key)} now" for key in differing)
         raise StoreMismatch(

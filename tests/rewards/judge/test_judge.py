@@ -11,6 +11,8 @@ import pytest
 from tests.http.loopback import VirtualTime
 from tests.rewards.judge.judge_server import JudgeServer
 from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.events import CallRetried, Event
+from tpo.http import Patience
 from tpo.rewards.judge import JudgeReward
 from tpo.types import Scope, Score, user
 
@@ -25,6 +27,11 @@ async def graded(server: JudgeServer, response: str = "Four.", **options: Any) -
             return await judge.score(MESSAGES, response, SCOPE)
         finally:
             await judge.aclose()
+
+
+def first_seed(server: JudgeServer) -> int:
+    """That of the first vote's first try; the others count on from it."""
+    return int(server.bodies[0]["seed"])
 
 
 def in_turn(*replies: str) -> Callable[[dict[str, Any], int], str]:
@@ -63,6 +70,42 @@ async def test_a_reply_that_cannot_be_read_is_asked_for_again() -> None:
     server = JudgeServer(in_turn("I would say it is fine.", '{"score": 11}', '{"score": 8}'))
     assert (await graded(server, votes=1)).value == 8.0
     assert len(server.bodies) == 3
+
+
+async def test_such_a_reply_is_counted_as_one_more_try() -> None:
+    heard: list[Event] = []
+    server = JudgeServer(in_turn("I would say\x1b it is fine.", '{"score": 8}'))
+    await graded(server, votes=1, listener=heard.append)
+    assert heard == [CallRetried(SCOPE, "the judge gave no grade: 'I would say\\x1b it is fine.'", 0.0)]
+
+
+async def test_a_vote_that_cannot_be_read_is_left_out_while_most_can() -> None:
+    """The second vote stays unreadable; its three replies are spread over the other two votes' turns."""
+
+    def reply(body: dict[str, Any], number: int) -> str:
+        lost = (body["seed"] - first_seed(server)) // 3 == 1
+        return "Hm." if lost else '{"score": 6}'
+
+    server = JudgeServer(reply)
+    assert await graded(server, votes=3) == Score(6.0, tokens=20)
+    assert len(server.bodies) == 5
+
+
+async def test_when_half_the_votes_cannot_be_read_the_response_gets_no_grade() -> None:
+    def reply(body: dict[str, Any], number: int) -> str:
+        return '{"score": 6}' if body["seed"] == first_seed(server) else "Hm."
+
+    server = JudgeServer(reply)
+    with pytest.raises(RewardError, match=r"^query 'q', response 1\.2: .*2 of 3 votes could not be read"):
+        await graded(server, votes=3)
+
+
+async def test_a_server_that_is_busy_is_asked_again_and_that_is_heard() -> None:
+    heard: list[Event] = []
+    with pytest.raises(RewardError, match="given up"):
+        await graded(JudgeServer(status=503), patience=Patience(deadline=2.0), listener=heard.append)
+    assert heard
+    assert all(isinstance(event, CallRetried) and event.scope == SCOPE for event in heard)
 
 
 async def test_after_three_such_replies_the_response_fails_and_gets_no_grade() -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from tests.http.loopback import VirtualTime
 from tests.rewards.vllm.pooling_server import PoolingServer, logit
 from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.events import CallRetried, Event
 from tpo.http import Patience, Timekeeper
 from tpo.rewards.vllm import VLLMReward
 from tpo.types import Scope, Score, user
@@ -144,13 +145,15 @@ class Trouble:
 )
 @pytest.mark.parametrize("first", [1, 5])
 async def test_what_passes_is_tried_again_while_probing_and_later(response: Any, first: int) -> None:
-    time = VirtualTime()
+    time, heard = VirtualTime(), list[Event]()
     server = PoolingServer(fail=Trouble(first, first + 1, response))
     async with server.up() as url:
-        reward = reward_at(url, time=time)
+        reward = reward_at(url, time=time, listener=heard.append)
         assert (await reward.score(MESSAGES, "ok", at())).value == pytest.approx(expected("ok"))
         await reward.aclose()
     assert time.waits
+    assert [event.wait for event in heard if isinstance(event, CallRetried)] == time.waits
+    assert all(isinstance(event, CallRetried) and event.scope == at() for event in heard)
 
 
 async def test_a_server_that_stays_down_fails_the_query_and_not_the_run() -> None:

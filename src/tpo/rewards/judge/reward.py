@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.events import Listener
 from tpo.http import Endpoint, HttpFailure, Patience, Timekeeper
+from tpo.http.announcing import announcing
+from tpo.http.patience import SILENCE
 from tpo.http.spread import AT_ONCE, Spread, close_all
 from tpo.perloop import PerLoop
 from tpo.rewards.cards import chosen_card, read_cards
@@ -32,8 +35,9 @@ class JudgeReward:
     Where the server gives log-probabilities, a grade is the mean of the scale under the judge's own
     probabilities at the digit that it wrote (Liu et al. 2023, arXiv 2303.16634, section 2): one greedy
     request, and few ties. Elsewhere it is the mean of *votes* grades, the first greedy, the others sampled. A
-    reply without a readable grade is asked for again, three times in all; then its response fails with the
-    reply's beginning, and never gets a made-up grade.
+    reply without a readable grade is asked for again, three times in all, and each time announced; then its
+    vote is lost. A response fails with the reply's beginning if that is its first vote or leaves no more than
+    half of them; it never gets a made-up grade.
 
     Args:
         urls: one server or several of the same model; a query stays with one while that one answers.
@@ -46,6 +50,7 @@ class JudgeReward:
         patience: how long failures that pass are tried again, over all servers.
         timekeeper: the time that waits go by.
         timeout: seconds of silence after which a request counts as lost.
+        listener: hears a ``CallRetried`` before every further try, of replies that cannot be read as well.
 
     Raises:
         ConfigError: a URL is none or is given twice, or a number is below 1.
@@ -63,7 +68,8 @@ class JudgeReward:
         concurrency: int = 64,
         patience: Patience | None = None,
         timekeeper: Timekeeper | None = None,
-        timeout: float = 600.0,
+        timeout: float = SILENCE,
+        listener: Listener | None = None,
     ) -> None:
         if min(votes, max_tokens, concurrency) < 1:
             raise ConfigError("judge: votes, max_tokens and concurrency must be at least 1")
@@ -74,6 +80,7 @@ class JudgeReward:
             patience=patience,
             timekeeper=timekeeper,
         )
+        self._listener = listener
         self.model = model
         self.rubric = rubric
         self._votes = votes
@@ -113,7 +120,11 @@ class JudgeReward:
         rest = await asyncio.gather(
             *(self._vote(asked, scope, vote) for vote in range(1, self._votes)), return_exceptions=True
         )
-        votes = [first, *(_raised(vote) for vote in rest)]
+        votes = [first, *(vote for vote in map(_readable, rest) if vote is not None)]
+        if 2 * len(votes) <= self._votes:
+            unreadable = next(vote for vote in rest if isinstance(vote, Unreadable))
+            lost = self._votes - len(votes)
+            raise RewardError(f"{unreadable} ({lost} of {self._votes} votes could not be read)")
         return Score(fmean(vote.stated for vote in votes), tokens=sum(vote.tokens for vote in votes))
 
     async def _vote(self, asked: list[Message], scope: Scope, vote: int) -> _Vote:
@@ -127,7 +138,9 @@ class JudgeReward:
             stated = stated_score(reply.text)
             if stated is not None:
                 return _Vote(reply, stated, tokens)
-        raise RewardError(
+            if attempt + 1 < ATTEMPTS:
+                announcing(self._listener, scope)(f"the judge gave no grade: {reply.text[:SHOWN]!r}", 0.0)
+        raise Unreadable(
             f"{place(scope)}: the judge gave no grade from {LOWEST} to {HIGHEST} in {ATTEMPTS} replies;"
             f" the last begins {reply.text[:SHOWN]!r}"
         )
@@ -135,7 +148,9 @@ class JudgeReward:
     async def _ask(self, asked: list[Message], scope: Scope, temperature: float, seed: int) -> Reply:
         async with self._places.get():
             return await self._spread.ask(
-                scope.query, lambda endpoint: self._request(endpoint, asked, temperature, seed)
+                scope.query,
+                lambda endpoint: self._request(endpoint, asked, temperature, seed),
+                announcing(self._listener, scope),
             )
 
     async def _request(
@@ -176,7 +191,14 @@ class _Vote:
     tokens: int
 
 
-def _raised(result: _Vote | BaseException) -> _Vote:
+class Unreadable(RewardError):
+    """A vote whose replies all held no grade."""
+
+
+def _readable(result: _Vote | BaseException) -> _Vote | None:
+    """A vote, or None of one that could not be read; anything else that went wrong is raised."""
+    if isinstance(result, Unreadable):
+        return None
     if isinstance(result, BaseException):
         raise result
     return result

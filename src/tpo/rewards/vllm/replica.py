@@ -86,7 +86,7 @@ class Replica:
                 return (await self._send([reading]))[0]
             return await self._gatherer.submit(reading)
         except HttpFailure as failure:
-            if failure.status is None:  # the connection broke, and what comes up again may be another version
+            if failure.unreachable or failure.broken:  # what comes up again may be another version
                 self._dialect = self._card = None
             raise
 

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tpo.errors import ConfigError, MissingExtra, RewardError, RewardRefused
+from tpo.events import Listener
 from tpo.http import Endpoint, HttpFailure, Patience, Timekeeper
 from tpo.http.address import root_address
+from tpo.http.announcing import announcing
+from tpo.http.patience import SILENCE
 from tpo.http.spread import Spread, close_all
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.loading import load_tokenizer
@@ -45,6 +48,8 @@ class VLLMReward:
         patience: how long failures that pass are tried again, over all servers.
         timekeeper: the time that waits go by.
         timeout: seconds of silence after which a request counts as lost.
+        listener: hears a ``CallRetried`` before every further try.
+        trust_remote_code: run code that comes with the tokenizer.
 
     Raises:
         ConfigError: a URL is none or is given twice, or *max_length* is below 1.
@@ -61,7 +66,9 @@ class VLLMReward:
         batch_tokens: int = BATCH_TOKENS,
         patience: Patience | None = None,
         timekeeper: Timekeeper | None = None,
-        timeout: float = 600.0,
+        timeout: float = SILENCE,
+        listener: Listener | None = None,
+        trust_remote_code: bool = False,
     ) -> None:
         if max_length is not None and max_length < 1:
             raise ConfigError(f"max_length is {max_length}; it must be at least 1")
@@ -75,7 +82,9 @@ class VLLMReward:
             patience=patience,
             timekeeper=timekeeper,
         )
+        self._listener = listener
         self._tokenizer = tokenizer
+        self._trust_remote_code = trust_remote_code
         self._max_length = max_length
         self._chat: ChatTokenizer | None = None
         self._context: int | None = None
@@ -92,7 +101,11 @@ class VLLMReward:
         try:
             probes = await self._prepared()
             reading = self._read(messages, response, scope)
-            scored = await self._spread.ask(scope.query, lambda replica: replica.score(reading, probes))
+            scored = await self._spread.ask(
+                scope.query,
+                lambda replica: replica.score(reading, probes),
+                announcing(self._listener, scope),
+            )
         except HttpFailure as failure:
             raise _error(failure, scope) from failure
         if not math.isfinite(scored.value):
@@ -136,7 +149,9 @@ class VLLMReward:
             return None
         name = str(self._tokenizer or card.root or card.name)
         try:
-            return ChatTokenizer(load_tokenizer(name, RewardRefused), name, RewardRefused)
+            trust = self._trust_remote_code
+            tokenizer = load_tokenizer(name, RewardRefused, trust_remote_code=trust)
+            return ChatTokenizer(tokenizer, name, RewardRefused)
         except (MissingExtra, RewardRefused) as error:
             if self._tokenizer is not None:
                 raise
