@@ -34,6 +34,7 @@ def overview(name: str, run: Salvaged, summary: Summary, prices: Prices | None) 
         "started": record.started if record else None,
         "ended": record.ended if record else None,
         "starts": len(record.invocations) if record else None,
+        "retries": sum(record.retries.values()) if record else 0,
         "seconds": summary.seconds,
         "finished": summary.finished,
         "failed": summary.failed,

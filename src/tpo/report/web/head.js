@@ -125,7 +125,7 @@ function reasons(title, counted) {
 }
 
 function configuration(run) {
-  const when = [["started", moment(run.started)], ["ended", moment(run.ended)], ["invocations", run.starts === null ? null : String(run.starts)]];
+  const when = [["started", moment(run.started)], ["ended", moment(run.ended)], ["invocations", run.starts === null ? null : String(run.starts)], ["calls tried again", run.retries ? String(run.retries) : null]];
   const parts = [["Times", when.filter(([, value]) => value !== null)], ["Options", run.configuration], ["What decides the trajectories", run.fingerprint], ["Versions", run.versions]];
   return parts
     .filter(([, pairs]) => pairs.length)
