@@ -49,7 +49,7 @@ def test_without_trust_it_is_refused_naming_the_flag(folder: Path) -> None:
 async def test_with_trust_its_score_is_taken_whatever_shares_the_batch(folder: Path) -> None:
     reward = HFReward(folder, device="cpu", trust_remote_code=True)
     scores = await asyncio.gather(*(reward.score(QUERY, text, SCOPE) for text in RESPONSES))
-    assert [s.value for s in scores] == pytest.approx([by_hand(folder, text) for text in RESPONSES], abs=2e-6)
+    assert [s.value for s in scores] == pytest.approx([by_hand(folder, text) for text in RESPONSES], abs=6e-5)
     alone = [(await reward.score(QUERY, text, SCOPE)).value for text in RESPONSES]
     assert [s.value for s in scores] == alone
 

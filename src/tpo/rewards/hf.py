@@ -7,8 +7,10 @@ response's end, and the score says by how much.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tpo.errors import ConfigError, RewardError, RewardRefused
 from tpo.inprocess.chat import ChatTokenizer
@@ -24,16 +26,19 @@ from tpo.types import Messages, Scope, Score, assistant, user
 BATCH_TOKENS = 16_384
 CPU_BATCH_TOKENS = 1024
 """A processor loses by more: 33 responses a CPU second with 16,384 tokens, 122 with these."""
-EXACT_DECIMALS = 6
-"""Digits that double precision has to spare: rounded so, a score is the same in every batch."""
+EXACT_DECIMALS = 4
+"""Digits of a score that is made to be the same in every batch."""
+NOISE = 1e-5
+"""A bound on what float32 does to a score, relative to it where it is above 1; up to 4.3e-6 was seen."""
 
 
 class HFReward:
     """Any one-label sequence classifier in Hugging Face format, from a folder or by its id on the hub.
 
     *device*, *dtype*: see :func:`tpo.inprocess.loading.load_checkpoint`; on a CPU a model of up to 30 million
-    weights runs in float64 and its scores are rounded to 6 decimals, so that they do not depend on the batch
-    at all. In float32 they do by less than 1e-4, in bfloat16 by up to about 0.1. *max_batch_tokens* bounds a
+    weights gives its scores rounded to 4 decimals, those that lie near the edge of a rounding computed again
+    in float64, so that they do not depend on the batch at all. Otherwise they do: in float32 by less than
+    1e-4, in bfloat16 by up to about 0.1. *max_batch_tokens* bounds a
     batch, padding included (None: 1,024 on a CPU, else 16,384). *max_length* reads less than the
     model's whole context. *trust_remote_code* runs code that comes with the model, such as a head that gives
     ``output.score``; without it a model that needs such is refused.
@@ -74,7 +79,7 @@ class HFReward:
             one_label(checkpoint.model, self.name)
         self.context = min(checkpoint.context, max_length or checkpoint.context)
         self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused)
-        self._scorer = _Scorer(_exact_where_small(checkpoint, dtype))
+        self._scorer = _Scorer(checkpoint, exact=_small(checkpoint, dtype))
         if checkpoint.own_code:
             self._try_head()
         fitting = CPU_BATCH_TOKENS if checkpoint.device.type == "cpu" else BATCH_TOKENS
@@ -131,20 +136,34 @@ class HFReward:
 
 
 class _Scorer:
-    """A classifier that reads many conversations at once, padded on the right."""
+    """A classifier that reads many conversations at once, padded on the right.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    *exact*: give scores that no batch can change, with the help of the same model in double precision.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, exact: bool) -> None:
         self._torch, _ = require_torch("an in-process reward model")
         self._name = checkpoint.name
         self._model = checkpoint.model
         self._config = checkpoint.config
         self._own_pad: int | None = checkpoint.config.pad_token_id
-        self._decimals = EXACT_DECIMALS if checkpoint.dtype == self._torch.float64 else None
+        self._arbiter = copy.deepcopy(checkpoint.model).double() if exact else None
 
     def scores(self, batch: Sequence[Sequence[int]]) -> list[float]:
         """One raw logit a conversation, as it would be alone."""
+        values = self._read(self._model, batch)
+        if self._arbiter is None:
+            return values
+        doubtful = [at for at, value in enumerate(values) if _near_edge(value)]
+        if doubtful:
+            settled = self._read(self._arbiter, [batch[at] for at in doubtful])
+            for at, value in zip(doubtful, settled, strict=True):
+                values[at] = value
+        return [round(value, EXACT_DECIMALS) for value in values]
+
+    def _read(self, model: Any, batch: Sequence[Sequence[int]]) -> list[float]:
         torch = self._torch
-        pad = self._pad(batch)
+        pad = model.config.pad_token_id = self._pad(batch)
         longest = max(map(len, batch))
         ids = torch.full((len(batch), longest), pad)
         mask = torch.zeros(len(batch), longest, dtype=torch.long)
@@ -152,10 +171,9 @@ class _Scorer:
             ids[at, : len(one)] = torch.tensor(one)
             mask[at, : len(one)] = 1
         with torch.inference_mode():
-            device = self._model.device
-            output = self._model(input_ids=ids.to(device), attention_mask=mask.to(device))
+            output = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device))
         values: list[float] = raw_scores(output, len(batch), self._name).double().tolist()
-        return values if self._decimals is None else [round(value, self._decimals) for value in values]
+        return values
 
     def _pad(self, batch: Sequence[Sequence[int]]) -> int:
         """What stands where nothing is read.
@@ -170,21 +188,21 @@ class _Scorer:
         # Some heads of their own score before the first padding token: best is one that stands nowhere.
         there = {token for one in batch for token in one}
         absent = (token for token in range(self._config.vocab_size) if token not in there)
-        pad = next(absent, next(token for token in range(len(last) + 1) if token not in last))
-        self._config.pad_token_id = pad
-        return pad
+        return next(absent, next(token for token in range(len(last) + 1) if token not in last))
 
 
-def _exact_where_small(checkpoint: Checkpoint, dtype: str | None) -> Checkpoint:
-    """The checkpoint in double precision, if nothing else was asked for and it is small and on a CPU."""
-    from dataclasses import replace
+def _near_edge(value: float) -> bool:
+    """Whether noise could round *value* otherwise, or it is no number."""
+    scaled = value * 10**EXACT_DECIMALS
+    noise = NOISE * max(1.0, abs(value)) * 10**EXACT_DECIMALS
+    return not abs(scaled % 1 - 0.5) > noise
 
+
+def _small(checkpoint: Checkpoint, dtype: str | None) -> bool:
+    """Whether double precision is at hand: the model is small, on a CPU, and nothing else was asked for."""
     torch, _ = require_torch("an in-process reward model")
     small = checkpoint.parameters <= EXACT_PARAMETERS and checkpoint.device.type == "cpu"
-    small = small and not checkpoint.spread
-    if dtype is not None or not small:
-        return checkpoint
-    return replace(checkpoint, model=checkpoint.model.double(), dtype=torch.float64)
+    return small and not checkpoint.spread and dtype is None and checkpoint.dtype == torch.float32
 
 
 def _reason(name: str, tokens: int, error: Exception) -> str:
