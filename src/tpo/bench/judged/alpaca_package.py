@@ -1,0 +1,175 @@
+"""The field's own ``alpaca-eval``: its prompts, its order, its parsing, its length control.
+
+The only file that imports it. The call to the judge is ours, so that it is retried, bounded and resumed as
+all others are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from tpo.errors import ConfigError, MissingExtra
+from tpo.types import Message, Messages
+
+DEFAULT_ANNOTATOR = "weighted_alpaca_eval_gpt4_turbo"
+"""AlpacaEval 2's own: reads the judge's log-probabilities at one token."""
+SLOTS = frozenset({"instruction", "output_1", "output_2"})
+SEED = 0
+"""The package's own default, which decides who is shown first."""
+
+_SLOT = re.compile(r"\{(instruction|output_1|output_2)\}")
+_ANY_SLOT = re.compile(r"\{([^{}\s]+?)\}")
+_OWN_FIELDS = {"model_name", "max_tokens", "temperature", "top_p", "logprobs", "top_logprobs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A pair as the judge is shown it; *frame* is the package's row, by which a verdict is turned back."""
+
+    messages: Messages
+    frame: Any
+
+
+class Annotator:
+    """The package's annotator *name*, asked pair by pair.
+
+    Raises:
+        MissingExtra: the package is not installed, or cannot be imported here.
+        ConfigError: there is no such annotator, or it asks in a way that a chat server does not know.
+    """
+
+    def __init__(self, name: str = DEFAULT_ANNOTATOR) -> None:
+        self.name = name
+        self._single = _annotator(name)
+        self._template = _chat(self._single.prompt_template, name)
+        own = dict(self._single.completions_kwargs)
+        if self._single.batch_size != 1 or set(own) - _OWN_FIELDS:
+            raise ConfigError(
+                f"--grader-option annotator={name}: it compares several pairs at once or calls functions,"
+                f" which is not done here; take {DEFAULT_ANNOTATOR} or another that asks for text"
+            )
+        self.max_tokens = int(own.get("max_tokens", 2048))
+        self.temperature = float(own.get("temperature", 0.0))
+        self.top_p = float(own.get("top_p", 1.0))
+        self.alternatives = int(own.get("top_logprobs") or 0)
+
+    def show(self, instruction: str, baseline: str, answer: str) -> Shown:
+        """The request for one pair, in the order that the package draws for this instruction."""
+        pandas = import_module("pandas")
+        frame = pandas.DataFrame(
+            [{"instruction": instruction, "output_1": baseline, "output_2": answer}], dtype=object
+        )
+        for processor in self._single.processors:
+            frame = processor.preprocess(frame)
+        texts = {slot: str(frame.iloc[0][slot]) for slot in SLOTS}
+        turns = (
+            Message(role=role, content=_SLOT.sub(lambda slot: texts[slot[1]], content))
+            for role, content in self._template
+        )
+        return Shown(tuple(turns), frame)
+
+    def preference(
+        self, shown: Shown, text: str, alternatives: Sequence[Mapping[str, float]]
+    ) -> float | None:
+        """From 1, the baseline's answer is preferred, to 2, the model's is; None: the reply tells nothing."""
+        try:
+            (found,) = self._single.fn_completion_parser(self._completion(text, alternatives))
+            found = float(found)
+        except Exception:  # noqa: BLE001 - its parsers raise whatever they meet; the package counts that as nothing
+            return None
+        found = 1.5 if found == 0 else found
+        if not 1 <= found <= 2:  # nor is it a number at all
+            return None
+        frame = shown.frame.copy()
+        frame["preference"] = found
+        for processor in reversed(self._single.processors):
+            frame = processor.postprocess(frame)
+        return float(frame.iloc[0]["preference"])
+
+    def _completion(self, text: str, alternatives: Sequence[Mapping[str, float]]) -> Any:
+        """A reply in the shape that the package's parsers read."""
+        if not self.alternatives:
+            return text
+        tokens = [
+            {"top_logprobs": [{"token": token, "logprob": value} for token, value in likely.items()]}
+            for likely in alternatives[:1]
+        ]
+        return {"text": text, "logprobs": {"content": tokens}}
+
+
+def length_controlled(annotations: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """The length-controlled win rate and its standard error, in percent, by the package's own regression.
+
+    *annotations* are rows of ``preference`` (nan: none), ``output_1``, ``output_2``, ``generator_1`` and
+    ``generator_2``, all 805 in the published order: the package joins their difficulty by position. That
+    table, ``df_gamed.csv``, it reads from the hub or its cache.
+
+    Raises:
+        OSError: the table is neither in the cache nor to be had.
+        ValueError: the package failed otherwise.
+    """
+    metrics = _package("alpaca_eval.metrics")
+    try:
+        found = metrics.get_length_controlled_winrate(
+            list(annotations), save_weights_dir=None, is_warn_extreme_changes=False
+        )
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"alpaca-eval raised {type(error).__name__}: {error}") from error
+    return float(found["length_controlled_winrate"]), float(found["lc_standard_error"])
+
+
+def package_version() -> str:
+    """``alpaca-eval`` and its version, for results; the name alone where it is not installed."""
+    try:
+        return f"alpaca-eval {version('alpaca-eval')}"
+    except PackageNotFoundError:
+        return "alpaca-eval"
+
+
+def _package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except (
+        ImportError
+    ) as error:  # the package itself, or what it needs: setuptools below 82 for pkg_resources
+        raise MissingExtra(f"alpaca-eval ({error})", "alpaca", "alpaca-eval-2") from error
+
+
+def _annotator(name: str) -> Any:
+    constants, utils = _package("alpaca_eval.constants"), _package("alpaca_eval.utils")
+    annotators = _package("alpaca_eval.annotators")
+    try:
+        configs = utils.load_configs(name, relative_to=constants.EVALUATORS_CONFIG_DIR)
+        (config,) = configs.values()
+        return annotators.SinglePairwiseAnnotator(seed=SEED, **config | {"fn_completions": _never})
+    except Exception as error:
+        raise ConfigError(
+            f"--grader-option annotator={name}: alpaca-eval cannot make it: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _never(*_: Any, **__: Any) -> Any:
+    raise AssertionError("the judge is asked by tpo, never by the package")
+
+
+def _chat(template: str, name: str) -> tuple[tuple[str, str], ...]:
+    """The template's turns, before any text is put in, so that no answer can write turns of its own."""
+    try:
+        turns = _package("alpaca_eval.utils").prompt_to_chatml(template)
+    except AssertionError as error:
+        raise ConfigError(
+            f"--grader-option annotator={name}: its prompt is not in turns, which a chat judge needs"
+        ) from error
+    slots = {slot for turn in turns for slot in _ANY_SLOT.findall(turn["content"])}
+    if slots != SLOTS:
+        raise ConfigError(
+            f"--grader-option annotator={name}: its prompt has other slots than {sorted(SLOTS)}"
+        )
+    return tuple((str(turn["role"]), str(turn["content"])) for turn in turns)
