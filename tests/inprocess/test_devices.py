@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tests.models import save_policy, save_reward
-from tpo.errors import ConfigError, PolicyRefused, RewardRefused
+from tpo.errors import ConfigError, RewardRefused
 from tpo.inprocess.devices import Device, placement, spilled
 from tpo.inprocess.loading import Checkpoint, load_checkpoint
+from tpo.policies.local import HFPolicy
 from tpo.rewards.hf import HFReward
-from tpo.types import Messages, Scope, user
+from tpo.types import Messages, Sampling, Scope, user
 
 QUERY: Messages = (user("Dear Anna, please come on Friday."),)
 SCOPE = Scope("q", 0, "reward", 0)
@@ -93,6 +94,16 @@ def test_by_default_all_cards_are_taken_where_there_are_several() -> None:
     assert placement(fake, None).device == "cuda"
 
 
-def test_a_policy_is_parted_in_the_same_way(tmp_path: Path) -> None:
-    loaded = load_checkpoint(save_policy(tmp_path), "causal", PolicyRefused, device="auto")
-    assert loaded.device.type == "cpu"
+PARTED_POLICY = {name.replace("score", "lm_head"): place for name, place in PARTED.items()}
+
+
+@pytest.mark.parametrize("device", ["auto", PARTED_POLICY])
+async def test_however_a_policy_is_parted_it_writes_the_same(tmp_path: Path, device: Device) -> None:
+    folder = save_policy(tmp_path)
+    texts = []
+    for place in ("cpu", device):
+        policy = HFPolicy(folder, device=place)
+        sampling = Sampling(n=2, temperature=0.0, max_tokens=8)
+        texts.append([one.text async for one in policy.sample(QUERY, sampling, Scope("q", 0, "sample"))])
+        await policy.aclose()
+    assert texts[0] == texts[1]

@@ -11,6 +11,7 @@ from typing import Any
 
 from tpo.errors import ConfigError, PolicyError, PolicyRefused
 from tpo.inprocess.chat import ChatTokenizer
+from tpo.inprocess.devices import Device
 from tpo.inprocess.loading import EXACT_PARAMETERS, Checkpoint, load_checkpoint, require_torch
 from tpo.inprocess.memory import first_line
 from tpo.inprocess.worker import Start, Worker, in_thread
@@ -56,7 +57,7 @@ class HFPolicy:
         self,
         path_or_id: str | Path,
         *,
-        device: str | None = None,
+        device: Device | None = None,
         dtype: str | None = None,
         max_batch_tokens: int | None = None,
         trust_remote_code: bool = False,
@@ -172,7 +173,7 @@ def _arbiter(checkpoint: Checkpoint) -> Any:
     torch, _ = require_torch("an in-process model")
     if checkpoint.dtype != torch.float32:
         return None
-    if checkpoint.parameters > EXACT_PARAMETERS or checkpoint.device.type == "mps":
+    if checkpoint.parameters > EXACT_PARAMETERS or checkpoint.device.type == "mps" or checkpoint.spread:
         return checkpoint.model
     return copy.deepcopy(checkpoint.model).double()
 
