@@ -30,7 +30,7 @@ class Answer:
         seed: of the run that gave it; with several seeds a query has several answers.
         reward: what the run's own reward gave it; None where none did.
         baseline: the opponent's answer, where the benchmark has one.
-        generator: who wrote *text*, in words for tables and files: method, shape and model.
+        generator: who wrote *text*, for files: policy, method with its shape, before or after, and seed.
     """
 
     query: Query

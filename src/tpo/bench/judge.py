@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from tpo.errors import PolicyError
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
-from tpo.types import Messages, Sampling, Scope
+from tpo.types import Completion, Messages, Sampling, Scope
 
 ATTEMPTS = 3
 """How often a verdict is asked for until it can be read."""
@@ -32,7 +32,8 @@ class Judge:
     """*policy* as a judge called *name*, the model's name, which stands beside every number that it gave.
 
     A verdict is greedy at first; when it cannot be read it is asked for again, sampled, :data:`ATTEMPTS`
-    times in all. Calls are bounded and tried again beneath, by the policy.
+    times in all. Calls are bounded and tried again beneath, by the policy. What a server had to cut so that
+    it fits its context is not judged.
     """
 
     name: str
@@ -48,19 +49,22 @@ class Judge:
         """
         text = ""
         for attempt in range(ATTEMPTS):
-            text = await self._reply(messages, attempt, query)
+            reply = await self._reply(messages, attempt, query)
+            if reply.served is not None and reply.served.cut_turn is not None:
+                return Verdict(None, "the judge's context could not hold the whole answer", attempt + 1)
+            text = reply.text
             found = read(text)
             if found is not None:
                 return Verdict(found, text, attempt + 1)
         return Verdict(None, text, ATTEMPTS)
 
-    async def _reply(self, messages: Messages, attempt: int, query: str) -> str:
+    async def _reply(self, messages: Messages, attempt: int, query: str) -> Completion:
         temperature = 0.0 if attempt == 0 else 1.0
         sampling = Sampling(1, temperature, self.top_p, self.max_tokens, _seed(messages) + attempt)
         scope = Scope(query, attempt, "sample")
         async with closing(self.policy.sample(messages, sampling, scope)) as replies:
             async for reply in replies:
-                return reply.text
+                return reply
         raise PolicyError(f"query {query!r}: the judge {self.name} gave no reply")
 
 

@@ -14,6 +14,7 @@ HOMES: Mapping[str, str] = MappingProxyType(
         "alpaca-eval-2": "tpo.bench.judged.alpaca_eval:ALPACA_EVAL_2",
         "arena-hard-v0.1": "tpo.bench.judged.arena_hard:ARENA_HARD_V01",
         "arena-hard-v2.0": "tpo.bench.judged.arena_hard:ARENA_HARD_V20",
+        "arena-hard-v2.0-creative": "tpo.bench.judged.arena_hard:ARENA_HARD_V20_CREATIVE",
         "hh-rlhf": "tpo.bench.hh_rlhf:HH_RLHF",
         "beavertails": "tpo.bench.beavertails:BEAVERTAILS",
         "xstest": "tpo.bench.xstest:XSTEST",
