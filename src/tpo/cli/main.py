@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tpo.cli import ask, doctor, export, report, run, view
+from tpo.cli import ask, bench, doctor, export, report, run, view
 from tpo.cli.complain import complain
 from tpo.cli.options import DEBUG
 from tpo.errors import TpoError
@@ -47,6 +47,7 @@ app.command(name="ask", epilog=ask.EXAMPLES)(ask.ask)
 app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
+app.add_typer(bench.app)
 app.command(name="view", epilog=view.EXAMPLES)(view.view)
 
 

@@ -1,0 +1,201 @@
+"""``tpo bench``: benchmarks listed, run and graded, and their results put in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tpo.cli import options
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+[dim]three methods on MATH-500, from the hub[/dim]
+tpo bench run math-500 --policy http://localhost:8000/v1 --reward hf:ORG/MODEL --method tpo,revision,bon
+
+[dim]the paper's settings, a judge, the paper's numbers beside ours[/dim]
+tpo bench run xstest --paper --policy URL --reward hf:sfairXC/FsfairX-LLaMA3-RM-v0.1 \\
+    --judge URL#allenai/wildguard
+
+[dim]a file of the same schema, 50 rows spread over its kinds, three seeds[/dim]
+tpo bench run beavertails --data rows.jsonl --limit 50 --repeats 3 --policy URL --reward hf:ORG/MODEL
+"""
+
+GRADING = "Grading"
+SOME_FAILED = 1
+
+app = typer.Typer(
+    name="bench",
+    help="Benchmarks: run, grade and compare methods as the field does.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="One of tpo bench list, or MODULE:OBJECT (your own).")
+]
+
+
+@app.command(name="list")
+def list_benchmarks() -> None:
+    """What there is: sizes, metrics, licences, and where the data is published."""
+    from tpo.cli.benching import show_list
+
+    show_list()
+
+
+@app.command()
+def ids(
+    name: Name, data: Annotated[str | None, typer.Option(metavar="FILE", help="In place of the hub.")] = None
+) -> None:
+    """Print the ids of the queries that a benchmark asks, one a line."""
+    from tpo.cli.benching import show_ids
+
+    show_ids(name, data)
+
+
+@app.command(epilog=EXAMPLES)
+def run(
+    name: Name,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rows in the published schema (.jsonl, .json, .csv, .parquet)."
+            " [dim]\\[default: from the hub][/dim]",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The opponent's answers, for benchmarks that have one.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    policy: options.Policy = None,
+    model: options.Model = None,
+    policy_extra: options.PolicyExtra = None,
+    reward: options.Reward = None,
+    combine: options.Combine = None,
+    calibration: options.Calibration = None,
+    reward_tokenizer: options.RewardTokenizer = None,
+    rubric: options.Rubric = None,
+    votes: options.Votes = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="One method or several, by commas. [dim]\\[default: tpo][/dim]",
+            rich_help_panel=options.METHOD,
+        ),
+    ] = None,
+    sample_size: options.SampleSize = None,
+    max_iterations: options.MaxIterations = None,
+    prompts: options.Prompts = None,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    max_tokens: options.MaxTokens = None,
+    seed: options.Seed = None,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            metavar="R",
+            min=1,
+            help="Seeds, from --seed on. [dim]\\[default: 1][/dim]",
+            show_default=False,
+            rich_help_panel=options.SAMPLING,
+        ),
+    ] = 1,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper",
+            help="The paper's settings exactly, and its numbers beside ours.",
+            rich_help_panel=options.METHOD,
+        ),
+    ] = False,
+    paper_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The paper's model to stand beside. [dim]\\[default: the closest][/dim]",
+            rich_help_panel=options.METHOD,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="K queries only, each kind of them with its share.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    out: options.Out = None,
+    fresh: options.Fresh = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL#MODEL",
+            help="The language model that grades, where one does; its key: TPO_JUDGE_API_KEY.",
+            rich_help_panel=GRADING,
+        ),
+    ] = None,
+    check_reward: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A reward that guides nothing, for benchmarks whose metric is one.",
+            rich_help_panel=GRADING,
+        ),
+    ] = None,
+    grader_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="For the benchmark's grader; repeatable.", rich_help_panel=GRADING
+        ),
+    ] = None,
+    no_grade: Annotated[
+        bool,
+        typer.Option(
+            "--no-grade",
+            help="Answer only; the same command without it grades later.",
+            rich_help_panel=GRADING,
+        ),
+    ] = False,
+    no_page: Annotated[
+        bool, typer.Option("--no-page", help="No report.html of the runs.", rich_help_panel=GRADING)
+    ] = False,
+    concurrency: options.Concurrency = None,
+    config: options.Config = None,
+    quiet: options.Quiet = None,
+    debug: options.Debug = False,
+) -> None:
+    """Answer a benchmark's queries with one method or several, grade them, and tell what aligning changed.
+
+    What was answered and graded is kept: the same command goes on after a crash, or when a judge is back.
+    """
+    flags = dict(locals())
+    from tpo.cli.benching import Benching
+
+    if Benching.of(name, flags, config).carry_out():
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def table(
+    results: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of tpo bench run.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="md|latex", help="Of the table.", show_default=True)
+    ] = "md",
+) -> None:
+    """Results of several benchmarks and models as one table, as papers show them."""
+    from tpo.cli.benching import show_table
+
+    show_table(results, form)

@@ -1,0 +1,241 @@
+"""One invocation of ``tpo bench``: from flags to a plan, carried out and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import typer
+from rich.console import Console
+
+from tpo.bench.arms import Arm, make_arms, policy_name
+from tpo.bench.asked import ask
+from tpo.bench.benchmark import Benchmark
+from tpo.bench.engine import Plan, check, generate, grade, incomplete, working_in
+from tpo.bench.grading import Context
+from tpo.bench.judge import Judge
+from tpo.bench.judging import aclose, load_judge
+from tpo.bench.paper import published
+from tpo.bench.registry import HOMES, load_benchmark
+from tpo.bench.summary import markdown
+from tpo.bench.tables import latex_table, markdown_table
+from tpo.bench.together import head_and_rows
+from tpo.cli.live import run_view
+from tpo.cli.setup import Relay, built, interruptible, ready, settings_of
+from tpo.cli.tally import Tally, completions_per_query
+from tpo.cli.text import visible
+from tpo.config import Settings, Setup
+from tpo.config.build import name_model
+from tpo.config.rewards import load_reward
+from tpo.errors import ConfigError
+from tpo.events import Listener
+
+PAPER_SHAPES = ((2, 5), (5, 20))
+"""D and N of the paper's rows."""
+PAPER_METHODS = ("paper", "paper-revision", "paper-bon")
+
+TINY_NOTE = "the embedded models are toys: these numbers show that the machinery works, and nothing else"
+
+Flags = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Benching:
+    """A plan, and what it is carried out with. *talk* goes to stderr, the *result* to stdout."""
+
+    plan: Plan
+    grades: bool
+    held_out: str | None
+    talk: Console
+    result: Console
+    models: Callable[[Settings, Console, Listener], Setup] = built
+
+    @classmethod
+    def of(cls, name: str, flags: Flags, config: Path | None) -> Self:
+        """What the command line *flags* ask of the benchmark *name*.
+
+        Raises:
+            TpoError: a name is unknown, the data is wrong, or a judge does not answer.
+        """
+        benchmark = load_benchmark(name)
+        flags = with_paper(flags) if flags["paper"] else flags
+        methods = flags.pop("method")
+        settings = settings_of(flags, config)
+        methods = methods_in(methods or settings.method)
+        settings = asyncio.run(name_model(settings, os.environ))
+        asked = ask(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
+        seeds = [settings.seed + repeat for repeat in range(flags["repeats"])]
+        out = settings.out or Path("runs") / folder_name(benchmark, settings)
+        plan = Plan(
+            benchmark=benchmark,
+            asked=asked,
+            arms=make_arms(settings, methods, seeds),
+            settings=settings,
+            out=out,
+            context=_context(flags, settings, out),
+            fresh=flags["fresh"],
+            shows_paper=flags["paper"] or flags["paper_model"] is not None,
+            paper_model=flags["paper_model"],
+            page=not flags["no_page"],
+        )
+        grades = not flags["no_grade"]
+        if grades:
+            check(plan)
+        console = Console(stderr=True, quiet=settings.quiet, highlight=False)
+        return cls(plan, grades, flags["check_reward"], console, Console(file=sys.stdout, highlight=False))
+
+    def carry_out(self) -> int:
+        """Answer, grade and show; how many answers are missing."""
+        again = f"interrupted; the same command goes on from {self.plan.out}"
+        with interruptible(self.talk, again), working_in(self.plan.out):
+            self._introduce()
+            missing = self._generate()
+            if not self.grades:
+                self._say(f"answered: {self.plan.out}; the same command without --no-grade grades")
+                return missing
+            record = self._graded()
+        self.result.print(self._shown(record), markup=False, soft_wrap=True)
+        return missing
+
+    def _generate(self) -> int:
+        arms = incomplete(self.plan)
+        if not arms:
+            return 0
+        heard = Relay()
+        # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
+        setup = self.models(self.plan.settings, self.talk, heard)
+        return asyncio.run(self._run(arms, setup, heard))
+
+    async def _run(self, arms: Sequence[Arm], setup: Setup, heard: Relay) -> int:
+        failed = 0
+        async with ready(setup):
+            for arm in arms:
+                self._say(f"{arm.method}, seed {arm.seed}")
+                tally = Tally(completions_per_query(arm.recipe))
+                with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
+                    heard.listeners[:] = [view]
+                    failed += (await generate(self.plan, arm, setup, heard)).failed
+        return failed
+
+    def _graded(self) -> Mapping[str, Any]:
+        plan, context = self.plan, self.plan.context
+        if self.held_out is not None:
+            held_out = load_reward(self.held_out)
+            plan = replace(plan, context=replace(context, held_out=held_out, held_out_name=self.held_out))
+        with self.talk.status("grading"):
+            return asyncio.run(_grade(plan))
+
+    def _introduce(self) -> None:
+        plan = self.plan
+        self._say(f"{plan.benchmark.title}: {len(plan.asked.queries):,} queries of {plan.asked.source}")
+        for note in plan.asked.notes:
+            self._say(f"  {note}")
+        judge = plan.context.judge
+        by = f", judge {judge.name}" if judge is not None else ""
+        self._say(f"policy {policy_name(plan.settings)}, reward {plan.context.reward}{by}")
+
+    def _shown(self, record: Mapping[str, Any]) -> str:
+        toy = f"{TINY_NOTE}\n\n" if self.plan.settings.uses_tiny else ""
+        return f"{visible(markdown(record))}\n{toy}{self.plan.out}/results.json, results.md, results.tex"
+
+    def _say(self, sentence: str) -> None:
+        self.talk.print(visible(sentence), markup=False, soft_wrap=True)
+
+
+async def _grade(plan: Plan) -> Mapping[str, Any]:
+    judge, held_out = plan.context.judge, plan.context.held_out
+    try:
+        return await grade(plan)
+    finally:
+        await aclose(held_out)
+        await aclose(judge.policy if judge is not None else None)
+
+
+def _context(flags: Flags, settings: Settings, out: Path) -> Context:
+    judge: Judge | None = None
+    if flags["judge"] is not None and not flags["no_grade"]:
+        judge = asyncio.run(load_judge(flags["judge"], os.environ, settings.concurrency))
+    return Context(
+        judge=judge,
+        folder=out,
+        reward=", ".join(settings.reward),
+        options=dict(_option(text) for text in flags["grader_option"] or ()),
+    )
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name.strip() or not equals:
+        raise ConfigError(f"--grader-option {text!r} must be NAME=VALUE")
+    return name.strip(), value
+
+
+def methods_in(text: str) -> tuple[str, ...]:
+    """The methods between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip()) or ("tpo",)
+
+
+def with_paper(flags: Flags) -> Flags:
+    """*flags* with the paper's settings where nothing is given.
+
+    Raises:
+        ConfigError: something else is given; then it would not be the paper's setting.
+    """
+    wanted = dict(published()["settings"])
+    shape = (
+        flags["max_iterations"] or wanted["max_iterations"],
+        flags["sample_size"] or wanted["sample_size"],
+    )
+    if shape not in PAPER_SHAPES:
+        raise ConfigError(f"--paper: the paper's shapes are D2-N5 and D5-N20, not D{shape[0]}-N{shape[1]}")
+    methods = methods_in(flags["method"] or wanted["method"])
+    for name in methods:
+        if name not in PAPER_METHODS:
+            raise ConfigError(
+                f"--paper: --method {name} is not the paper's; there are {', '.join(PAPER_METHODS)}"
+            )
+    wanted |= {"max_iterations": shape[0], "sample_size": shape[1], "method": ",".join(methods)}
+    for key, value in wanted.items():
+        if key not in ("method", "max_iterations", "sample_size") and flags[key] not in (None, value):
+            option = "--" + key.replace("_", "-")
+            raise ConfigError(
+                f"--paper: {option} is {value} there; leave out {option} {flags[key]}, or --paper"
+            )
+    return flags | wanted
+
+
+def folder_name(benchmark: Benchmark, settings: Settings) -> str:
+    """A directory's name that the same options give again, so that the same command resumes."""
+    model = policy_name(settings).rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^\w.]+", "-", f"bench-{benchmark.name}-{model}")[:100].strip("-.")
+
+
+def show_list() -> None:
+    """Every benchmark in a table."""
+    rows = []
+    for name in HOMES:
+        known = load_benchmark(name)
+        grader = known.paper_judge or known.paper_reward or "none"
+        rows.append((name, f"{known.size:,}", known.metric, grader, known.hub.spec, known.licence))
+    typer.echo(markdown_table(("name", "queries", "metric", "the paper's judge", "data", "licence"), rows))
+
+
+def show_ids(name: str, data: str | None) -> None:
+    """The ids that *name* asks."""
+    for query in ask(load_benchmark(name), data).queries:
+        typer.echo(visible(query.id))
+
+
+def show_table(folders: Sequence[Path], form: str) -> None:
+    """Results of *folders* in one table."""
+    if form not in ("md", "latex"):
+        raise ConfigError(f"--format {form}: there are md and latex")
+    head, rows = head_and_rows(folders)
+    text = markdown_table(head, rows) if form == "md" else latex_table(head, rows, "Results of tpo bench.")
+    typer.echo(visible(text))
