@@ -12,6 +12,7 @@ from tpo.method.conversation import Conversation
 from tpo.method.fused import Fused
 from tpo.method.independent import Independent
 from tpo.method.recipe import Recipe
+from tpo.method.textgrad.recipe import textgrad, textgrad_revision
 from tpo.method.wording import load_wording
 from tpo.naming import load_object
 
@@ -66,6 +67,8 @@ RECIPES: Mapping[str, Builder] = MappingProxyType(
         "bon": bon,
         "paper-revision": paper_revision,
         "paper-bon": paper_bon,
+        "textgrad": textgrad,
+        "textgrad-revision": textgrad_revision,
     }
 )
 
