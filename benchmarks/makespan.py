@@ -27,14 +27,14 @@ def rows(name: str, size: int, concurrency: list[int], with_reference: bool) -> 
     """One engine, one number of queries: the limits, and every schedule against them."""
     work = Work(size, Lengths(), build_recipe("tpo"), HARDWARE[name])
     least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
-    bound = limit(work.hardware, least.engine, max(least.times.values()))
+    bound = limit(work.hardware, least)
     found: dict[str, Any] = {
         "engine": name,
         "queries": size,
         "limit_s": round(bound.seconds, 2),
         "chain_s": round(bound.chain, 2),
         "work_s": round(bound.work, 2),
-        "joint_s": round(max(bound.joint, bound.seconds), 2),
+        "joint_s": round(bound.joint, 2),
         "schedules": {},
     }
     for number in concurrency:
@@ -52,7 +52,7 @@ def row(outcome: Outcome, bound: Limit, least: Outcome) -> dict[str, float]:
     return {
         "makespan_s": round(outcome.seconds, 2),
         "of_limit": round(outcome.seconds / bound.seconds, 3),
-        "of_joint": round(outcome.seconds / max(bound.joint, bound.seconds), 3),
+        "of_joint": round(outcome.seconds / bound.joint, 3),
         "mean_batch": round(outcome.engine.sequence_seconds / outcome.seconds, 1),
         "prefill_of_least": round(outcome.engine.computed_tokens / least.engine.computed_tokens, 3),
         "reward_busy": round(outcome.reward_seconds / outcome.seconds, 3),

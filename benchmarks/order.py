@@ -79,8 +79,8 @@ def orders(times: dict[str, float], longest: dict[str, int]) -> dict[str, Priori
 def rows(work: Work) -> dict[str, Any]:
     """Every order on one engine."""
     least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
-    bound = limit(work.hardware, least.engine, max(least.times.values()))
-    joint = max(bound.joint, bound.seconds)
+    bound = limit(work.hardware, least)
+    joint = bound.joint
     found = {}
     longest: dict[str, int] = {}
     for name, priority in orders(least.times, longest).items():

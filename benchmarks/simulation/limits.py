@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.simulation.engine import Totals
 from benchmarks.simulation.hardware import Hardware
+from benchmarks.simulation.schedules import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,12 @@ class Limit:
         return max(self.chain, self.work)
 
 
-def limit(hardware: Hardware, done: Totals, chain: float) -> Limit:
-    """The bounds for the work *done* on an engine that computed nothing twice, and the longest *chain*."""
+def limit(hardware: Hardware, least: Outcome) -> Limit:
+    """The bounds for the work of *least*: each query alone, on an engine that computes nothing twice."""
+    done, chain = least.engine, max(least.times.values())
     full = done.written_tokens / hardware.sequences
-    # A chain alone is host and weights, step after step, and little else: so many steps at least.
-    alone = hardware.host + hardware.weights + hardware.context * 5 * 4096 + hardware.host_sequence * 5
-    return Limit(chain, _seconds(hardware, done, full), _seconds(hardware, done, max(full, chain / alone)))
+    steps = max(full, max(least.steps.values()))  # a token of a chain waits for the one before, in any batch
+    return Limit(chain, _seconds(hardware, done, full), max(chain, _seconds(hardware, done, steps)))
 
 
 def _seconds(hardware: Hardware, done: Totals, steps: float) -> float:

@@ -68,7 +68,8 @@ def queries(count: int, lengths: Lengths) -> Iterator[Query]:
         yield Query(name, (user(mark(name, lengths.of_question(name))),))
 
 
-def _first_come(scope: Scope) -> float:
+def first_come(scope: Scope) -> float:
+    """The same place for all: the order in which they come."""
     del scope
     return 0.0
 
@@ -80,7 +81,7 @@ class SimulatedPolicy:
     engine: Engine
     lengths: Lengths
     delivery: Delivery = "each"
-    priority: Priority = _first_come
+    priority: Priority = first_come
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield the replies as the engine finishes them, by the policy's *delivery*."""

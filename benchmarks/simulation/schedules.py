@@ -10,7 +10,15 @@ from pathlib import Path
 
 from benchmarks.simulation.engine import Engine, Totals
 from benchmarks.simulation.hardware import Hardware
-from benchmarks.simulation.models import Delivery, Lengths, SimulatedPolicy, SimulatedReward, queries
+from benchmarks.simulation.models import (
+    Delivery,
+    Lengths,
+    Priority,
+    SimulatedPolicy,
+    SimulatedReward,
+    first_come,
+    queries,
+)
 
 from tpo.method.optimize import Optimizer
 from tpo.method.recipe import Recipe
@@ -43,12 +51,13 @@ class Work:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it: seconds, the engine's totals, the reward's busy seconds and each query's own time."""
+    """What came of it: seconds, the engine's totals, the reward's busy seconds, queries' times and steps."""
 
     seconds: float = 0.0
     engine: Totals = field(default_factory=Totals)
     reward_seconds: float = 0.0
     times: dict[str, float] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
 
 
 Schedule = Callable[[Work], Awaitable[Outcome]]
@@ -58,19 +67,27 @@ async def this_package(
     work: Work,
     *,
     concurrency: int,
+    sequences: int | None = None,
     delivery: Delivery = "each",
     reward_budget: int = 16_384,
+    priority: Priority = first_come,
 ) -> Outcome:
     """The real runner, with its run directory and journal."""
     loop = asyncio.get_running_loop()
     engine, reward = Engine(work.hardware), SimulatedReward(budget=reward_budget)
-    policy = SimulatedPolicy(engine, work.lengths, delivery)
+    policy = SimulatedPolicy(engine, work.lengths, delivery, priority)
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         shape = fingerprint(work.recipe, seed=7, data=None)
         opened = RunDirectory.open(Path(folder), configuration={}, fingerprint=shape, clock=loop.time)
         async with opened as directory:
             summary = await run(
-                iter(work.queries()), policy, reward, work.recipe, directory, concurrency=concurrency
+                iter(work.queries()),
+                policy,
+                reward,
+                work.recipe,
+                directory,
+                concurrency=concurrency,
+                sequences=sequences,
             )
     if summary.failed:
         raise RuntimeError(f"a simulated query failed: {summary.failures}")
@@ -84,8 +101,10 @@ async def alone(work: Work) -> Outcome:
     optimizer = Optimizer(SimulatedPolicy(engine, work.lengths), reward, work.recipe, clock=loop.time)
     outcome = Outcome(0.0, engine.totals)
     for query in work.queries():
+        before = engine.totals.steps
         trajectory = await optimizer.optimize(query)
         outcome.times[query.id] = trajectory.timing.ended - trajectory.timing.started
+        outcome.steps[query.id] = engine.totals.steps - before
     outcome.seconds, outcome.reward_seconds = loop.time(), reward.seconds
     return outcome
 

@@ -16,6 +16,7 @@ from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
+from tpo.run.admission import Admission, Counted
 from tpo.run.retries import Retries
 from tpo.run.summary import Summary, Tally
 from tpo.store.directory import RunDirectory
@@ -34,6 +35,7 @@ async def run(
     *,
     seed: int = 7,
     concurrency: int = 64,
+    sequences: int | None = None,
     total: int | None = None,
     listener: Listener | None = None,
     retries: Retries | None = None,
@@ -47,8 +49,10 @@ async def run(
 
     Ids must be unique, since a run is gone on with by them. Models may be plain functions; their calls go
     through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
-    *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
-    tried again when the run ends, for its record.
+    with *sequences*, what the servers run at a time, one starts only while fewer samples than that are being
+    written, or when all that are left fit in (see :mod:`tpo.run.admission`). *total* tells the *listener* how
+    many there are, if that is known. *retries* has counted what the models tried again when the run ends, for
+    its record.
 
     Raises:
         TpoError: a fatal one.
@@ -56,15 +60,18 @@ async def run(
     """
     if concurrency < 1:
         raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
+    counted = Counted(as_policy(policy))
     optimizer = Optimizer(
-        JournaledPolicy(as_policy(policy), directory.journal),
+        JournaledPolicy(counted, directory.journal),
         JournaledReward(as_reward(reward), directory.journal),
         recipe,
         seed=seed,
         listener=listener,
         clock=directory.now,
     )
-    return await _Run(optimizer, directory, retries or Retries()).over(queries, concurrency, total)
+    under_way = _Run(optimizer, directory, retries or Retries())
+    admission = Admission(under_way.unfinished(queries), counted, concurrency, sequences)
+    return await under_way.over(admission, concurrency, total)
 
 
 @dataclass
@@ -82,13 +89,12 @@ class _Run:
         for trajectory in self.directory.read_finished():
             self.tally.add(trajectory)
 
-    async def over(self, queries: Iterable[Query], concurrency: int, total: int | None) -> Summary:
+    async def over(self, admission: Admission, concurrency: int, total: int | None) -> Summary:
         self.optimizer.announce(RunStarted(total, self.tally.finished, len(self.failed_before)))
-        todo = self._unfinished(queries)
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(concurrency):
-                    workers.create_task(self._work(todo))
+                    workers.create_task(self._work(admission))
         except BaseExceptionGroup as failures:
             await self._stop()
             raise _worst(failures) from None
@@ -97,7 +103,7 @@ class _Run:
             raise
         return await self._end(interrupted=False)
 
-    def _unfinished(self, queries: Iterable[Query]) -> Iterator[Query]:
+    def unfinished(self, queries: Iterable[Query]) -> Iterator[Query]:
         seen: set[str] = set()
         for query in queries:
             if query.id in seen:
@@ -109,15 +115,16 @@ class _Run:
             if query.id not in self.directory.finished:
                 yield query
 
-    async def _work(self, todo: Iterator[Query]) -> None:
+    async def _work(self, admission: Admission) -> None:
         """Take the next query that nobody works on, until there is none."""
-        for query in todo:
+        while (query := await admission.take()) is not None:
             trajectory = await self.optimizer.optimize(query)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
             keep = asyncio.create_task(self._keep(trajectory))
             self.keeping.add(keep)
             keep.add_done_callback(self.keeping.discard)
             await asyncio.shield(keep)
+            admission.give_back()
 
     async def _keep(self, trajectory: Trajectory) -> None:
         await self.directory.append(trajectory)
