@@ -92,7 +92,7 @@ class Session:
     ) -> Summary:
         settings = self.settings
         tally = Tally(completions_per_query(self.recipe))
-        async with ready(setup), self._open(await self._scales(setup.reward)) as directory:
+        async with ready(setup), self._open(await self._scales(setup.reward), total) as directory:
             self._introduce(directory, total, complete)
             with run_view(self.talk, tally, quiet=settings.quiet) as view:
                 heard.listeners.append(view)
@@ -142,10 +142,11 @@ class Session:
             reward.keep(scales_in(read_run(self.path).fingerprint))
         return await reward.scales()
 
-    def _open(self, scales: Scales | None) -> RunDirectory:
+    def _open(self, scales: Scales | None, total: int | None) -> RunDirectory:
+        noted = {"data": self.data, "queries": total, "out": str(self.path)}
         return RunDirectory.open(
             self.path,
-            configuration=self.settings.model_dump(mode="json") | {"data": self.data, "out": str(self.path)},
+            configuration=self.settings.model_dump(mode="json") | noted,
             fingerprint=self._fingerprint(scales),
             fresh=self.fresh,
         )
