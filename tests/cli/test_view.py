@@ -9,13 +9,21 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from tests.cli.test_session import Terminal
 from tests.report import runs
 from tpo.cli.main import app
+from tpo.store import read_run
 
 
 def call(*arguments: object) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["view", *map(str, arguments)])
     return result.exit_code, re.sub(r"\s+", " ", result.output)
+
+
+def test_a_run_notes_how_many_queries_it_has_so_that_a_view_can_tell_how_far_it_is(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, prompts=["one", "two", "three"])
+    terminal.run(limit=2)
+    assert read_run(tmp_path / "out").configuration["queries"] == 2
 
 
 def test_no_run_is_one_sentence(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_policy_allows_the_pages_own_script_and_style_and_nothing_else(tmp_p
     assert rules["style-src"] == digest("".join(styles))
 
 
-@pytest.mark.parametrize("name", [*page.STYLES, *page.LIBRARIES, page.EMBEDDED, *page.PARTS])
+@pytest.mark.parametrize("name", [*page.STYLES, *page.LIBRARIES, page.EMBEDDED, page.LIVE, *page.PARTS])
 def test_no_part_of_the_page_ends_the_element_that_it_stands_in(name: str) -> None:
     text = resources.files("tpo.report").joinpath(name).read_text("utf-8").lower()
     assert "</script" not in text
@@ -95,7 +95,7 @@ def test_no_part_of_the_page_ends_the_element_that_it_stands_in(name: str) -> No
 
 
 def test_no_part_of_the_page_parses_markup() -> None:
-    for name in (page.EMBEDDED, *page.PARTS):
+    for name in (page.EMBEDDED, page.LIVE, *page.PARTS):
         text = resources.files("tpo.report").joinpath(name).read_text("utf-8")
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text

@@ -145,7 +145,7 @@ def test_a_killed_run_says_so_and_one_that_works_does_not(made: Path, tmp_path: 
     killed = run_overview(watched(growing.path))
     assert killed["live"]["state"] == "stopped"
     assert any("killed" in note for note in killed["notes"])
-    assert any("1 finished calls" in note for note in killed["notes"])
+    assert any("1 finished call of" in note for note in killed["notes"])
     began = growing.record["invocations"][-1]["started"]
     run = Watched(growing.path, "run", 0, clocks=Clocks(lambda: began + 60, lambda _: True))
     follow(run)

@@ -1,8 +1,8 @@
 """The page: its markup, style and scripts put into one file that may ask nothing of anyone.
 
 The policy in its head allows the page's own style and scripts by their hashes and nothing else: no request,
-no other script, no form, no frame. A live view takes another source of data (``source-live.js``, say) in
-place of the embedded one, and serves the same parts.
+no other script, no form, no frame. A live view takes another source of data in place of the embedded one, and
+serves the same parts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from string import Template
 STYLES = ("vendor/uplot/uPlot.min.css", "web/page.css")
 LIBRARIES = ("vendor/uplot/uPlot.iife.min.js", "vendor/jsdiff/diff.min.js")
 EMBEDDED = "web/source-embedded.js"
+LIVE = "web/source-live.js"
+"""Where the data comes from: the file itself, or the server that sent it."""
+
 PARTS = (
     "web/elements.js",
     "web/numbers.js",

@@ -128,4 +128,11 @@ def _unfinished(path: Path) -> list[str]:
         return []
     if not calls:
         return []
-    return [f"The journal holds {calls:,} finished calls of queries that have not ended; they are not shown."]
+    return [journal_note(calls)]
+
+
+def journal_note(calls: int) -> str:
+    """What is said of *calls* finished calls in the journal."""
+    held = "1 finished call" if calls == 1 else f"{calls:,} finished calls"
+    shown = "it is" if calls == 1 else "they are"
+    return f"The journal holds {held} of queries that have not ended; {shown} not shown."

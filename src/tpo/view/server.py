@@ -23,7 +23,6 @@ from tpo.view.guard import guard, harden
 from tpo.view.shelf import Shelf
 from tpo.view.watched import Gone, Watched
 
-LIVE = "web/source-live.js"
 INTERVAL = 0.5
 """Seconds between two looks at the files."""
 
@@ -159,8 +158,8 @@ class Server:
 
 def _page() -> tuple[bytes, str]:
     """The page that asks this server, and the policy that it comes with."""
-    head, script = page.front(source=LIVE, connect="'self'")
-    return head + script + page.END, page.policy(LIVE, "'self'") + "; frame-ancestors 'none'"
+    head, script = page.front(source=page.LIVE, connect="'self'")
+    return head + script + page.END, page.policy(page.LIVE, "'self'") + "; frame-ancestors 'none'"
 
 
 def _json(record: Mapping[str, Any]) -> web.Response:

@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-AT_ONCE = 4 << 20
+AT_ONCE = 1 << 20
 """Bytes read at a time, so that a large file is read in parts and nobody waits for the whole of it."""
 
 LONGEST = 1 << 28

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tpo.report.overview import overview
-from tpo.report.salvage import Salvaged
+from tpo.report.salvage import Salvaged, journal_note
 from tpo.run.summary import Summary
 from tpo.store import reading
 from tpo.types import Usage
@@ -50,10 +50,7 @@ def notes(run: Watched) -> list[str]:
         found += run.record_notes
     found += _lines(run)
     if run.under_way.calls and run.state != "working":
-        found.append(
-            f"The journal holds {run.under_way.calls:,} finished calls of queries that have not ended;"
-            " they are not shown."
-        )
+        found.append(journal_note(run.under_way.calls))
     return found
 
 

@@ -22,7 +22,8 @@ function makeOverview(source) {
       if (!cards.has(number)) cards.set(number, makeCard(summary.runs.length === 1));
       cards.get(number).update(summary.runs[number], hueOf(number), number);
     }
-    arrange(grid, chosen.map((number) => cards.get(number).element));
+    const shown = chosen.map((number) => cards.get(number).element);
+    arrange(grid, source.choose ? shown.reverse() : shown); // in the order of the list of runs
     const figures = summary.figures ?? [];
     const hues = chosen.map(hueOf);
     arrange(drawn, figures.map((figure) => known(charts, figure).element));

@@ -42,7 +42,7 @@ async function route(queries, runs) {
     else document.getElementById(`tab-${name}`).removeAttribute("aria-current");
   }
   if (seen !== "queries") return;
-  const number = /^\d+$/.test(run ?? "") && Number(run) < runs ? Number(run) : 0;
+  const number = /^\d+$/.test(run ?? "") && Number(run) < runs ? Number(run) : null;
   await queries.open(number, /^\d+$/.test(row ?? "") ? Number(row) : null);
 }
 

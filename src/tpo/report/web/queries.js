@@ -49,8 +49,10 @@ function makeQueries(source, summary) {
     location.hash = row === null ? `queries/${run}` : `queries/${run}/${row}`;
   }
 
-  async function open(run, row) {
+  // Without a run, that which was open last, else the first; of a live page that which began last.
+  async function open(asked, row) {
     if (summary.runs.length === 0) return nothing("No run is here yet.");
+    const run = asked ?? (drawn === null ? summary.chosen?.at(-1) : state.run) ?? 0;
     name();
     const other = drawn === null || run !== state.run;
     state.run = run;
@@ -68,7 +70,7 @@ function makeQueries(source, summary) {
     summary = next;
     name();
     if (section.hidden || summary.runs.length === 0) return;
-    if (drawn === null) return open(0, null);
+    if (drawn === null) return open(null, null);
     await catchUp();
     await reopen();
   }

@@ -15,16 +15,16 @@ function badge(state) {
 
 // In the page's head: that it is live, that there is nothing to wait for, or that nobody answers.
 const showState = part(document.getElementById("state"), ({ lost, working, states }) => {
-  if (lost) return [h("span", { class: "dot bad" }), "connection lost, trying again"];
-  if (working) return [h("span", { class: "dot good" }), "live"];
-  return [h("span", { class: "dot" }), states.length === 1 ? STATES[states[0]][0] : "nothing under way"];
+  if (lost) return [h("span", { class: "dot bad" }), h("span", null, "connection lost", h("span", { class: "aside" }, ", trying again"))];
+  if (working) return [h("span", { class: "dot good" }), h("span", null, "live")];
+  return [h("span", { class: "dot" }), h("span", null, states.length === 1 ? STATES[states[0]][0] : "nothing under way")];
 });
 
 function tellState(summary, lost) {
   const states = summary.runs.filter((run) => run.live).map((run) => run.live.state);
   const place = document.getElementById("state");
   place.hidden = !lost && states.length === 0;
-  place.toggleAttribute("data-lost", lost);
+  document.documentElement.toggleAttribute("data-lost", lost);
   showState({ lost, working: states.includes("working"), states });
 }
 
@@ -36,9 +36,10 @@ function progress(run) {
   const bar = h("div", { class: "progress", "aria-hidden": "true" }, h("span", { class: live.state === "working" ? "good" : null }));
   bar.hidden = share === null;
   bar.firstChild.style.width = `${100 * (share ?? 0)}%`;
-  return [h("p", { class: "doing" }, badge(live.state), doing(run).map((text) => h("span", null, text))), bar];
+  return [h("p", { class: "doing" }, badge(live.state), doing(run)), bar];
 }
 
+// How much is done, and, where it works, how fast.
 function doing({ finished, failed, live }) {
   const done = finished + failed;
   const found = [live.total ? `${whole(done)} of ${plural(live.total, "query", "queries")}` : plural(done, "query", "queries")];
@@ -47,5 +48,5 @@ function doing({ finished, failed, live }) {
   if (live.queries_a_minute !== null) found.push(`${live.queries_a_minute < 10 ? live.queries_a_minute.toFixed(1) : whole(live.queries_a_minute)} a minute`);
   if (live.tokens_a_second !== null) found.push(`${compact(live.tokens_a_second)} tokens/s`);
   if (live.seconds_left) found.push(`${duration(live.seconds_left)} left`);
-  return found;
+  return found.map((text, i) => h("span", { class: i ? "aside" : null }, text));
 }
