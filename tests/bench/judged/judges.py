@@ -27,4 +27,6 @@ def asked(call: PolicyCall) -> str:
 
 def answer(uid: str, text: str = "mine", baseline: str | None = "theirs", seed: int = 7) -> Answer:
     query = Query(uid, (user(f"prompt {uid}"),), metadata={"category": "arena-hard-v0.1"})
-    return Answer(query, text, seed=seed, baseline=baseline, generator="tpo D2-N5 small model")
+    return Answer(
+        query, text, seed=seed, baseline=baseline, generator=f"small/model, tpo D2-N5, after, seed {seed}"
+    )

@@ -16,7 +16,7 @@ from tpo.bench.registry import load_benchmark
 from tpo.data.row import Row
 from tpo.errors import ConfigError, DataError, PolicyError
 from tpo.policies.scripted import Line, PolicyCall, Reply
-from tpo.types import Completion, WeighedSampling, plain_text
+from tpo.types import Completion, Served, WeighedSampling, plain_text
 
 DATA = Path(__file__).parent / "data" / "alpaca_eval_gpt4_baseline.json"
 
@@ -144,6 +144,12 @@ async def test_a_judge_without_log_probabilities_is_refused_not_guessed_at() -> 
         ConfigError, match=r"scripted gives no log-probabilities.*--grader-option annotator=NAME"
     ):
         await graded("m", mine[:1])
+
+
+async def test_what_the_judge_could_not_hold_is_not_judged() -> None:
+    cut = Completion(0, "m", alternatives=({"m": -0.1},), served=Served("u", cut_turn=1, cut_characters=9))
+    found = await graded(cut, answers(ask(ALPACA_EVAL_2, str(DATA), baseline=str(DATA)))[:1])
+    assert found[0].grade.score is None
 
 
 async def test_the_numbers_name_judge_baseline_package_and_annotator() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from tpo.bench.judged.arena_files import ArenaFolder, answer_of, model_name, rea
 from tpo.data.row import Row
 from tpo.errors import DataError
 
-MODEL = "tpo-D2-N5-small-model-seed7"
+MODEL = "small-model-tpo-D2-N5-after-seed-7"
 
 
 def folder(tmp_path: Path, now: float = 5.0) -> ArenaFolder:
@@ -27,7 +28,8 @@ def judgment(uid: str, *scores: str | None, **more: Any) -> dict[str, Any]:
 
 def test_a_models_name_tells_its_writer_and_seed_and_is_a_files_name() -> None:
     assert model_name(answer("a")) == MODEL
-    assert "/" not in model_name(answer("a", seed=8))
+    assert model_name(replace(answer("a", seed=8), generator="../x")) == "x-seed-8"
+    assert model_name(replace(answer("a"), generator="")) == "model-seed-7"
 
 
 def test_answers_stand_in_the_authors_format_and_place(tmp_path: Path) -> None:
@@ -68,8 +70,7 @@ def test_a_row_without_an_answer_is_refused_with_its_place(messages: object) -> 
 
 def test_judgments_are_written_and_read_again(tmp_path: Path) -> None:
     here = folder(tmp_path)
-    here.add_judgment(judgment("a", "A>B", "B>>A"))
-    here.add_judgment(judgment("b", "A=B", None))
+    here.write_judgments([judgment("a", "A>B", "B>>A"), judgment("b", "A=B", None)])
     found = read_judgments(here.judgments("j", MODEL))
     assert found["a"].games is not None
     assert (found["a"].games.first, found["a"].games.second, found["a"].judge) == ("A>B", "B>>A", "j")
@@ -81,24 +82,19 @@ def test_a_judges_name_never_leaves_the_folder(tmp_path: Path) -> None:
     assert path.parent.parent == tmp_path / "data/arena-hard-v0.1/model_judgment"
 
 
-def test_what_is_judged_again_and_what_was_cut_off_makes_room(tmp_path: Path) -> None:
+def test_each_judge_and_model_has_a_file_of_its_own_replaced_whole(tmp_path: Path) -> None:
     here = folder(tmp_path)
-    for uid in "abc":
-        here.add_judgment(judgment(uid, "A>B", "A>B"))
-    path = here.judgments("j", MODEL)
-    path.write_text(path.read_text("utf-8") + '{"uid": "d", "gam', "utf-8")
-    here.open_judgments("j", MODEL, {"b"})
-    assert [row["uid"] for row in lines(path)] == ["a", "c"]
-    here.add_judgment(judgment("b", "A>B", "A>B"))
-    assert [row["uid"] for row in lines(path)] == ["a", "c", "b"]
+    here.write_judgments([judgment("a", "A>B", "A>B"), judgment("b", "A>B", "A>B", model="other")])
+    here.write_judgments([judgment("c", "A>B", "A>B")])
+    assert [row["uid"] for row in lines(here.judgments("j", MODEL))] == ["c"]
+    assert [row["uid"] for row in lines(here.judgments("j", "other"))] == ["b"]
 
 
 def test_the_prompts_tell_whether_it_is_this_answer_that_was_judged(tmp_path: Path) -> None:
     here = folder(tmp_path)
     prompt = [{"role": "system", "content": "s"}, {"role": "user", "content": "A: theirs B: mine"}]
     games = [{"score": "A>B", "prompt": prompt}, {"score": "A>B", "prompt": prompt}]
-    here.add_judgment(judgment("a", games=games))
-    here.add_judgment(judgment("b", "A>B", "A>B"))
+    here.write_judgments([judgment("a", games=games), judgment("b", "A>B", "A>B")])
     found = read_judgments(here.judgments("j", MODEL))
     assert found["a"].is_of("mine")
     assert not found["a"].is_of("another")

@@ -1,16 +1,29 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.bench.judged.judges import answer, asked, by_request, judge
-from tpo.bench.grading import Answer, Context, Grade
+from tpo.bench.grading import Answer, Context, Grade, Graded
 from tpo.bench.judge import ATTEMPTS
+from tpo.bench.judged.arena_files import ArenaFolder
 from tpo.bench.judged.arena_games import Arena
 from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused
 from tpo.policies.scripted import PolicyCall, Reply
 
 ARENA = Arena("arena-hard-v0.1", "arena-hard-v0.1", "gpt-4-0314", 4096, "gpt-4-1106-preview")
+
+
+MODEL = "small-model-tpo-D2-N5-after-seed"
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def uids(file: Path) -> list[str]:
+    return [row["uid"] for row in rows(file)]
 
 
 def fair(text: str) -> str:
@@ -27,11 +40,6 @@ async def graded(answers: list[Answer], context: Context) -> list[Grade]:
 
 async def judged(reply: Reply, answers: list[Answer], tmp_path: Path) -> list[Grade]:
     return await graded(answers, Context(judge(reply)[0], tmp_path))
-
-
-def judgments(tmp_path: Path) -> list[str]:
-    (file,) = (tmp_path / "data/arena-hard-v0.1/model_judgment/scripted").glob("*.jsonl")
-    return [json.loads(line)["uid"] for line in file.read_text().splitlines()]
 
 
 async def test_the_sides_are_swapped_between_the_games(tmp_path: Path) -> None:
@@ -70,7 +78,6 @@ async def test_nonsense_is_asked_again_then_left_ungraded_and_its_siblings_stand
         "no verdict such as [[A>B]] in the judge's reply to the first and second game"
     )
     assert sum("prompt b" in asked(call) for call in policy.calls) == 2 * ATTEMPTS
-    assert judgments(tmp_path) == ["a"]
 
 
 async def test_a_verdict_that_comes_at_the_second_asking_counts(tmp_path: Path) -> None:
@@ -95,9 +102,6 @@ async def test_a_judge_that_fails_in_the_middle_loses_that_query_alone(tmp_path:
     with pytest.raises(PolicyError, match="cut off"):
         await collect()
     assert sorted(found) == [0, 2]
-    assert sorted(judgments(tmp_path)) == ["a", "c"]
-    await judged("[[A>B]]", [answer("b")], tmp_path)  # resumed with what is left
-    assert sorted(judgments(tmp_path)) == ["a", "b", "c"]
 
 
 async def test_a_refusal_in_one_game_is_raised_before_a_passing_failure_in_the_other(tmp_path: Path) -> None:
@@ -120,33 +124,45 @@ def test_neither_judge_nor_judgments_is_refused_before_any_call() -> None:
     ARENA.check(Context(options={"judgments": "later"}))
 
 
+async def test_all_answers_and_the_games_that_were_judged_are_written(tmp_path: Path) -> None:
+    found, _ = judge(by_request(lambda text: "hm" if "prompt b" in text else "[[A>B]]"))
+    answers, context = [answer("a"), answer("b"), answer("a", seed=8)], Context(found, tmp_path)
+    grades = await graded(answers, context)
+    ARENA.write([Graded(a, g) for a, g in zip(answers, grades, strict=True)], context)
+    here = ArenaFolder(tmp_path, "arena-hard-v0.1")
+    both, other = here.answers(f"{MODEL}-7"), here.answers(f"{MODEL}-8")
+    assert (uids(both), uids(other)) == (["a", "b"], ["a"])
+    assert uids(here.judgments("scripted", f"{MODEL}-7")) == ["a"]
+    (row,) = rows(here.judgments("scripted", f"{MODEL}-8"))
+    assert list(row) == ["uid", "category", "judge", "model", "baseline", "games"]
+    assert (row["category"], row["baseline"]) == ("arena-hard-v0.1", "gpt-4-0314")
+    assert row["games"][0] == {"score": "A>B", "judgment": {"answer": "[[A>B]]"}}
+
+
 async def test_our_judgments_are_read_back_without_a_judge(tmp_path: Path) -> None:
     answers = [answer("a", "good", "poor"), answer("b", "poor", "good")]
-    before = await judged(by_request(fair), answers, tmp_path)
+    context = Context(judge(by_request(fair))[0], tmp_path)
+    before = await graded(answers, context)
+    ARENA.write([Graded(a, g) for a, g in zip(answers, before, strict=True)], context)
     place = str(tmp_path / "data/arena-hard-v0.1/model_judgment/scripted")
     after = await graded(answers, Context(folder=tmp_path, options={"judgments": place}))
     assert [g.score for g in after] == [g.score for g in before] == [1.0, 0.0]
     assert after[0].details["judge"] == "scripted"
 
 
-async def test_judgments_yet_to_come_say_where_the_answers_are(tmp_path: Path) -> None:
+async def test_judgments_yet_to_come_leave_answers_written_and_ungraded(tmp_path: Path) -> None:
     context = Context(folder=tmp_path, options={"judgments": str(tmp_path / "later")})
-    with pytest.raises(DataError, match=r"no judgments at .*model_answer/tpo-D2-N5-small-model-seed7.jsonl"):
-        await graded([answer("a")], context)
-    assert (tmp_path / "data/arena-hard-v0.1/model_answer/tpo-D2-N5-small-model-seed7.jsonl").is_file()
+    (grade,) = await graded([answer("a")], context)
+    assert grade.score is None
+    assert f"later/{MODEL}-7.jsonl; judge the answers written here, then run again" in grade.details["reason"]
+    ARENA.write([Graded(answer("a"), grade)], context)
+    assert uids(ArenaFolder(tmp_path, "arena-hard-v0.1").answers(f"{MODEL}-7")) == ["a"]
 
 
 async def test_a_judgment_of_another_answer_is_refused(tmp_path: Path) -> None:
     prompt = [{"role": "user", "content": "A: theirs B: something else"}]
     games = [{"score": "A>B", "prompt": prompt}] * 2
-    file = tmp_path / "tpo-D2-N5-small-model-seed7.jsonl"
+    file = tmp_path / f"{MODEL}-7.jsonl"
     file.write_text(json.dumps({"uid": "a", "judge": "j", "games": games}) + "\n")
     with pytest.raises(DataError, match="the judgment of 'a' is of another answer"):
         await graded([answer("a")], Context(folder=tmp_path, options={"judgments": str(tmp_path)}))
-
-
-async def test_a_query_without_a_judgment_is_ungraded(tmp_path: Path) -> None:
-    file = tmp_path / "tpo-D2-N5-small-model-seed7.jsonl"
-    file.write_text(json.dumps({"uid": "x", "judge": "j", "games": [None, None]}) + "\n")
-    (grade,) = await graded([answer("a")], Context(folder=tmp_path, options={"judgments": str(tmp_path)}))
-    assert grade.score is None

@@ -77,6 +77,8 @@ class Pairs:
         shown = self.annotator.show(answer.query.text, answer.baseline, answer.text)
         for attempt in range(ATTEMPTS):
             reply = await self._ask(shown, answer.query.id, attempt)
+            if reply.served is not None and reply.served.cut_turn is not None:
+                return ungraded("the judge's context could not hold both answers", attempts=attempt + 1)
             found = self.annotator.preference(shown, reply.text, reply.alternatives)
             if found is not None:
                 return self._graded(found, reply.text, attempt + 1, reply.alternatives[:1])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,10 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def model_name(answer: Answer) -> str:
-    """The name under which *answer*'s writer stands in those files: one a method, model and seed."""
-    return f"{_ODD.sub('-', answer.generator).strip('-.') or 'model'}-seed{answer.seed}"
+    """The name under which *answer*'s writer stands in those files, its seed in it."""
+    name = _ODD.sub("-", answer.generator).strip("-.") or "model"
+    seed = f"seed-{answer.seed}"
+    return name if name.endswith(seed) else f"{name}-{seed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,13 @@ class ArenaFolder:
             models.setdefault(model_name(answer), []).append(answer)
         return tuple(self._write_model(model, mine) for model, mine in models.items())
 
-    def open_judgments(self, judge: str, model: str, uids: Collection[str]) -> None:
-        """Make room for new judgments of *uids*: earlier ones of them go, and a line that was cut off."""
-        path = self.judgments(judge, model)
-        if path.is_file():
-            rows = (_parsed(line) for line in path.read_text("utf-8").splitlines())
-            _replace(path, [row for row in rows if row is not None and row.get("uid") not in uids])
-
-    def add_judgment(self, row: Mapping[str, Any]) -> None:
-        """Append one query's games under its judge and model."""
-        path = self.judgments(str(row["judge"]), str(row["model"]))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(_line(row))
+    def write_judgments(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write both games of each query, a file for each judge and model, replaced whole."""
+        files: dict[Path, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            files.setdefault(self.judgments(str(row["judge"]), str(row["model"])), []).append(row)
+        for path, mine in files.items():
+            _replace(path, mine)
 
     def _write_model(self, model: str, answers: Sequence[Answer]) -> Path:
         path = self.answers(model)
@@ -76,7 +72,6 @@ class ArenaFolder:
             before = rows.get(answer.query.id)
             if before is None or before.get("messages") != _messages(answer):
                 rows[answer.query.id] = self._row(model, answer)
-        path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, rows.values())
         return path
 
@@ -92,23 +87,12 @@ class ArenaFolder:
         }
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
-
-
 def _replace(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
-    fresh.write_text("".join(map(_line, rows)), encoding="utf-8")
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    fresh.write_text("".join(lines), "utf-8", errors="replace")  # half a surrogate pair is no text anywhere
     fresh.replace(path)
-
-
-def _parsed(line: str) -> Mapping[str, Any] | None:
-    """The object on a line of our own; None of one that was cut off in mid-writing."""
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _messages(answer: Answer) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tpo.bench.grading import Answer, Context, Grade, one_by_one, ungraded
+from tpo.bench.grading import Answer, Context, Grade, Graded, one_by_one, ungraded
 from tpo.bench.judge import Verdict
 from tpo.bench.judged.arena_files import ArenaFolder, Judgment, model_name, read_judgments
 from tpo.bench.judged.verdict import Games, read_label
@@ -54,21 +54,21 @@ class Arena:
         return wording_from(context.options, self.own)
 
     async def grade(self, answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
-        """Write the answers in the authors' format, then yield each grade, its games written so too."""
-        folder = ArenaFolder(context.folder, self.bench)
-        folder.write_answers(answers)
+        """Yield each grade: of the authors' judgments where the user names them, else of two games."""
         if JUDGMENTS_OPTION in context.options:
-            for position, grade in enumerate(self._read(answers, context, folder)):
+            for position, grade in enumerate(self._read(answers, context)):
                 yield position, grade
             return
-        judge = context.need_judge(self.name)
-        for model in {model_name(answer) for answer in answers}:
-            uids = {answer.query.id for answer in answers if model_name(answer) == model}
-            folder.open_judgments(judge.name, model, uids)
         async for position, grade in one_by_one(self._play)(answers, context):
-            if grade.is_graded:
-                folder.add_judgment(self._row(answers[position], grade, judge.name))
             yield position, grade
+
+    def write(self, graded: Sequence[Graded], context: Context) -> None:
+        """All answers in the authors' format, and the games that were judged here in theirs too."""
+        folder = ArenaFolder(context.folder, self.bench)
+        folder.write_answers([each.answer for each in graded])
+        if context.judge is not None and JUDGMENTS_OPTION not in context.options:
+            played = [each for each in graded if each.grade.is_graded]
+            folder.write_judgments(self._row(each, context.judge.name) for each in played)
 
     async def _play(self, answer: Answer, context: Context) -> Grade:
         """Both games at once; the opponent is A in the first, as with the authors."""
@@ -84,23 +84,21 @@ class Arena:
         first, second = await _both(game(answer.baseline, answer.text), game(answer.text, answer.baseline))
         return _grade(first, second, wording)
 
-    def _read(self, answers: Sequence[Answer], context: Context, folder: ArenaFolder) -> Sequence[Grade]:
-        """Grades from the authors' files; all or none, so that a missing file spoils nothing."""
+    def _read(self, answers: Sequence[Answer], context: Context) -> Sequence[Grade]:
+        """Grades from the authors' files; what they lack is ungraded, and looked for again next time."""
         place = Path(context.options[JUDGMENTS_OPTION]).expanduser()
-        files = {model: place / f"{model}.jsonl" for model in map(model_name, answers)}
-        missing = [file for file in files.values() if not file.is_file()]
-        if missing:
-            raise DataError(
-                f"{self.name}: no judgments at {missing[0]}; the answers are written to"
-                f" {folder.answers(missing[0].stem)}: judge them with the authors' gen_judgment.py, then run"
-                " again"
-            )
-        judgments = {model: read_judgments(file) for model, file in files.items()}
-        return [_from_file(answer, judgments[model_name(answer)], place) for answer in answers]
+        models = set(map(model_name, answers))
+        files = {model: place / f"{model}.jsonl" for model in models}
+        judgments = {model: read_judgments(file) for model, file in files.items() if file.is_file()}
+        return [
+            _from_file(answer, judgments.get(model_name(answer), {}), files[model_name(answer)])
+            for answer in answers
+        ]
 
-    def _row(self, answer: Answer, grade: Grade, judge: str) -> dict[str, Any]:
+    def _row(self, graded: Graded, judge: str) -> dict[str, Any]:
         """Both games as the authors' scripts write them, the prompts left out."""
-        games = zip(grade.details["games"], grade.details["replies"], strict=True)
+        answer, said = graded.answer, graded.grade.details
+        games = zip(said["games"], said["replies"], strict=True)
         return {
             "uid": answer.query.id,
             "category": answer.query.metadata.get("category", self.bench),
@@ -130,15 +128,17 @@ def _grade(first: Verdict[str], second: Verdict[str], wording: Wording) -> Grade
     return Grade(games.share, games.verdict, details)
 
 
-def _from_file(answer: Answer, judgments: Mapping[str, Judgment], place: Path) -> Grade:
+def _from_file(answer: Answer, judgments: Mapping[str, Judgment], file: Path) -> Grade:
     found = judgments.get(answer.query.id)
     if found is None or found.games is None:
-        return ungraded(f"no two verdicts on it in {place}")
+        return ungraded(f"no two verdicts on it in {file}; judge the answers written here, then run again")
     if not found.is_of(answer.text):
         raise DataError(
-            f"{place}: the judgment of {answer.query.id!r} is of another answer than this run's; judge the"
+            f"{file}: the judgment of {answer.query.id!r} is of another answer than this run's; judge the"
             " answers that this run wrote"
         )
     games = found.games
     details = {"games": [games.first, games.second], "judge": found.judge}
-    return Grade(games.share, games.verdict, details | {"wording": f"judging prompt: the one behind {place}"})
+    return Grade(
+        games.share, games.verdict, details | {"wording": f"judging prompt: the one behind {file.parent}"}
+    )
