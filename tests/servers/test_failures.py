@@ -2,109 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fault_proxy import FaultProxy
-from tests.servers.vllm import Vllm
+from tests.servers.runs import QUERIES, SECONDS, check_whole, client, ended_well, lines, wait_for
+from tests.servers.vllm import EAGER, Vllm
 from tpo.store.jsonline import unseal
-from tpo.tiny import examples_path, policy_path
+from tpo.tiny import policy_path
 
 pytestmark = pytest.mark.servers
-QUERIES = 40
-SAMPLES = 3
 KILLS = 10
-EAGER = ("--enforce-eager",)
-"""Uncompiled, since compiling takes longer than these tests."""
-SECONDS = 400
-"""For one run, a server's restart on a busy machine included."""
-
-
-class Mortal(Vllm):
-    """A server that can be killed and started again on its port."""
-
-    def kill(self) -> None:
-        """As ``kill -9``, its engine's process with it."""
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mortal, Mortal]]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Vllm, Vllm]]:
     logs = tmp_path_factory.mktemp("vllm")
     pair = (
-        Mortal(policy_path(), "tiny-policy", logs / "a.log", EAGER),
-        Mortal(policy_path(), "tiny-policy", logs / "b.log", EAGER),
+        Vllm(policy_path(), "tiny-policy", logs / "a.log", EAGER),
+        Vllm(policy_path(), "tiny-policy", logs / "b.log", EAGER),
     )
     with ExitStack() as stack:
         with ThreadPoolExecutor() as starting:
             for server in starting.map(lambda server: server.__enter__(), pair):
                 stack.push(server)
         yield pair
-
-
-@contextmanager
-def client(folder: Path, *urls: str, queries: int = QUERIES) -> Iterator[subprocess.Popen[str]]:
-    """``tpo run`` in *folder*, as a user starts it; its reward is a function, so that it starts quickly."""
-    (folder / "lengths.py").write_text("def length(messages, response):\n    return float(len(response))\n")
-    command = [
-        *(sys.executable, "-c", "from tpo.cli.main import main; main()"),
-        *("run", str(examples_path()), "--limit", str(queries), "--out", "run"),
-        *(option for url in urls for option in ("--policy", url)),
-        *("--reward", "python:lengths:length", "-n", str(SAMPLES), "-d", "1", "--max-tokens", "96"),
-        *("--concurrency", "8"),
-    ]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def lines(folder: Path) -> list[dict[str, Any]]:
-    """The whole lines of the run's trajectories."""
-    file = folder / "run" / "trajectories.jsonl"
-    if not file.exists():
-        return []
-    return [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
-
-
-def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Until it is so, or the process has ended."""
-    deadline = time.monotonic() + SECONDS
-    while not what() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def ended_well(process: subprocess.Popen[str]) -> None:
-    _, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said
-
-
-def check_whole(folder: Path, queries: int = QUERIES) -> None:
-    """Each query finished, once, with each of its candidates once."""
-    records = [record for record in lines(folder) if record["status"] == "finished"]
-    assert Counter(Counter(record["query"]["id"] for record in records).values()) == {1: queries}
-    for record in records:
-        lost = [f"1.{update['index']}" for step in record["steps"] for update in step["malformed_updates"]]
-        ids = [candidate["id"] for candidate in record["candidates"]] + lost
-        assert sorted(ids) == [f"{step}.{index}" for step in (0, 1) for index in range(SAMPLES)]
-    assert (folder / "run" / "journal.jsonl").read_bytes() == b""
 
 
 def writers(record: dict[str, Any]) -> set[str]:
@@ -123,9 +53,7 @@ def check_journal(folder: Path) -> None:
             unseal(line + b"\n")
 
 
-def test_clients_killed_at_random_moments_lose_nothing(
-    servers: tuple[Mortal, Mortal], tmp_path: Path
-) -> None:
+def test_clients_killed_at_random_moments_lose_nothing(servers: tuple[Vllm, Vllm], tmp_path: Path) -> None:
     luck = random.Random(7)
     urls = [server.url for server in servers]
     kills = 0
@@ -150,7 +78,7 @@ def test_clients_killed_at_random_moments_lose_nothing(
 
 
 def test_every_query_finishes_once_though_the_server_is_killed_and_started_again(
-    servers: tuple[Mortal, Mortal], tmp_path: Path
+    servers: tuple[Vllm, Vllm], tmp_path: Path
 ) -> None:
     server = servers[0]
     with client(tmp_path, server.url) as process:
@@ -166,7 +94,7 @@ def test_every_query_finishes_once_though_the_server_is_killed_and_started_again
 
 
 def test_spoiled_replies_of_a_real_server_cost_calls_and_nothing_else(
-    servers: tuple[Mortal, Mortal], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    servers: tuple[Vllm, Vllm], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = servers[0].url.removesuffix("/v1")
     faults = FaultProxy(root, share=0.2, seed=5, held=5.0, retry_after=0.1)
@@ -182,7 +110,7 @@ def test_spoiled_replies_of_a_real_server_cost_calls_and_nothing_else(
 
 
 def test_when_one_of_two_servers_is_killed_the_other_ends_the_run_and_the_record_tells(
-    servers: tuple[Mortal, Mortal], tmp_path: Path
+    servers: tuple[Vllm, Vllm], tmp_path: Path
 ) -> None:
     stays, dies = servers
     with client(tmp_path, stays.url, dies.url) as process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -31,8 +32,10 @@ FIT_FOR_CPU = [
     "--no-enable-chunked-prefill",
     "--block-size=32",
 ]
-POOLING = ("--runner=pooling", "--enforce-eager")
-"""What serves a one-label classifier, uncompiled: compiling takes longer than the tests."""
+EAGER = ("--enforce-eager",)
+"""Uncompiled, since compiling takes longer than the tests."""
+POOLING = ("--runner=pooling", *EAGER)
+"""What serves a one-label classifier."""
 
 
 def free_port() -> int:
@@ -58,6 +61,11 @@ class Vllm:
         """The base URL, as ``--policy`` takes it."""
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @property
+    def root(self) -> str:
+        """The URL without ``/v1``."""
+        return self.url.removesuffix("/v1")
+
     def __enter__(self) -> Self:
         command = [
             *(str(PYTHON), "-m", "vllm.entrypoints.openai.api_server"),
@@ -81,6 +89,11 @@ class Vllm:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
+
+    def kill(self) -> None:
+        """As ``kill -9``, its engine's process with it; entering again starts it on the same port."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def _wait(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
