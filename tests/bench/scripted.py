@@ -14,7 +14,7 @@ from tpo.bench.engine import Plan, check, generate, grade, incomplete
 from tpo.bench.grading import Answer, Context
 from tpo.bench.judge import Judge
 from tpo.config import Settings, Setup
-from tpo.policies.scripted import PolicyCall, Reply, ScriptedPolicy, improved
+from tpo.policies.scripted import PolicyCall, Reply, Script, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Query, user
 
@@ -34,6 +34,7 @@ def plan(
     reward: str = FSFAIRX,
     judge: Judge | None = None,
     options: dict[str, str] | None = None,
+    baseline: Path | str | None = None,
     **more: Any,
 ) -> Plan:
     """What ``tpo bench run`` would carry out, of two samples and one iteration."""
@@ -41,7 +42,7 @@ def plan(
     file = data if data is not None else DATA / f"{benchmark.name.replace('-', '_')}.jsonl"
     return Plan(
         benchmark=benchmark,
-        asked=ask(benchmark, str(file), limit=limit),
+        asked=ask(benchmark, str(file), limit=limit, baseline=None if baseline is None else str(baseline)),
         arms=make_arms(settings, methods, seeds),
         settings=settings,
         out=out,
@@ -80,7 +81,7 @@ def answer(text: str, *, name: str = "q0", prompt: str = "Why?", **more: Any) ->
     return Answer(Query(name, (user(prompt),), **fields), text, **more)
 
 
-def script(first: str, better: str) -> dict[str, Any]:
+def script(first: str, better: str) -> Script:
     """First samples and, longer so that the reward takes them, updates."""
     return {
         "sample": first,
