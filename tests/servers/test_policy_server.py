@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,3 +72,33 @@ def test_a_model_that_the_server_does_not_have_is_one_clear_sentence(server: Vll
     assert "gpt-9" in done.stderr
     assert "tiny-policy" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_references_command_writes_its_files(server: Vllm, tmp_path: Path) -> None:
+    data = tmp_path / "queries.json"
+    prompts = [json.loads(line)["prompt"] for line in examples_path().read_text("utf-8").splitlines()[:4]]
+    data.write_text(json.dumps(prompts))
+    command = (
+        f"--data_path {data} --output_path results --ip 127.0.0.1 --port {server.port}"
+        f" --server_model tiny-policy --reward_model {policy_path().parent / 'reward'} --tpo_mode tpo"
+        " --max_tokens_response 256 --max_tokens_all 2048 --sample_size 5 --seed 7"
+        " --max_iterations 2 --num_threads 4"
+    )
+    script = Path(__file__).parents[2] / "run.py"
+    done = subprocess.run(
+        [sys.executable, str(script), *command.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (results,) = [path for path in (tmp_path / "results").glob("*.json") if path.name != "carried.json"]
+    pools = json.loads(results.read_text("utf-8"))
+    assert len(pools) == len(prompts)
+    for prompt, pool in zip(prompts, pools, strict=True):
+        parts = [key.split("<SEP>") for key in pool]
+        assert {query for _, query, _ in parts} == {prompt}
+        assert {index for index, _, _ in parts} <= {"INDEX-1", "INDEX0", "INDEX1"}
+        assert all(isinstance(score, float) for score in pool.values())
+    assert len(list((tmp_path / "logs").glob("*.json"))) >= 1
