@@ -11,21 +11,21 @@ from torch import Tensor
 from training.protocol import Protocol
 from training.tokenizer import Encoder
 
-LENGTHS = (112, 256, 352, 416, 480, 576)
+LENGTHS = (112, 224, 288, 352, 416, 576)
 """Longer dialogues are left out; there are next to none."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded *tokens* of shape (rows, length), and which of them are to be predicted."""
+    """Right-padded *tokens* of shape (rows, length), and their weights in the loss (0: given)."""
 
     tokens: Tensor
     taught: Tensor
 
 
-def _stack(rows: list[tuple[list[int], list[bool]]], length: int, pad: int) -> Batch:
+def _stack(rows: list[tuple[list[int], list[float]]], length: int, pad: int) -> Batch:
     tokens = torch.full((len(rows), length), pad)
-    taught = torch.zeros((len(rows), length), dtype=torch.bool)
+    taught = torch.zeros((len(rows), length))
     for index, (ids, mask) in enumerate(rows):
         tokens[index, : len(ids)] = torch.tensor(ids)
         taught[index, : len(ids)] = torch.tensor(mask)
@@ -37,7 +37,7 @@ class Batches:
 
     def __init__(self, encoder: Encoder, budget: int, rng: random.Random) -> None:
         self.encoder, self.budget, self.rng = encoder, budget, rng
-        self._waiting: dict[int, list[tuple[list[int], list[bool]]]] = {length: [] for length in LENGTHS}
+        self._waiting: dict[int, list[tuple[list[int], list[float]]]] = {length: [] for length in LENGTHS}
 
     def draw(self, protocol: Protocol) -> Batch:
         """The next full batch."""
@@ -56,6 +56,6 @@ class Batches:
 def repeats(budget: int, vocabulary: int, rng: torch.Generator, length: int = 128) -> Batch:
     """Random tokens that come twice; the second half is to be predicted."""
     half = torch.randint(5, vocabulary, (budget // length, length // 2), generator=rng)
-    taught = torch.zeros((len(half), length), dtype=torch.bool)
-    taught[:, length // 2 + 1 :] = True
+    taught = torch.zeros((len(half), length))
+    taught[:, length // 2 + 1 :] = 1.0
     return Batch(torch.cat((half, half), 1), taught)

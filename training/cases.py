@@ -46,20 +46,24 @@ class Draft:
     texts: tuple[str, ...]
 
 
-def draw_drafts(rng: random.Random) -> tuple[Task, list[tuple[Line, ...]]]:
+HEAVY = Rates(wrong=0.3, missing=0.12, cold=0.35, rude=0.2, repeated=0.2, rambling=0.3)
+"""So many flaws that judging is about as often wrong as right."""
+
+
+def draw_drafts(rng: random.Random, heavy: bool = False) -> tuple[Task, list[tuple[Line, ...]]]:
     """A new query with one to four drafts of the base policy's kind."""
     task = draw_task(rng)
-    rates = Rates().times(rng.choice((0.4, 0.8, 1.2, 1.6)))
+    rates = HEAVY if heavy else Rates().times(rng.choice((0.4, 0.8, 1.2, 1.6)))
     return task, [flawed(task, rates, rng) for _ in range(rng.choice((1, 2, 2, 3, 4)))]
 
 
-def world_case(rng: random.Random, own: Sequence[Draft] = ()) -> Case:
-    """A case of the world; from *own* drafts of the policy when there are any."""
+def world_case(rng: random.Random, own: Sequence[Draft] = (), heavy: bool = False) -> Case:
+    """A case of the world; from *own* drafts of the policy when there are any, else *heavy* ones if so."""
     if own:
         draft = rng.choice(own)
         task, drafts = draft.task, [read(draft.task, text) for text in draft.texts]
     else:
-        task, drafts = draw_drafts(rng)
+        task, drafts = draw_drafts(rng, heavy)
     drafts = [lines for lines in drafts if lines] or [flawed(task, Rates(), rng)]
     drafts.sort(key=lambda lines: len(examine(task, lines).flaws))
     chosen = drafts[0] if rng.random() < 0.7 else rng.choice(drafts)

@@ -16,7 +16,7 @@ ROLE_NAMES = {
     "warmth": "kind line", "closing": "closing",
 }  # fmt: skip
 RANK = {role: rank for rank, role in enumerate(grammar.ROLES)}
-RIGHT = "right"
+RIGHT, WRONG = "right", "wrong"
 EXTRA_NAMES = {"rude": "rude", "rambling": "off topic", "repeated": "repeated", "unknown": "unclear"}
 
 
@@ -87,9 +87,17 @@ def examine(task: Task, lines: Sequence[Line]) -> Findings:
 
 
 def _verdict(task: Task, line: Line) -> str:
+    """Each detail as it was asked for and as it stands there: comparing is then copying twice."""
     slots = [slot for slot in grammar.SLOTS_OF_ROLE[line.role] if slot in task.values]
-    asked = [task.values[slot] for slot in slots if line.values.get(slot) != task.values[slot]]
-    return f"wrong, asked {' and '.join(asked)}" if asked else RIGHT
+    found = {slot: line.values.get(slot, "nothing") for slot in slots}
+    verdicts = {slot: RIGHT if value == task.values[slot] else WRONG for slot, value in found.items()}
+    details = [f"asked {task.values[slot]}, has {found[slot]}, {verdicts[slot]}" for slot in slots]
+    return "; ".join(details) or RIGHT
+
+
+def _is_right(verdict: str) -> bool:
+    """Whether nothing is wrong with a line of this verdict."""
+    return verdict.endswith(RIGHT) and f", {WRONG}" not in verdict
 
 
 def loss_text(task: Task, findings: Findings, rejected: Findings | None) -> str:
@@ -115,7 +123,7 @@ def _missing(task: Task, findings: Findings) -> list[str]:
 
 
 def _worst(task: Task, findings: Findings) -> str:
-    bad = [note for note in findings.notes if note[1] != RIGHT]
+    bad = [note for note in findings.notes if not _is_right(note[1])]
     missing = _missing(task, findings)
     return noted(bad)[0] if bad else f"no {missing[0]}" if missing else "no flaw"
 

@@ -84,7 +84,7 @@ def main() -> None:
     encoder = tokenizer_stage(args.work)
     plan = Plan(steps=args.steps, seed=args.seed)
     if args.continue_from:
-        plan = replace(plan, rate=0.7, late=0.4, decay=0.8)
+        plan = replace(plan, rate=0.7, late=0.0, decay=0.95)
     policy = policy_stage(args.work, encoder, plan, args.continue_from)
     reward_plan, first = RewardPlan(steps=args.reward_steps), args.continue_reward_from
     reward = reward_stage(args.work, encoder, policy, reward_plan, args.own_queries, first)

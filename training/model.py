@@ -147,9 +147,13 @@ class Policy(nn.Module):
         return functional.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype)).float()
 
     def loss(self, tokens: Tensor, taught: Tensor, dtype: torch.dtype) -> Tensor:
-        """Mean cross entropy of the taught tokens."""
-        hidden = self.model(tokens, dtype)[:, :-1][taught[:, 1:]]
-        return functional.cross_entropy(self.logits(hidden.to(dtype)), tokens[:, 1:][taught[:, 1:]])
+        """Cross entropy of the taught tokens, averaged by their weights."""
+        chosen = taught[:, 1:] > 0
+        hidden, weights = self.model(tokens, dtype)[:, :-1][chosen], taught[:, 1:][chosen]
+        errors = functional.cross_entropy(
+            self.logits(hidden.to(dtype)), tokens[:, 1:][chosen], reduction="none"
+        )
+        return (errors * weights).sum() / weights.sum()
 
 
 class Reward(nn.Module):

@@ -32,6 +32,7 @@ class Mix:
     """Shares of the kinds of dialogues; *own* is the share of cases built on the policy's own drafts."""
 
     sample: float = 0.25
+    judge: float = 0.0
     short: float = 0.0
     independent: float = 0.12
     revision: float = 0.12
@@ -52,6 +53,8 @@ class Protocol:
         if rng.random() < self.mix.sample:
             return self._sample(rng)
         own = self.own if rng.random() < self.mix.own else ()
+        if rng.random() < self.mix.judge:
+            return self._judge(world_case(rng, own, heavy=True), rng)
         case = outside_case(rng) if rng.random() < self.mix.outside else world_case(rng, own)
         kind = rng.random()
         if kind < self.mix.short:
@@ -65,7 +68,7 @@ class Protocol:
         return Query("", (*head, user(prompt)))
 
     def _sample(self, rng: random.Random) -> Dialogue:
-        if rng.random() < max(self.mix.outside, 0.15):
+        if rng.random() < max(self.mix.outside, 0.25):
             prompt, text = outside.draw_query(rng), "\n".join(outside.draw_answer(rng))
         else:
             task = draw_task(rng)
@@ -82,11 +85,23 @@ class Protocol:
             name="tpo", wording=self.wordings.draw("conversation", rng), shows_rejected=shows
         )
         query, pair = self._query(case.prompt, rng), _pair(case)
-        loss = Feedback(recipe.loss(query, pair), _loss(case, shows))
+        loss = Feedback(recipe.loss(query, pair), _loss(case, shows_rejected=shows))
         gradient = Feedback(recipe.gradient(query, pair, loss), case.gradient)
         messages = (*recipe.update(query, pair, loss, gradient), assistant(_tagged(case)))
         last = len(messages) - 1
         return Dialogue(messages, frozenset({last, last - 4} | ({last - 2} if case.true_gradient else set())))
+
+    def _judge(self, case: Case, rng: random.Random) -> Dialogue:
+        """Only the loss, and the gradient when it is true: short, so that there are many."""
+        wording = self.wordings.draw("conversation", rng)
+        recipe = Conversation(name="revision", wording=wording, shows_rejected=False)
+        query, pair = self._query(case.prompt, rng), _pair(case)
+        loss = Feedback(recipe.loss(query, pair), _loss(case, shows_rejected=False))
+        if not case.true_gradient:
+            return Dialogue((*loss.messages, assistant(loss.text)), frozenset({len(loss.messages)}))
+        messages = (*recipe.gradient(query, pair, loss), assistant(case.gradient))
+        last = len(messages) - 1
+        return Dialogue(messages, frozenset({last, last - 2}))
 
     def _short(self, case: Case, rng: random.Random) -> Dialogue:
         wording = self.wordings.draw("conversation", rng)
@@ -110,7 +125,7 @@ class Protocol:
             name="paper", wording=self.wordings.draw("independent", rng), shows_rejected=shows
         )
         query, pair = self._query(case.prompt, rng, 0.1), _pair(case)
-        loss = Feedback(recipe.loss(query, pair), _loss(case, shows))
+        loss = Feedback(recipe.loss(query, pair), _loss(case, shows_rejected=shows))
         gradient = Feedback(recipe.gradient(query, pair, loss), case.gradient)
         calls = [(loss.messages, loss.text), (recipe.update(query, pair, loss, gradient), _tagged(case))]
         if case.true_gradient:
@@ -119,7 +134,7 @@ class Protocol:
         return Dialogue((*messages, assistant(reply)), frozenset({len(messages)}))
 
 
-def _loss(case: Case, shows_rejected: bool) -> str:
+def _loss(case: Case, *, shows_rejected: bool) -> str:
     """The loss, without its last line when the rejected response is not shown."""
     lines = case.loss.split("\n")
     return "\n".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,6 +24,13 @@ BOS, EOT, PAD, START, END = (
 SPECIALS = (BOS, EOT, PAD, START, END)
 SPLIT = r" ?\p{L}+| ?\p{N}{1,2}|\n+|<\/?\p{L}+_\p{L}+>| ?[^\s\p{L}\p{N}]|\s"
 """A word, a number of two digits or one mark at a time, each with the space before it."""
+
+WEIGHTS = {"Missing: ": 4.0, "Rejected: ": 0.3, "Change ": 2.0, "Add ": 2.0, "Remove ": 2.0}
+"""What the tokens of a taught line weigh in the loss, by its start; of any other line 1."""
+
+VERDICTS = (" right", " wrong")
+VERDICT_WEIGHT, DETAIL_WEIGHT = 6.0, 2.0
+"""And what those of a verdict and of its details weigh, times its line."""
 
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -93,14 +101,37 @@ class Encoder:
             tokens += [*self._heads[message["role"]], *self._plain(plain_text(message).strip()), self.eot]
         return tokens + self._heads["assistant"]
 
-    def dialogue(self, dialogue: Dialogue) -> tuple[list[int], list[bool]]:
-        """Its tokens, and which of them are to be predicted."""
-        tokens, taught = [self.bos], [False]
+    def dialogue(self, dialogue: Dialogue) -> tuple[list[int], list[float]]:
+        """Its tokens, and how much each of them weighs in the loss (0: it is given)."""
+        tokens, weights = [self.bos], [0.0]
         for index, message in enumerate(dialogue.messages):
-            head, body = self._heads[message["role"]], [*self._plain(plain_text(message).strip()), self.eot]
-            tokens += head + body
-            taught += [False] * len(head) + [index in dialogue.taught] * len(body)
-        return tokens, taught
+            head, text, taught = (
+                self._heads[message["role"]],
+                plain_text(message).strip(),
+                index in dialogue.taught,
+            )
+            body, weight = self._weighed(text) if taught else (self._plain(text), [])
+            tokens += [*head, *body, self.eot]
+            weights += [0.0] * len(head) + ([*weight, 1.0] if taught else [0.0] * (len(body) + 1))
+        return tokens, weights
+
+    def _weighed(self, text: str) -> tuple[list[int], list[float]]:
+        """Tokens and weights of a taught text: a verdict is one word behind a long line, and matters most."""
+        tokens: list[int] = []
+        weights: list[float] = []
+        for number, line in enumerate(text.split("\n")):
+            weight = next((weight for start, weight in WEIGHTS.items() if line.startswith(start)), 1.0)
+            copied, mark, verdict = line.partition(" - ")
+            parts = [("\n" * (number > 0) + copied, weight)]
+            parts += [
+                (part, weight * (VERDICT_WEIGHT if part in VERDICTS else DETAIL_WEIGHT))
+                for part in re.split(f"({'|'.join(VERDICTS)})", mark + verdict)
+            ]
+            for part, factor in parts:
+                ids = self._plain(part)
+                tokens += ids
+                weights += [factor] * len(ids)
+        return tokens, weights
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of *tokens*, special ones left out."""

@@ -20,8 +20,8 @@ from training.protocol import Mix, Protocol
 from training.tokenizer import Encoder
 
 EARLY = Mix(sample=0.2, short=0.6, outside=0.05)
-MAIN = Mix(sample=0.2, short=0.1)
-LATE = Mix(sample=0.2, own=0.5)
+MAIN = Mix(sample=0.12, judge=0.3, short=0.1)
+LATE = Mix(sample=0.12, judge=0.35, own=0.4)
 
 
 @dataclass(frozen=True)
