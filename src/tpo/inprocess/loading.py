@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tpo.errors import ConfigError, MissingExtra, PolicyRefused, RewardRefused
-from tpo.inprocess.devices import Device, best_dtype, placement, places, spilled
+from tpo.inprocess.devices import Device, Placement, best_dtype, placement, places, spilled
 
 log = logging.getLogger(__name__)
 
@@ -106,20 +107,11 @@ def load_checkpoint(
     options = {"trust_remote_code": trust_remote_code, "local_files_only": _is_local(name, refused)}
     place = placement(torch, device)
     kind = _dtype(torch, dtype or best_dtype(torch, place.device, classifier=head == "classifier"))
-    auto = _auto_class(transformers, head)
     try:
         with _quiet(transformers):
-            config = transformers.AutoConfig.from_pretrained(name, **options)
-            if not trust_remote_code and _needs_own_code(transformers, config, auto):
-                raise refused(_untrusted(name))
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-            model, report = auto.from_pretrained(
-                name, dtype=kind, output_loading_info=True, **place.options, **options
-            )
-            if not place.options:
-                model = model.to(place.device)
-    except refused:
-        raise
+            model, tokenizer, report = _loaded(transformers, name, head, kind, place, options)
+    except _Untrusted as error:
+        raise refused(_untrusted(name)) from error
     except Exception as error:
         raise refused(_sentence(name, error)) from error
     if report["missing_keys"]:
@@ -127,6 +119,25 @@ def load_checkpoint(
     if (slow := spilled(model)) is not None:
         log.warning("%s: %s", name, slow)
     return Checkpoint(name, model.eval(), tokenizer, model.device, kind)
+
+
+class _Untrusted(Exception):
+    """A model needs code of its own, and nobody allowed that."""
+
+
+def _loaded(
+    transformers: Any, name: str, head: Head, kind: Any, place: Placement, options: Mapping[str, Any]
+) -> tuple[Any, Any, Any]:
+    """The model, its tokenizer, and what transformers reports of its weights."""
+    auto = _auto_class(transformers, head)
+    config = transformers.AutoConfig.from_pretrained(name, **options)
+    if not options["trust_remote_code"] and _needs_own_code(transformers, config, auto):
+        raise _Untrusted
+    tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+    model, report = auto.from_pretrained(
+        name, dtype=kind, output_loading_info=True, **place.options, **options
+    )
+    return model if place.options else model.to(place.device), tokenizer, report
 
 
 def load_tokenizer(path_or_id: str | Path, refused: Refused, *, trust_remote_code: bool = False) -> Any:
