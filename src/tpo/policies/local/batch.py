@@ -24,9 +24,6 @@ from tpo.policies.local.row import Row
 LEAST_LIVE = 0.75
 """The share of live groups below which a batch is drawn together."""
 
-MOST_PADDING = 1.2
-"""How much larger two batches may be as one than apart."""
-
 
 class Batch:
     """*groups* in the midst of their answers; *logits* (groups, lanes, vocabulary) are of the next tokens.
@@ -97,13 +94,13 @@ class Batch:
         """Slots of one group, padding included."""
         return int(self._mask.shape[-1])
 
-    def fits(self, other: Batch) -> bool:
-        """Whether being one batch with *other* would pad little."""
+    def fits(self, other: Batch, padding: int) -> bool:
+        """Whether being one batch with *other* would add at most *padding* slots that hold nothing."""
         if self.lanes != other.lanes or not can_join(self._cache):
             return False
         sizes = [(len(batch.rows), int(batch._seen().sum(-1).max())) for batch in (self, other)]
         together = sum(rows for rows, _ in sizes) * max(width for _, width in sizes)
-        return together <= MOST_PADDING * sum(rows * width for rows, width in sizes)
+        return together - sum(rows * width for rows, width in sizes) <= padding
 
     def absorb(self, other: Batch) -> None:
         """Take over the groups of *other*, which has as many lanes."""

@@ -1,8 +1,10 @@
 """Dynamic batching: rows of all calls in flight, decoded together, one model, one thread.
 
-While batches are being written, new rows collect. Once fewer are being written than half of what would fit,
-the group that waits longest begins with those nearest to it in length, so a long answer holds up nobody.
-Batches of about equal length are put together; others take turns, a token each.
+While batches are being written, new rows collect. Once there is room and they are many, or have waited for a
+few tokens, the group that waits longest begins with those nearest to it in length, so a long answer holds up
+nobody.
+Batches are put together where the padding costs less than reading the model's weights once more; others take
+turns, a token each.
 
 When memory runs out, or any error meets more than one row, the batch is parted in two and each half goes on
 where it stood, until the row is found that fails with nothing else under way.
@@ -32,6 +34,15 @@ GROWTH = 64
 MEMORY = 0.05
 """The weight of the newest answer in that expectation."""
 
+PADDING = 4096
+"""Slots whose reading takes about as long as a step of a small model on a CPU."""
+
+WAIT = 16
+"""Steps for which rows wait for others to begin with, since beginning costs those under way a copy."""
+
+MANY = 0.25
+"""The share of what is under way from which on rows that wait are many."""
+
 SPARE = 1.25
 """Room for answers that are longer than expected; one that grows further still is made room for."""
 
@@ -40,8 +51,9 @@ class Engine:
     """Decodes rows on *model* until each has drawn one of *ends* or its most tokens.
 
     *budget* bounds the slots in use when a batch begins; one that outgrows it is parted. As many again are
-    kept of what was read. *arbiter*, the same model in double precision, decides draws that logits off by
-    *noise* could turn. *side_by_side*: the model has passed :mod:`tpo.policies.local.lanes`.
+    kept of what was read. *padding*: empty slots that are worth a step less. *arbiter*, the same model in
+    double precision, decides draws that logits off by *noise* could turn. *side_by_side*: the model has
+    passed :mod:`tpo.policies.local.lanes`.
     """
 
     def __init__(
@@ -50,6 +62,7 @@ class Engine:
         ends: frozenset[int],
         *,
         budget: int,
+        padding: int = PADDING,
         arbiter: Any = None,
         noise: float = 0.0,
         side_by_side: bool = False,
@@ -57,6 +70,7 @@ class Engine:
         self._model = model
         self._ends = ends
         self._budget = budget
+        self._padding = padding
         self._arbiter = arbiter
         self._noise = noise if arbiter is not None else 0.0
         self._side_by_side = side_by_side
@@ -66,6 +80,7 @@ class Engine:
         self._parted: deque[list[Row]] = deque()
         self._batches: deque[Batch] = deque()
         self._length = GROWTH / SPARE
+        self._steps = 0
         self.prefixes = Prefixes(budget)
         self.settled = 0
         """Draws that the arbiter decided."""
@@ -109,7 +124,7 @@ class Engine:
             if rows:
                 return groups
         self._receive()
-        if not self._waiting or not self._has_room(left, self._waiting[0].slots(self._growth)):
+        if not self._waiting or not self._may_begin(left):
             return []
         alike = [group for group in self._waiting if _kind(group) == _kind(self._waiting[0])]
         groups = next_batch(alike, lambda group: group.slots(self._growth), left)
@@ -123,18 +138,20 @@ class Engine:
             added, self._added = self._added, []
         new = grouped(added, self._growth) if self._side_by_side else [Group([row]) for row in added]
         for group in new:
-            group.kept = self.prefixes.find(group.text)
+            group.kept, group.since = self.prefixes.find(group.text), self._steps
         self._waiting = [group for group in (*self._waiting, *new) if not group.over]
 
     def _slots(self, groups: Sequence[Group]) -> int:
         return len(groups) * max((group.slots(self._growth) for group in groups), default=0)
 
-    def _has_room(self, left: int, slots: int) -> bool:
-        """Whether a group that needs *slots* should begin, with *left* unused."""
+    def _may_begin(self, left: int) -> bool:
+        """Whether the group that waits longest should begin, with *left* slots unused."""
         if not self._batches:
             return True
-        live = sum(batch.live_slots for batch in self._batches)
-        return slots <= left and 2 * live <= self._budget
+        slots, live = self._waiting[0].slots(self._growth), sum(batch.live_slots for batch in self._batches)
+        many = sum(group.slots(self._growth) for group in self._waiting) >= MANY * live
+        due = self._steps - self._waiting[0].since >= WAIT
+        return slots <= left and 2 * live <= self._budget and (many or due)
 
     def _begin(self, groups: list[Group]) -> None:
         self._batches.append(Batch(self._model, groups))
@@ -143,7 +160,9 @@ class Engine:
     def _put_together(self) -> None:
         """Let the newest batch take over one that is about as long."""
         newest = self._batches[-1]
-        other = next((one for one in self._batches if one is not newest and newest.fits(one)), None)
+        other = next(
+            (one for one in self._batches if one is not newest and newest.fits(one, self._padding)), None
+        )
         if other is None:
             return
 
@@ -156,6 +175,7 @@ class Engine:
         self._guarded(newest.live + other.live, work)
 
     def _write(self, batch: Batch) -> None:
+        self._steps += 1
         tokens = self._draw(batch)
         for at, lane, row in batch.places():
             if not row.over:

@@ -14,10 +14,11 @@ MOST_LANES = 8
 
 @dataclass(eq=False, slots=True)
 class Group:
-    """Rows that go on from one text, and what is kept of the keys and values of its beginning."""
+    """Rows that go on from one text, what is kept of its beginning, and the step *since* which they wait."""
 
     rows: Sequence[Row]
     kept: Kept | None = None
+    since: int = 0
 
     @property
     def text(self) -> tuple[int, ...]:

@@ -153,6 +153,7 @@ def _engine(checkpoint: Checkpoint, chat: ChatTokenizer, max_batch_tokens: int |
         checkpoint.model,
         _ends(checkpoint, chat),
         budget=max_batch_tokens or _room(checkpoint),
+        padding=_worth_a_step(checkpoint),
         arbiter=_arbiter(checkpoint),
         noise=NOISE,
         side_by_side=reads_side_by_side(checkpoint.model),
@@ -187,6 +188,14 @@ def _room(checkpoint: Checkpoint) -> int:
         return CPU_BUDGET
     free, _ = torch.cuda.mem_get_info(checkpoint.device)
     return max(2_048, min(262_144, int(free) // 2 // slot_bytes(checkpoint.config, checkpoint.dtype)))
+
+
+def _worth_a_step(checkpoint: Checkpoint) -> int:
+    """Slots that are read in the time that the weights take, twice, since a step costs more than they do."""
+    from tpo.policies.local.cache import slot_bytes
+
+    weights = checkpoint.parameters * checkpoint.dtype.itemsize
+    return int(2 * weights // slot_bytes(checkpoint.config, checkpoint.dtype))
 
 
 def _from_thread(ended: asyncio.Queue[Finished | Exception]) -> Callable[[Finished | Exception], None]:
