@@ -61,7 +61,7 @@ def show_queries(page: Page) -> None:
 def test_the_overview_follows_a_run_to_its_end(page: Page, growing: Growing) -> None:
     page.until("document.getElementById('state').textContent === 'live'")
     page.until("document.querySelector('.doing').textContent.includes('20 of 60 queries')")
-    page.until("document.querySelectorAll('.chart canvas').length === 8")
+    page.until("document.querySelectorAll('.chart canvas').length === 8", 60)
     growing.call("q99")
     growing.grow(10)
     page.until("document.querySelector('.doing').textContent.includes('30 of 60 queries')")
@@ -74,7 +74,7 @@ def test_the_overview_follows_a_run_to_its_end(page: Page, growing: Growing) -> 
 
 
 def test_figures_are_drawn_again_where_they_stand(page: Page, growing: Growing) -> None:
-    page.until("document.querySelectorAll('.chart canvas').length === 8")
+    page.until("document.querySelectorAll('.chart canvas').length === 8", 60)
     page.run("document.querySelector('#figure-training-curve details').open = true")
     page.until("document.querySelector('#figure-training-curve td:last-child')?.textContent === '20'")
     page.run("document.querySelector('#figure-answer-step').scrollIntoView({ block: 'center' })")
@@ -82,7 +82,7 @@ def test_figures_are_drawn_again_where_they_stand(page: Page, growing: Growing) 
         "window.places = [...document.querySelectorAll('.chart')].map((c) => c.getBoundingClientRect().top)"
     )
     growing.grow(15)
-    page.until("document.querySelector('#figure-training-curve td:last-child').textContent === '35'")
+    page.until("document.querySelector('#figure-training-curve td:last-child').textContent === '35'", 60)
     after = "[...document.querySelectorAll('.chart')].map((c) => c.getBoundingClientRect().top)"
     assert page.run(f"return {after}") == page.run("return window.places")
     assert page.run("return document.querySelectorAll('.chart canvas').length") == 8
@@ -220,7 +220,7 @@ def test_runs_of_a_directory_appear_are_chosen_and_told_apart(
         (shown / "broken").mkdir()
         (shown / "broken" / "run.json").write_text("{")
         page.until("document.querySelectorAll('.runs li').length === 3")
-        page.until("document.querySelector('.comparison')?.textContent.includes('revision')")
+        page.until("document.querySelector('.comparison')?.textContent.includes('revision')", 60)
         assert "damaged" in page.run("return document.getElementById('head').textContent")
         number = page.run(
             "return [...document.querySelectorAll('.runs label')]"
@@ -228,7 +228,7 @@ def test_runs_of_a_directory_appear_are_chosen_and_told_apart(
         )
         page.run(f"document.getElementById('run-{number}').click()")
         page.until("document.querySelectorAll('.card:not(.wide):not(.comparison)').length === 2")
-        page.until("!document.getElementById('figures').textContent.includes('revision')")
+        page.until("!document.getElementById('figures').textContent.includes('revision')", 60)
         page.run(f"location.hash = 'queries/{number}'")
         page.until(f"{COUNT} === '20 queries'")
         assert page.complaints() == []

@@ -4,7 +4,7 @@ import pytest
 
 from tests.store.values import trajectory
 from tpo.types import Timing
-from tpo.view.pace import LATELY, Pace
+from tpo.view.pace import LATELY, WINDOW, Pace, Speed
 
 
 def ended(*times: float) -> Pace:
@@ -15,14 +15,14 @@ def ended(*times: float) -> Pace:
 
 
 def test_no_query_is_no_pace() -> None:
-    assert ended().speed(0.0, 100.0) is None
-    assert ended(5.0).speed(10.0, 100.0) is None, "one that ended before this invocation does not count"
-    assert ended(5.0).speed(5.0, 5.2) is None, "a moment is too short to tell"
+    nothing = Speed(None, None)
+    assert ended().speed(0.0, 100.0) == nothing
+    assert ended(5.0).speed(10.0, 100.0) == nothing, "one that ended before this invocation does not count"
+    assert ended(5.0).speed(5.0, 5.2) == nothing, "a moment is too short to tell"
 
 
 def test_few_queries_are_counted_from_the_start() -> None:
     speed = ended(10.0, 20.0).speed(0.0, 40.0)
-    assert speed is not None
     assert speed.queries == pytest.approx(2 / 40)
     assert speed.tokens == pytest.approx(4 / 40)
 
@@ -31,5 +31,22 @@ def test_many_queries_are_counted_of_late() -> None:
     slow = [float(n) for n in range(LATELY)]
     late = [1000 + 0.1 * n for n in range(LATELY)]
     speed = ended(*slow, *late).speed(0.0, late[-1])
-    assert speed is not None
     assert speed.queries == pytest.approx(10.0)
+
+
+def test_tokens_are_seen_to_come_before_any_query_has_ended() -> None:
+    pace = Pace()
+    for second in range(100):
+        pace.mark(float(second), 20 * second)
+        if second < WINDOW / 2:
+            assert pace.speed(0.0, float(second)) == Speed(None, None)
+    speed = pace.speed(0.0, 99.0)
+    assert speed.queries is None
+    assert speed.tokens == pytest.approx(20.0)
+
+
+def test_tokens_that_a_compacted_journal_forgets_make_no_speed_negative() -> None:
+    pace = Pace()
+    pace.mark(0.0, 500)
+    pace.mark(WINDOW, 100)
+    assert pace.speed(0.0, WINDOW).tokens == 0

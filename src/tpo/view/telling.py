@@ -8,7 +8,7 @@ from tpo.report.overview import overview
 from tpo.report.salvage import Salvaged, journal_note
 from tpo.run.summary import Summary
 from tpo.store import reading
-from tpo.types import Usage
+from tpo.view.pace import Speed
 from tpo.view.watched import Watched
 
 STOPPED = (
@@ -28,17 +28,19 @@ def _live(run: Watched, summary: Summary) -> dict[str, Any]:
     """What *run* is doing; what is not known is None."""
     queries, tokens = run.under_way.queries(run.collected)
     working, since = run.state == "working", run.since
-    speed = run.collected.pace.speed(since, run.now) if working and since is not None else None
+    speed = Speed(None, None)
+    if working and since is not None:
+        speed = run.collected.pace.speed(since, run.now)
     total = _total(run)
     left = None if total is None else max(total - summary.finished - summary.failed, 0)
     return {
         "state": run.state,
         "total": total,
         "under_way": queries if working else None,
-        "written": sum(summary.usage.values(), Usage()).completion_tokens + tokens,
-        "tokens_a_second": speed.tokens if speed else None,
-        "queries_a_minute": 60 * speed.queries if speed else None,
-        "seconds_left": left / speed.queries if speed and speed.queries and left is not None else None,
+        "written": run.collected.pace.written + tokens,
+        "tokens_a_second": speed.tokens,
+        "queries_a_minute": None if speed.queries is None else 60 * speed.queries,
+        "seconds_left": left / speed.queries if speed.queries and left is not None else None,
         "reading": run.growth.more,
     }
 

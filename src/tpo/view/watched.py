@@ -75,6 +75,9 @@ class Watched:
             self._tail = Tail(self.path / reading.NAME)  # it changed meanwhile: read it from its start
             self._begin_anew()
         more = self.under_way.look() or growth.more
+        if not more:
+            _, tokens = self.under_way.queries(self.collected)
+            self.collected.pace.mark(self.now, tokens)
         self._look_at_record()
         self.state = state_of(self.path, self.record, self.now, self._clocks.lives)
         told = (

@@ -21,6 +21,7 @@ function makeSource() {
   let session = null;
   let drawn = { figures: null, comparisons: [] };
   let lost = false;
+  let wake = () => {};
 
   async function ask(path) {
     const answer = await fetch(path, { cache: "no-store" });
@@ -35,8 +36,10 @@ function makeSource() {
     const told = await ask("data/summary");
     if (session !== null && session !== told.session) restarted(told.runs);
     session = told.session;
+    const before = chosen().join(",");
     for (let run = runs.length; run < told.runs.length; run += 1) if (!picked) show(run);
     runs = told.runs;
+    if (before !== chosen().join(",")) wake(); // other runs have figures of their own, and need not wait
     const hues = new Map(slots.map((run, hue) => [run, hue]));
     return { ...told, ...drawn, chosen: chosen(), hues, room: slots.includes(null) };
   }
@@ -114,7 +117,6 @@ function makeSource() {
   // Figures come at a pace of their own, which the server sets.
   let drawing = false;
   let outdated = true;
-  let wake = () => {};
   async function draw() {
     outdated = true;
     if (drawing) return;
@@ -130,7 +132,7 @@ function makeSource() {
         }
         drawn = found;
         look();
-        await Promise.race([rest(1000 * found.pause), new Promise((resolve) => (wake = resolve))]);
+        await Promise.race([rest(1000 * found.pause), new Promise((resolve) => (wake = () => resolve((outdated = true))))]);
       }
     } catch {
       outdated = true; // the next change brings them
