@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -88,6 +89,13 @@ async def test_a_server_that_tells_no_context_gets_calls_as_they_are(models: Ans
     assert loopback.bodies[-1]["max_tokens"] == 1500
     assert completion.served is not None
     assert completion.served.max_tokens is None
+
+
+async def test_calls_that_start_together_ask_for_the_models_once() -> None:
+    loopback = Routed(Answer({"count": 900}), choices("x"))
+    async with served(loopback) as server:
+        await asyncio.gather(*(asked(server, (user(f"hi {number}"),)) for number in range(5)))
+    assert sorted(loopback.paths) == ["completions"] * 5 + ["models"]
 
 
 async def test_what_comes_up_again_is_asked_for_its_context_again() -> None:

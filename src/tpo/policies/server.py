@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,6 +63,7 @@ class ChatServer:
         self._extra = extra
         self._window = PerLoop(lambda: Window(access.most, access.timekeeper))
         self._limit_field = LIMIT_FIELDS[0]
+        self._listing = PerLoop(asyncio.Lock)
         self._cards: list[ModelCard] | None = None
         self._counts = True
 
@@ -163,13 +165,18 @@ class ChatServer:
 
     async def _card(self, model: str) -> ModelCard | None:
         if self._cards is None:
-            try:
-                self._cards = await self.cards()
-            except HttpFailure as failure:
-                if failure.passes or failure.unreachable:
-                    raise
-                self._cards = []  # it lists none: the call itself will tell what is wrong, if anything is
+            async with self._listing.get():  # a run starts with many calls at once: one asks for all of them
+                if self._cards is None:
+                    self._cards = await self._cards_if_any()
         return next((card for card in self._cards if card.name == model), None)
+
+    async def _cards_if_any(self) -> list[ModelCard]:
+        try:
+            return await self.cards()
+        except HttpFailure as failure:
+            if failure.passes or failure.unreachable:
+                raise
+            return []  # it lists none: the call itself will tell what is wrong, if anything is
 
     async def _count(self, model: str, messages: Messages) -> int:
         """The prompt's tokens as the server's own tokenizer makes them, or an estimate if it tells none."""
