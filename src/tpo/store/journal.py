@@ -81,7 +81,11 @@ class Journal:
         Raises:
             StoreError: it could not be written.
         """
-        await self._file.append(seal(_record(scope, request, answer)))
+        await self.enqueue(scope, request, answer)
+
+    def enqueue(self, scope: Scope, request: str, answer: Completion | Score) -> asyncio.Future[None]:
+        """As :meth:`append`, without a task of its own: what it returns is done once *answer* is on disk."""
+        return self._file.enqueue(seal(_record(scope, request, answer)))
 
     def settle(self, query: str) -> None:
         """The trajectory of *query* is on disk: its entries are needed no longer."""

@@ -44,11 +44,11 @@ class JournaledPolicy:
             if completion is not None:
                 yield completion
         missing = [index for index, completion in found.items() if completion is None]
-        writing: list[asyncio.Task[None]] = []
+        writing: list[asyncio.Future[None]] = []
         try:
             async for completion in self._ask(messages, sampling, scope, missing):
                 kept = _storable(completion)
-                writing.append(asyncio.create_task(self._journal.append(scope, request, kept)))
+                writing.append(self._journal.enqueue(scope, request, kept))
                 yield kept
         except BaseException:  # what came before a failure, or before nobody listened, is kept as well
             await asyncio.gather(*writing, return_exceptions=True)

@@ -53,12 +53,16 @@ class AppendFile:
         Raises:
             StoreError: it could not be written; what the file held before is intact.
         """
+        await self.enqueue(line)
+
+    def enqueue(self, line: bytes) -> asyncio.Future[None]:
+        """As :meth:`append`, without a task of its own: what it returns is done once *line* is on disk."""
         loop = asyncio.get_running_loop()
         written = loop.create_future()
         self._pending.append((line, written))
         if self._flushing is None or self._flushing.done():
             self._flushing = loop.create_task(self._flush())
-        await written
+        return written
 
     async def rewrite(self, keep: Keep) -> None:
         """Replace the file at once by one that holds only the lines that *keep* keeps.
