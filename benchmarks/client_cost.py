@@ -80,7 +80,7 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
     recipe = build_recipe("tpo")
     policy = Limited(OpenAIPolicy(url, "m"), concurrency)
     reward = ScriptedReward(lambda text: float(len(text)))
-    reward.calls = _Forgetful()  # a scripted reward remembers its calls, for tests
+    reward.calls = Forgetful()  # a scripted reward remembers its calls, for tests
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
@@ -100,7 +100,7 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
     }
 
 
-class _Forgetful(list[Any]):
+class Forgetful(list[Any]):
     """A list that keeps nothing."""
 
     def append(self, item: object) -> None:

@@ -1,10 +1,12 @@
 """How long many queries take against what no schedule can beat, in simulation.
 
-    python -m benchmarks.makespan [--sizes 40,200,1000,5000] [--concurrency 64,128,256,1024]
+    python -m benchmarks.makespan [--sizes 40,200,1000,5000] [--schedules 64,256,256/256]
 
 The real runner, journal and recipes run on a simulated engine (see ``benchmarks/simulation``), D2-N5 with
-lognormal lengths and rewards scored on a card of their own. Beside it the reference's schedule: four threads,
-chunks of sixteen queries that wait for their slowest, rewards one by one. Repeats to the last digit.
+lognormal lengths and rewards scored on a card of their own. A schedule is a number of queries in flight,
+and behind a stroke a number of samples (``--concurrency`` and ``--sequences`` of a run). Beside it the
+reference's: four threads, chunks of sixteen queries that wait for their slowest, rewards one by one. Repeats
+to the last digit.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from tpo.method.recipes import build_recipe
 HARDWARE = {"70B on four H100": LARGE, "8B on one H100": SMALL}
 
 
-def rows(name: str, size: int, concurrency: list[int], with_reference: bool) -> dict[str, Any]:
+def rows(name: str, size: int, schedules: list[str], with_reference: bool) -> dict[str, Any]:
     """One engine, one number of queries: the limits, and every schedule against them."""
     work = Work(size, Lengths(), build_recipe("tpo"), HARDWARE[name])
     least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
@@ -37,10 +39,12 @@ def rows(name: str, size: int, concurrency: list[int], with_reference: bool) -> 
         "joint_s": round(bound.joint, 2),
         "schedules": {},
     }
-    for number in concurrency:
-        if number <= 2 * size:
-            outcome = run_virtual(this_package(work, concurrency=number))
-            found["schedules"][f"concurrency {number}"] = row(outcome, bound, least)
+    for schedule in schedules:
+        concurrency, _, sequences = schedule.partition("/")
+        outcome = run_virtual(
+            this_package(work, concurrency=int(concurrency), sequences=int(sequences) if sequences else None)
+        )
+        found["schedules"][schedule] = row(outcome, bound, least)
     if with_reference:
         outcome = run_virtual(reference(replace(work, recipe=build_recipe("paper"))))
         found["schedules"]["reference"] = row(outcome, bound, least)
@@ -63,14 +67,15 @@ def main() -> None:
     """Measure, and write the result after each row, since the last ones take minutes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", default="40,200,1000,5000")
-    parser.add_argument("--concurrency", default="64,128,256,1024")
+    parser.add_argument("--schedules", default="64,128,256,256/256")
+    parser.add_argument("--engines", default=",".join(HARDWARE))
     parser.add_argument("--reference-up-to", type=int, default=1000)
     options = parser.parse_args()
-    numbers = [int(number) for number in options.concurrency.split(",")]
+    schedules = options.schedules.split(",")
     result: list[dict[str, Any]] = []
     for size in map(int, options.sizes.split(",")):
-        for name in HARDWARE:
-            result.append(rows(name, size, numbers, size <= options.reference_up_to))
+        for name in options.engines.split(","):
+            result.append(rows(name, size, schedules, size <= options.reference_up_to))
             setup = {"lengths": asdict(Lengths()), "engines": {n: asdict(h) for n, h in HARDWARE.items()}}
             write_result("makespan", {"setup": setup, "rows": result})
 
