@@ -239,6 +239,14 @@ Concurrency = Annotated[
         metavar="K", help=_help("Queries and calls in flight.", default="64"), rich_help_panel=RUNNING
     ),
 ]
+Sequences = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        help="Sequences that the servers run at a time: a query starts when there is room for its own.",
+        rich_help_panel=RUNNING,
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(

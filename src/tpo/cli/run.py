@@ -61,6 +61,7 @@ def run(
     out: options.Out = None,
     fresh: options.Fresh = False,
     concurrency: options.Concurrency = None,
+    sequences: options.Sequences = None,
     timeout: options.Timeout = None,
     patience: options.Patience = None,
     config: options.Config = None,

@@ -104,6 +104,7 @@ class Session:
                     directory,
                     seed=settings.seed,
                     concurrency=settings.concurrency,
+                    sequences=settings.sequences,
                     total=total,
                     listener=heard,
                     retries=retries,

@@ -76,6 +76,7 @@ class Settings(BaseModel):
     seed: int = 7
 
     concurrency: int = Field(default=64, ge=1)
+    sequences: int | None = Field(default=None, ge=1)
     limit: int | None = Field(default=None, ge=1)
     column: str | None = None
     out: LoosePath | None = None
