@@ -16,7 +16,7 @@ from tpo.bench.judge import Judge
 from tpo.config import Settings, Setup
 from tpo.policies.scripted import PolicyCall, Reply, Script, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
-from tpo.types import Query, user
+from tpo.types import Message, Query, user
 
 DATA = Path(__file__).parent / "data"
 FSFAIRX = "hf:sfairXC/FsfairX-LLaMA3-RM-v0.1"
@@ -94,3 +94,8 @@ def script(first: str, better: str) -> Script:
 def asked_of(call: PolicyCall) -> str:
     """The text of the last turn."""
     return str(call.messages[-1]["content"])
+
+
+def length(messages: Sequence[Message], response: str) -> float:
+    """A reward for ``--reward python:tests.bench.scripted:length``."""
+    return float(len(response))

@@ -18,6 +18,7 @@ from tpo.bench.math500 import MATH_500
 from tpo.bench.xstest import XSTEST
 from tpo.errors import ConfigError, PolicyRefused, StoreBusy, StoreMismatch
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
+from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Scope
 
@@ -41,7 +42,7 @@ def solve(call: PolicyCall, _: int) -> str:
 
 
 def test_math_500_tells_what_aligning_changed(tmp_path: Path) -> None:
-    record = carried_out(plan(MATH_500, tmp_path), script("?", "") | {"update": solve})
+    record = carried_out(plan(MATH_500, tmp_path), {**script("?", ""), "update": solve})
     assert (leading(record, "before")["value"], leading(record, "after")["value"]) == (0.0, 75.0)
     assert leading(record, "after")["by"] == "math-verify"
     change = record["methods"][0]["change"]
@@ -178,6 +179,17 @@ def test_a_larger_limit_goes_on_with_a_smaller_ones_run(tmp_path: Path) -> None:
     asyncio.run(carry_out(of, setup))
     assert isinstance(setup.policy, ScriptedPolicy)
     assert len({call.scope.query for call in setup.policy.calls}) == 4
+
+
+def test_an_ensembles_scales_are_measured_once_and_belong_to_the_run(tmp_path: Path) -> None:
+    of = plan(BEAVERTAILS, tmp_path, methods=("tpo", "bon"))
+    setup = models(of, script("four", "a longer one"))
+    rewards = {"a": ScriptedReward(), "b": ScriptedReward(lambda text: -float(text.count("o")))}
+    asyncio.run(carry_out(of, replace(setup, reward=Ensemble(rewards, "mean"))))
+    kept = [json.loads(file.read_text())["fingerprint"] for file in tmp_path.glob("runs/*/run.json")]
+    assert len(kept) == 2
+    assert kept[0]["scale of a"] == kept[1]["scale of a"]
+    assert incomplete(of) == ()
 
 
 def test_a_run_of_another_configuration_is_not_mixed_in(tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ def test_no_result_is_wrong_and_called_so() -> None:
     assert compare("4", "").verdict == "no result"
 
 
+def test_an_answer_that_would_keep_the_library_busy_is_wrong_and_called_so() -> None:
+    tower = "".join(["\\boxed{", "(" * 60, "2", ")" * 60, "}"])
+    compare("2", r"\boxed{2}")
+    grade = compare("2", tower, seconds=0.5)
+    assert (grade.score, grade.verdict) == (0.0, "took too long")
+
+
 def test_what_was_read_is_kept() -> None:
     assert compare("4", r"\boxed{2+2}").details == {"gold": "4", "result": "2+2"}
 

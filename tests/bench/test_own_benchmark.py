@@ -8,8 +8,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.bench.scripted import answer, judge
 from tpo.bench.grading import Context

@@ -11,12 +11,14 @@ from typing import Any
 from tpo.bench.asked import Asked
 from tpo.bench.grading import Answer
 from tpo.config import Settings, Setup, make_recipe
-from tpo.config.identity import reward_identity
+from tpo.config.identity import reward_identity, weights_of
 from tpo.config.names import is_server
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.method.recipe import Recipe
-from tpo.run import Summary, fingerprint, run
+from tpo.rewards.base import Reward
+from tpo.rewards.calibration import Scales
+from tpo.run import Retries, Summary, fingerprint, measured, run, scales_in
 from tpo.store import RunDirectory, read_run, read_trajectories
 from tpo.store.runfile import check_fingerprint
 from tpo.types import Query, Trajectory
@@ -82,12 +84,19 @@ class Generation:
         path = self.path(arm)
         if not (path / "run.json").exists():
             return False
-        check_fingerprint(path, read_run(path).fingerprint, self._fingerprint(arm))
+        # Without the scales, which are measured with the models: an arm that is complete scores nothing.
+        check_fingerprint(path, read_run(path).fingerprint, self._fingerprint(arm, None))
         finished = {t.query.id for t in read_trajectories(path) if t.status == "finished"}
         return all(query.id in finished for query in self.asked.queries)
 
     async def generate(
-        self, arm: Arm, setup: Setup, *, fresh: bool = False, listener: Listener | None = None
+        self,
+        arm: Arm,
+        setup: Setup,
+        *,
+        fresh: bool = False,
+        listener: Listener | None = None,
+        retries: Retries | None = None,
     ) -> Summary:
         """Run *arm* over the queries, or go on with it.
 
@@ -98,7 +107,10 @@ class Generation:
         configuration |= {"benchmark": self.benchmark, "method": arm.recipe.name, "seed": arm.seed}
         configuration |= {"data": self.asked.source, "out": str(self.path(arm))}
         directory = RunDirectory.open(
-            self.path(arm), configuration=configuration, fingerprint=self._fingerprint(arm), fresh=fresh
+            self.path(arm),
+            configuration=configuration,
+            fingerprint=self._fingerprint(arm, await self._scales(arm, setup.reward, fresh)),
+            fresh=fresh,
         )
         async with directory:
             return await run(
@@ -111,6 +123,7 @@ class Generation:
                 concurrency=self.settings.concurrency,
                 total=len(self.asked.queries),
                 listener=listener,
+                retries=retries,
             )
 
     def answers(self, arm: Arm) -> Answers:
@@ -138,7 +151,17 @@ class Generation:
             generator=f"{policy_name(self.settings)}, {arm.method}, {when}, seed {arm.seed}",
         )
 
-    def _fingerprint(self, arm: Arm) -> dict[str, Any]:
+    async def _scales(self, arm: Arm, reward: Reward, fresh: bool) -> Scales | None:
+        """An ensemble's scales: of its file, or else of the run that is gone on with, or measured now."""
+        from tpo.rewards.ensemble import Ensemble
+
+        if not isinstance(reward, Ensemble):
+            return None
+        if not fresh and (self.path(arm) / "run.json").exists():
+            reward.keep(scales_in(read_run(self.path(arm)).fingerprint))
+        return await reward.scales()
+
+    def _fingerprint(self, arm: Arm, scales: Scales | None) -> dict[str, Any]:
         """What may not change between invocations; a larger ``--limit`` may."""
         settings = self.settings
         return fingerprint(
@@ -149,6 +172,7 @@ class Generation:
             policy=policy_name(settings),
             policy_extra=settings.policy_extra,
             reward=reward_identity(settings),
+            **measured(weights_of(settings), scales),
         )
 
 

@@ -25,7 +25,7 @@ from tpo.errors import ConfigError, MissingExtra, StoreError
 from tpo.events import Listener
 from tpo.export.writing import replacing_text
 from tpo.report import write_report
-from tpo.run import Summary
+from tpo.run import Retries, Summary
 from tpo.store.jsonline import plain
 from tpo.store.lock import Lock
 from tpo.store.runfile import versions
@@ -111,9 +111,15 @@ def incomplete(plan: Plan) -> tuple[Arm, ...]:
     return tuple(arm for arm in plan.arms if plan.fresh or not plan.generation.is_complete(arm))
 
 
-async def generate(plan: Plan, arm: Arm, setup: Setup, listener: Listener | None = None) -> Summary:
-    """Run *arm*, or go on with it."""
-    return await plan.generation.generate(arm, setup, fresh=plan.fresh, listener=listener)
+async def generate(
+    plan: Plan,
+    arm: Arm,
+    setup: Setup,
+    listener: Listener | None = None,
+    retries: Retries | None = None,
+) -> Summary:
+    """Run *arm*, or go on with it; *retries* count among the events that the models announce."""
+    return await plan.generation.generate(arm, setup, fresh=plan.fresh, listener=listener, retries=retries)
 
 
 async def grade(plan: Plan) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from tpo.bench.judge import Judge
@@ -43,10 +44,13 @@ class JudgeName:
         return cls(place, model or None)
 
 
-async def load_judge(name: str, environment: Mapping[str, str], concurrency: int = 64) -> Judge:
+async def load_judge(
+    name: str, environment: Mapping[str, str], concurrency: int = 64, **options: Any
+) -> Judge:
     """The judge that *name* names, asked whether it answers, so that a wrong key is known before any call.
 
-    Where no model is named, it is the server's only one.
+    Where no model is named, it is the server's only one. *options* are those of
+    :func:`tpo.config.build_policy`, *timeout* and *patience* say.
 
     Raises:
         ConfigError: it names none.
@@ -54,9 +58,11 @@ async def load_judge(name: str, environment: Mapping[str, str], concurrency: int
     """
     found = JudgeName.of(name)
     if not is_server(found.place):
-        return Judge(found.place.removeprefix("hf:"), Limited(build_policy(found.place), concurrency))
+        return Judge(
+            found.place.removeprefix("hf:"), Limited(build_policy(found.place, **options), concurrency)
+        )
     key = environment.get(KEY_VARIABLE)
-    policy = build_policy(found.place, model=found.model, concurrency=concurrency, api_key=key)
+    policy = build_policy(found.place, model=found.model, concurrency=concurrency, api_key=key, **options)
     try:
         await _check(policy)
     finally:

@@ -1,28 +1,38 @@
 """Are two pieces of mathematics equal? Asked of ``math-verify``, in processes of their own.
 
-That library bounds its time by alarm signals, which reach the main thread of a process only, and some answers
-(towers of powers, hundreds of brackets) keep it busy until then.
+Some answers (towers of powers, hundreds of brackets) keep that library busy for ever. It bounds its time by a
+clock on the wall, so that a busy machine would turn right answers into wrong ones; here the time that the
+processor spent counts. Both ways need signals, which reach the main thread of a process only.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
-from collections.abc import AsyncIterator, Sequence
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from importlib import import_module, metadata
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from tpo.bench.grading import Answer, Context, Grade, ungraded
 from tpo.errors import MissingExtra, TpoError
 from tpo.policies.siblings import as_finished
 
-SECONDS = 10
-"""Longest time for reading a text, and for a comparison; the library's own 5 suit a machine that is free."""
+SECONDS = 10.0
+"""Most processor time for one answer; nearly all take less than a tenth of a second."""
 
 WORKERS = 4
 """Most processes at work."""
+ANSWERS_EACH = 16
+"""A process takes seconds to start; fewer answers than these are not worth another."""
+
+
+class _TooLong(BaseException):
+    """The time is over; no ordinary exception, since the library catches those."""
 
 
 def check(context: Context) -> None:
@@ -47,24 +57,49 @@ def library() -> Any:
         raise MissingExtra("math-verify", "bench", "grading mathematics") from error
 
 
-def compare(gold: str, answer: str) -> Grade:
+def compare(gold: str, answer: str, seconds: float = SECONDS) -> Grade:
     r"""Whether the result in *answer*, a whole text, equals *gold*, a piece of LaTeX without dollars.
 
     The result is what stands in ``\boxed{}``, else what the library finds: after words such as "the answer
     is", or last. An answer without any result is wrong, as is one whose comparison takes too long; a gold
     that cannot be read leaves it ungraded. Must be called in a main thread.
     """
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own clock is off
     verify = library()
+    try:
+        with _bounded(seconds):
+            return _compare(verify, gold, answer)
+    except _TooLong:
+        return Grade(0.0, "took too long", {"gold": gold})
+
+
+def _compare(verify: Any, gold: str, answer: str) -> Grade:
     latex, plain = verify.LatexExtractionConfig(boxed_match_priority=0), verify.ExprExtractionConfig()
-    wanted = verify.parse(f"${gold}$", [verify.LatexExtractionConfig(), plain], parsing_timeout=SECONDS)
+    wanted = verify.parse(f"${gold}$", [verify.LatexExtractionConfig(), plain], parsing_timeout=None)
     if not wanted:
         return ungraded(f"math-verify cannot read the reference {gold[:200]!r}")
-    found = verify.parse(answer, [latex, plain], parsing_timeout=SECONDS)
+    found = verify.parse(answer, [latex, plain], parsing_timeout=None)
     details = {"gold": gold, "result": _as_written(found)}
     if not found:
         return Grade(0.0, "no result", details)
-    equal = verify.verify(wanted, found, timeout_seconds=SECONDS)
+    equal = verify.verify(wanted, found, timeout_seconds=None)
     return Grade(float(equal), "correct" if equal else "wrong", details)
+
+
+@contextmanager
+def _bounded(seconds: float) -> Iterator[None]:
+    """Raise :class:`_TooLong` in the block when this process has worked for *seconds*."""
+
+    def stop(*_: object) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _as_written(found: list[Any]) -> str | None:
@@ -80,7 +115,7 @@ async def grade_mathematics(answers: Sequence[Answer], context: Context) -> Asyn
         TpoError: a process of it died; what was graded before is kept.
     """
     check(context)
-    workers = max(1, min(WORKERS, os.cpu_count() or 1, len(answers)))
+    workers = max(1, min(WORKERS, os.cpu_count() or 1, len(answers) // ANSWERS_EACH))
     # Spawned, not forked: the models of this process may hold threads and a GPU.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     loop = asyncio.get_running_loop()
@@ -96,8 +131,3 @@ async def grade_mathematics(answers: Sequence[Answer], context: Context) -> Asyn
         raise TpoError("a process that compares mathematics died (out of memory?); try again") from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def version() -> str:
-    """Of the library, for the record."""
-    return metadata.version("math-verify")

@@ -88,6 +88,7 @@ def run(
     votes: options.Votes = None,
     dtype: options.Dtype = None,
     device: options.Device = None,
+    trust_remote_code: options.TrustRemoteCode = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -173,6 +174,8 @@ def run(
         bool, typer.Option("--no-page", help="No report.html of the runs.", rich_help_panel=GRADING)
     ] = False,
     concurrency: options.Concurrency = None,
+    timeout: options.Timeout = None,
+    patience: options.Patience = None,
     config: options.Config = None,
     quiet: options.Quiet = None,
     debug: options.Debug = False,

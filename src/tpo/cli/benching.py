@@ -35,6 +35,7 @@ from tpo.config.build import name_model
 from tpo.config.rewards import load_reward
 from tpo.errors import ConfigError
 from tpo.events import Listener
+from tpo.run import Retries
 
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
@@ -119,14 +120,19 @@ class Benching:
                 self._say(f"{arm.method}, seed {arm.seed}")
                 tally = Tally(completions_per_query(arm.recipe))
                 with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
-                    heard.listeners[:] = [view]
-                    failed += (await generate(self.plan, arm, setup, heard)).failed
+                    heard.listeners[:] = [view, retries := Retries()]
+                    failed += (await generate(self.plan, arm, setup, heard, retries)).failed
         return failed
 
     def _graded(self) -> Mapping[str, Any]:
         plan, context = self.plan, self.plan.context
         if self.held_out is not None:
-            held_out = load_reward(self.held_out)
+            held_out = load_reward(
+                self.held_out,
+                dtype=plan.settings.dtype,
+                device=plan.settings.device,
+                trust_remote_code=plan.settings.trust_remote_code,
+            )
             plan = replace(plan, context=replace(context, held_out=held_out, held_out_name=self.held_out))
         with self.talk.status("grading"):
             return asyncio.run(_grade(plan))
@@ -160,7 +166,8 @@ async def _grade(plan: Plan) -> Mapping[str, Any]:
 def _context(flags: Flags, settings: Settings, out: Path) -> Context:
     judge: Judge | None = None
     if flags["judge"] is not None and not flags["no_grade"]:
-        judge = asyncio.run(load_judge(flags["judge"], os.environ, settings.concurrency))
+        more = {"timeout": settings.timeout, "patience": settings.patience}
+        judge = asyncio.run(load_judge(flags["judge"], os.environ, settings.concurrency, **more))
     return Context(
         judge=judge,
         folder=out,

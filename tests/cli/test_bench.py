@@ -1,0 +1,122 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.openai_server import OpenAIServer
+from tpo.bench.registry import HOMES
+from tpo.cli.main import app
+
+DATA = Path(__file__).parents[1] / "bench" / "data"
+
+
+def call(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["bench", *map(str, arguments)])
+    return result.exit_code, re.sub(r"\s+", " ", result.output)
+
+
+def run(server: OpenAIServer, out: Path, *more: object, name: str = "beavertails") -> tuple[int, str]:
+    reward = ("--reward", "python:tests.bench.scripted:length")
+    shape = ("-n", 2, "-d", 1, "--no-page", "--out", out)
+    data = ("--data", DATA / f"{name.replace('-', '_')}.jsonl")
+    return call("run", name, "--policy", server.url, *reward, *data, *shape, *more)
+
+
+def test_the_list_tells_sizes_and_licences_of_all() -> None:
+    code, said = call("list")
+    assert code == 0
+    for name in HOMES:
+        assert f"| {name} " in said
+    assert "CC BY-NC 4.0" in said
+
+
+def test_ids_are_printed_for_a_repetition() -> None:
+    code, said = call("ids", "xstest", "--data", DATA / "xstest.jsonl")
+    assert (code, said.split()) == (0, [str(number) for number in range(1, 9)])
+
+
+def test_a_benchmark_runs_against_a_server_and_goes_on_without_it(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        code, said = run(server, tmp_path / "out", "--method", "tpo,bon", "--limit", 4)
+        assert code == 0, said
+        assert "# BeaverTails: scripted" in said
+        assert "4 of 8 queries were asked, stratified by category" in said
+        asked = len(server.requests)
+        assert run(server, tmp_path / "out", "--method", "tpo,bon", "--limit", 4)[0] == 0
+        assert len(server.requests) - asked <= 1  # which model it serves is asked for, and nothing else
+    record = json.loads((tmp_path / "out/results.json").read_text())
+    assert record["policy"] == "scripted"
+    assert [method["method"] for method in record["methods"]] == ["tpo D1-N2", "bon D0-N2"]
+
+
+def test_a_judge_behind_a_server_grades_and_is_named(tmp_path: Path) -> None:
+    with OpenAIServer() as server, OpenAIServer(lambda body, index: '{"refusal": false}') as judge:
+        code, said = run(server, tmp_path, "--judge", f"{judge.url}#gpt-9", name="xstest")
+    assert code == 0, said
+    assert "Judge: gpt-9." in said
+    assert "not the paper's judge" in said
+
+
+def test_answers_first_and_grades_later(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        code, said = run(server, tmp_path, "--no-grade", name="xstest")
+        assert (code, (tmp_path / "results.json").exists()) == (0, False)
+        assert "without --no-grade grades" in said
+        assert run(server, tmp_path, name="xstest")[0] == 0
+    assert (tmp_path / "results.json").exists()
+
+
+def test_a_held_out_reward_is_named_on_the_command_line(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        code, said = run(server, tmp_path, "--check-reward", "python:tests.bench.scripted:length")
+    assert code == 0, said
+    assert "held-out reward" in said
+
+
+def test_results_of_several_stand_in_one_table(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        assert run(server, tmp_path / "a")[0] == 0
+        assert run(server, tmp_path / "b", name="xstest")[0] == 0
+    code, said = call("table", tmp_path / "a", tmp_path / "b")
+    assert code == 0
+    assert "| policy | BeaverTails mean\\_reward | XSTest accuracy |".replace("\\", "") in said
+    assert "scripted + tpo D1-N2" in said
+    code, said = call("table", tmp_path / "a", "--format", "latex")
+    assert r"\begin{tabular}" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["--paper", "-n", "3"], "the paper's shapes are D2-N5 and D5-N20"),
+        (["--paper", "--temperature", "1"], "--temperature is 0.7 there"),
+        (["--paper", "--method", "tpo"], "--method tpo is not the paper's"),
+        (["--paper", "--seed", "8"], "--seed is 7 there"),
+        (["--method", "bon,bon"], "would be run twice"),
+        (["--method", "magic"], "--method magic: unknown"),
+        (["--judge", "gpt-9"], "--judge gpt-9: write a server's URL"),
+        (["--grader-option", "x"], "must be NAME=VALUE"),
+        (["--grader-option", "x=1"], "has no such option"),
+        (["--data", "nowhere.jsonl"], "no such file"),
+        (["--baseline", "x.jsonl"], "--baseline: beavertails"),
+        (["--limit", "0"], "--limit is 0"),
+    ],
+)
+def test_what_would_give_a_wrong_number_is_refused_in_one_sentence(more: list[str], why: str) -> None:
+    file = DATA / "beavertails.jsonl"
+    code, said = call("run", "beavertails", "--policy", "tiny", "--data", file, *more)
+    assert code == 2
+    assert why in said
+    assert "Traceback" not in said
+
+
+def test_an_unknown_benchmark_and_results_that_are_not_there_are_told(tmp_path: Path) -> None:
+    code, said = call("run", "mmlu")
+    assert (code, "benchmark mmlu: unknown; there are" in said) == (2, True)
+    code, said = call("table", tmp_path)
+    assert (code, "no results.json is here" in said) == (2, True)
+    (tmp_path / "results.json").write_text("{}")
+    assert call("table", tmp_path)[0] == 2
+    assert call("table", tmp_path, "--format", "html")[0] == 2
