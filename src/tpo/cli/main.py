@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tpo.cli import ask, bench, doctor, export, report, run, view
+from tpo.cli import ask, bench, doctor, export, report, run, sweep, view
 from tpo.cli.complain import complain
 from tpo.cli.options import DEBUG
 from tpo.errors import TpoError
@@ -48,6 +48,7 @@ app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.add_typer(bench.app)
+app.command(name="sweep", epilog=sweep.EXAMPLES)(sweep.sweep)
 app.command(name="view", epilog=view.EXAMPLES)(view.view)
 
 

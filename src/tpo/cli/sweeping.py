@@ -1,0 +1,232 @@
+"""One invocation of ``tpo sweep``: from flags to a plan, carried out and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+
+from tpo.bench.arms import policy_name
+from tpo.bench.engine import working_in
+from tpo.cli.live import run_view
+from tpo.cli.setup import Relay, interruptible, settings_of
+from tpo.cli.tally import Tally, completions_per_query
+from tpo.cli.text import visible
+from tpo.config import Settings
+from tpo.config.build import name_model, policy_of
+from tpo.config.names import check_reward
+from tpo.config.rewards import reward_of
+from tpo.errors import ConfigError, RewardError
+from tpo.events import Listener
+from tpo.run import Retries
+from tpo.store import read_trajectories
+from tpo.sweep.checking import HeldOut
+from tpo.sweep.grid import Axes, Cell, make_cells, names, slug, whole_numbers
+from tpo.sweep.plan import Plan, check, load_data
+from tpo.sweep.results import RESULTS, Outcome, write_results
+from tpo.sweep.running import Models, Watch, run_cells
+from tpo.sweep.tables import TINY_NOTE, equal_table, table
+from tpo.types import Trajectory
+
+Flags = Mapping[str, Any]
+
+
+def loaded(plan: Plan, console: Console, listener: Listener) -> Models:
+    """Every model of *plan*, so that one which cannot be had is known before any work."""
+    with console.status("loading the models"):
+        rewards = {
+            name: reward_of(_with_reward(plan.settings, name), os.environ, listener) for name in plan.rewards
+        }
+        held_out = None if plan.check_reward is None else load_check(plan, listener)
+        policy = policy_of(plan.settings, os.environ, listener)
+    return Models(plan.settings, policy, rewards, held_out)
+
+
+def load_check(plan: Plan, listener: Listener | None = None) -> Any:
+    """The reward of *plan* that guides nothing."""
+    assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
+    return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    """A plan, and what it is carried out with. *talk* goes to stderr, the *result* to stdout."""
+
+    plan: Plan
+    talk: Console
+    result: Console
+    models: Callable[[Plan, Console, Listener], Models] = loaded
+
+    @classmethod
+    def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
+        """What the command line *flags* ask of *data*; nothing is asked of a model for it.
+
+        Raises:
+            TpoError: an option or the data is wrong, or a server does not say which model it serves.
+        """
+        settings = settings_of(flags, config)
+        axes = axes_of(flags, settings)
+        held_out = checked_name(flags["check_reward"])
+        make_cells(settings, axes)  # before a server is asked for its model's name
+        queries, digest = load_data(data, settings)
+        settings = asyncio.run(name_model(settings, os.environ))
+        plan = Plan(
+            settings=settings,
+            source=data,
+            queries=queries,
+            digest=digest,
+            cells=make_cells(settings, axes),
+            out=settings.out or Path("runs") / folder_name(data, settings),
+            check_reward=held_out,
+            shares=not flags["no_share"],
+            fresh=flags["fresh"],
+            figures=not flags["no_figures"],
+            page=not flags["no_page"],
+        )
+        console = Console(stderr=True, quiet=settings.quiet, highlight=False)
+        return cls(plan, console, Console(file=sys.stdout, highlight=False))
+
+    def carry_out(self) -> int:
+        """Run the cells, check, sum up and show; how many runs are not whole."""
+        plan = self.plan
+        with interruptible(self.talk, f"interrupted; the same command goes on from {plan.out}"):
+            todo = check(plan)
+            with working_in(plan.out):
+                self._introduce(todo)
+                record = write_results(plan, self._worked(todo))
+        self._show(record)
+        return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
+
+    def _worked(self, todo: Sequence[Cell]) -> Outcome:
+        heard = Relay()
+        # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
+        models = self.models(self.plan, self.talk, heard) if todo else None
+        return asyncio.run(self._work(todo, models, heard))
+
+    async def _work(self, todo: Sequence[Cell], models: Models | None, heard: Relay) -> Outcome:
+        async with _ready(models):
+            failures = {}
+            if models is not None:
+                failures = await run_cells(self.plan, todo, models, self._watching(heard, len(todo)))
+            return await self._checked(failures, models)
+
+    async def _checked(self, failures: Mapping[str, str], models: Models | None) -> Outcome:
+        plan = self.plan
+        if plan.check_reward is None:
+            return Outcome(failures)
+        held_out = HeldOut(plan.held_out_file())
+        try:
+            if held_out.is_whole(self._trajectories()):
+                return Outcome(failures, held_out)
+            self._say(f"held-out reward {plan.check_reward}")
+            reward = models.check if models is not None and models.check is not None else load_check(plan)
+            try:
+                await held_out.score(self._trajectories(), reward, concurrency=plan.settings.concurrency)
+            except RewardError as error:
+                self._say(str(error))
+                return Outcome(failures, held_out, str(error))
+            return Outcome(failures, held_out)
+        finally:
+            await held_out.close()
+
+    def _trajectories(self) -> Iterator[Trajectory]:
+        for cell in self.plan.cells:
+            if (self.plan.path(cell) / "trajectories.jsonl").exists():
+                yield from (t for t in read_trajectories(self.plan.path(cell)) if t.status == "finished")
+
+    def _watching(self, heard: Relay, count: int) -> Callable[[Cell, int], Iterator[Watch]]:
+        def watching(cell: Cell, number: int) -> Iterator[Watch]:
+            self._say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
+            tally, retries = Tally(completions_per_query(cell.recipe)), Retries()
+            with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
+                heard.listeners[:] = [view, retries]
+                yield Watch(heard, retries)
+
+        return watching
+
+    def _introduce(self, todo: Sequence[Cell]) -> None:
+        plan = self.plan
+        held = f", held-out reward {plan.check_reward}" if plan.check_reward else ""
+        self._say(f"{len(plan.queries):,} queries of {plan.source}, {len(plan.cells):,} runs")
+        self._say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
+        done = len(plan.cells) - len(todo)
+        self._say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
+
+    def _show(self, record: Mapping[str, Any]) -> None:
+        parts = [table(record)]
+        if record["at_equal_tokens"]:
+            parts += ["At equal tokens, the first less the second:", equal_table(record)]
+        for cell in record["cells"]:
+            if cell["error"]:
+                parts.append(f"{cell['run']} failed: {cell['error']}")
+        if record["tiny"]:
+            parts.append(TINY_NOTE)
+        figures = ", figures/" if record["files"] else ""
+        page = f", {record['page']}" if record["page"] else ""
+        parts.append(f"{self.plan.out}/{RESULTS}, sweep.md, sweep.tex, sweep.csv{figures}{page}")
+        self.result.print(visible("\n\n".join(parts)), markup=False, soft_wrap=True)
+
+    def _say(self, sentence: str) -> None:
+        self.talk.print(visible(sentence), markup=False, soft_wrap=True)
+
+
+def axes_of(flags: Flags, settings: Settings) -> Axes:
+    """What *flags* cross, and what *settings* hold where they say nothing."""
+
+    def numbers(option: str, default: int) -> tuple[int, ...]:
+        text = flags[option]
+        return (default,) if text is None else whole_numbers(f"--{option}", text)
+
+    return Axes(
+        methods=names("--method", settings.method),
+        samples=numbers("samples", settings.sample_size),
+        iterations=numbers("iterations", settings.max_iterations),
+        rewards=settings.reward,
+        seeds=numbers("seeds", settings.seed),
+    )
+
+
+def checked_name(name: str | None) -> str | None:
+    """*name*, if a reward is called so.
+
+    Raises:
+        ConfigError: none is.
+    """
+    if name is not None:
+        try:
+            check_reward(name)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace("--reward", "--check-reward", 1)) from None
+    return name
+
+
+def folder_name(data: str, settings: Settings) -> str:
+    """A directory's name that the same options give again, so that the same command resumes."""
+    stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
+    return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"
+
+
+def _with_reward(settings: Settings, name: str) -> Settings:
+    return settings.model_copy(update={"reward": (name,)})
+
+
+@asynccontextmanager
+async def _ready(models: Models | None) -> AsyncIterator[None]:
+    """Check that the policy answers, so that a wrong key is known at once; close everything at the end."""
+    async with AsyncExitStack() as stack:
+        if models is not None:
+            for part in (*models.rewards.values(), models.check, models.policy):
+                close = getattr(part, "aclose", None)
+                if close is not None:
+                    stack.push_async_callback(close)
+            ask = getattr(models.policy, "check", None)
+            if ask is not None:
+                await ask()
+        yield
