@@ -116,7 +116,7 @@ async def test_nonsense_is_asked_again_then_ungraded_and_counted() -> None:
     context = Context(found, is_whole=False)
     made = [Graded(mine[position], one) async for position, one in grade(mine, context)]
     assert sum("gardener" in asked(call) for call in policy.calls) == ATTEMPTS
-    controlled, plain = ALPACA_EVAL_2.summarize(made, context)
+    plain, controlled = ALPACA_EVAL_2.summarize(made, context)
     assert (plain.graded, plain.ungraded) == (5, 1)
     assert plain.value == pytest.approx(50.0)
     assert (controlled.value, controlled.ungraded) == (None, 1)
@@ -155,7 +155,7 @@ async def test_what_the_judge_could_not_hold_is_not_judged() -> None:
 async def test_the_numbers_name_judge_baseline_package_and_annotator() -> None:
     mine = answers(ask(ALPACA_EVAL_2, str(DATA), baseline=str(DATA)))
     made = await graded(fair, mine)
-    controlled, plain = ALPACA_EVAL_2.summarize(made, Context(judge(fair)[0], is_whole=False))
+    plain, controlled = ALPACA_EVAL_2.summarize(made, Context(judge(fair)[0], is_whole=False))
     assert (plain.name, plain.by) == ("win_rate", "scripted")
     assert plain.value == pytest.approx(90.0)
     assert "against gpt4_1106_preview, alpaca-eval 0." in plain.note

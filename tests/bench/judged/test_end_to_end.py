@@ -122,7 +122,7 @@ def test_alpaca_eval_tells_the_plain_rate_and_refuses_length_control_on_other_ro
         judge=Judge("openai/gpt-4-1106-preview", ScriptedPolicy(weigh)),
     )
     record = carried_out(made, MODELS)
-    controlled, plain = record["methods"][0]["by_when"]["after"]
+    plain, controlled = record["methods"][0]["by_when"]["after"]
     assert controlled["value"] is None
     assert controlled["note"].startswith("refused: it needs the whole set in its order")
     assert plain["value"] == pytest.approx(80.0)

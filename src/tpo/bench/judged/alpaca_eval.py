@@ -1,7 +1,7 @@
 """AlpacaEval 2: 805 instructions, answers held against GPT-4 Turbo's (Dubois et al. 2024, arXiv 2404.04475).
 
 The judge compares a pair once, in an order drawn by instruction, and its log-probabilities weigh the win.
-The length-controlled rate leads the paper's table; it is only right on the whole set in its order.
+The length-controlled rate, the first of the paper's table, is only right on the whole set in its order.
 """
 
 from __future__ import annotations
@@ -110,13 +110,13 @@ class Pairs:
 
 
 def summarize(graded: Sequence[Graded], context: Context) -> tuple[Metric, ...]:
-    """The length-controlled win rate, which the field leads with, and the plain one."""
+    """The plain win rate, whose grades changes are told of, and the length-controlled one."""
     judge = context.judge.name if context.judge is not None else ""
     name = context.options.get(ANNOTATOR_OPTION, DEFAULT_ANNOTATOR)
     note = f"against {BASELINE}, {package_version()}, annotator {name}"
     plain = mean_metric("win_rate", graded, scale=100.0, unit="%", by=judge, note=note)
     controlled = length_control.metric(graded, is_whole=context.is_whole, by=judge, note=note)
-    return controlled, plain
+    return plain, controlled
 
 
 def _annotator(context: Context) -> Annotator:
@@ -129,7 +129,7 @@ ALPACA_EVAL_2 = Benchmark(
     hub=HUB,
     licence="CC BY-NC 4.0",
     size=length_control.ROWS,
-    metric=f"length-controlled win rate, and win rate, against {BASELINE} (the paper: by {PAPER_JUDGE})",
+    metric=f"win rate, and length-controlled win rate, against {BASELINE} (the paper: by {PAPER_JUDGE})",
     read=read,
     grade=grade,
     summarize=summarize,

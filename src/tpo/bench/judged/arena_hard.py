@@ -77,7 +77,7 @@ def baseline(arena: Arena) -> Baseline:
 
 
 OPTIONS = (JUDGMENTS_OPTION, SYSTEM_OPTION, TEMPLATE_OPTION)
-LICENCE = "Apache 2.0 (its repository; none is told for the prompts, which users wrote)"
+LICENCE = "Apache 2.0, by its repository; nothing is told of the prompts apart"
 
 _V01 = Arena(V01, V01, "gpt-4-0314", 4096, PAPER_JUDGE)
 ARENA_HARD_V01 = Benchmark(
