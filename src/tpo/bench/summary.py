@@ -56,8 +56,11 @@ def notes(record: Record) -> list[str]:
     ungraded = sum(m["ungraded"] for m in _leading(record))
     if ungraded:
         said.append(f"{ungraded:,} answers could not be graded and are in no mean")
-    said += sorted({f"{m['name']}: {m['note']}" for m in metrics if m["note"]})
-    return said
+    named: dict[str, list[str]] = {}
+    for metric in metrics:
+        names = named.setdefault(metric["note"], [])
+        names += [metric["name"]] if metric["note"] and metric["name"] not in names else []
+    return said + [f"{', '.join(names)}: {note}" for note, names in named.items() if note]
 
 
 def _about(record: Record) -> str:
