@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def plan(
 def models(
     of: Plan,
     policy: ScriptedPolicy | None = None,
-    rewards: dict[str, Reward] | None = None,
+    rewards: Mapping[str, Reward] | None = None,
     order: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Models:
     """Scripted ones; the same reward under every name unless others are given."""

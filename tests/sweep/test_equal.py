@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tpo.method.recipes import build_recipe
+from tests.sweep.values import BON, arm, row
 from tpo.report.statistics import expected_best
-from tpo.sweep.arms import Arm, Row
 from tpo.sweep.equal import Curve, best_of_n, by_step, compare_at_equal_tokens
 
 
@@ -17,34 +16,6 @@ def test_the_estimate_of_best_of_n_is_the_mean_over_all_subsets(pool: list[float
     for n, estimate in enumerate(expected_best([pool])[0], 1):
         best = [max(subset) for subset in combinations(pool, n)]
         assert math.isclose(estimate, fmean(best), abs_tol=1e-9)
-
-
-def row(
-    pool: tuple[float, ...],
-    best: tuple[float, ...],
-    written: tuple[float, ...],
-    read: tuple[float, ...] | None = None,
-) -> Row:
-    prompts = read or tuple(10.0 * (step + 1) for step in range(len(written)))
-    return Row(
-        first=pool[0],
-        best_of=tuple(expected_best([pool])[0]),
-        best=best,
-        read=prompts,
-        written=written,
-        calls=tuple(float(len(pool) + 3 * step) for step in range(len(written))),
-        sample_read=prompts[0],
-        sample_written=written[0],
-    )
-
-
-def arm(method: str, samples: int, depth: int, rows: dict[str, Row]) -> Arm:
-    recipe = build_recipe(method, sample_size=samples, max_iterations=depth)
-    return Arm(f"{method} D{depth}-N{samples}", recipe, "guide", (7,), rows, 0, "alike")
-
-
-POOL = (1.0, 2.0, 3.0, 4.0)
-BON = arm("bon", 4, 0, {"a": row(POOL, (4.0,), (40.0,)), "b": row(tuple(-x for x in POOL), (-1.0,), (40.0,))})
 
 
 def test_best_of_n_costs_the_prompt_once_and_its_part_of_what_was_written() -> None:

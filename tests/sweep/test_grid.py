@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from tests.sweep.scripted import GUIDE, OTHER
@@ -12,8 +14,9 @@ def axes(
     iterations: tuple[int, ...] = (1, 2),
     rewards: tuple[str, ...] = (GUIDE,),
     seeds: tuple[int, ...] = (7,),
+    pool: int | None = None,
 ) -> Axes:
-    return Axes(methods, samples, iterations, rewards, seeds)
+    return Axes(methods, samples, iterations, rewards, seeds, pool)
 
 
 def cells(of: Axes) -> tuple[Cell, ...]:
@@ -49,12 +52,19 @@ def _same(cell: Cell, other: Cell) -> bool:
     return (cell.label, cell.reward) == (other.label, other.reward)
 
 
+def test_a_pool_is_drawn_beside_the_grid_in_each_layout_that_is_asked_for() -> None:
+    of = cells(Axes(("tpo", "paper"), (3,), (1,), (GUIDE,), (7,), pool=40))
+    assert [cell.label for cell in of] == ["tpo D1-N3", "paper D1-N3", "bon D0-N40", "paper-bon D0-N40"]
+    assert [cell.label for cell in cells(Axes(("bon",), (3,), (1,), (GUIDE,), (7,), pool=3))] == ["bon D0-N3"]
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [
         ({"samples": (0,)}, "--samples: 0 is below 1"),
         ({"samples": (3, 3)}, "--samples: 3 is named twice"),
         ({"samples": ()}, "--samples is empty"),
+        ({"pool": 0}, "--pool: 0 is below 1"),
         ({"iterations": (-1,)}, "--iterations: -1 is below 0"),
         ({"iterations": (1, 1)}, "--iterations: 1 is named twice"),
         ({"methods": ("tpo", "tpo")}, "--method: tpo is named twice"),
@@ -63,9 +73,9 @@ def _same(cell: Cell, other: Cell) -> bool:
         ({"seeds": (7, 7)}, "--seeds: 7 is named twice"),
     ],
 )
-def test_what_makes_no_grid_is_refused_in_one_sentence(values: dict[str, tuple[str, ...]], why: str) -> None:
+def test_what_makes_no_grid_is_refused_in_one_sentence(values: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
-        cells(axes(**values))  # type: ignore[arg-type]
+        cells(axes(**values))
 
 
 @pytest.mark.parametrize("text", ["3,x", "3.5", "3;5", ","])

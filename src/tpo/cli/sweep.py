@@ -12,7 +12,7 @@ EXAMPLES = """\
 [bold]Examples[/bold]
 
 [dim]three methods, three widths, two depths, with the embedded pair[/dim]
-tpo sweep prompts.jsonl --method tpo,revision,bon --samples 3,5,10 --iterations 1,2
+tpo sweep prompts.jsonl --method tpo,revision,bon --samples 3,5,10 --iterations 1,2 --pool 60
 
 [dim]two rewards, three seeds, and a reward that guides nothing[/dim]
 tpo sweep prompts.jsonl --policy http://localhost:8000/v1 --method tpo,bon --samples 5,20 --seeds 1,2,3 \\
@@ -80,6 +80,15 @@ def sweep(
             metavar="D,...",
             help="Iterations, by commas; bon has none. [dim]\\[default: 2][/dim]",
             rich_help_panel=options.METHOD,
+        ),
+    ] = None,
+    pool: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="So many first samples for the curve of best-of-n, which then reaches what others spend."
+            " [dim]\\[default: the largest of --samples][/dim]",
+            rich_help_panel=COMPARISON,
         ),
     ] = None,
     prompts: options.Prompts = None,

@@ -25,6 +25,7 @@ from tpo.config.names import check_reward
 from tpo.config.rewards import reward_of
 from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
+from tpo.rewards.base import Reward
 from tpo.run import Retries
 from tpo.store import read_trajectories
 from tpo.sweep.checking import HeldOut
@@ -49,7 +50,7 @@ def loaded(plan: Plan, console: Console, listener: Listener) -> Models:
     return Models(plan.settings, policy, rewards, held_out)
 
 
-def load_check(plan: Plan, listener: Listener | None = None) -> Any:
+def load_check(plan: Plan, listener: Listener | None = None) -> Reward:
     """The reward of *plan* that guides nothing."""
     assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
     return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
@@ -190,6 +191,7 @@ def axes_of(flags: Flags, settings: Settings) -> Axes:
         iterations=numbers("iterations", settings.max_iterations),
         rewards=settings.reward,
         seeds=numbers("seeds", settings.seed),
+        pool=flags["pool"],
     )
 
 

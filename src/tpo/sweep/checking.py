@@ -8,7 +8,7 @@ guiding reward likes, and no longer what is better: over-optimization.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tpo.errors import RewardError
@@ -72,10 +72,11 @@ class HeldOut:
             RewardError: a fatal one: no response will get a score.
         """
         free, kept = asyncio.Semaphore(concurrency), JournaledReward(reward, self._journal)
+        asked: set[Key] = set()
         try:
             async with asyncio.TaskGroup() as group:
                 for trajectory in trajectories:
-                    for text in self._unscored(trajectory):
+                    for text in self._unscored(trajectory, asked):
                         await free.acquire()
                         task = group.create_task(self._one(trajectory.query, text, kept))
                         task.add_done_callback(lambda _: free.release())
@@ -86,9 +87,13 @@ class HeldOut:
         """Let the file go."""
         await self._journal.close()
 
-    def _unscored(self, trajectory: Trajectory) -> Sequence[str]:
-        texts = dict.fromkeys(each.text for each in watched(trajectory))
-        return [text for text in texts if self.value(trajectory.query, text) is None]
+    def _unscored(self, trajectory: Trajectory, asked: set[Key]) -> Iterator[str]:
+        """The responses of *trajectory* that nothing has scored or *asked* for, which is told of them."""
+        for text in (each.text for each in watched(trajectory)):
+            key = _key(trajectory.query, text)
+            if key not in asked and self.value(trajectory.query, text) is None:
+                asked.add(key)
+                yield text
 
     async def _one(self, query: Query, text: str, reward: JournaledReward) -> None:
         key = _key(query, text)

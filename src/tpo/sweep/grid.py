@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import TypeVar
 
 from tpo.config import Settings, make_recipe
@@ -18,13 +19,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What is crossed with what; each value once."""
+    """What is crossed with what; each value once.
+
+    *pool* stands beside the grid: so many first samples are drawn for the curve of best-of-n, so that it
+    reaches as far as methods with iterations spend.
+    """
 
     methods: tuple[str, ...]
     samples: tuple[int, ...]
     iterations: tuple[int, ...]
     rewards: tuple[str, ...]
     seeds: tuple[int, ...]
+    pool: int | None = None
 
     def __post_init__(self) -> None:
         _require_once("--method", self.methods)
@@ -34,6 +40,7 @@ class Axes:
         _require_once("--seeds", self.seeds)
         _require_least("--samples", self.samples, 1)
         _require_least("--iterations", self.iterations, 0)
+        _require_least("--pool", () if self.pool is None else (self.pool,), 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +66,13 @@ class Cell:
 def make_cells(settings: Settings, axes: Axes) -> tuple[Cell, ...]:
     """Every cell of *axes* once, those of a reward together; other values are those of *settings*.
 
-    A method without iterations, best-of-N, has one cell for all D.
+    A method without iterations, best-of-N, has one cell for all D; that of the pool comes last.
 
     Raises:
         ConfigError: a method is unknown, or two cells would be alike.
     """
     cells: dict[str, tuple[str, Cell]] = {}
-    for method, cell in _crossed(settings, axes):
+    for method, cell in (*_crossed(settings, axes), *_crossed(settings, _pools(axes))):
         there = cells.setdefault(cell.folder, (method, cell))
         if there[0] != method or there[1].recipe.describe() != cell.recipe.describe():
             raise ConfigError(
@@ -113,22 +120,23 @@ def names(option: str, text: str) -> tuple[str, ...]:
     return parts
 
 
-def _crossed(settings: Settings, axes: Axes) -> Iterator[tuple[str, Cell]]:
-    for reward in axes.rewards:
-        for method in axes.methods:
-            for depth in axes.iterations:
-                for samples in axes.samples:
-                    for seed in axes.seeds:
-                        own = settings.model_copy(
-                            update={
-                                "method": method,
-                                "sample_size": samples,
-                                "max_iterations": depth,
-                                "reward": (reward,),
-                                "seed": seed,
-                            }
-                        )
-                        yield method, Cell(own, make_recipe(own), reward, seed)
+def _crossed(settings: Settings, axes: Axes | None) -> Iterator[tuple[str, Cell]]:
+    if axes is None:
+        return
+    every = product(axes.rewards, axes.methods, axes.iterations, axes.samples, axes.seeds)
+    for reward, method, depth, samples, seed in every:
+        shape = {"method": method, "sample_size": samples, "max_iterations": depth}
+        own = settings.model_copy(update=shape | {"reward": (reward,), "seed": seed})
+        yield method, Cell(own, make_recipe(own), reward, seed)
+
+
+def _pools(axes: Axes) -> Axes | None:
+    """The grid of best-of-n alone, by each layout that first samples are asked in; None without a pool."""
+    if axes.pool is None:
+        return None
+    papers = [method.startswith("paper") for method in axes.methods]
+    methods = (*(["bon"] if not all(papers) else []), *(["paper-bon"] if any(papers) else []))
+    return replace(axes, methods=methods, samples=(axes.pool,), iterations=(0,), pool=None)
 
 
 def _require_once(option: str, values: Sequence[T]) -> None:

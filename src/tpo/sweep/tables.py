@@ -83,6 +83,11 @@ def notes(record: Record) -> list[str]:
             "equal tokens: best-of-n is the expected best of n of one pool, between whole n a straight line;"
             " so is another method between its steps"
         )
+    short = [row for row in record["at_equal_tokens"] if _is_best_of_n(row) and not row["covered"]]
+    if short:
+        said.append(
+            f"best-of-n ended before the budget {len(short):,} times: a larger --pool reaches further"
+        )
     if record["shared_calls"]:
         said.append("calls that cells have in common were made once, and are counted in each")
     if record["held_out_reward"]:
@@ -136,8 +141,7 @@ def _equal(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     head = ["method", *(["reward"] if several else []), "less", "tokens", "spent", "at", "difference", "p"]
     rows = []
     for row in record["at_equal_tokens"]:
-        of_n = row["second"].startswith("best-of-n")
-        place = f"{'n' if of_n else 'step'} {number(row['place'], 1)}"
+        place = f"{'n' if _is_best_of_n(row) else 'step'} {number(row['place'], 1)}"
         spent = (
             number(row["budget"], 0)
             if row["covered"]
@@ -147,6 +151,10 @@ def _equal(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         cells += [PRICES[row["price"]], spent, place if row["covered"] else f"{place}, its end"]
         rows.append((*cells, *_difference(row["paired"])))
     return tuple(head), rows
+
+
+def _is_best_of_n(row: Record) -> bool:
+    return str(row["second"]).startswith("best-of-n")
 
 
 def _against(record: Record) -> str:
