@@ -95,7 +95,7 @@ def test_what_failed_is_asked_again_and_what_came_is_not(tmp_path: Path) -> None
     assert policy.calls == []
 
 
-def asked(n: int, method: str = "tpo", **more: float) -> Sampling:
+def asked(n: int, method: str = "tpo", **more: Any) -> Sampling:
     recipe = build_recipe(method, sample_size=n, **more)
     return recipe.sampling("sample", base_seed(7, AT, n))
 
@@ -110,7 +110,7 @@ def asked(n: int, method: str = "tpo", **more: float) -> Sampling:
         (20, {}, 20),  # nobody asks for more
     ],
 )
-def test_only_a_draw_of_the_same_samples_is_widened(n: int, more: dict[str, float], drawn: int) -> None:
+def test_only_a_draw_of_the_same_samples_is_widened(n: int, more: dict[str, Any], drawn: int) -> None:
     demand = Demand([build_recipe("bon", sample_size=8)], {"q": QUERY}, 7)
     assert demand.widest(QUERY.messages, asked(n, **more), AT).n == drawn
 

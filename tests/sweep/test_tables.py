@@ -1,3 +1,4 @@
+from functools import cache
 from typing import Any
 
 from tests.sweep.values import BON, arm, row
@@ -10,8 +11,13 @@ CHEAP = arm("revision", 4, 1, {q: row((1.0, 2.0, 3.0, 4.0), (4.0, 5.0), (40.0, 2
 
 
 def record(**more: Any) -> dict[str, Any]:
+    return _whole() | more
+
+
+@cache
+def _whole() -> dict[str, Any]:
     arms = [DEAR, CHEAP, BON]
-    whole = {
+    return {
         "policy": "made",
         "data": {"source": "q.jsonl", "ids": ["a", "b"]},
         "tiny": False,
@@ -28,7 +34,6 @@ def record(**more: Any) -> dict[str, Any]:
         "figures": [],
         "page": None,
     }
-    return whole | more
 
 
 def test_a_curve_that_ends_before_the_budget_is_said_to_and_what_helps_is_told() -> None:

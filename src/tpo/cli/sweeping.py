@@ -30,7 +30,7 @@ from tpo.run import Retries
 from tpo.store import read_trajectories
 from tpo.sweep.checking import HeldOut
 from tpo.sweep.grid import Axes, Cell, make_cells, names, slug, whole_numbers
-from tpo.sweep.plan import Plan, check, load_data
+from tpo.sweep.plan import Plan, check, load_data, require_held_out
 from tpo.sweep.results import RESULTS, Outcome, write_results
 from tpo.sweep.running import Models, Watch, run_cells
 from tpo.sweep.tables import TINY_NOTE, equal_table, table
@@ -75,7 +75,9 @@ class Sweeping:
         settings = settings_of(flags, config)
         axes = axes_of(flags, settings)
         held_out = checked_name(flags["check_reward"])
-        make_cells(settings, axes)  # before a server is asked for its model's name
+        # Before a server is asked for its model's name.
+        require_held_out(held_out, axes.rewards)
+        make_cells(settings, axes)
         queries, digest = load_data(data, settings)
         settings = asyncio.run(name_model(settings, os.environ))
         plan = Plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,13 +153,22 @@ def check(plan: Plan) -> tuple[Cell, ...]:
         MissingExtra: a library is not installed.
         StoreMismatch: a cell's directory holds a run of another configuration.
     """
-    if plan.check_reward in plan.rewards:
-        raise ConfigError(
-            f"--check-reward {plan.check_reward} is also a --reward: it would check what it guides;"
-            " name one that guides nothing"
-        )
+    require_held_out(plan.check_reward, plan.rewards)
     _require_matplotlib(plan)
     return tuple(cell for cell in plan.cells if plan.fresh or not plan.is_complete(cell))
+
+
+def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:
+    """Refuse a *check_reward* that is among those that guide.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if check_reward in rewards:
+        raise ConfigError(
+            f"--check-reward {check_reward} is also a --reward: it would check what it guides;"
+            " name one that guides nothing"
+        )
 
 
 def _require_matplotlib(plan: Plan) -> None:
