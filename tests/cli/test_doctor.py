@@ -30,7 +30,7 @@ def tpo(*arguments: object, key: str | None = None) -> Result:
 
 def test_it_takes_the_options_of_a_run() -> None:
     mine, its = (set(inspect.signature(command).parameters) for command in (doctor, run))
-    assert its - mine == {"fresh"}
+    assert its - mine == {"fresh", "sequences"}
     assert mine - its == {"golden", "json"}
 
 

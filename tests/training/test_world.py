@@ -108,7 +108,7 @@ def test_only_the_rewards_labels_and_the_evaluation_know_the_hidden_score() -> N
     root = Path(__file__).parents[2]
     files = [*root.glob("training/*.py"), *root.glob("src/**/*.py")]
     knowing = {path.stem for path in files if "training.hidden" in path.read_text("utf-8")}
-    assert knowing == {"preferences", "evaluate", "causal"}
+    assert knowing == {"preferences", "evaluate", "causal", "held_out"}
 
 
 def test_the_examples_are_a_hundred_with_a_few_from_outside_the_world() -> None:
