@@ -65,6 +65,7 @@ def test_each_method_is_held_against_the_widest_pool_and_other_methods_of_its_wi
     assert [c.second for c in ours] == ["best-of-n, pool of bon D0-N4", "revision D1-N2"]
     against_n, against_revision = ours
     assert (against_n.budget, against_n.place, against_n.covered) == (42.0, 3.2, True)
+    assert against_n.needed == pytest.approx(3.2)
     assert against_n.paired.queries == 2
     # Revision ended at 36 tokens: it stands there, and that is said.
     assert (against_revision.covered, against_revision.spent) == (False, 36.0)

@@ -40,7 +40,8 @@ def test_a_curve_that_ends_before_the_budget_is_said_to_and_what_helps_is_told()
     page = markdown(record())
     line = next(line for line in page.splitlines() if "best-of-n, pool of tpo" in line)
     assert "n 4.0, its end" in line
-    assert "a larger --pool reaches further" in page
+    # A prompt of 10 tokens and 10 a sample: the dearest budget, 420 tokens, buys 41.
+    assert "ended before the budget 4 times: --pool 41 would reach all" in page
     revision = next(
         line for line in page.splitlines() if "| revision D1-N4" in line and "| tpo D1-N4 " in line
     )

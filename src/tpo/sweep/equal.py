@@ -82,6 +82,7 @@ class AtEqualTokens:
         spent: what *second* spent: the budget, unless it is not *covered*.
         place: where on the curve: n of best-of-n, else the step.
         covered: whether the curve of *second* reaches the budget; if not, it stands at its end.
+        needed: of best-of-n, how many samples the budget buys, also beyond the pool; else None.
         paired: the difference, query by query.
     """
 
@@ -93,6 +94,7 @@ class AtEqualTokens:
     spent: float
     place: float
     covered: bool
+    needed: float | None
     paired: Paired
 
     def record(self) -> dict[str, Any]:
@@ -166,7 +168,8 @@ def _against(arm: Arm, other: Arm, price: Price, *, of_n: bool) -> AtEqualTokens
     if not queries:
         return None
     budget = fmean(price_of(arm.rows[query], price, arm.depth) for query in queries)
-    point = (best_of_n if of_n else by_step)(other, queries, price).at(budget)
+    curve = (best_of_n if of_n else by_step)(other, queries, price)
+    point = curve.at(budget)
     answers = [arm.rows[query].answer for query in queries]
     return AtEqualTokens(
         first=arm.label,
@@ -177,5 +180,13 @@ def _against(arm: Arm, other: Arm, price: Price, *, of_n: bool) -> AtEqualTokens
         spent=point.spent,
         place=point.place,
         covered=point.covered,
+        needed=_bought(curve, budget) if of_n else None,
         paired=paired(answers, [point.reached[query] for query in queries]),
     )
+
+
+def _bought(curve: Curve, budget: float) -> float | None:
+    """How many samples *budget* buys, each at the price that one more has on the *curve* of best-of-n."""
+    spent = curve.spent
+    price = (spent[-1] - spent[0]) / (len(spent) - 1) if len(spent) > 1 else 0.0
+    return 1 + (budget - spent[0]) / price if price > 0 else None

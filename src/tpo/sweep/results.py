@@ -6,16 +6,18 @@ import csv
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from tpo.bench.arms import policy_name
+from tpo.config.settings import TINY
 from tpo.errors import StoreError
 from tpo.export.writing import replacing_text
 from tpo.report import statistics as estimating
 from tpo.report import write_report
 from tpo.report.drawing import draw
+from tpo.report.figures import Figure
 from tpo.report.statistics import Estimate, bootstrap_means, paired
 from tpo.store import read_trajectories
 from tpo.store.jsonline import plain
@@ -54,7 +56,7 @@ def write_results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
         raise StoreError(f"{plan.out}: no cell has run{f': {reasons[0]}' if reasons else ''}")
     checked = None if outcome.held_out is None else outcome.held_out.value
     arms = make_arms(readable, plan.queries, lambda cell: read_trajectories(plan.path(cell)), checked)
-    figures = charts(arms, plan.check_reward) if plan.figures else []
+    figures = [_named(plan, figure) for figure in charts(arms, plan.check_reward)] if plan.figures else []
     drawn = draw(figures, plan.out / FIGURES) if figures else []
     record = _record(plan, outcome, arms)
     record["figures"] = [
@@ -64,6 +66,15 @@ def write_results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     record["page"] = _page(plan, readable) if plan.page else None
     _write(plan, record)
     return record
+
+
+def _uses_tiny(plan: Plan) -> bool:
+    return plan.settings.uses_tiny or TINY in (*plan.rewards, plan.check_reward)
+
+
+def _named(plan: Plan, figure: Figure) -> Figure:
+    """*figure*, with the embedded pair named in it where that made its numbers."""
+    return replace(figure, title=f"{figure.title} (the embedded pair)") if _uses_tiny(plan) else figure
 
 
 def _page(plan: Plan, cells: Sequence[Cell]) -> str:
@@ -84,7 +95,7 @@ def _record(plan: Plan, outcome: Outcome, arms: Sequence[Arm]) -> dict[str, Any]
             "ids": [query.id for query in plan.queries],
         },
         "policy": policy_name(plan.settings),
-        "tiny": plan.settings.uses_tiny or "tiny" in (*plan.rewards, plan.check_reward),
+        "tiny": _uses_tiny(plan),
         "rewards": list(plan.rewards),
         "seeds": list(plan.seeds),
         "held_out_reward": plan.check_reward,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from tpo.bench.tables import DASH, latex_table, markdown_table, md, number, signed
@@ -85,9 +86,9 @@ def notes(record: Record) -> list[str]:
         )
     short = [row for row in record["at_equal_tokens"] if _is_best_of_n(row) and not row["covered"]]
     if short:
-        said.append(
-            f"best-of-n ended before the budget {len(short):,} times: a larger --pool reaches further"
-        )
+        needed = max((row["needed"] or 0.0 for row in short), default=0.0)
+        advice = f"--pool {ceil(needed)} would reach all" if needed else "a larger --pool reaches further"
+        said.append(f"best-of-n ended before the budget {len(short):,} times: {advice}")
     if record["shared_calls"]:
         said.append("calls that cells have in common were made once, and are counted in each")
     if record["held_out_reward"]:
