@@ -42,9 +42,9 @@ point by point what is right and wrong with a response, gives instructions line 
 response by instructions. To most other queries it answers with a short polite sentence, but a bare "Hello"
 can still set it rambling.
 
-An ordered change is made in nine of ten cases, and its own instructions mend more than they spoil: on held-out
-queries an update by them is clearly better than one without any. Now and then its criticism leaves a line
-out, or takes a wrong name for the right one.
+An ordered change is made in nine of ten cases, and its own instructions mend more than they spoil: on
+held-out queries an update by them is clearly better than one without any. Now and then its criticism leaves
+a line out, or takes a wrong name for the right one.
 """
 
 REWARD = """---

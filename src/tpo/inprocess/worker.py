@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -12,6 +13,12 @@ Start = Callable[[Callable[[], None]], None]
 def in_thread(body: Callable[[], None]) -> None:
     """Run *body* in a thread that the interpreter waits for, so that no model is torn down in mid-step."""
     threading.Thread(target=body, name="tpo-model").start()
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 class Worker:

@@ -151,9 +151,11 @@ class _Scorer:
 
     def scores(self, batch: Sequence[Sequence[int]]) -> list[float]:
         """One raw logit a conversation, as it would be alone."""
-        values = self._read(self._model, batch)
         if self._arbiter is None:
-            return values
+            return self._read(self._model, batch)
+        if self._torch.get_num_threads() != 1:  # a small model's products gain nothing by a second core
+            self._torch.set_num_threads(1)
+        values = self._read(self._model, batch)
         doubtful = [at for at, value in enumerate(values) if _near_edge(value)]
         if doubtful:
             settled = self._read(self._arbiter, [batch[at] for at in doubtful])

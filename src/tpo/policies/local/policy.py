@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.devices import Device
 from tpo.inprocess.loading import EXACT_PARAMETERS, Checkpoint, load_checkpoint, require_torch
 from tpo.inprocess.memory import first_line
-from tpo.inprocess.worker import Start, Worker, in_thread
+from tpo.inprocess.worker import Start, Worker, in_thread, usable_cores
 from tpo.policies.local.row import Finished, Row
 from tpo.types import Completion, Messages, Sampling, Scope, Usage
 
@@ -25,6 +26,9 @@ benchmarks/float32_noise.py measures it: cumulative probabilities moved by up to
 a logit off by this much would move them by 2.9e-5.
 """
 
+MOST_REPLICAS = 4
+"""Engines of a small model: the interpreter's lock leaves more of them nothing to gain."""
+
 CPU_BUDGET = 16_384
 """Slots of a batch on a CPU: more gain nothing, since the cores are busy, and cost memory."""
 
@@ -32,7 +36,8 @@ CPU_BUDGET = 16_384
 class HFPolicy:
     """Any causal chat model in Hugging Face format, from a folder or by its id on the hub.
 
-    Calls from all queries meet in one engine with one thread: what waits is sorted by length and decoded
+    Calls from all queries meet in one engine with one thread (on a CPU, a small model has one for each core,
+    since its products are too small to be shared between cores): what waits is sorted by length and decoded
     together, the samples of a call share the prefill of its prompt, and each is yielded as soon as it ends.
 
     *device*, *dtype*: see :func:`tpo.inprocess.loading.load_checkpoint`. *max_batch_tokens*: tokens in a
@@ -76,8 +81,9 @@ class HFPolicy:
         self.name = checkpoint.name
         self.context = checkpoint.context
         self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, PolicyRefused)
-        self._engine = _engine(checkpoint, self._chat, max_batch_tokens)
-        self._worker = Worker(self._engine.step, start)
+        engines = _engines(checkpoint, self._chat, max_batch_tokens)
+        alone = len(engines) == 1
+        self._engines = [(one, Worker(one.step if alone else _one_core(one.step), start)) for one in engines]
         self._closed = False
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
@@ -88,8 +94,10 @@ class HFPolicy:
         """
         ended: asyncio.Queue[Finished | Exception] = asyncio.Queue()
         rows = self._rows(messages, sampling, scope, _from_thread(ended))
-        self._engine.add(rows)
-        self._worker.wake()
+        # A query stays with one engine, which keeps what it has read of it.
+        engine, worker = self._engines[zlib.crc32(scope.query.encode()) % len(self._engines)]
+        engine.add(rows)
+        worker.wake()
         prompt_usage = Usage(calls=1, prompt_tokens=len(rows[0].prompt))
         try:
             for _ in rows:
@@ -102,7 +110,8 @@ class HFPolicy:
     async def aclose(self) -> None:
         """Answer no more calls, and wait for those that are under way."""
         self._closed = True
-        await asyncio.to_thread(self._worker.join)
+        for _, worker in self._engines:
+            await asyncio.to_thread(worker.join)
 
     def _rows(self, messages: Messages, sampling: Sampling, scope: Scope, deliver: Any) -> list[Row]:
         import numpy as np
@@ -145,19 +154,39 @@ class HFPolicy:
         )
 
 
-def _engine(checkpoint: Checkpoint, chat: ChatTokenizer, max_batch_tokens: int | None) -> Any:
+def _replicas(checkpoint: Checkpoint) -> int:
+    """Engines on the same weights: one a core for a small model on a CPU, else one."""
+    if checkpoint.device.type != "cpu" or checkpoint.spread or checkpoint.parameters > EXACT_PARAMETERS:
+        return 1
+    return max(1, min(MOST_REPLICAS, usable_cores()))
+
+
+def _one_core(step: Callable[[], bool]) -> Callable[[], bool]:
+    """*step* without threads of its own: those of several engines would wait for each other."""
+    torch, _ = require_torch("an in-process model")
+
+    def alone() -> bool:
+        if torch.get_num_threads() != 1:  # a thread's own number, and threads come and go
+            torch.set_num_threads(1)
+        return step()
+
+    return alone
+
+
+def _engines(checkpoint: Checkpoint, chat: ChatTokenizer, max_batch_tokens: int | None) -> list[Any]:
     from tpo.policies.local.engine import Engine
     from tpo.policies.local.lanes import reads_side_by_side
 
-    return Engine(
-        checkpoint.model,
-        _ends(checkpoint, chat),
-        budget=max_batch_tokens or _room(checkpoint),
-        padding=_worth_a_step(checkpoint),
-        arbiter=_arbiter(checkpoint),
-        noise=NOISE,
-        side_by_side=reads_side_by_side(checkpoint.model),
-    )
+    replicas = _replicas(checkpoint)
+    settings: dict[str, Any] = {
+        "budget": max_batch_tokens or _room(checkpoint) // replicas,
+        "padding": _worth_a_step(checkpoint),
+        "arbiter": _arbiter(checkpoint),
+        "noise": NOISE,
+        "side_by_side": reads_side_by_side(checkpoint.model),
+    }
+    ends = _ends(checkpoint, chat)
+    return [Engine(checkpoint.model, ends, **settings) for _ in range(replicas)]
 
 
 def _ends(checkpoint: Checkpoint, chat: ChatTokenizer) -> frozenset[int]:
