@@ -124,7 +124,7 @@ def main() -> None:
                 "completion_tokens": tokens,
                 "seconds": round(seconds, 1),
                 "cpu_seconds": round(cpu, 1),
-                "settled_draws": policy._engine.settled,
+                "settled_draws": policy.settled,
                 "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             },
             indent=1,

@@ -113,6 +113,11 @@ class HFPolicy:
         for _, worker in self._engines:
             await asyncio.to_thread(worker.join)
 
+    @property
+    def settled(self) -> int:
+        """Draws so far that float32 left in doubt, and that were made again."""
+        return sum(engine.settled for engine, _ in self._engines)
+
     def _rows(self, messages: Messages, sampling: Sampling, scope: Scope, deliver: Any) -> list[Row]:
         import numpy as np
 
