@@ -25,6 +25,9 @@ from tpo.policies.siblings import as_finished
 SECONDS = 10.0
 """Most processor time for one answer; nearly all take less than a tenth of a second."""
 
+AGAIN = 0.5
+"""Seconds after which it is said again that the time is over."""
+
 WORKERS = 4
 """Most processes at work."""
 ANSWERS_EACH = 16
@@ -66,11 +69,13 @@ def compare(gold: str, answer: str, seconds: float = SECONDS) -> Grade:
     """
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own clock is off
     verify = library()
+    late = Grade(0.0, "took too long", {"gold": gold})
     try:
-        with _bounded(seconds):
-            return _compare(verify, gold, answer)
+        with _bounded(seconds) as over:
+            grade = _compare(verify, gold, answer)
     except _TooLong:
-        return Grade(0.0, "took too long", {"gold": gold})
+        return late
+    return late if over else grade
 
 
 def _compare(verify: Any, gold: str, answer: str) -> Grade:
@@ -87,16 +92,23 @@ def _compare(verify: Any, gold: str, answer: str) -> Grade:
 
 
 @contextmanager
-def _bounded(seconds: float) -> Iterator[None]:
-    """Raise :class:`_TooLong` in the block when this process has worked for *seconds*."""
+def _bounded(seconds: float) -> Iterator[list[bool]]:
+    """Raise :class:`_TooLong` in the block when this process has worked for *seconds*.
+
+    Yields:
+        a list that is empty until then: where the signal falls into a callback of the interpreter, what it
+        raises is lost there, and the next one must end the block.
+    """
+    over: list[bool] = []
 
     def stop(*_: object) -> None:
+        over.append(True)
         raise _TooLong
 
     before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds, AGAIN)
     try:
-        yield
+        yield over
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
