@@ -19,8 +19,14 @@ CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 
 def pip(*arguments: str) -> None:
     """Run this environment's pip."""
-    quiet = ["--quiet", "--disable-pip-version-check", "--constraint", str(CONSTRAINTS)]
+    quiet = ["--quiet", "--disable-pip-version-check"]
     subprocess.run([sys.executable, "-m", "pip", "install", *quiet, *arguments], check=True)
+
+
+def pinned(name: str) -> str:
+    """The line of the project's constraints for *name*: of the others, vLLM wants versions of its own."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith(f"{name}=="))
 
 
 def wanted() -> list[str]:
@@ -36,6 +42,7 @@ def _name(requirement: str) -> str:
 
 
 if __name__ == "__main__":
-    pip("torch")
+    torch = pinned("torch")
+    pip(torch)
     pip("--no-deps", VLLM)
-    pip(*wanted())
+    pip(torch, *wanted())
