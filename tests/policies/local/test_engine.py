@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM
 
 from tpo.errors import PolicyError
 from tpo.policies.local.engine import Engine
+from tpo.policies.local.lanes import part_attention
 from tpo.policies.local.row import Finished, Row
 
 ENDS = frozenset({1, 2})
@@ -29,7 +30,8 @@ class Troubled:
         return self(**inputs)
 
     def __call__(self, **inputs: Any) -> Any:
-        rows = len(inputs["input_ids"])
+        parts = inputs.get("parts")
+        rows = sum(len(part.ids) for part in parts) if parts else len(inputs["input_ids"])
         if rows > self.most:
             raise self.error
         self.largest = max(self.largest, rows)
@@ -40,6 +42,13 @@ class Troubled:
 def model(policy_folder: Path) -> Any:
     """In double precision, so that no noise is in the way of what is tested here."""
     return LlamaForCausalLM.from_pretrained(policy_folder).double().eval()
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["apart", "together"])
+def way(request: pytest.FixtureRequest, policy_folder: Path) -> dict[str, Any]:
+    """The same model, its batches read one by one and all in one pass: how an engine is made with it."""
+    model = LlamaForCausalLM.from_pretrained(policy_folder).double().eval()
+    return {"model": model, "ends": ENDS, "together": request.param and part_attention(model)}
 
 
 def make_rows(count: int, ended: Ends, **changes: Any) -> list[Row]:
@@ -75,9 +84,9 @@ def alone(model: Any) -> Ends:
     return ended
 
 
-def test_what_shares_the_batch_does_not_matter(model: Any, alone: Ends) -> None:
+def test_what_shares_the_batch_does_not_matter(way: dict[str, Any], alone: Ends) -> None:
     ended: Ends = {}
-    run(Engine(model, ENDS, budget=100_000), make_rows(20, ended))
+    run(Engine(**way, budget=100_000), make_rows(20, ended))
     assert ended == alone
 
 
@@ -85,7 +94,9 @@ TALK = tuple(10 + at * 7 % 50 for at in range(80))
 """Long enough to be kept once for all samples."""
 
 
-def test_samples_of_one_text_are_written_side_by_side_and_are_the_same(model: Any) -> None:
+def test_samples_of_one_text_are_written_side_by_side_and_are_the_same(
+    model: Any, way: dict[str, Any]
+) -> None:
     lengths = (3, 40, 9, 40, 25, 1, 30)
     apart, together = Ends(), Ends()
     for row, most in zip(make_rows(7, apart, prompt=TALK), lengths, strict=True):
@@ -94,16 +105,16 @@ def test_samples_of_one_text_are_written_side_by_side_and_are_the_same(model: An
     rows = [*make_rows(7, together, prompt=TALK), *make_rows(9, Ends(), prompt=TALK[:70])]
     for row, most in zip(rows, lengths, strict=False):
         row.max_tokens = most
-    run(engine := Engine(model, ENDS, budget=100_000, side_by_side=True), rows)
+    run(engine := Engine(**way, budget=100_000, side_by_side=True), rows)
     assert together == apart
     assert engine.widest > 1
 
 
 @pytest.mark.parametrize("steps", [1, 3, 8])
-def test_groups_that_join_later_change_no_text(model: Any, steps: int) -> None:
+def test_groups_that_join_later_change_no_text(model: Any, way: dict[str, Any], steps: int) -> None:
     apart, together = Ends(), Ends()
     run(Engine(model, ENDS, budget=100_000), make_rows(12, apart, prompt=TALK, max_tokens=30))
-    engine = Engine(model, ENDS, budget=3_000, side_by_side=True)
+    engine = Engine(**way, budget=3_000, side_by_side=True)
     rows = make_rows(12, together, prompt=TALK, max_tokens=30)
     for first in range(0, 12, 4):
         engine.add(rows[first : first + 4])
@@ -161,9 +172,9 @@ def test_a_long_answer_holds_up_nobody(model: Any) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 9])
-def test_rows_that_join_later_change_no_text(model: Any, alone: Ends, steps: int) -> None:
+def test_rows_that_join_later_change_no_text(way: dict[str, Any], alone: Ends, steps: int) -> None:
     ended: Ends = {}
-    engine = Engine(model, ENDS, budget=3_000)
+    engine = Engine(**way, budget=3_000, padding=0)
     for row in make_rows(20, ended):
         engine.add([row])
         for _ in range(steps):
@@ -197,11 +208,11 @@ def test_a_cancelled_row_never_starts(model: Any) -> None:
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("strange")])
 def test_a_batch_that_fails_is_parted_and_the_texts_are_the_same(
-    model: Any, alone: Ends, error: Exception
+    way: dict[str, Any], alone: Ends, error: Exception
 ) -> None:
     ended: Ends = {}
-    small = Troubled(model, 3, error)
-    run(Engine(small, ENDS, budget=100_000), make_rows(20, ended))
+    small = Troubled(way["model"], 3, error)
+    run(Engine(**way | {"model": small}, budget=100_000), make_rows(20, ended))
     assert small.largest == 3
     assert ended == alone
 
@@ -222,10 +233,10 @@ def test_a_row_that_fails_alone_says_why(model: Any, error: Exception, words: st
 
 
 def test_a_batch_that_outgrows_its_budget_is_parted_and_the_texts_are_the_same(
-    model: Any, alone: Ends
+    way: dict[str, Any], alone: Ends
 ) -> None:
     ended: Ends = {}
-    run(Engine(model, ENDS, budget=60), make_rows(20, ended))
+    run(Engine(**way, budget=60), make_rows(20, ended))
     assert ended == alone
 
 

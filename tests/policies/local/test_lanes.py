@@ -1,4 +1,4 @@
-"""Samples are read side by side only by a model that reads them so as it reads each alone."""
+"""Samples side by side, and batches in one pass: only for a model that reads them as it reads each alone."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-from tpo.policies.local.lanes import reads_side_by_side
+from tpo.policies.local.lanes import part_attention, reads_side_by_side
+from tpo.policies.local.passes import PARTED
 
 
 class CountsItself:
@@ -54,16 +55,42 @@ def test_one_that_reads_otherwise_does_not(model: Any, kind: type) -> None:
 def test_one_with_another_attention_does_not(policy_folder: Path) -> None:
     eager = LlamaForCausalLM.from_pretrained(policy_folder, attn_implementation="eager").eval()
     assert not reads_side_by_side(eager)
+    assert not part_attention(eager)
+    assert eager.config._attn_implementation == "eager"
+
+
+def small(window: int | None, **changes: Any) -> Any:
+    settings = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2} | changes
+    config = MistralConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=32, sliding_window=window, **settings
+    )
+    return MistralForCausalLM(config).eval()
 
 
 def test_one_whose_attention_slides_does_not() -> None:
-    config = MistralConfig(
-        vocab_size=64,
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        sliding_window=8,
-    )
-    assert not reads_side_by_side(MistralForCausalLM(config).eval())
+    assert not reads_side_by_side(small(window=8))
+    assert not part_attention(small(window=8))
+
+
+def test_several_batches_are_read_in_one_pass(policy_folder: Path) -> None:
+    model = LlamaForCausalLM.from_pretrained(policy_folder).eval()
+    assert part_attention(model)
+    assert model.config._attn_implementation == PARTED
+
+
+def test_so_they_are_where_heads_share_their_keys() -> None:
+    assert part_attention(small(window=None, num_attention_heads=4))
+
+
+class ReadsNoParts(LlamaForCausalLM):  # type: ignore[misc] # transformers publishes no types
+    """A model that does not hand on what it is called with."""
+
+    def forward(self, parts: Any = None, **inputs: Any) -> Any:
+        return super().forward(**inputs)
+
+
+def test_a_model_that_hands_nothing_on_is_left_as_it_was(policy_folder: Path) -> None:
+    model = ReadsNoParts.from_pretrained(policy_folder).eval()
+    assert not part_attention(model)
+    assert model.config._attn_implementation == "sdpa"
+    assert reads_side_by_side(model)

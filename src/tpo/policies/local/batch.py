@@ -9,7 +9,6 @@ a copy of the cache.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch.nn.functional import pad
 
 from tpo.policies.local.cache import Kept, can_join, cut_out, join, new_cache, take_rows
 from tpo.policies.local.group import Group
+from tpo.policies.local.passes import Part, read_prompts
 from tpo.policies.local.row import Row
 
 LEAST_LIVE = 0.75
@@ -33,8 +33,6 @@ class Batch:
     """
 
     def __init__(self, model: Any, groups: Sequence[Group]) -> None:
-        self._model = model
-        self._last_only = _last_only(model)
         self.lanes = max(len(group.rows) for group in groups)
         self.rows: list[list[Row | None]] = [
             [*group.rows, *[None] * (self.lanes - len(group.rows))] for group in groups
@@ -45,7 +43,9 @@ class Batch:
         mask = torch.cat([_kept_mask(kept), mask], 1).to(model.device)
         self._cache = new_cache(model.config, kept)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        logits = self._forward(ids.to(model.device), positions[:, -ids.shape[1] :], mask, 1)
+        logits = read_prompts(model, ids.to(model.device), positions[:, -ids.shape[1] :], mask, self._cache)[
+            :, None
+        ]
         place = {text: at for at, text in enumerate(texts)}
         rows = torch.tensor([place[group.text] for group in groups], device=mask.device)
         self._mask = mask.bool()[rows, None].expand(-1, self.lanes, -1)
@@ -126,8 +126,8 @@ class Batch:
                 return cut_out(self._cache, at, self._mask[at, lanes.index(row)].nonzero()[:, 0])
         return None
 
-    def advance(self, tokens: Tensor) -> None:
-        """Feed each row its token (groups, lanes), and compute the next logits."""
+    def feed(self, tokens: Tensor) -> Part:
+        """What each row's token (groups, lanes) asks of the model; the next *logits* are its answer."""
         if len(self.live) <= LEAST_LIVE * len(self.rows) * self.lanes:
             tokens = self._draw_together(tokens)
         own = torch.eye(self.lanes, dtype=torch.bool, device=self._mask.device)
@@ -135,8 +135,7 @@ class Batch:
         # A finished row may stand at the context's end.
         live = [[int(row is not None) for row in lanes] for lanes in self.rows]
         self._positions = self._positions + torch.tensor(live, device=self._positions.device)
-        mask = self._mask[:, None] if self.lanes > 1 else self._mask[:, 0].long()
-        self.logits = self._forward(tokens, self._positions, mask, self.lanes)
+        return Part(tokens, self._positions, self._mask, self._cache)
 
     def _draw_together(self, tokens: Tensor) -> Tensor:
         """Leave out groups that have finished, and lanes that none needs; the *tokens* of the rest."""
@@ -168,23 +167,6 @@ class Batch:
         live = [[row is not None for row in lanes] for lanes in self.rows]
         return (self._mask & torch.tensor(live, device=self._mask.device)[..., None]).any(1)
 
-    def _forward(self, ids: Tensor, positions: Tensor, mask: Tensor, last: int) -> Tensor:
-        output = self._model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            **(self._last_only and {"logits_to_keep": last}),
-        )
-        return _readable(output.logits[:, -last:])
-
-
-def logits_alone(model: Any, text: Sequence[int]) -> Tensor:
-    """The logits (1, vocabulary) of the token after *text*, with nothing else in the batch."""
-    ids = torch.tensor([text], device=model.device)
-    return _readable(model(input_ids=ids, use_cache=False, **_last_only(model)).logits[:, -1])
-
 
 def left_padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Token ids and mask, each (texts, longest)."""
@@ -202,12 +184,3 @@ def _kept_mask(kept: Sequence[Kept | None]) -> Tensor:
     counts = torch.tensor([one.count if one else 0 for one in kept])
     most = int(counts.max())
     return (torch.arange(most, 0, -1) <= counts[:, None]).long()
-
-
-def _last_only(model: Any) -> dict[str, int]:
-    """Spare the vocabulary's logits of all but the last token, where the model can."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
-
-
-def _readable(logits: Tensor) -> Tensor:
-    return logits if logits.dtype == torch.float64 else logits.float()

@@ -3,8 +3,10 @@
 While batches are being written, new rows collect. Once there is room and they are many, or have waited for a
 few tokens, the group that waits longest begins with those nearest to it in length, so a long answer holds up
 nobody.
-Batches are put together where the padding costs less than reading the model's weights once more; others take
-turns, a token each.
+
+A step writes a token to every row, all batches in one pass of the model
+(:mod:`tpo.policies.local.passes`); a model that cannot do this writes to one batch after the other. Batches
+are put together where the padding costs less than a step.
 
 When memory runs out, or any error meets more than one row, the batch is parted in two and each half goes on
 where it stood, until the row is found that fails with nothing else under way.
@@ -22,9 +24,10 @@ import torch
 from tpo.errors import PolicyError
 from tpo.inprocess.memory import first_line, is_out_of_memory
 from tpo.inprocess.waiting import next_batch
-from tpo.policies.local.batch import Batch, logits_alone
+from tpo.policies.local.batch import Batch
 from tpo.policies.local.draw import Settings, draw
 from tpo.policies.local.group import Group, grouped
+from tpo.policies.local.passes import Part, read_alone, read_apart, read_together
 from tpo.policies.local.prefixes import Prefixes
 from tpo.policies.local.row import Row
 
@@ -52,8 +55,8 @@ class Engine:
 
     *budget* bounds the slots in use when a batch begins; one that outgrows it is parted. As many again are
     kept of what was read. *padding*: empty slots that are worth a step less. *arbiter*, the same model in
-    double precision, decides draws that logits off by *noise* could turn. *side_by_side*: the model has
-    passed :mod:`tpo.policies.local.lanes`.
+    double precision, decides draws that logits off by *noise* could turn. *side_by_side*, *together*: the
+    model has passed :mod:`tpo.policies.local.lanes`.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Engine:
         arbiter: Any = None,
         noise: float = 0.0,
         side_by_side: bool = False,
+        together: bool = False,
     ) -> None:
         self._model = model
         self._ends = ends
@@ -74,6 +78,7 @@ class Engine:
         self._arbiter = arbiter
         self._noise = noise if arbiter is not None else 0.0
         self._side_by_side = side_by_side
+        self._together = together
         self._lock = threading.Lock()
         self._added: list[Row] = []
         self._waiting: list[Group] = []
@@ -100,9 +105,8 @@ class Engine:
             self._guarded([row for group in groups for row in group.rows], lambda: self._begin(groups))
             if self._batches:
                 self._put_together()
-        elif self._batches:
-            batch = self._batches.popleft()
-            self._guarded(batch.live, lambda: self._write(batch))
+        elif batches := self._turn():
+            self._guarded([row for batch in batches for row in batch.live], lambda: self._write(batches))
         else:
             return False
         return True
@@ -174,21 +178,39 @@ class Engine:
         self._batches.remove(other)
         self._guarded(newest.live + other.live, work)
 
-    def _write(self, batch: Batch) -> None:
+    def _turn(self) -> list[Batch]:
+        """The batches whose next tokens are written now: all, where they share a pass, else one by one."""
+        turn = len(self._batches) if self._together else min(1, len(self._batches))
+        return [self._batches.popleft() for _ in range(turn)]
+
+    def _write(self, batches: list[Batch]) -> None:
         self._steps += 1
-        tokens = self._draw(batch)
+        going: list[tuple[Batch, torch.Tensor]] = []
+        for batch, tokens in zip(batches, self._draw(batches), strict=True):
+            self._take(batch, tokens.tolist())
+            live = batch.live
+            if len(live) > 1 and batch.slots > 2 * self._budget:
+                self._part(live)
+            elif live:
+                going.append((batch, tokens))
+        parts = [batch.feed(tokens) for batch, tokens in going]
+        for (batch, _), logits in zip(going, self._read(parts), strict=True):
+            batch.logits = logits
+            self._batches.append(batch)
+
+    def _read(self, parts: list[Part]) -> list[torch.Tensor]:
+        if parts and self._together:
+            return read_together(self._model, parts)
+        return [read_apart(self._model, part) for part in parts]
+
+    def _take(self, batch: Batch, tokens: list[list[int]]) -> None:
+        """Give each live row of *batch* its token, and let those go that it ends."""
         for at, lane, row in batch.places():
             if not row.over:
-                row.add(int(tokens[at, lane]), self._ends)
+                row.add(tokens[at][lane], self._ends)
                 self._finished(batch, row)
             if row.over:
                 batch.drop(row)
-        live = batch.live
-        if len(live) > 1 and batch.slots > 2 * self._budget:
-            self._part(live)
-        elif live:
-            batch.advance(tokens)
-            self._batches.append(batch)
 
     def _finished(self, batch: Batch, row: Row) -> None:
         """Keep what a row without siblings has read and written: its conversation may go on."""
@@ -198,16 +220,17 @@ class Engine:
         if batch.lanes == 1 and (kept := batch.kept(row)) is not None:
             self.prefixes.keep(row.text, kept)
 
-    def _draw(self, batch: Batch) -> torch.Tensor:
-        """The next token of each row (groups, lanes); of a finished one, anything."""
-        rows = batch.live
-        logits = batch.live_logits()
+    def _draw(self, batches: list[Batch]) -> list[torch.Tensor]:
+        """The next token of each row (groups, lanes), a tensor a batch; of a finished row, anything."""
+        rows = [row for batch in batches for row in batch.live]
+        logits = torch.cat([batch.live_logits() for batch in batches])
         drawn = draw(logits, settings := _settings(rows, logits.device), self._noise)
         for at in drawn.doubtful.nonzero()[:, 0].tolist():
-            alone = draw(logits_alone(self._arbiter, rows[at].text), settings.only(torch.tensor([at])))
-            drawn.tokens[at] = alone.tokens[0]
+            sure = draw(read_alone(self._arbiter, rows[at].text), settings.only(torch.tensor([at])))
+            drawn.tokens[at] = sure.tokens[0]
             self.settled += 1
-        return batch.spread(drawn.tokens)
+        tokens = torch.split(drawn.tokens, [len(batch.live) for batch in batches])
+        return [batch.spread(part) for batch, part in zip(batches, tokens, strict=True)]
 
     def _guarded(self, rows: list[Row], work: Callable[[], None]) -> None:
         """Do *work*; if it fails, part *rows*, or fail the one that is left."""

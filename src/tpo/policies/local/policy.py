@@ -180,7 +180,7 @@ def _one_core(step: Callable[[], bool]) -> Callable[[], bool]:
 
 def _engines(checkpoint: Checkpoint, chat: ChatTokenizer, max_batch_tokens: int | None) -> list[Any]:
     from tpo.policies.local.engine import Engine
-    from tpo.policies.local.lanes import reads_side_by_side
+    from tpo.policies.local.lanes import part_attention, reads_side_by_side
 
     replicas = _replicas(checkpoint)
     settings: dict[str, Any] = {
@@ -189,6 +189,7 @@ def _engines(checkpoint: Checkpoint, chat: ChatTokenizer, max_batch_tokens: int 
         "arbiter": _arbiter(checkpoint),
         "noise": NOISE,
         "side_by_side": reads_side_by_side(checkpoint.model),
+        "together": not checkpoint.spread and part_attention(checkpoint.model),
     }
     ends = _ends(checkpoint, chat)
     return [Engine(checkpoint.model, ends, **settings) for _ in range(replicas)]
