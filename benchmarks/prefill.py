@@ -1,10 +1,12 @@
 """How many prompt tokens are computed a query, by layout: what a prefix cache makes of a conversation.
 
-    python -m benchmarks.prefill                          in simulation
-    python -m benchmarks.prefill --url http://HOST:8000   and on a real vLLM server, by its own counters
+    python -m benchmarks.prefill                                in simulation
+    python -m benchmarks.prefill --url http://HOST:8000         and on a real vLLM server, by its own counters
+    python -m benchmarks.prefill --words-url http://HOST:8000   and on one that serves benchmarks.words
 
-In simulation the layouts get replies of the same lengths. On a server each layout writes its own texts, since
-other prompts bring other words; their lengths stand beside the counts.
+In simulation, and with the model of random words, the layouts get replies of the same lengths and choose the
+same candidates. With any other model each layout writes its own texts, since other prompts bring other words;
+their lengths stand beside the counts.
 """
 
 from __future__ import annotations
@@ -22,14 +24,18 @@ from benchmarks.record import write_result
 from benchmarks.simulation import LARGE, Lengths, run_virtual
 from benchmarks.simulation.limits import unlimited
 from benchmarks.simulation.schedules import Work, alone
+from benchmarks.words import EXTRA, ByPlace, OfLengths, questions
 
 from tpo.data.load import load_queries
 from tpo.method.recipes import build_recipe
+from tpo.policies.base import Policy
 from tpo.policies.openai import OpenAIPolicy
+from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.run import fingerprint, run
 from tpo.store import RunDirectory
 from tpo.tiny import examples_path
+from tpo.types import Query
 
 LAYOUTS = ("tpo", "fused", "paper")
 COUNTERS = {
@@ -67,17 +73,40 @@ def counters(url: str) -> dict[str, float]:
     }
 
 
-async def served(url: str, layout: str, size: int) -> dict[str, float]:
-    """Run *layout* over *size* of the shipped queries, scored by length, and read the counters around it."""
-    recipe = build_recipe(layout, max_tokens=256)
+async def tiny_served(url: str, layout: str, size: int) -> dict[str, float]:
+    """*layout* over *size* of the shipped queries, scored by length."""
+    queries = list(islice(load_queries(str(examples_path())), size))
     policy = OpenAIPolicy(url)
+    counts = await counted(url, layout, queries, policy, ScriptedReward(), max_tokens=256)
+    await policy.aclose()
+    return counts
+
+
+async def words_served(url: str, layout: str, size: int, lengths: Lengths) -> dict[str, float]:
+    """*layout* over *size* queries, with replies of *lengths* from the model of random words."""
+    policy = OpenAIPolicy(url, extra=EXTRA)
+    queries = questions(size, lengths)
+    counts = await counted(
+        url, layout, queries, OfLengths(policy, lengths), ByPlace(), max_tokens=lengths.most
+    )
+    await policy.aclose()
+    return counts
+
+
+async def counted(
+    url: str, layout: str, queries: list[Query], policy: Policy, reward: Reward, *, max_tokens: int
+) -> dict[str, float]:
+    """Run *queries*, and read the server's counters around it."""
+    recipe = build_recipe(layout, max_tokens=max_tokens)
     before = await asyncio.to_thread(counters, url)
     with tempfile.TemporaryDirectory() as folder:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
-            queries = list(islice(load_queries(str(examples_path())), size))
-            await run(queries, policy, ScriptedReward(), recipe, directory, concurrency=16)
-    await policy.aclose()
+            summary = await run(queries, policy, reward, recipe, directory, concurrency=16)
+    if summary.failed:
+        raise SystemExit(
+            f"{summary.failed} of {len(queries)} queries failed; is this the model that it is for?"
+        )
     after = await asyncio.to_thread(counters, url)
     made = {name: after[name] - before[name] for name in COUNTERS}
     return per_query(made["queried"], made["queried"] - made["hits"], made["written"], len(queries))
@@ -88,28 +117,33 @@ def against_paper(rows: dict[str, dict[str, float]]) -> dict[str, float]:
     return {n: round(r["computed_tokens"] / rows["paper"]["computed_tokens"], 3) for n, r in rows.items()}
 
 
+def told(size: int, rows: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """The layouts' counts over *size* queries, and what they come to."""
+    return {"size": size, "rows": rows, "computed_of_paper": against_paper(rows)}
+
+
 def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", type=int, default=40)
     parser.add_argument("--url")
+    parser.add_argument("--words-url")
     parser.add_argument("--server-size", type=int, default=40)
     options = parser.parse_args()
     settings = {"usual lengths": Lengths(), "long questions": Lengths(question=600)}
-    result: dict[str, Any] = {"size": options.size, "simulation": {}}
+    result: dict[str, Any] = {"simulation": {}}
     for name, lengths in settings.items():
         rows = {layout: simulated(layout, options.size, lengths) for layout in LAYOUTS}
-        result["simulation"][name] = {"rows": rows, "computed_of_paper": against_paper(rows)}
+        result["simulation"][name] = told(options.size, rows)
     if options.url:
         rows = {
-            layout: asyncio.run(served(options.url, layout, options.server_size))
-            for layout in ("tpo", "paper")
+            layout: asyncio.run(tiny_served(options.url, layout, options.server_size)) for layout in LAYOUTS
         }
-        result["server"] = {
-            "size": options.server_size,
-            "rows": rows,
-            "computed_of_paper": against_paper(rows),
-        }
+        result["server"] = told(options.server_size, rows)
+    for name, lengths in settings.items() if options.words_url else ():
+        work = options.server_size, lengths
+        rows = {layout: asyncio.run(words_served(options.words_url, layout, *work)) for layout in LAYOUTS}
+        result.setdefault("server of random words", {})[name] = told(options.server_size, rows)
     write_result("prefill", result, "aiohttp")
 
 

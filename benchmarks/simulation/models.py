@@ -44,19 +44,20 @@ class Lengths:
     def of_reply(self, scope: Scope, seed: int) -> int:
         """Tokens of the reply that *seed* draws at *scope*."""
         median = self.critique if scope.phase in ("loss", "gradient") else self.answer
-        scale = _draw(f"query {scope.query}").gauss(0.0, self.query_spread)
-        own = _draw(f"reply {scope.query} {seed}").gauss(0.0, self.spread)
+        scale = drawn(f"query {scope.query}").gauss(0.0, self.query_spread)
+        own = drawn(f"reply {scope.query} {seed}").gauss(0.0, self.spread)
         return self._cut(median, scale + own)
 
     def of_question(self, query: str) -> int:
         """Tokens of the query itself."""
-        return self._cut(self.question, _draw(f"question {query}").gauss(0.0, 1.0))
+        return self._cut(self.question, drawn(f"question {query}").gauss(0.0, 1.0))
 
     def _cut(self, median: int, exponent: float) -> int:
         return max(4, min(self.most, round(median * math.exp(exponent))))
 
 
-def _draw(place: str) -> random.Random:
+def drawn(place: str) -> random.Random:
+    """Luck that hangs on *place* alone."""
     digest = hashlib.blake2b(place.encode(), digest_size=8).digest()
     return random.Random(int.from_bytes(digest, "big"))  # noqa: S311 - a simulation
 
@@ -130,7 +131,7 @@ class SimulatedReward:
         """A value of the response's own, after the time that its batch takes."""
         del scope
         tokens = length(prompt_runs(messages)) + length(text_runs(response))
-        value = _draw(f"reward {response}").gauss(0.0, 1.0)
+        value = drawn(f"reward {response}").gauss(0.0, 1.0)
         return Score(await self._gatherer.submit((tokens, value)), tokens)
 
     async def _compute(self, batch: Sequence[tuple[int, float]]) -> list[float]:
