@@ -101,7 +101,14 @@ class SimulatedPolicy:
         reply = list(text_runs(text))
         served = self.engine.submit(prompt, reply, self.priority(scope))
         done: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        served.add_done_callback(lambda it: done.set_result(_completion(it.result(), index, text, reply)))
+
+        def hand_on(ended: asyncio.Future[Served]) -> None:
+            if error := ended.exception():
+                done.set_exception(error)
+            else:
+                done.set_result(_completion(ended.result(), index, text, reply))
+
+        served.add_done_callback(hand_on)
         return done
 
 
