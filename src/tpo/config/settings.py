@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tpo.http.patience import DEADLINE, SILENCE
 
 TINY = "tiny"
 """The name of the embedded pair, as policy and as reward."""
 
+CONCURRENCY = 64
 MAX_TOKENS = 2048
 TINY_MAX_TOKENS = 256
 """The embedded policy replies in under 150 tokens; its context of 2,048 must hold a whole conversation."""
@@ -75,12 +76,21 @@ class Settings(BaseModel):
     max_tokens: int = Field(default=MAX_TOKENS, ge=1)
     seed: int = 7
 
-    concurrency: int = Field(default=64, ge=1)
+    concurrency: int = Field(default=CONCURRENCY, ge=1)
     sequences: int | None = Field(default=None, ge=1)
     limit: int | None = Field(default=None, ge=1)
     column: str | None = None
     out: LoosePath | None = None
     quiet: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _room_for_sequences(cls, values: Any) -> Any:
+        """Twice as many queries as sequences: then a full server never waits for one that is long."""
+        sequences = values.get("sequences") if isinstance(values, dict) else None
+        if isinstance(sequences, int) and "concurrency" not in values:
+            return values | {"concurrency": max(CONCURRENCY, 2 * sequences)}
+        return values
 
     @property
     def uses_tiny(self) -> bool:
