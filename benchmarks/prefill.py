@@ -3,8 +3,10 @@
     python -m benchmarks.prefill                          in simulation
     python -m benchmarks.prefill --url http://HOST:8000   and on a real vLLM server, by its own counters
 
-In simulation the layouts get replies of the same lengths. On a server each layout writes its own texts, since
-other prompts bring other words; their lengths stand beside the counts.
+In simulation the layouts get replies of the same lengths, and rewards are drawn: from one distribution for
+all steps, or from one that rises by a standard deviation a step, so that most chosen responses are updates.
+On a server each layout writes its own texts, since other prompts bring other words; their lengths stand
+beside the counts.
 """
 
 from __future__ import annotations
@@ -39,9 +41,9 @@ COUNTERS = {
 }
 
 
-def simulated(layout: str, size: int, lengths: Lengths) -> dict[str, float]:
-    """Tokens a query on an engine that forgets nothing."""
-    work = Work(size, lengths, build_recipe(layout), unlimited(LARGE))
+def simulated(layout: str, size: int, lengths: Lengths, gain: float) -> dict[str, float]:
+    """Tokens a query on an engine that forgets nothing, where rewards rise by *gain* a step."""
+    work = Work(size, lengths, build_recipe(layout), unlimited(LARGE), gain)
     totals = run_virtual(alone(work)).engine
     return per_query(totals.prompt_tokens, totals.computed_tokens, totals.written_tokens, size)
 
@@ -95,10 +97,14 @@ def main() -> None:
     parser.add_argument("--url")
     parser.add_argument("--server-size", type=int, default=40)
     options = parser.parse_args()
-    settings = {"usual lengths": Lengths(), "long questions": Lengths(question=600)}
+    settings = {
+        "usual lengths": (Lengths(), 0.0),
+        "long questions": (Lengths(question=600), 0.0),
+        "updates score higher": (Lengths(), 1.0),
+    }
     result: dict[str, Any] = {"size": options.size, "simulation": {}}
-    for name, lengths in settings.items():
-        rows = {layout: simulated(layout, options.size, lengths) for layout in LAYOUTS}
+    for name, (lengths, gain) in settings.items():
+        rows = {layout: simulated(layout, options.size, lengths, gain) for layout in LAYOUTS}
         result["simulation"][name] = {"rows": rows, "computed_of_paper": against_paper(rows)}
     if options.url:
         rows = {

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tpo.http.patience import DEADLINE, SILENCE
 
@@ -82,15 +82,6 @@ class Settings(BaseModel):
     column: str | None = None
     out: LoosePath | None = None
     quiet: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _room_for_sequences(cls, values: Any) -> Any:
-        """Twice as many queries as sequences: then a full server never waits for one that is long."""
-        sequences = values.get("sequences") if isinstance(values, dict) else None
-        if isinstance(sequences, int) and "concurrency" not in values:
-            return values | {"concurrency": max(CONCURRENCY, 2 * sequences)}
-        return values
 
     @property
     def uses_tiny(self) -> bool:
