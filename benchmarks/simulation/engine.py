@@ -114,7 +114,8 @@ class Engine:
         except RuntimeError as error:
             writing = [sequence for *_, sequence in (*self._waiting, *self._decoding)]
             for sequence in (*writing, *self._prefilling):
-                sequence.future.set_exception(error)
+                if not sequence.future.done():
+                    sequence.future.set_exception(error)
 
     async def _work(self) -> None:
         while self._waiting or self._prefilling or self._decoding:
