@@ -237,7 +237,7 @@ Concurrency = Annotated[
     int | None,
     typer.Option(
         metavar="K",
-        help=_help("Queries and calls in flight.", default="64, or twice --sequences"),
+        help=_help("Queries and calls in flight; with --sequences twice those, if more.", default="64"),
         rich_help_panel=RUNNING,
     ),
 ]
