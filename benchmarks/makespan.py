@@ -13,6 +13,7 @@ engine in common use does; with 512, a step computes no more tokens than that. R
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -73,23 +74,25 @@ def row(hardware: Hardware, outcome: Outcome, bound: Limit, least: Outcome) -> d
 
 
 def main() -> None:
-    """Measure, and write the result after each row, since the last ones take minutes."""
+    """Measure, and write the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", default="40,200,1000,5000")
     parser.add_argument("--schedules", default="64,256,512/256")
     parser.add_argument("--engines", default="/".join(HARDWARE), help="by name, between strokes")
     parser.add_argument("--overlapped-up-to", type=int, default=1000)
     parser.add_argument("--reference-up-to", type=int, default=5000)
+    parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    schedules = options.schedules.split(",")
-    result: list[dict[str, Any]] = []
-    for size in map(int, options.sizes.split(",")):
-        for name in options.engines.split("/"):
-            if HARDWARE[name].overlaps and size > options.overlapped_up_to:
-                continue
-            result.append(rows(name, size, schedules, size <= options.reference_up_to))
-            setup = {"lengths": asdict(Lengths()), "engines": {n: asdict(h) for n, h in HARDWARE.items()}}
-            write_result("makespan", {"setup": setup, "rows": result})
+    setup = {"lengths": asdict(Lengths()), "engines": {n: asdict(h) for n, h in HARDWARE.items()}}
+    jobs = [
+        (name, size, options.schedules.split(","), size <= options.reference_up_to)
+        for size in map(int, options.sizes.split(","))
+        for name in options.engines.split("/")
+        if size <= options.overlapped_up_to or not HARDWARE[name].overlaps
+    ]
+    with ProcessPoolExecutor(options.processes) as pool:
+        result = list(pool.map(rows, *zip(*jobs, strict=True)))
+    write_result("makespan", {"setup": setup, "rows": result})
 
 
 if __name__ == "__main__":

@@ -70,11 +70,14 @@ async def this_package(
     *,
     concurrency: int,
     sequences: int | None = None,
-    delivery: Delivery = "each",
+    delivery: Delivery = "together",
     reward_budget: int = 16_384,
     priority: Priority = first_come,
 ) -> Outcome:
-    """The real runner, with its run directory and journal."""
+    """The real runner, with its run directory and journal.
+
+    A call's samples come together, as they do of one request with n.
+    """
     loop = asyncio.get_running_loop()
     engine, reward = Engine(work.hardware), SimulatedReward(budget=reward_budget, gain=work.gain)
     policy = SimulatedPolicy(engine, work.lengths, delivery, priority)

@@ -89,11 +89,16 @@ async def test_no_more_queries_are_taken_from_the_data_than_there_are_places() -
 
     turns = Turns(Held(), RECIPE, 1)
     admission = Admission(counting(), turns, 4)
-    turns.in_flight = 1
-    asking = asyncio.create_task(admission.take())
+
+    async def call() -> None:
+        async for _ in turns.sample((user("hi"),), Sampling(), Scope("other", 0, "sample")):
+            pass
+
+    tasks = [asyncio.create_task(call()), asyncio.create_task(admission.take())]
     await settle()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     assert read == 4
 
 

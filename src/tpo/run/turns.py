@@ -18,6 +18,7 @@ from tpo.method.recipe import Recipe
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import Wrapper, closing
 from tpo.run.forecast import Forecast
+from tpo.run.load import Arrival, Load
 from tpo.types import Completion, Messages, Sampling, Scope
 
 URGENT = 0.5
@@ -37,9 +38,9 @@ class _Call:
 
 
 class Turns(Wrapper):
-    """*policy* with fewer than *sequences* samples in flight before a call starts; None is no bound.
+    """*policy*, of which a call starts when fewer than *sequences* run in its servers; None is no bound.
 
-    *fell* is called when there are fewer in flight; ``ending`` is set when no further query will come.
+    *fell* is called when there are fewer; ``ending`` is set when no further query will come.
 
     Raises:
         ConfigError: *sequences* is less than 1.
@@ -49,31 +50,38 @@ class Turns(Wrapper):
         if sequences is not None and sequences < 1:
             raise ConfigError(f"--sequences is {sequences}; it must be at least 1")
         super().__init__(policy)
-        self.in_flight = 0
         self.ending = False
         self.fell: Callable[[], None] = lambda: None
         self._sequences = sequences
         self._forecast = Forecast(recipe)
         self._waiting: list[_Call] = []
+        self._load = Load()
+
+    @property
+    def in_flight(self) -> int:
+        """Samples asked for that have not come."""
+        return self._load.samples
 
     @property
     def free(self) -> bool:
         """Whether a call that comes now starts at once."""
-        return self._sequences is None or (self.in_flight < self._sequences and not self._waiting)
+        return self._sequences is None or (self._load.now < self._sequences and not self._waiting)
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """As the policy's own, when it is this call's turn."""
         await self._turn(scope, sampling.n)
-        left, tokens = sampling.n, 0
+        left, begun, arrived = sampling.n, asyncio.get_running_loop().time(), list[Arrival]()
         try:
             async with closing(self.policy.sample(messages, sampling, scope)) as completions:
                 async for completion in completions:
                     left -= 1
-                    tokens += completion.usage.completion_tokens
-                    self._less(1)
+                    arrived.append((asyncio.get_running_loop().time(), completion))
+                    self._less(1, sampling.n)
                     yield completion
         finally:
-            self._less(left)
+            self._less(left, sampling.n)
+        self._load.learn(begun, arrived)
+        tokens = sum(completion.usage.completion_tokens for _, completion in arrived)
         self._forecast.add(scope, tokens, sampling.n)
 
     def end(self, query: str) -> None:
@@ -84,7 +92,7 @@ class Turns(Wrapper):
         """Wait for room for *samples*, and take it."""
         rest = self._forecast.expect(scope) if self._sequences is not None else 0.0
         if self.free:
-            self.in_flight += samples
+            self._load.add(samples, samples)
             return
         turn = asyncio.get_running_loop().create_future()
         call = _Call(samples, self._forecast.place(scope), rest, turn)
@@ -95,17 +103,17 @@ class Turns(Wrapper):
             if call in self._waiting:
                 self._waiting.remove(call)
             else:  # it was its turn in the very moment of the cancellation
-                self._less(samples)
+                self._less(samples, samples)
             raise
 
-    def _less(self, samples: int) -> None:
-        self.in_flight -= samples
-        while self._sequences is not None and self.in_flight < self._sequences:
+    def _less(self, samples: int, of: int) -> None:
+        self._load.add(-samples, of)
+        while self._sequences is not None and self._load.now < self._sequences:
             call = self._next(self._sequences)
             if call is None:
                 break
             self._waiting.remove(call)
-            self.in_flight += call.samples
+            self._load.add(call.samples, call.samples)
             call.turn.set_result(None)
         self.fell()
 
