@@ -2,8 +2,9 @@
 
     python -m benchmarks.order [--size 200]
 
-``first come`` is what the runner does. ``longest rest, judged`` ranks a query by its own replies so far;
-``longest rest, known`` by how long it took alone, which nobody knows beforehand: a bound for such orders.
+``first come`` is what happens without ``--sequences``. ``longest rest, judged`` ranks a query by its own
+replies so far; ``longest rest, known`` by how long it took alone, which nobody knows beforehand: a bound for
+such orders.
 """
 
 from __future__ import annotations

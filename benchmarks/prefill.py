@@ -5,8 +5,9 @@
     python -m benchmarks.prefill --words-url http://HOST:8000   and on one that serves benchmarks.words
 
 In simulation, and with the model of random words, the layouts get replies of the same lengths and choose the
-same candidates. With any other model each layout writes its own texts, since other prompts bring other words;
-their lengths stand beside the counts.
+same candidates; rewards are drawn, from one distribution for all steps, or from one that rises by a standard
+deviation a step, so that most chosen responses are updates. With any other model each layout writes its own
+texts, since other prompts bring other words; their lengths stand beside the counts.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ COUNTERS = {
 }
 
 
-def simulated(layout: str, size: int, lengths: Lengths) -> dict[str, float]:
-    """Tokens a query on an engine that forgets nothing."""
-    work = Work(size, lengths, build_recipe(layout), unlimited(LARGE))
+def simulated(layout: str, size: int, lengths: Lengths, gain: float) -> dict[str, float]:
+    """Tokens a query on an engine that forgets nothing, where rewards rise by *gain* a step."""
+    work = Work(size, lengths, build_recipe(layout), unlimited(LARGE), gain)
     totals = run_virtual(alone(work)).engine
     return per_query(totals.prompt_tokens, totals.computed_tokens, totals.written_tokens, size)
 
@@ -82,12 +83,12 @@ async def tiny_served(url: str, layout: str, size: int) -> dict[str, float]:
     return counts
 
 
-async def words_served(url: str, layout: str, size: int, lengths: Lengths) -> dict[str, float]:
-    """*layout* over *size* queries, with replies of *lengths* from the model of random words."""
+async def words_served(url: str, layout: str, size: int, lengths: Lengths, gain: float) -> dict[str, float]:
+    """*layout* over *size* queries, with replies of *lengths*; rewards rise by *gain* a step."""
     policy = OpenAIPolicy(url, extra=EXTRA)
     queries = questions(size, lengths)
     counts = await counted(
-        url, layout, queries, OfLengths(policy, lengths), ByPlace(), max_tokens=lengths.most
+        url, layout, queries, OfLengths(policy, lengths), ByPlace(gain), max_tokens=lengths.most
     )
     await policy.aclose()
     return counts
@@ -130,18 +131,22 @@ def main() -> None:
     parser.add_argument("--words-url")
     parser.add_argument("--server-size", type=int, default=40)
     options = parser.parse_args()
-    settings = {"usual lengths": Lengths(), "long questions": Lengths(question=600)}
+    settings = {
+        "usual lengths": (Lengths(), 0.0),
+        "long questions": (Lengths(question=600), 0.0),
+        "updates score higher": (Lengths(), 1.0),
+    }
     result: dict[str, Any] = {"simulation": {}}
-    for name, lengths in settings.items():
-        rows = {layout: simulated(layout, options.size, lengths) for layout in LAYOUTS}
+    for name, (lengths, gain) in settings.items():
+        rows = {layout: simulated(layout, options.size, lengths, gain) for layout in LAYOUTS}
         result["simulation"][name] = told(options.size, rows)
     if options.url:
         rows = {
             layout: asyncio.run(tiny_served(options.url, layout, options.server_size)) for layout in LAYOUTS
         }
         result["server"] = told(options.server_size, rows)
-    for name, lengths in settings.items() if options.words_url else ():
-        work = options.server_size, lengths
+    for name, (lengths, gain) in settings.items() if options.words_url else ():
+        work = options.server_size, lengths, gain
         rows = {layout: asyncio.run(words_served(options.words_url, layout, *work)) for layout in LAYOUTS}
         result.setdefault("server of random words", {})[name] = told(options.server_size, rows)
     write_result("prefill", result, "aiohttp")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -96,13 +96,20 @@ class OfLengths:
         return replace(completion, index=index, text=tagged)
 
 
+@dataclass(frozen=True, slots=True)
 class ByPlace:
-    """A reward that hangs on a candidate's place alone, so that all layouts choose alike."""
+    """A reward that hangs on a candidate's place alone, so that all layouts choose alike.
+
+    Its mean rises by *gain* standard deviations a step.
+    """
+
+    gain: float = 0.0
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """A draw of the place's own."""
         del messages, response
-        return Score(drawn(f"reward {scope.query} {scope.step} {scope.index}").gauss(0.0, 1.0))
+        luck = drawn(f"reward {scope.query} {scope.step} {scope.index}")
+        return Score(luck.gauss(self.gain * scope.step, 1.0))
 
 
 def main() -> None:

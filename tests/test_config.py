@@ -42,6 +42,22 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path)
     assert (settings.sample_size, settings.max_iterations, settings.seed) == (9, 6, 4)
 
 
+@pytest.mark.parametrize(
+    ("flags", "env", "places"),
+    [
+        ({}, {}, 64),
+        ({"sequences": 256}, {}, 512),
+        ({}, {"TPO_SEQUENCES": "256"}, 512),
+        ({"sequences": 4}, {}, 64),
+        ({"sequences": 256}, {"TPO_CONCURRENCY": "100"}, 100),
+    ],
+)
+def test_there_are_twice_as_many_places_as_sequences_unless_told(
+    flags: Mapping[str, Any], env: Mapping[str, str], places: int
+) -> None:
+    assert load_settings(flags, env).concurrency == places
+
+
 def test_the_environment_gives_every_type_of_value() -> None:
     env = {
         "TPO_TEMPERATURE": "0.1",

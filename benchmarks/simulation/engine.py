@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.simulation.cache import Cache
 from benchmarks.simulation.hardware import Hardware
 from benchmarks.simulation.texts import Run, block_keys, length
 
@@ -24,7 +24,12 @@ class Served:
 
 @dataclass(slots=True)
 class Totals:
-    """What an engine has done; *context_steps* are tokens of cache that were read, over all its steps."""
+    """What an engine has done.
+
+    *context_steps* are tokens of cache that were read, over all its steps; *most_held* those that running
+    sequences held at a time; *passes* are stretches of time, each with its end, its seconds and the sequences
+    that ran.
+    """
 
     steps: int = 0
     busy_seconds: float = 0.0
@@ -34,6 +39,8 @@ class Totals:
     written_tokens: int = 0
     context_steps: int = 0
     waited_seconds: float = 0.0
+    most_held: int = 0
+    passes: list[tuple[float, float, int]] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -44,6 +51,8 @@ class _Sequence:
     submitted: float
     prompt_tokens: int
     reply_tokens: int
+    keys: list[int]
+    """Of the prompt's whole blocks."""
     left: int = 0
     """Prompt tokens still to be computed."""
     cached: int = 0
@@ -58,7 +67,9 @@ class Engine:
 
     What waits is admitted by priority, lowest first, then in the order it came, while there is room. Prompts
     are read in pieces beside the sequences that write. Blocks of finished and running sequences are found
-    again by later prompts until the least recently used are pushed out. No sequence is ever preempted.
+    again by later prompts; those that several running ones share are held once, and those that none holds
+    make room for what is written, the least recently used first. No sequence is ever preempted: where a
+    real engine would have to, this one stops with an error.
     """
 
     hardware: Hardware
@@ -68,10 +79,9 @@ class Engine:
         self._waiting: list[tuple[float, int, _Sequence]] = []
         self._prefilling: list[_Sequence] = []
         self._decoding: list[tuple[int, int, _Sequence]] = []
-        self._cache: OrderedDict[int, None] = OrderedDict()
+        self._cache = Cache(self.hardware.cache_tokens, self.hardware.block)
         self._number = 0
         self._context = 0
-        self._held = 0
         self._driver: asyncio.Task[None] | None = None
         self._arrival: asyncio.Future[None] | None = None
 
@@ -86,7 +96,10 @@ class Engine:
         """Have *reply* written to *prompt*."""
         loop = asyncio.get_running_loop()
         tokens = max(1, length(reply))
-        sequence = _Sequence(prompt, list(reply), loop.create_future(), loop.time(), length(prompt), tokens)
+        keys = block_keys(prompt, self.hardware.block)
+        sequence = _Sequence(
+            prompt, list(reply), loop.create_future(), loop.time(), length(prompt), tokens, keys
+        )
         self._number += 1
         heapq.heappush(self._waiting, (priority, self._number, sequence))
         if self._driver is None or self._driver.done():
@@ -96,6 +109,15 @@ class Engine:
         return sequence.future
 
     async def _drive(self) -> None:
+        try:
+            await self._work()
+        except RuntimeError as error:
+            writing = [sequence for *_, sequence in (*self._waiting, *self._decoding)]
+            for sequence in (*writing, *self._prefilling):
+                if not sequence.future.done():
+                    sequence.future.set_exception(error)
+
+    async def _work(self) -> None:
         while self._waiting or self._prefilling or self._decoding:
             self._admit()
             if self._prefilling:
@@ -107,32 +129,38 @@ class Engine:
         now = asyncio.get_running_loop().time()
         while self._waiting and self.running < self.hardware.sequences:
             sequence = self._waiting[0][2]
-            if self.running and self._held + sequence.prompt_tokens > self.hardware.cache_tokens:
+            if self.running and not self._cache.has_room(sequence.keys, self._begun(sequence) + 1):
                 return
             heapq.heappop(self._waiting)
             sequence.started = now
             self.totals.waited_seconds += now - sequence.submitted
             sequence.cached = self._find(sequence)
             sequence.left = sequence.prompt_tokens - sequence.cached
-            self._held += sequence.prompt_tokens
             self._prefilling.append(sequence)
+            self._grow(self._begun(sequence))
+
+    def _begun(self, sequence: _Sequence) -> int:
+        """Tokens of its prompt's last block, which is not whole."""
+        return sequence.prompt_tokens - len(sequence.keys) * self.hardware.block
+
+    def _grow(self, tokens: int) -> None:
+        """Running sequences need room for *tokens* more.
+
+        Raises:
+            RuntimeError: there is none.
+        """
+        self._cache.grow(tokens)
+        self.totals.most_held = max(self.totals.most_held, self._cache.held)
+        if self._cache.held > self.hardware.cache_tokens and self.running > 1:
+            raise RuntimeError(
+                f"{self.running} running sequences hold all {self.hardware.cache_tokens} tokens of cache: "
+                "a real engine would preempt one; give this one fewer sequences or more cache"
+            )
 
     def _find(self, sequence: _Sequence) -> int:
-        """Tokens of its prompt that need not be computed; the rest of its blocks are known from now on."""
+        """Tokens of its prompt that need not be computed; all of its blocks are held from now on."""
         block = self.hardware.block
-        keys = block_keys(sequence.prompt, block)
-        hits = 0
-        while hits < len(keys) and keys[hits] in self._cache:
-            hits += 1
-        self._keep(keys)
-        return min(hits, (sequence.prompt_tokens - 1) // block) * block
-
-    def _keep(self, keys: Sequence[int]) -> None:
-        for key in keys:
-            self._cache[key] = None
-            self._cache.move_to_end(key)
-        while len(self._cache) * self.hardware.block > self.hardware.cache_tokens:
-            self._cache.popitem(last=False)
+        return min(self._cache.take(sequence.keys), (sequence.prompt_tokens - 1) // block) * block
 
     async def _mixed_step(self) -> None:
         """One step that reads prompts, as far as its tokens go, beside what is being written."""
@@ -154,7 +182,7 @@ class Engine:
         self.totals.prompt_tokens += sequence.prompt_tokens
         self.totals.written_tokens += sequence.reply_tokens
         self._context += sequence.prompt_tokens + 1
-        self._held += 1
+        self._grow(1)
         sequence.ends_at = self.totals.steps + sequence.reply_tokens - 1
         self._number += 1
         heapq.heappush(self._decoding, (sequence.ends_at, self._number, sequence))
@@ -171,7 +199,6 @@ class Engine:
         """How many of *steps* are over, or under way, when something arrives; waits until then."""
         loop = asyncio.get_running_loop()
         begun, whole = loop.time(), self._seconds(steps)
-        self._begun = begun
         self._arrival = loop.create_future()
         timer = loop.call_later(whole, _wake, self._arrival)
         await self._arrival
@@ -203,16 +230,18 @@ class Engine:
         totals.steps += steps
         totals.busy_seconds += seconds
         totals.sequence_seconds += seconds * self.running
+        totals.passes.append((asyncio.get_running_loop().time(), seconds, self.running))
         self._context += steps * writing
-        self._held += steps * writing
+        self._grow(steps * writing)
 
     def _finish(self) -> None:
         now = asyncio.get_running_loop().time()
         while self._decoding and self._decoding[0][0] <= self.totals.steps:
             sequence = heapq.heappop(self._decoding)[2]
             self._context -= sequence.prompt_tokens + sequence.reply_tokens
-            self._held -= sequence.prompt_tokens + sequence.reply_tokens
-            self._keep(block_keys([*sequence.prompt, *sequence.reply], self.hardware.block))
+            self._cache.grow(-self._begun(sequence) - sequence.reply_tokens)
+            whole = block_keys([*sequence.prompt, *sequence.reply], self.hardware.block)
+            self._cache.let_go(sequence.keys, whole)
             if not sequence.future.done():
                 sequence.future.set_result(
                     Served(sequence.prompt_tokens, sequence.cached, sequence.started, now)

@@ -11,9 +11,10 @@ from tpo.errors import ConfigError
 class Hardware:
     """A model on its cards. All times in seconds.
 
-    A step reads the weights once and the cache of each running sequence, and computes every token of its
-    batch, written or read; the longer of both counts, and the host's own part is added. So small batches
-    wait for memory, where a few more sequences cost little, and large ones or long prompts for arithmetic.
+    Matrix products read the weights once and compute every token of the batch, written or read: the longer
+    of both counts. Attention reads the cache of each running sequence between them, so that its time is
+    added, as is the host's own part. So small batches wait for memory, where a few more sequences cost
+    little, and large ones or long prompts for arithmetic.
 
     Attributes:
         weights: reading the weights once.
@@ -24,6 +25,8 @@ class Hardware:
         batch_tokens: most tokens that a step computes; longer prompts are read in pieces.
         cache_tokens: room for caches, of running sequences and of those kept for their prefix.
         block: tokens of a block; prefixes are found again in whole blocks.
+        overlaps: whether caches are read while products are computed, as no engine in common use does: a
+            bound for those that might.
     """
 
     weights: float
@@ -35,6 +38,7 @@ class Hardware:
     batch_tokens: int = 8192
     cache_tokens: int = 400_000
     block: int = 16
+    overlaps: bool = False
 
     def __post_init__(self) -> None:
         for name in ("sequences", "batch_tokens", "cache_tokens", "block"):
@@ -52,11 +56,12 @@ class Hardware:
         *prompt_tokens* are read in each of them. Every step the context grows by what was written.
         """
         compute = self.token * (decoding + prompt_tokens)
-        memory = self.weights + self.context * context
         growth = self.context * decoding
-        return steps * (self.host + self.host_sequence * decoding) + _sum_of_max(
-            memory, growth, compute, steps
-        )
+        host = steps * (self.host + self.host_sequence * decoding)
+        if self.overlaps:
+            return host + _sum_of_max(self.weights + self.context * context, growth, compute, steps)
+        attention = steps * self.context * context + growth * steps * (steps - 1) / 2
+        return host + steps * max(self.weights, compute) + attention
 
 
 def _sum_of_max(start: float, growth: float, floor: float, steps: int) -> float:

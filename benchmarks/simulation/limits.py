@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.simulation.engine import Totals
 from benchmarks.simulation.hardware import Hardware
@@ -41,13 +41,12 @@ def limit(hardware: Hardware, least: Outcome) -> Limit:
 
 def _seconds(hardware: Hardware, done: Totals, steps: float) -> float:
     """The least time for *done* in *steps* steps: of memory and arithmetic at least the larger sum counts."""
-    memory = hardware.weights * steps + hardware.context * done.context_steps
+    weights, attention = hardware.weights * steps, hardware.context * done.context_steps
     compute = hardware.token * (done.written_tokens + done.computed_tokens)
-    return hardware.host * steps + hardware.host_sequence * done.written_tokens + max(memory, compute)
+    device = max(weights + attention, compute) if hardware.overlaps else max(weights, compute) + attention
+    return hardware.host * steps + hardware.host_sequence * done.written_tokens + device
 
 
 def unlimited(hardware: Hardware) -> Hardware:
     """*hardware* with a cache that forgets nothing."""
-    from dataclasses import replace
-
     return replace(hardware, cache_tokens=math.inf)  # type: ignore[arg-type]  # compared only

@@ -102,7 +102,14 @@ class SimulatedPolicy:
         reply = list(text_runs(text))
         served = self.engine.submit(prompt, reply, self.priority(scope))
         done: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        served.add_done_callback(lambda it: done.set_result(_completion(it.result(), index, text, reply)))
+
+        def hand_on(ended: asyncio.Future[Served]) -> None:
+            if error := ended.exception():
+                done.set_exception(error)
+            else:
+                done.set_result(_completion(ended.result(), index, text, reply))
+
+        served.add_done_callback(hand_on)
         return done
 
 
@@ -115,10 +122,14 @@ class SimulatedReward:
     """An 8B classifier on a card of its own; what waits is scored together, within *budget* tokens.
 
     *overhead* seconds a batch (an eager forward pass) and *token* seconds a token, padding counted. The real
-    micro-batcher chooses the batches. A budget of 1 scores one response at a time.
+    micro-batcher chooses the batches. A budget of 1 scores one response at a time. Rewards are normal, and
+    rise by *gain* standard deviations a step.
     """
 
-    def __init__(self, *, overhead: float = 25e-3, token: float = 2.7e-5, budget: int = 16_384) -> None:
+    def __init__(
+        self, *, overhead: float = 25e-3, token: float = 2.7e-5, budget: int = 16_384, gain: float = 0.0
+    ) -> None:
+        self.gain = gain
         self.seconds = 0.0
         self.tokens = 0
         self._overhead = overhead
@@ -129,9 +140,8 @@ class SimulatedReward:
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """A value of the response's own, after the time that its batch takes."""
-        del scope
         tokens = length(prompt_runs(messages)) + length(text_runs(response))
-        value = drawn(f"reward {response}").gauss(0.0, 1.0)
+        value = drawn(f"reward {response}").gauss(self.gain * scope.step, 1.0)
         return Score(await self._gatherer.submit((tokens, value)), tokens)
 
     async def _compute(self, batch: Sequence[tuple[int, float]]) -> list[float]:

@@ -43,6 +43,8 @@ class Work:
     lengths: Lengths
     recipe: Recipe
     hardware: Hardware
+    gain: float = 0.0
+    """Of the reward, a step."""
 
     def queries(self) -> list[Query]:
         """The queries."""
@@ -68,13 +70,16 @@ async def this_package(
     *,
     concurrency: int,
     sequences: int | None = None,
-    delivery: Delivery = "each",
+    delivery: Delivery = "together",
     reward_budget: int = 16_384,
     priority: Priority = first_come,
 ) -> Outcome:
-    """The real runner, with its run directory and journal."""
+    """The real runner, with its run directory and journal.
+
+    A call's samples come together, as they do of one request with n.
+    """
     loop = asyncio.get_running_loop()
-    engine, reward = Engine(work.hardware), SimulatedReward(budget=reward_budget)
+    engine, reward = Engine(work.hardware), SimulatedReward(budget=reward_budget, gain=work.gain)
     policy = SimulatedPolicy(engine, work.lengths, delivery, priority)
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         shape = fingerprint(work.recipe, seed=7, data=None)
@@ -97,7 +102,7 @@ async def this_package(
 async def alone(work: Work) -> Outcome:
     """Each query by itself on an idle engine that forgets nothing: the chains, and the least work."""
     loop = asyncio.get_running_loop()
-    engine, reward = Engine(work.hardware), SimulatedReward()
+    engine, reward = Engine(work.hardware), SimulatedReward(gain=work.gain)
     optimizer = Optimizer(SimulatedPolicy(engine, work.lengths), reward, work.recipe, clock=loop.time)
     outcome = Outcome(0.0, engine.totals)
     for query in work.queries():
@@ -116,7 +121,7 @@ async def reference(work: Work) -> Outcome:
     one response at a time.
     """
     loop = asyncio.get_running_loop()
-    engine, reward = Engine(work.hardware), SimulatedReward(budget=1)
+    engine, reward = Engine(work.hardware), SimulatedReward(budget=1, gain=work.gain)
     policy = SimulatedPolicy(engine, work.lengths, "together")
     threads = asyncio.Semaphore(REFERENCE_THREADS)
     todo = work.queries()

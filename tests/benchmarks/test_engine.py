@@ -95,6 +95,26 @@ def test_the_least_recently_used_blocks_go_first() -> None:
     assert run_virtual(main()) == [0, 0, 12, 0, 0, 0]
 
 
+def test_what_running_sequences_share_is_held_once_and_who_has_no_room_waits() -> None:
+    async def main(names: str) -> tuple[list[float], int]:
+        engine = Engine(replace(PLAIN, cache_tokens=30))
+        sequences = [engine.submit([(name, 16)], [(f"{name}{i}", 6)]) for i, name in enumerate(names)]
+        done = await asyncio.gather(*sequences)
+        return [it.started for it in done], engine.totals.most_held
+
+    assert run_virtual(main("aa")) == ([0.0, 0.0], 16 + 2 * 6)
+    assert run_virtual(main("aab")) == ([0.0, 0.0, 6.0], 16 + 2 * 6)
+
+
+def test_an_engine_that_would_preempt_stops_with_an_error() -> None:
+    async def main() -> None:
+        engine = Engine(replace(PLAIN, cache_tokens=40))
+        await asyncio.gather(*(engine.submit([(name, 16)], [(f"{name}r", 30)]) for name in "ab"))
+
+    with pytest.raises(RuntimeError, match="would preempt"):
+        run_virtual(main())
+
+
 @given(
     st.lists(
         st.tuples(st.floats(0, 50), st.integers(1, 60), st.integers(1, 30), st.integers(0, 2)),
@@ -128,11 +148,13 @@ def test_every_token_is_computed_once_and_no_step_is_shorter_than_its_formula(
     assert totals.busy_seconds <= max(it.ended for it in done) + 1e-6
 
 
-@given(st.integers(0, 40), st.integers(0, 300), st.integers(0, 200), st.integers(1, 50))
+@given(st.integers(0, 40), st.integers(0, 300), st.integers(0, 200), st.integers(1, 50), st.booleans())
 def test_many_steps_at_once_take_as_long_as_one_by_one(
-    decoding: int, context: int, prompt: int, steps: int
+    decoding: int, context: int, prompt: int, steps: int, overlaps: bool
 ) -> None:
-    hardware = Hardware(weights=1.0, context=0.013, token=0.11, host=0.3, host_sequence=0.01)
+    hardware = Hardware(
+        weights=1.0, context=0.013, token=0.11, host=0.3, host_sequence=0.01, overlaps=overlaps
+    )
     each = sum(hardware.seconds(decoding, context + j * decoding, prompt) for j in range(steps))
     assert hardware.seconds(decoding, context, prompt, steps) == pytest.approx(each)
 

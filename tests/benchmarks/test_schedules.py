@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from benchmarks.simulation import SMALL, Engine, Lengths, SimulatedPolicy, SimulatedReward, run_virtual
+from benchmarks.simulation.breakdown import breakdown
 from benchmarks.simulation.limits import limit, unlimited
 from benchmarks.simulation.models import Delivery
 from benchmarks.simulation.schedules import Work, alone, reference, this_package
@@ -38,16 +39,18 @@ SIMPLE = simple()
 
 
 @pytest.mark.parametrize(
-    ("concurrency", "delivery", "budget", "priority"),
+    ("concurrency", "sequences", "delivery", "budget", "priority"),
     [
-        (1, "each", 16_384, 0),
-        (COUNT, "together", 1, 0),
-        (COUNT, "each", 16_384, 0),
-        (COUNT, "each", 4096, -1),
+        (1, None, "each", 16_384, 0),
+        (COUNT, None, "together", 1, 0),
+        (COUNT, None, "each", 16_384, 0),
+        (COUNT, None, "each", 4096, -1),
+        (2, 4, "each", 16_384, 0),
+        (COUNT, 8, "each", 16_384, 0),
     ],
 )
 def test_every_speed_path_gives_the_trajectories_of_the_simple_path(
-    concurrency: int, delivery: Delivery, budget: int, priority: int
+    concurrency: int, sequences: int | None, delivery: Delivery, budget: int, priority: int
 ) -> None:
     async def main(folder: Path) -> None:
         engine = Engine(FEW.hardware)
@@ -55,17 +58,27 @@ def test_every_speed_path_gives_the_trajectories_of_the_simple_path(
         shape = fingerprint(FEW.recipe, seed=7, data=None)
         async with RunDirectory.open(folder, configuration={}, fingerprint=shape) as directory:
             reward = SimulatedReward(budget=budget)
-            await run(FEW.queries(), policy, reward, FEW.recipe, directory, concurrency=concurrency)
+            await run(
+                FEW.queries(),
+                policy,
+                reward,
+                FEW.recipe,
+                directory,
+                concurrency=concurrency,
+                sequences=sequences,
+            )
 
     with memory_folder() as folder:
         run_virtual(main(folder))
         assert by_id(read_trajectories(folder)) == SIMPLE
 
 
-def test_no_schedule_beats_the_limit() -> None:
-    least = run_virtual(alone(replace(FEW, hardware=unlimited(FEW.hardware))))
-    bound = limit(FEW.hardware, least)
-    ours = run_virtual(this_package(FEW, concurrency=COUNT))
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_no_schedule_beats_the_limit(overlaps: bool) -> None:
+    work = replace(FEW, hardware=replace(FEW.hardware, overlaps=overlaps))
+    least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
+    bound = limit(work.hardware, least)
+    ours = run_virtual(this_package(work, concurrency=COUNT))
     assert bound.joint <= ours.seconds
     assert ours.engine.written_tokens == least.engine.written_tokens
 
@@ -75,6 +88,18 @@ def test_the_references_schedule_leaves_a_wide_engine_idle() -> None:
     ours = run_virtual(this_package(wide, concurrency=12))
     theirs = run_virtual(reference(replace(wide, recipe=build_recipe("paper", sample_size=3))))
     assert theirs.seconds > 1.5 * ours.seconds
+
+
+@pytest.mark.parametrize(("delivery", "most"), [("each", 1.05), ("together", 1.07)])
+def test_many_queries_come_near_the_limit(delivery: Delivery, most: float) -> None:
+    work = Work(60, Lengths(), build_recipe("tpo", sample_size=3), replace(SMALL, sequences=12))
+    least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
+    bound = limit(work.hardware, least)
+    ours = run_virtual(this_package(work, concurrency=24, sequences=12, delivery=delivery))
+    assert ours.seconds <= most * bound.seconds
+    lost = breakdown(work.hardware, ours, least)
+    empty = sum(lost[f"empty_{part}_s"] for part in ("start", "between", "end"))
+    assert 0 <= empty <= ours.seconds - ours.engine.sequence_seconds / 12 + 0.2
 
 
 def test_a_simulation_repeats_to_the_last_digit() -> None:

@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.run.models import RECIPE, by_id, opened, policy, queries, reward
-from tpo.errors import ConfigError, PolicyError
-from tpo.policies import ScriptedPolicy
 from tpo.run import run
-from tpo.run.admission import Admission, Counted
+from tpo.run.admission import Admission
+from tpo.run.turns import Turns
 from tpo.store import read_trajectories
 from tpo.types import Completion, Messages, Query, Sampling, Scope, user
-
-SCOPE = Scope("q0", 0, "sample")
 
 
 def few(count: int) -> Iterator[Query]:
@@ -43,15 +40,15 @@ async def settle() -> None:
 async def started(places: int, sequences: int | None, count: int) -> tuple[Held, list[str]]:
     """Places that each take a query and draw three samples; the ids of those that were taken."""
     held, taken = Held(), list[str]()
-    counted = Counted(held)
-    admission = Admission(few(count), counted, places, sequences)
+    turns = Turns(held, RECIPE, sequences)
+    admission = Admission(few(count), turns, places)
 
     async def work() -> None:
         while (query := await admission.take()) is not None:
             taken.append(query.id)
-            async for _ in counted.sample(query.messages, Sampling(n=3), SCOPE):
+            async for _ in turns.sample(query.messages, Sampling(n=3), Scope(query.id, 0, "sample")):
                 pass
-            admission.give_back()
+            admission.give_back(query)
 
     held.callers = [asyncio.create_task(work()) for _ in range(places)]
     await settle()
@@ -90,26 +87,19 @@ async def test_no_more_queries_are_taken_from_the_data_than_there_are_places() -
             read += 1
             yield query
 
-    counted = Counted(Held())
-    admission = Admission(counting(), counted, 4, 1)
-    counted.in_flight = 1
-    asking = asyncio.create_task(admission.take())
+    turns = Turns(Held(), RECIPE, 1)
+    admission = Admission(counting(), turns, 4)
+
+    async def call() -> None:
+        async for _ in turns.sample((user("hi"),), Sampling(), Scope("other", 0, "sample")):
+            pass
+
+    tasks = [asyncio.create_task(call()), asyncio.create_task(admission.take())]
     await settle()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     assert read == 4
-
-
-async def test_a_call_that_fails_or_is_left_counts_no_longer() -> None:
-    counted = Counted(ScriptedPolicy(failures={SCOPE: PolicyError("no")}))
-    with pytest.raises(PolicyError):
-        _ = [c async for c in counted.sample((user("hi"),), Sampling(n=3), SCOPE)]
-    assert counted.in_flight == 0
-    left = Counted(ScriptedPolicy()).sample((user("hi"),), Sampling(n=3), SCOPE)
-    async for _ in left:
-        break
-    await left.aclose()  # type: ignore[attr-defined]  # an async generator is one
-    assert counted.in_flight == 0
 
 
 @pytest.mark.parametrize("sequences", [1, 3, 7, 1000])
@@ -120,9 +110,3 @@ async def test_the_trajectories_are_the_same_whatever_the_bound(tmp_path: Path, 
         return dict(by_id(read_trajectories(tmp_path / name)))
 
     assert await ran("bound", sequences) == await ran("plain", None)
-
-
-@pytest.mark.parametrize("sequences", [0, -3])
-def test_less_than_one_is_refused(sequences: int) -> None:
-    with pytest.raises(ConfigError, match="--sequences"):
-        Admission(few(1), Counted(ScriptedPolicy()), 1, sequences)

@@ -236,14 +236,16 @@ Fresh = Annotated[
 Concurrency = Annotated[
     int | None,
     typer.Option(
-        metavar="K", help=_help("Queries and calls in flight.", default="64"), rich_help_panel=RUNNING
+        metavar="K",
+        help=_help("Queries and calls in flight; with --sequences twice those, if more.", default="64"),
+        rich_help_panel=RUNNING,
     ),
 ]
 Sequences = Annotated[
     int | None,
     typer.Option(
         metavar="K",
-        help="Sequences that the servers run at a time: a query starts when there is room for its own.",
+        help="Sequences that the servers run at a time: calls wait here until there is room for them.",
         rich_help_panel=RUNNING,
     ),
 ]

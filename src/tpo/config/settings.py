@@ -13,6 +13,7 @@ from tpo.http.patience import DEADLINE, SILENCE
 TINY = "tiny"
 """The name of the embedded pair, as policy and as reward."""
 
+CONCURRENCY = 64
 MAX_TOKENS = 2048
 TINY_MAX_TOKENS = 256
 """The embedded policy replies in under 150 tokens; its context of 2,048 must hold a whole conversation."""
@@ -75,7 +76,7 @@ class Settings(BaseModel):
     max_tokens: int = Field(default=MAX_TOKENS, ge=1)
     seed: int = 7
 
-    concurrency: int = Field(default=64, ge=1)
+    concurrency: int = Field(default=CONCURRENCY, ge=1)
     sequences: int | None = Field(default=None, ge=1)
     limit: int | None = Field(default=None, ge=1)
     column: str | None = None

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tpo.config.names import check_names
-from tpo.config.settings import TINY, TINY_MAX_TOKENS, Settings
+from tpo.config.settings import CONCURRENCY, TINY, TINY_MAX_TOKENS, Settings
 from tpo.errors import ConfigError
 
 PREFIX = "TPO_"
@@ -120,6 +120,8 @@ def _complete(values: Values) -> Values:
             " process), vllm:URL, judge:URL or python:MODULE:FUNCTION; the embedded toy reward would judge"
             " its answers by a measure of another world (--reward tiny, if that is what you want)"
         )
+    if "sequences" in values:  # with queries to spare, the server is full while the last ones end
+        values = {"concurrency": max(CONCURRENCY, 2 * values["sequences"])} | values
     if not real:
         values = {"max_tokens": TINY_MAX_TOKENS} | values
     return values

@@ -16,9 +16,10 @@ from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
-from tpo.run.admission import Admission, Counted
+from tpo.run.admission import Admission
 from tpo.run.retries import Retries
 from tpo.run.summary import Summary, Tally
+from tpo.run.turns import Turns
 from tpo.store.directory import RunDirectory
 from tpo.store.journaled import JournaledPolicy, JournaledReward
 from tpo.types import Query, Trajectory
@@ -49,10 +50,10 @@ async def run(
 
     Ids must be unique, since a run is gone on with by them. Models may be plain functions; their calls go
     through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
-    with *sequences*, what the servers run at a time, one starts only while fewer samples than that are being
-    written, or when all that are left fit in (see :mod:`tpo.run.admission`). *total* tells the *listener* how
-    many there are, if that is known. *retries* has counted what the models tried again when the run ends, for
-    its record.
+    with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
+    a query starts while there is room, or when all that are left fit in (see :mod:`tpo.run.admission`).
+    *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
+    tried again when the run ends, for its record.
 
     Raises:
         TpoError: a fatal one.
@@ -60,9 +61,9 @@ async def run(
     """
     if concurrency < 1:
         raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
-    counted = Counted(as_policy(policy))
+    turns = Turns(as_policy(policy), recipe, sequences)
     optimizer = Optimizer(
-        JournaledPolicy(counted, directory.journal),
+        JournaledPolicy(turns, directory.journal),
         JournaledReward(as_reward(reward), directory.journal),
         recipe,
         seed=seed,
@@ -70,7 +71,7 @@ async def run(
         clock=directory.now,
     )
     under_way = _Run(optimizer, directory, retries or Retries())
-    admission = Admission(under_way.unfinished(queries), counted, concurrency, sequences)
+    admission = Admission(under_way.unfinished(queries), turns, concurrency)
     return await under_way.over(admission, concurrency, total)
 
 
@@ -124,7 +125,7 @@ class _Run:
             self.keeping.add(keep)
             keep.add_done_callback(self.keeping.discard)
             await asyncio.shield(keep)
-            admission.give_back()
+            admission.give_back(query)
 
     async def _keep(self, trajectory: Trajectory) -> None:
         await self.directory.append(trajectory)
