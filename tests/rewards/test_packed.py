@@ -17,7 +17,8 @@ from transformers import (
 
 from tests.models import make_config, make_tokenizer
 from tpo.inprocess.loading import Checkpoint
-from tpo.rewards.packed import LEAST, is_steady, lay_out, packed_reader
+from tpo.rewards.layout import LEAST, lay_out
+from tpo.rewards.packed import is_steady, packed_reader
 from tpo.rewards.padded import PaddedReader
 from tpo.rewards.scorer import Scorer
 
@@ -25,8 +26,9 @@ PAD = 5
 Batch = list[list[int]]
 
 tokens = st.integers(0, 40)
-beginnings = st.sampled_from([[], [7, 8, 9], [7, 8, 9, *range(10, 40)]])
-conversations = st.builds(lambda begin, rest: [*begin, *rest], beginnings, st.lists(tokens, min_size=1))
+beginnings = st.sampled_from([[], [7, 8, 9], [7, 8, 9, *range(10, 40)], [*range(10, 40)] * 4])
+rests = st.one_of(st.lists(tokens, min_size=1), st.integers(1, 120).map(lambda count: [count % 40] * count))
+conversations = st.builds(lambda begin, rest: [*begin, *rest], beginnings, rests)
 batches = st.lists(conversations, min_size=1, max_size=12)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -20,73 +19,12 @@ from transformers import AttentionInterface
 from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from tpo.rewards.layout import Layout, is_short, lay_out, whole_blocks
 from tpo.rewards.padded import PaddedReader
 
 ATTENTION = "tpo_packed"
-LEAST = 16
-"""Rows that a product has at least: with very few, other kernels run, which round in another way."""
-BLOCK = 32
-"""Attention is computed in whole blocks of so many tokens, for the same reason."""
 TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}
 """How far packed scores may lie from padded ones, in their standard deviations; 0.05 in half precision."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where the tokens of a batch stand.
-
-    *ids* and *positions* (1, row) are what is read. *unfolded* (tokens of all conversations) says for each
-    where in the row it stands, each conversation filled up to whole blocks; *folded* (row) is the way back.
-    *spans* are the conversations' beginnings in *unfolded* and their lengths, *ends* the places of their last
-    tokens in the row; *last* are these as well, at least LEAST of them.
-    """
-
-    ids: Tensor
-    positions: Tensor
-    unfolded: Tensor
-    folded: Tensor
-    spans: list[tuple[int, int]]
-    ends: list[int]
-    last: Tensor
-
-
-def lay_out(batch: Sequence[Sequence[int]]) -> Layout:
-    """The layout of *batch*, in which conversations that begin alike stand next to each other."""
-    row: list[int] = []
-    positions: list[int] = []
-    unfolded: list[int] = []
-    folded: list[int] = []
-    spans: list[tuple[int, int]] = []
-    ends: list[int] = []
-    before: Sequence[int] = ()
-    places: list[int] = []
-    for one in batch:
-        common = _common(before, one)
-        begin, end = len(unfolded), len(unfolded) + len(one)
-        places = [*places[:common], *range(len(row), len(row) + len(one) - common)]
-        row.extend(one[common:])
-        positions.extend(range(common, len(one)))
-        unfolded.extend([*places, *places[:1] * (_whole_blocks(len(one)) - len(one))])
-        folded.extend(range(begin + common, end))
-        spans.append((begin, len(one)))
-        ends.append(places[-1])
-        before = one
-    filling = [0] * (LEAST - len(row))
-    return Layout(
-        torch.tensor([[*row, *filling]]),
-        torch.tensor([[*positions, *filling]]),
-        torch.tensor(unfolded),
-        torch.tensor([*folded, *filling]),
-        spans,
-        ends,
-        torch.tensor([*ends, *ends[-1:] * (LEAST - len(ends))]),
-    )
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many first tokens are the same."""
-    differs = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(differs, min(len(one), len(other)))
 
 
 class PackedReader:
@@ -100,7 +38,7 @@ class PackedReader:
     def __call__(self, batch: Sequence[Sequence[int]]) -> list[float]:
         """One raw logit a conversation, as it would be alone."""
         read = [self._read_part(one) for one in batch]
-        order = sorted(range(len(read)), key=read.__getitem__)
+        order = sorted(range(len(read)), key=lambda at: (is_short(read[at]), read[at]))
         layout = lay_out([read[at] for at in order])
         with _laid_out(layout):
             output = self.model.base_model(
@@ -151,12 +89,14 @@ def is_steady(reader: PackedReader) -> bool:
 
 
 def _trial(reader: PackedReader) -> list[list[int]]:
-    """Conversations of 5 to 93 tokens, every third with the beginning of another."""
+    """Conversations of 7 to 331 tokens, or what the model reads, many with the beginning of another."""
+    config = reader.model.config.get_text_config()
     luck = Random(0)  # noqa: S311 - a trial
-    vocabulary = min(1000, reader.model.config.get_text_config().vocab_size)
-    tokens = [token for token in range(vocabulary) if token != reader.pad_token]
-    batch = [luck.choices(tokens, k=5 * number) for number in range(1, 13)]
-    return [[*batch[at - 1][: 3 * at], *one] if at % 3 == 2 else one for at, one in enumerate(batch)]
+    tokens = [token for token in range(min(1000, config.vocab_size)) if token != reader.pad_token]
+    begin = luck.choices(tokens, k=100)
+    sizes = [(0, 7), (5, 16), (5, 9), (0, 40), (40, 3), (40, 17), (40, 60), (90, 42), (90, 150), (100, 231)]
+    most = getattr(config, "max_position_embeddings", None)
+    return [[*begin[:common], *luck.choices(tokens, k=rest)][:most] for common, rest in sizes]
 
 
 def _sees_all(config: Any) -> bool:
@@ -207,7 +147,7 @@ def _attend(
         rows = seen.new_zeros(1, query.shape[2], *seen.shape[2:])
         rows[:, layout.ends] = seen
         return rows, None
-    spans = [slice(begin, begin + _whole_blocks(length)) for begin, length in layout.spans]
+    spans = [slice(begin, begin + whole_blocks(length)) for begin, length in layout.spans]
     parts = [tuple(one[:, :, span] for one in unfolded) for span in spans]
     seen = torch.cat([sdpa_attention_forward(module, *part, None, **options)[0] for part in parts], 1)
     return seen.index_select(1, layout.folded), None
@@ -216,10 +156,6 @@ def _attend(
 def _taken(heads: Tensor, places: Tensor) -> Tensor:
     """The tokens at *places* of (1, heads, row, width), which lie in memory token by token."""
     return heads.transpose(1, 2).index_select(1, places).transpose(1, 2)
-
-
-def _whole_blocks(length: int) -> int:
-    return length + -length % BLOCK
 
 
 AttentionInterface.register(ATTENTION, _attend)
