@@ -1,9 +1,9 @@
-"""Batches: the longest wait first, its nearest neighbours in length, within the budget."""
+"""Batches: the longest wait first, its nearest neighbours in length or in time, within the budget."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tpo.inprocess.waiting import next_batch
+from tpo.inprocess.waiting import first_batch, next_batch
 
 
 def lengths(waiting: list[int], budget: int) -> list[int]:
@@ -36,3 +36,11 @@ def test_a_batch_is_a_run_of_neighbours_in_length(waiting: list[int], budget: in
     ordered = sorted(waiting)
     runs = [ordered[begin : begin + len(batch)] for begin in range(len(ordered))]
     assert batch in runs
+
+
+@given(st.lists(st.integers(1, 500)), st.integers(1, 2000))
+def test_without_padding_those_go_together_that_wait_longest(waiting: list[int], budget: int) -> None:
+    batch = first_batch(waiting, lambda length: length, budget)
+    assert batch == waiting[: len(batch)]
+    assert len(batch) <= 1 or sum(batch) <= budget
+    assert batch == waiting or sum(waiting[: len(batch) + 1]) > budget

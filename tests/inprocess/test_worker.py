@@ -89,3 +89,13 @@ def test_joining_a_real_thread_waits_for_the_work() -> None:
     worker.wake()
     worker.join()
     assert bench.done == 100
+
+
+def test_a_worker_is_idle_until_it_is_woken_and_after_its_work() -> None:
+    bench = Bench()
+    worker = Worker(bench.step, bench.bodies.append)
+    assert worker.idle
+    worker.wake()
+    assert not worker.idle
+    bench.bodies.pop()()
+    assert worker.idle

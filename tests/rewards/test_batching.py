@@ -109,6 +109,18 @@ def test_one_batcher_serves_several_loops() -> None:
     assert [asyncio.run(batcher.submit(item)) for item in ("a", "b")] == ["aa", "bb"]
 
 
+async def test_several_workers_share_what_waits() -> None:
+    bodies: list[Callable[[], None]] = []
+    batcher = MicroBatcher(doubled, length=len, budget=2, workers=2, start=bodies.append)
+    calls = asyncio.gather(*map(batcher.submit, "abcdef"))
+    await asyncio.sleep(0)
+    assert len(bodies) == 2
+    bodies.pop()()
+    bodies.pop()()
+    assert await calls == ["aa", "bb", "cc", "dd", "ee", "ff"]
+    await batcher.aclose()
+
+
 def test_a_budget_below_one_token_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         MicroBatcher(doubled, length=len, budget=0)

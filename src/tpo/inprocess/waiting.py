@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from itertools import accumulate, takewhile
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+
+def first_batch(waiting: Sequence[Item], length: Callable[[Item], int], budget: int) -> list[Item]:
+    """Those that wait longest, of together at most *budget*: for batches without padding.
+
+    An item larger than the budget goes alone.
+    """
+    sums = accumulate(map(length, waiting))
+    return list(waiting[: max(1, sum(1 for _ in takewhile(lambda held: held <= budget, sums)))])
 
 
 def next_batch(waiting: Sequence[Item], length: Callable[[Item], int], budget: int) -> list[Item]:

@@ -36,6 +36,11 @@ class Worker:
         self._idle.set()
         self._woken = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return self._idle.is_set()
+
     def wake(self) -> None:
         """Make sure that work added before this call is seen."""
         with self._lock:

@@ -1,7 +1,7 @@
 """A micro-batcher: single calls from anywhere go in, whole batches are computed, single results come out.
 
-While one batch is being computed, calls collect; the next batch is the one that waits longest with those
-nearest to it in length, within a token budget. One thread computes, and only while there is work.
+While one batch is being computed, calls collect; the next batch begins with the one that waits longest, and
+keeps to a token budget. Threads compute, one unless several are asked for, and only while there is work.
 """
 
 from __future__ import annotations
@@ -28,13 +28,20 @@ class _Job(Generic[Item, Result]):
     future: Future[Result] = field(default_factory=Future)
 
 
+Jobs = list[_Job[Item, Result]]
+Choose = Callable[[Jobs[Item, Result], Callable[[_Job[Item, Result]], int], int], Jobs[Item, Result]]
+"""Which of the waiting are computed together, by their lengths and the budget: see tpo.inprocess.waiting."""
+
+
 class MicroBatcher(Generic[Item, Result]):
     """Computes items of all callers together; *compute* maps a batch to results in the same order.
 
-    *length* is an item's number of tokens. A batch's number of items times the longest of them stays within
-    *budget*; an item larger than that goes alone. A batch that fails is parted in two until the failing items
-    are found, so an item never fails for its neighbours; lack of memory is met in the same way. Callers may
-    live in several event loops. A caller that is cancelled leaves the queue.
+    *length* is an item's number of tokens. *choose* decides what is computed next: by default those nearest
+    in length to the one that waits longest, as many as fit *budget* when each is as long as the longest; an
+    item larger than that goes alone. *workers* batches are computed side by side. A batch that fails is
+    parted in two until the failing items are found, so an item never fails for its neighbours; lack of memory
+    is met in the same way. Callers may live in several event loops. A caller that is cancelled leaves the
+    queue.
 
     Raises:
         ConfigError: the budget is below 1.
@@ -46,6 +53,8 @@ class MicroBatcher(Generic[Item, Result]):
         *,
         length: Callable[[Item], int],
         budget: int,
+        choose: Choose[Item, Result] = next_batch,
+        workers: int = 1,
         start: Start = in_thread,
     ) -> None:
         if budget < 1:
@@ -53,10 +62,11 @@ class MicroBatcher(Generic[Item, Result]):
         self._compute = compute
         self._length = length
         self._budget = budget
+        self._choose = choose
         self._lock = threading.Lock()
         self._waiting: list[_Job[Item, Result]] = []
         self._closed = False
-        self._worker = Worker(self.step, start)
+        self._workers = [Worker(self.step, start) for _ in range(workers)]
 
     async def submit(self, item: Item) -> Result:
         """The result for *item*, computed with whatever else waits.
@@ -70,7 +80,7 @@ class MicroBatcher(Generic[Item, Result]):
             if self._closed:
                 raise RewardError("the reward model is closed")
             self._waiting.append(job)
-        self._worker.wake()
+        next((one for one in self._workers if one.idle), self._workers[0]).wake()
         return await asyncio.wrap_future(job.future)
 
     def step(self) -> bool:
@@ -85,11 +95,12 @@ class MicroBatcher(Generic[Item, Result]):
         """Take nothing more, and wait for what is under way."""
         with self._lock:
             self._closed = True
-        await asyncio.to_thread(self._worker.join)
+        for worker in self._workers:
+            await asyncio.to_thread(worker.join)
 
     def _take(self) -> list[_Job[Item, Result]]:
         with self._lock:
-            jobs = next_batch(self._waiting, lambda job: job.length, self._budget)
+            jobs = self._choose(self._waiting, lambda job: job.length, self._budget)
             taken = set(jobs)
             self._waiting = [job for job in self._waiting if job not in taken]
             return jobs
