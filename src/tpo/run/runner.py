@@ -17,6 +17,7 @@ from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
 from tpo.run.admission import Admission, Counted
+from tpo.run.collecting import collecting_rarely
 from tpo.run.retries import Retries
 from tpo.run.summary import Summary, Tally
 from tpo.store.directory import RunDirectory
@@ -71,7 +72,8 @@ async def run(
     )
     under_way = _Run(optimizer, directory, retries or Retries())
     admission = Admission(under_way.unfinished(queries), counted, concurrency, sequences)
-    return await under_way.over(admission, concurrency, total)
+    with collecting_rarely():
+        return await under_way.over(admission, concurrency, total)
 
 
 @dataclass
