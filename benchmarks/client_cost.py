@@ -3,10 +3,10 @@
     python -m benchmarks.client_cost [--queries 600] [--memory-queries 10000]
 
 A loopback server in a process of its own keeps each call for a moment and answers with as many choices as
-asked. In front of it stands all that a run has: the runner, the journal, the limit, the HTTP policy. CPU is
-that of the client's process with all its threads; a call is a request to the policy, so that scoring,
-hashing and writing what it brings is part of it. Beside it stands the floor: the same number of requests by
-aiohttp with nothing around them.
+asked. In front of it stands all that ``tpo run`` has: the runner, what it counts, the journal, the limit, the
+HTTP policy. CPU is that of the client's process with all its threads; a call is a request to the policy, so
+that scoring, hashing and writing what it brings is part of it. Beside it stands the floor: the same number of
+requests by aiohttp with nothing around them.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ import aiohttp
 from aiohttp import web
 from benchmarks.record import write_result
 
+from tpo.cli.setup import Relay
+from tpo.cli.show import Highlights
+from tpo.cli.tally import Tally, completions_per_query
 from tpo.method.recipes import build_recipe
 from tpo.policies.limit import Limited
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
-from tpo.run import fingerprint, run
+from tpo.run import Retries, fingerprint, run
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 
@@ -114,14 +117,25 @@ def questions(count: int) -> Iterator[Query]:
 async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
     """Run *count* queries through the whole package; CPU and wall milliseconds a call."""
     recipe = build_recipe("tpo")
-    policy = Limited(OpenAIPolicy(url, "m"), concurrency)
+    heard, retries = Relay(), Retries()
+    heard.listeners += [Highlights(), retries, Tally(completions_per_query(recipe))]
+    policy = Limited(OpenAIPolicy(url, "m", listener=heard), concurrency)
     reward = ScriptedReward(lambda text: float(len(text)))
     reward.calls = Forgetful()  # a scripted reward remembers its calls, for tests
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
             cpu, wall = time.process_time(), time.perf_counter()
-            summary = await run(questions(count), policy, reward, recipe, directory, concurrency=concurrency)
+            summary = await run(
+                questions(count),
+                policy,
+                reward,
+                recipe,
+                directory,
+                concurrency=concurrency,
+                listener=heard,
+                retries=retries,
+            )
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         levels = await seen(url)
     await policy.aclose()
