@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import aiohttp
+from pydantic_core import to_json
 
 from tpo.http.address import is_loopback
 from tpo.http.failures import HttpFailure, Reply, Server
@@ -46,7 +47,7 @@ class Exchange:
         Raises:
             HttpFailure: none came, or not to its end.
         """
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else _written(body)
         url = self._server.address + path
         try:
             # Not followed: a redirected POST becomes a GET, and the key would go to whoever it names.
@@ -66,6 +67,13 @@ class Exchange:
             await asyncio.Event().wait()
         finally:
             await self._session.close()
+
+
+def _written(body: Any) -> bytes:
+    try:
+        return to_json(body)
+    except ValueError:  # a lone surrogate, which only an escape can bring over
+        return json.dumps(body).encode()
 
 
 def _headers(server: Server) -> dict[str, str]:

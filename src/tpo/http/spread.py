@@ -67,6 +67,8 @@ class Spread(Generic[Member]):
 
     def order(self, key: str) -> list[str]:
         """The members' names as *key* tries them: those that are well before those that rest."""
+        if len(self.members) == 1:
+            return list(self.members)
         now = self._timekeeper.now()
         ranked = sorted(self.members, key=lambda name: _rank(key, name))
         return sorted(ranked, key=lambda name: max(0.0, self._health[name].until - now))

@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 from tpo.http.failures import HttpFailure
 from tpo.http.patience import Timekeeper
@@ -131,13 +130,6 @@ class _Epoch:
         self.work += work
 
 
-@dataclass(slots=True)
-class Place:
-    """A request's place in a window; its holder says how much ``work`` came of it."""
-
-    work: float = 1.0
-
-
 class Window:
     """The requests of one event loop to one server, at most as many at a time as its pace allows.
 
@@ -146,33 +138,27 @@ class Window:
 
     def __init__(self, most: int, timekeeper: Timekeeper) -> None:
         self.pace = Pace(most)
-        self._now = timekeeper.now
+        self.now = timekeeper.now
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
+    def place(self) -> Place:
         """A place for one request; an :class:`HttpFailure` in it that says "busy" shrinks the window."""
-        await self._enter()
-        place, started = Place(), self._now()
-        try:
-            yield place
-        except HttpFailure as failure:
-            if failure.status in BUSY:
-                self.pace.refuse(self._now(), started)
-            else:
-                self.pace.drop()
-            raise
-        except BaseException:
-            self.pace.drop()
-            raise
-        else:
-            self.pace.finish(self._now(), place.work)
-        finally:
-            self._admit()
+        return Place(self)
 
-    async def _enter(self) -> None:
+    def leave(self, place: Place, failure: BaseException | None) -> None:
+        """The request of *place* ended so; the next may have its place."""
+        if failure is None:
+            self.pace.finish(self.now(), place.work)
+        elif isinstance(failure, HttpFailure) and failure.status in BUSY:
+            self.pace.refuse(self.now(), place.started)
+        else:
+            self.pace.drop()
+        self._admit()
+
+    async def enter(self) -> None:
+        """Return when another request may start, and is counted."""
         if self.pace.free and not self._waiting:
-            self.pace.start(self._now())
+            self.pace.start(self.now())
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
@@ -188,5 +174,22 @@ class Window:
         while self._waiting and self.pace.free:
             turn = self._waiting.popleft()
             if not turn.done():
-                self.pace.start(self._now())
+                self.pace.start(self.now())
                 turn.set_result(None)
+
+
+@dataclass(slots=True)
+class Place:
+    """A request's place in *window*, while it is entered; its holder says how much ``work`` came of it."""
+
+    window: Window
+    work: float = 1.0
+    started: float = 0.0
+
+    async def __aenter__(self) -> Self:
+        await self.window.enter()
+        self.started = self.window.now()
+        return self
+
+    async def __aexit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
+        self.window.leave(self, failure)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure
-from tpo.types import Completion, FinishReason, Messages, Sampling, Usage, WeighedSampling
+from tpo.types import Completion, FinishReason, Messages, Sampling, Served, Usage, WeighedSampling
 
 OWN_FIELDS = {"messages", "model", "n", "stream"}
 """Fields that extra ones may not touch, since the reading of replies rests on them."""
@@ -69,8 +70,10 @@ def request_body(
     return {name: value for name, value in (body | dict(extra)).items() if value is not None}
 
 
-def read_completions(reply: Any, n: int) -> list[Completion]:
+def read_completions(reply: Any, n: int, served: Served | None = None) -> list[Completion]:
     """The choices of *reply*, at most *n*, in order; the request's whole usage stands with the first.
+
+    *served* is who wrote them.
 
     Raises:
         HttpFailure: there is none, or the reply has another shape. Servers do send such things now and then,
@@ -81,8 +84,8 @@ def read_completions(reply: Any, n: int) -> list[Completion]:
         raise HttpFailure("the server sent a reply without choices", passes=True)
     indices = _indices(choices, n)
     found = {index: choice for index, choice in zip(indices, choices, strict=True) if index < n}
-    completions = [_completion(index, found[index]) for index in sorted(found)]
-    return [replace(completions[0], usage=read_usage(reply.get("usage"))), *completions[1:]]
+    usages = chain([read_usage(reply.get("usage"))], repeat(Usage()))
+    return [_completion(index, found[index], next(usages), served) for index in sorted(found)]
 
 
 def are_copies(completions: Sequence[Completion]) -> bool:
@@ -108,7 +111,7 @@ def _indices(choices: list[Any], n: int) -> list[int]:
     return own if usable else list(range(len(choices)))
 
 
-def _completion(index: int, choice: Any) -> Completion:
+def _completion(index: int, choice: Any, usage: Usage, served: Served | None) -> Completion:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
         raise HttpFailure("the server sent a choice without a message", passes=True)
@@ -119,7 +122,9 @@ def _completion(index: int, choice: Any) -> Completion:
         index,
         text,
         read_finish(choice.get("finish_reason")),
-        reasoning=reasoning or None,
+        usage,
+        reasoning or None,
+        served,
         alternatives=read_alternatives(choice.get("logprobs")),
     )
 

@@ -97,6 +97,8 @@ class OpenAIPolicy:
             self._singly = True  # it takes no n: the next call need not find that out again
         for completion in found:
             yield completion
+        if not missing:
+            return
         jobs = [self._single(messages, sampling, scope, index) for index in sorted(missing)]
         async for completion in as_finished(jobs):
             if copies and completion.text != found[0].text:

@@ -23,7 +23,7 @@ from tpo.policies.chat import (
     told_context,
 )
 from tpo.policies.context import Fitted, estimate, fit, is_text
-from tpo.types import Completion, Messages, Sampling, Scope
+from tpo.types import Completion, Messages, Sampling, Scope, Served
 
 TEMPLATE_FIELDS = ("tools", "chat_template", "chat_template_kwargs", "continue_final_message")
 """Extra fields that change what a prompt is, and so how long."""
@@ -90,17 +90,15 @@ class ChatServer:
         """
         try:
             try:
-                fitted, completions = await self._fitted_and_asked(model, messages, sampling, scope)
+                return await self._fitted_and_asked(model, messages, sampling, scope)
             except HttpFailure as failure:
                 if not await self._learns(model, failure):
                     raise
-                fitted, completions = await self._fitted_and_asked(model, messages, sampling, scope)
+                return await self._fitted_and_asked(model, messages, sampling, scope)
         except HttpFailure as failure:
             if failure.unreachable:
                 self._cards = None  # what comes up again may have another context
             raise
-        served = fitted.served(self.address, sampling.max_tokens)
-        return [replace(completion, served=served) for completion in completions]
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -108,10 +106,12 @@ class ChatServer:
 
     async def _fitted_and_asked(
         self, model: str, messages: Messages, sampling: Sampling, scope: Scope
-    ) -> tuple[Fitted, list[Completion]]:
+    ) -> list[Completion]:
         fitted = await self._fitted(model, messages, sampling, scope)
-        asked = replace(sampling, max_tokens=fitted.max_tokens)
-        return fitted, await self._asked(model, fitted.messages, asked)
+        served = fitted.served(self.address, sampling.max_tokens)
+        if fitted.max_tokens < sampling.max_tokens:
+            sampling = replace(sampling, max_tokens=fitted.max_tokens)
+        return await self._asked(model, fitted.messages, sampling, served)
 
     async def _learns(self, model: str, failure: HttpFailure) -> bool:
         """Whether *failure* tells a context that was not known: then the call may be made to fit."""
@@ -124,31 +124,35 @@ class ChatServer:
         self._cards = [card, *(other for other in self._cards or [] if other.name != model)]
         return True
 
-    async def _asked(self, model: str, messages: Messages, sampling: Sampling) -> list[Completion]:
+    async def _asked(
+        self, model: str, messages: Messages, sampling: Sampling, served: Served
+    ) -> list[Completion]:
         async with self._window.get().place() as place:
-            completions = await self._in_its_words(model, messages, sampling)
+            completions = await self._in_its_words(model, messages, sampling, served)
             tokens = sum(completion.usage.completion_tokens for completion in completions)
             place.work = tokens or len(completions)
         return completions
 
-    async def _in_its_words(self, model: str, messages: Messages, sampling: Sampling) -> list[Completion]:
+    async def _in_its_words(
+        self, model: str, messages: Messages, sampling: Sampling, served: Served
+    ) -> list[Completion]:
         """The reply's limit under the name that the server takes, found out once."""
         field = self._limit_field
         try:
-            return await self._posted(model, messages, sampling, field)
+            return await self._posted(model, messages, sampling, served, field)
         except HttpFailure as failure:
             other = other_limit_field(failure, field)
             if other is None or other in self._extra or field in self._extra:
                 raise
-        completions = await self._posted(model, messages, sampling, other)
+        completions = await self._posted(model, messages, sampling, served, other)
         self._limit_field = other
         return completions
 
     async def _posted(
-        self, model: str, messages: Messages, sampling: Sampling, field: str
+        self, model: str, messages: Messages, sampling: Sampling, served: Served, field: str
     ) -> list[Completion]:
         body = request_body(model, messages, sampling, self._extra, limit_field=field)
-        read = lambda reply: read_completions(reply, sampling.n)  # noqa: E731 - shorter than a function
+        read = lambda reply: read_completions(reply, sampling.n, served)  # noqa: E731 - shorter so
         return await self._chat.ask("POST", "/chat/completions", body, read=read)
 
     async def _fitted(self, model: str, messages: Messages, sampling: Sampling, scope: Scope) -> Fitted:

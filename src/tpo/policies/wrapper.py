@@ -1,8 +1,7 @@
 """What wrappers of a policy share: the check and the end of the one inside, and calls that end when left."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tpo.policies.base import Policy
 
@@ -28,14 +27,21 @@ class Wrapper:
             await close()
 
 
-@asynccontextmanager
-async def closing(iterator: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T], None]:
+class closing(Generic[T]):  # noqa: N801 - as the standard library writes its own
     """*iterator*, closed at the end of the block if it can be.
 
-    So a call that is left early frees its request, its place in a queue, its rows on a card at once.
+    So a call that is left early frees its request, its place in a queue, its rows on a card at once. A class
+    and not a generator, since every wrapper enters one a call.
     """
-    try:
-        yield iterator
-    finally:
-        if isinstance(iterator, AsyncGenerator):
-            await iterator.aclose()
+
+    __slots__ = ("_iterator",)
+
+    def __init__(self, iterator: AsyncIterator[T]) -> None:
+        self._iterator = iterator
+
+    async def __aenter__(self) -> AsyncIterator[T]:
+        return self._iterator
+
+    async def __aexit__(self, *exception: object) -> None:
+        if isinstance(self._iterator, AsyncGenerator):
+            await self._iterator.aclose()

@@ -17,6 +17,7 @@ from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
 from tpo.run.admission import Admission
+from tpo.run.collecting import collecting_rarely
 from tpo.run.retries import Retries
 from tpo.run.summary import Summary, Tally
 from tpo.run.turns import Turns
@@ -72,7 +73,8 @@ async def run(
     )
     under_way = _Run(optimizer, directory, retries or Retries())
     admission = Admission(under_way.unfinished(queries), turns, concurrency)
-    return await under_way.over(admission, concurrency, total)
+    with collecting_rarely():
+        return await under_way.over(admission, concurrency, total)
 
 
 @dataclass

@@ -44,30 +44,28 @@ class JournaledPolicy:
             if completion is not None:
                 yield completion
         missing = [index for index, completion in found.items() if completion is None]
+        if not missing:
+            return
         writing: list[asyncio.Future[None]] = []
         try:
-            async for completion in self._ask(messages, sampling, scope, missing):
-                kept = _storable(completion)
-                writing.append(self._journal.enqueue(scope, request, kept))
-                yield kept
+            async with closing(self._ask(messages, sampling, scope, missing)) as completions:
+                async for completion in completions:
+                    kept = _storable(completion)
+                    writing.append(self._journal.enqueue(scope, request, kept))
+                    yield kept
+            for written in writing:  # one by one: a gather would call back once for each of them
+                await written
         except BaseException:  # what came before a failure, or before nobody listened, is kept as well
             await asyncio.gather(*writing, return_exceptions=True)
             raise
-        await asyncio.gather(*writing)
 
-    async def _ask(
+    def _ask(
         self, messages: Messages, sampling: Sampling, scope: Scope, missing: Sequence[int]
     ) -> AsyncIterator[Completion]:
         """The samples *missing*: as one request if that is all of them, else each by a request of its own."""
-        if not missing:
-            return
         if len(missing) == sampling.n:
-            source = self._policy.sample(messages, sampling, scope)
-        else:
-            source = as_finished(self._one(messages, sampling, scope, index) for index in missing)
-        async with closing(source):
-            async for completion in source:
-                yield completion
+            return self._policy.sample(messages, sampling, scope)
+        return as_finished(self._one(messages, sampling, scope, index) for index in missing)
 
     async def _one(self, messages: Messages, sampling: Sampling, scope: Scope, index: int) -> Completion:
         source = self._policy.sample(messages, sampling.only(index), scope)

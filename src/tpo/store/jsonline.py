@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
 from tpo.errors import StoreError
 
 SEAL = b',"crc":'
@@ -51,8 +53,15 @@ def from_line(line: bytes) -> dict[str, Any]:
 
 
 def seal(record: Mapping[str, Any]) -> bytes:
-    """*record* as one line that carries its own checksum, so that no flipped bit passes for an answer."""
-    body = to_line(record)[: -len(b"}\n")]
+    """*record* as one line that carries its own checksum, so that no flipped bit passes for an answer.
+
+    Its values must be JSON's own. pydantic's writer takes a quarter of the time of Python's, which matters to
+    a journal: it has three lines a call.
+    """
+    try:
+        body = to_json(record)[: -len(b"}")]
+    except ValueError:  # a text that UTF-8 cannot hold
+        body = to_line(record)[: -len(b"}\n")]
     return b"%s%s%d}\n" % (body, SEAL, zlib.crc32(body))
 
 
