@@ -6,8 +6,10 @@ The real runner, journal and recipes run on a simulated engine (see ``benchmarks
 lognormal lengths and rewards scored on a card of their own. A schedule is a number of queries in flight,
 and behind a stroke a number of samples (``--concurrency`` and ``--sequences`` of a run). Beside it the
 reference's: four threads, chunks of sixteen queries that wait for their slowest, rewards one by one. Each row
-tells where its time went. The engines whose name ends in "overlapped" read caches while they compute, as no
-engine in common use does; with 512, a step computes no more tokens than that. Repeats to the last digit.
+tells where its time went. A call's samples come together, as of one request with n, or with ``--delivery
+each`` as soon as each is finished. The engines whose name ends in "overlapped" read caches while they
+compute, as no engine in common use does; with 512, a step computes no more tokens than that. Repeats to the
+last digit.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from benchmarks.record import write_result
 from benchmarks.simulation import LARGE, SMALL, Hardware, Lengths, run_virtual
 from benchmarks.simulation.breakdown import breakdown
 from benchmarks.simulation.limits import Limit, limit, unlimited
+from benchmarks.simulation.models import Delivery
 from benchmarks.simulation.schedules import Outcome, Work, alone, reference, this_package
 
 from tpo.method.recipes import build_recipe
@@ -34,7 +37,9 @@ HARDWARE = {
 }
 
 
-def rows(name: str, size: int, schedules: list[str], with_reference: bool) -> dict[str, Any]:
+def rows(
+    name: str, size: int, schedules: list[str], delivery: Delivery, with_reference: bool
+) -> dict[str, Any]:
     """One engine, one number of queries: the limits, and every schedule against them."""
     work = Work(size, Lengths(), build_recipe("tpo"), HARDWARE[name])
     least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
@@ -51,7 +56,12 @@ def rows(name: str, size: int, schedules: list[str], with_reference: bool) -> di
     for schedule in schedules:
         concurrency, _, sequences = schedule.partition("/")
         outcome = run_virtual(
-            this_package(work, concurrency=int(concurrency), sequences=int(sequences) if sequences else None)
+            this_package(
+                work,
+                concurrency=int(concurrency),
+                sequences=int(sequences) if sequences else None,
+                delivery=delivery,
+            )
         )
         found["schedules"][schedule] = row(work.hardware, outcome, bound, least)
     if with_reference:
@@ -78,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", default="40,200,1000,5000")
     parser.add_argument("--schedules", default="64,256,512/256")
+    parser.add_argument("--delivery", choices=("each", "together"), default="together")
     parser.add_argument("--engines", default="/".join(HARDWARE), help="by name, between strokes")
     parser.add_argument("--overlapped-up-to", type=int, default=1000)
     parser.add_argument("--reference-up-to", type=int, default=5000)
@@ -85,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     setup = {"lengths": asdict(Lengths()), "engines": {n: asdict(h) for n, h in HARDWARE.items()}}
     jobs = [
-        (name, size, options.schedules.split(","), size <= options.reference_up_to)
+        (name, size, options.schedules.split(","), options.delivery, size <= options.reference_up_to)
         for size in map(int, options.sizes.split(","))
         for name in options.engines.split("/")
         if size <= options.overlapped_up_to or not HARDWARE[name].overlaps
