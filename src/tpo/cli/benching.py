@@ -41,8 +41,6 @@ PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
 PAPER_METHODS = ("paper", "paper-revision", "paper-bon")
 
-TINY_NOTE = "the embedded models are toys: these numbers show that the machinery works, and nothing else"
-
 Flags = dict[str, Any]
 
 
@@ -147,8 +145,7 @@ class Benching:
         self._say(f"policy {policy_name(plan.settings)}, reward {plan.context.reward}{by}")
 
     def _shown(self, record: Mapping[str, Any]) -> str:
-        toy = f"{TINY_NOTE}\n\n" if self.plan.settings.uses_tiny else ""
-        return f"{visible(markdown(record))}\n{toy}{self.plan.out}/results.json, results.md, results.tex"
+        return f"{visible(markdown(record))}\n{self.plan.out}/results.json, results.md, results.tex"
 
     def _say(self, sentence: str) -> None:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
