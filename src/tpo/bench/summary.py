@@ -8,6 +8,7 @@ from typing import Any
 from tpo.bench.arms import AFTER, BEFORE
 from tpo.bench.tables import interval, latex_table, markdown_table, md, number, signed
 from tpo.config.settings import TINY
+from tpo.counting import queries
 from tpo.report.results import Results, Table
 
 Record = Mapping[str, Any]
@@ -95,7 +96,7 @@ def _about_lines(record: Record) -> list[str]:
     data, benchmark = record["data"], record["benchmark"]
     judge = record["judge"] or {}
     lines = [
-        f"{len(data['ids']):,} queries of {data['source']} (licence: {benchmark['licence']}).",
+        f"{queries(len(data['ids']))} of {data['source']} (licence: {benchmark['licence']}).",
         f"Measured: {benchmark['metric']}.",
     ]
     return lines + ([f"Judge: {judge['name']}."] if judge.get("name") else [])

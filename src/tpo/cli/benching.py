@@ -33,6 +33,7 @@ from tpo.cli.text import visible
 from tpo.config import Settings, Setup
 from tpo.config.build import name_model
 from tpo.config.rewards import load_reward
+from tpo.counting import queries
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.run import Retries
@@ -137,7 +138,7 @@ class Benching:
 
     def _introduce(self) -> None:
         plan = self.plan
-        self._say(f"{plan.benchmark.title}: {len(plan.asked.queries):,} queries of {plan.asked.source}")
+        self._say(f"{plan.benchmark.title}: {queries(len(plan.asked.queries))} of {plan.asked.source}")
         for note in plan.asked.notes:
             self._say(f"  {note}")
         judge = plan.context.judge
