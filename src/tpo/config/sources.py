@@ -69,7 +69,8 @@ def _from_file(file: Path | None) -> Values:
     try:
         table = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {file}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"--config {file}: cannot be read: {reason}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"--config {file}: not valid TOML: {error}") from error
     values = {name.replace("-", "_"): value for name, value in table.items()}
