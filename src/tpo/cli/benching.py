@@ -32,6 +32,7 @@ from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
 from tpo.config import Settings, Setup
 from tpo.config.build import name_model
+from tpo.config.names import check_reward
 from tpo.config.rewards import load_reward
 from tpo.counting import queries
 from tpo.errors import ConfigError
@@ -64,6 +65,8 @@ class Benching:
             TpoError: a name is unknown, the data is wrong, or a judge does not answer.
         """
         benchmark = load_benchmark(name)
+        if flags["check_reward"] is not None:
+            check_reward(flags["check_reward"], "--check-reward")
         flags = with_paper(flags) if flags["paper"] else flags
         methods = flags.pop("method")
         settings = settings_of(flags, config)

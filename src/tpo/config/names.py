@@ -86,24 +86,24 @@ def _refuse_keys(extra: Mapping[str, object]) -> None:
             )
 
 
-def check_reward(name: str) -> None:
-    """Refuse a *name* that no reward has."""
+def check_reward(name: str, option: str = "--reward") -> None:
+    """Refuse a *name* that no reward has; *option* is where it was given."""
     kind = name.partition(":")[0]
     if kind in SERVED:
-        _require_urls(name)
+        _require_urls(option, name)
         return
     if name != TINY and kind not in ("hf", "python"):
-        raise ConfigError(f"--reward {name}: unknown; {_meant(name)}{REWARDS}")
-    _require_model("--reward", name)
+        raise ConfigError(f"{option} {name}: unknown; {_meant(name)}{REWARDS}")
+    _require_model(option, name)
 
 
-def _require_urls(name: str) -> None:
+def _require_urls(option: str, name: str) -> None:
     kind, _, rest = name.partition(":")
     urls = [url for url in rest.partition("#")[0].split(",") if url]
     for url in urls:
-        refuse_secrets("--reward", url, "TPO_REWARD_API_KEY")
+        refuse_secrets(option, url, "TPO_REWARD_API_KEY")
     if not urls or not all(map(is_server, urls)):
-        raise ConfigError(f"--reward {name}: write the server's URL, as in {kind}:http://127.0.0.1:8001")
+        raise ConfigError(f"{option} {name}: write the server's URL, as in {kind}:http://127.0.0.1:8001")
 
 
 def _require_model(option: str, name: str) -> None:
