@@ -135,8 +135,8 @@ def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
         ("max_tokens", 0, "--max-tokens is 0"),
         ("concurrency", 0, "--concurrency is 0"),
         ("limit", 0, "--limit is 0"),
-        ("policy_extra", "{1", "--policy-extra is '{1'; it must be a JSON object"),
-        ("policy_extra", "[1]", "--policy-extra is '[1]'; it must be a JSON object"),
+        ("policy_extra", "{1", "--policy-extra: it must be a JSON object"),
+        ("policy_extra", "[1]", "--policy-extra: it must be a JSON object"),
     ],
 )
 def test_a_flag_out_of_range_is_refused_by_its_name(name: str, value: object, words: str) -> None:
@@ -203,6 +203,8 @@ def test_the_recipe_has_the_settings_values() -> None:
         ("gpt", "there are tiny, hf:ID-OR-PATH"),
         ("hf:", "name a model"),
         ("http://me:secret@h/v1", "set TPO_API_KEY"),
+        ("http://h/v1?api_key=secret", "a key belongs into TPO_API_KEY"),
+        ("me:secret@h", "there are tiny"),
     ],
 )
 def test_an_unknown_policy_is_refused_with_advice(name: str, words: str) -> None:
@@ -225,6 +227,8 @@ def test_options_of_a_server_are_refused_for_a_model_in_process(option: dict[str
         ("judge:localhost:8000", "write the server's URL, as in judge:http://"),
         ("vllm:http://h,b", "write the server's URL"),
         ("judge:http://me:hidden@h", "TPO_REWARD_API_KEY"),
+        ("judge:me:hidden@h", "TPO_REWARD_API_KEY"),
+        ("vllm:http://h?key=hidden#m", "TPO_REWARD_API_KEY"),
         ("org/model", "did you mean hf:org/model?"),
         ("hf:", "name a model"),
         ("python:nothing", "write python:MODULE:FUNCTION"),
@@ -234,6 +238,25 @@ def test_an_unknown_reward_is_refused_with_advice(name: str, words: str) -> None
     with pytest.raises(ConfigError) as caught:
         build_reward(name)
     assert words in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"policy": "http://me:secret@h/v1"},
+        {"policy": "http://h/v1?key=secret"},
+        {"policy": "http://h/v1", "reward": "tiny", "policy_extra": '{"api-key": "secret"}'},
+        {"policy": "http://h/v1", "reward": "tiny", "policy_extra": '{"Authorization": "secret"'},
+        {"policy": "http://h/v1", "reward": "tiny", "policy_extra": '{"headers": {"X-Api-Key": "secret"}}'},
+    ],
+)
+def test_a_key_where_it_would_be_recorded_is_refused_and_not_repeated(flags: dict[str, Any]) -> None:
+    assert "secret" not in refusal(flags)
+
+
+def test_a_name_that_no_policy_has_is_told_before_a_reward_is_missed() -> None:
+    assert "--policy foo: unknown" in refusal({"policy": "foo"})
 
 
 def test_a_function_is_a_reward() -> None:

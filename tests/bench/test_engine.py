@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from tests.bench.scripted import asked_of, carried_out, carry_out, judge, models, plan, script
+from tests.report.test_page import blocks
 from tpo.bench.beavertails import BEAVERTAILS
 from tpo.bench.engine import check, incomplete, working_in
 from tpo.bench.grading import Context
 from tpo.bench.hh_rlhf import HH_RLHF
 from tpo.bench.judge import Judge
 from tpo.bench.math500 import MATH_500
+from tpo.bench.summary import shown
 from tpo.bench.xstest import XSTEST
 from tpo.errors import ConfigError, PolicyRefused, StoreBusy, StoreMismatch
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
@@ -221,6 +223,36 @@ def test_the_page_of_the_runs_stands_beside_the_results(tmp_path: Path) -> None:
     assert record["page"] == "report.html"
     assert (tmp_path / "report.html").exists()
     assert "[report.html](report.html)" in (tmp_path / "results.md").read_text()
+    results = blocks(tmp_path / "report.html")["summary"]["results"]
+    assert [table["title"] for table in results["tables"]] == ["Methods", "By kind"]
+    assert results["tables"][0]["rows"][0][:2] == ["tpo D1-N2", "mean_reward"]
+    assert results["about"][0].startswith("2 queries of ")
+
+
+def test_seeds_methods_and_the_papers_numbers_stand_on_the_page(tmp_path: Path) -> None:
+    several = plan(
+        BEAVERTAILS, tmp_path, limit=2, page=True, shows_paper=True, seeds=(7, 8), methods=("tpo", "bon")
+    )
+    results = shown(carried_out(several, script("four", "a longer one")))
+    assert [table.title for table in results.tables] == [
+        "Methods",
+        "Methods against each other",
+        "Beside the paper",
+        "By seed",
+        "By kind",
+    ]
+    assert [row[1] for row in results.tables[3].rows] == ["7", "8", "7", "8"]
+
+
+def test_a_model_that_is_not_the_papers_is_refused_before_any_call(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--paper-model nope: the paper's table has LLaMA"):
+        check(plan(BEAVERTAILS, tmp_path, paper_model="nope"))
+
+
+def test_the_embedded_pairs_numbers_are_called_a_toys_wherever_they_stand(tmp_path: Path) -> None:
+    carried_out(plan(BEAVERTAILS, tmp_path, limit=1, policy="tiny"), script("four", "a longer one"))
+    for name in ("results.md", "results.tex"):
+        assert "the embedded models are toys" in (tmp_path / name).read_text()
 
 
 def test_what_models_say_cannot_break_a_table(tmp_path: Path) -> None:

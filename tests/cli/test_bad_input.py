@@ -112,7 +112,7 @@ def test_a_query_of_a_megabyte_fails_with_its_reason_where_it_does_not_fit(tmp_p
     with ModelServer(Habits(context=4096)) as server:
         result = run(data, server)
     assert result.exit_code == 1
-    assert "1 queries finished, 1 failed" in result.stdout
+    assert "1 query finished, 1 failed" in result.stdout
     assert "4,096" in result.stdout
     assert len(result.output) < 10_000
 

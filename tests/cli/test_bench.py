@@ -51,6 +51,13 @@ def test_a_benchmark_runs_against_a_server_and_goes_on_without_it(tmp_path: Path
     assert [method["method"] for method in record["methods"]] == ["tpo D1-N2", "bon D0-N2"]
 
 
+def test_a_held_out_reward_that_nothing_is_called_is_refused_before_any_call(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        code, said = run(server, tmp_path / "out", "--check-reward", "foo")
+        assert (code, "--check-reward foo: unknown" in said) == (2, True)
+        assert server.requests == []
+
+
 def test_a_judge_behind_a_server_grades_and_is_named(tmp_path: Path) -> None:
     with OpenAIServer() as server, OpenAIServer(lambda body, index: '{"refusal": false}') as judge:
         code, said = run(server, tmp_path, "--judge", f"{judge.url}#gpt-9", name="xstest")

@@ -102,6 +102,14 @@ def test_a_key_is_never_shown(more: tuple[str, ...]) -> None:
     assert KEY not in result.output
 
 
+def test_quiet_still_says_what_would_stop_a_run(tmp_path: Path) -> None:
+    with ModelServer() as server:
+        result = tpo("--policy", server.url, *LENGTH, "--quiet", "--data", str(tmp_path / "none.jsonl"))
+    assert result.exit_code == 1
+    assert "none.jsonl: no such file" in result.stdout
+    assert "A run would not work" in result.stdout
+
+
 def test_quiet_says_the_verdict_alone() -> None:
     with ModelServer() as server:
         result = tpo("--policy", server.url, *LENGTH, "--quiet")

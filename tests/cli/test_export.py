@@ -88,7 +88,8 @@ def test_an_option_that_does_not_fit_ends_in_one_sentence_and_nothing_written(
 def test_a_run_that_is_not_there_is_told_once(tmp_path: Path) -> None:
     result = export(tmp_path / "none", "--format", "dpo")
     assert result.exit_code == 2
-    assert "no trajectories are here" in " ".join(result.stderr.split())
+    assert "no such directory" in " ".join(result.stderr.split())
+    assert not (tmp_path / "none").exists()
     assert "left without their names" not in result.stderr
 
 

@@ -22,8 +22,9 @@ class Clock:
         return self.time
 
 
-def sampled(name: str, tokens: int = 10) -> Sampled:
-    return Sampled(Scope(name, 0, "sample"), Completion(0, "x", usage=Usage(completion_tokens=tokens)))
+def sampled(name: str, tokens: int = 10, read: int = 0) -> Sampled:
+    usage = Usage(prompt_tokens=read, completion_tokens=tokens)
+    return Sampled(Scope(name, 0, "sample"), Completion(0, "x", usage=usage))
 
 
 def terminal() -> Console:
@@ -48,7 +49,7 @@ def test_queries_are_counted_as_they_start_and_end() -> None:
     tally(QueryEnded(trajectory("b", candidates=[candidate(0, 0, "b", 3.0)])))
     tally(QueryEnded(trajectory("c", error="server gone")))
     assert (tally.done, tally.finished, tally.failed, tally.running) == (4, 3, 1, 1)
-    assert tally.mean_best == 3.0
+    assert tally.mean_best == (3.0,)
     assert tally.work == 4.25
     assert counts(tally).plain == "4 of 10 queries, 1 running, 1 failed"
 
@@ -71,10 +72,20 @@ def test_speed_and_time_left_are_those_of_late() -> None:
     tally(RunStarted(2, 0, 0))
     tally(QueryStarted(query("a")))
     clock.time += 10
-    tally(sampled("a", tokens=50))
-    assert tally.tokens_per_second == 5.0
+    tally(sampled("a", tokens=50, read=20))
+    assert tally.tokens_per_second == (2.0, 5.0)
     assert tally.seconds_left == 30.0
-    assert standing(tally) == "5 tokens/s, about 0:30 left"
+    assert standing(tally) == "2 tokens/s in, 5 out, about 0:30 left"
+
+
+def test_the_pools_best_is_told_by_step() -> None:
+    tally = Tally(weight=2, clock=Clock())
+    tally(RunStarted(3, 0, 0))
+    for name, better in (("a", 2.0), ("b", 1.0)):
+        first, improved = [candidate(0, 0, "x", 0.5)], [candidate(1, 0, "y", better)]
+        tally(QueryEnded(trajectory(name, candidates=first, improved=improved)))
+    assert tally.mean_best == (0.5, 1.5)
+    assert standing(tally).startswith("best by step +0.50 +1.50")
 
 
 def test_a_resumed_start_is_soon_forgotten() -> None:
@@ -88,12 +99,12 @@ def test_a_resumed_start_is_soon_forgotten() -> None:
         clock.time += 1
         tally(sampled("later", tokens=7))
     assert tally.tokens_per_second is not None
-    assert abs(tally.tokens_per_second - 7) < 0.5
+    assert abs(tally.tokens_per_second[1] - 7) < 0.5
 
 
 def test_nothing_is_guessed_before_there_is_something_to_go_by() -> None:
     tally = Tally(weight=1, clock=Clock())
-    assert (tally.mean_best, tally.tokens_per_second, tally.seconds_left) == (None, None, None)
+    assert (tally.mean_best, tally.tokens_per_second, tally.seconds_left) == ((), None, None)
     assert standing(tally) == "starting"
 
 
@@ -116,7 +127,7 @@ def test_elsewhere_than_on_a_terminal_a_line_comes_now_and_then() -> None:
     clock.time += SECONDS_BETWEEN_LINES
     view(sampled("a", tokens=30))
     view(sampled("b"))
-    assert output(console) == "0 of 3 queries, 3 running; 2 tokens/s, about 0:30 left\n"
+    assert output(console) == "0 of 3 queries, 3 running; 0 tokens/s in, 2 out, about 0:30 left\n"
 
 
 def test_on_a_terminal_the_picture_fits_eighty_columns() -> None:

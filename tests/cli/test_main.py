@@ -138,7 +138,7 @@ def test_a_failed_query_gives_code_1(tmp_path: Path) -> None:
             "-n", 1, "-d", 0, "--out", tmp_path / "out",
         )  # fmt: skip
     assert result.exit_code == 1
-    assert "1 queries finished, 1 failed" in result.stdout
+    assert "1 query finished, 1 failed" in result.stdout
     assert "too hard" in result.stdout
 
 

@@ -9,13 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tpo.cli.text import literal, one_line, visible
+from tpo.cli.text import for_reader, literal, one_line, visible
 
 
 def printed(text: str) -> str:
     console = Console(file=io.StringIO(), force_terminal=True, width=200, color_system=None)
     console.print(literal(text), soft_wrap=True)
     return str(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
+
+
+def test_an_answer_steers_no_terminal_and_reaches_a_file_as_it_is() -> None:
+    assert for_reader("a\x1b[2J\u202e", terminal=True) == "a\\x1b[2J\\u202e"
+    assert for_reader("a\x1b[2J\u202e", terminal=False) == "a\x1b[2J\u202e"
 
 
 def test_markup_in_a_text_is_text() -> None:

@@ -30,9 +30,12 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         base_address(url)
 
 
-def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "url", ["http://me:hidden@host/v1", "http://me:hidden@host:port", "http://host/v1?key=hidden"]
+)
+def test_a_password_or_key_in_a_url_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        base_address("http://me:hidden@host/v1")
+        base_address(url)
     assert "hidden" not in str(caught.value)
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.report import runs
 from tests.report.hostile import hostile_run
 from tpo.report import Options, write_report
+from tpo.report.results import Results, Table
 from tpo.report.salvage import salvage
 
 pytestmark = pytest.mark.browser
@@ -134,6 +135,39 @@ def test_the_keyboard_reaches_every_query(page: Page) -> None:
     page.until("location.hash === '#queries/0'")
     page.press("1")
     page.until("!document.getElementById('overview').hidden")
+
+
+def test_what_was_graded_comes_first_and_is_text_whatever_it_says(tmp_path: Path) -> None:
+    rows = (("tpo", "<img src=x onerror=window.ran=1>", "+0.5"), ("bon", "right \u202eot tfel", "\u22121.0"))
+    table = Table("Methods", ("method", "by", "change"), rows)
+    results = Results("WORDS: <b>policy</b>", ("4 queries.",), (table,), ("a <i>note</i>",))
+    write_report(
+        [runs.ordinary(tmp_path / "tpo", 2)], tmp_path / "report.html", Options((), None, None, results)
+    )
+    with browsing((tmp_path / "report.html").as_uri()) as opened:
+        text = opened.run("return document.getElementById('results').innerText")
+        assert opened.run("return document.getElementById('overview').hidden")
+        for part in ("WORDS: <b>policy</b>", "onerror=window.ran=1", "U+202E", "a <i>note</i>"):
+            assert part in text
+        assert opened.run("return document.querySelectorAll('#results td.number').length") == 2
+        opened.press("1")
+        opened.until("document.getElementById('results').hidden")
+        opened.press("3")
+        opened.until("document.getElementById('overview').hidden")
+        assert opened.run("return window.ran") is None
+
+
+def test_a_narrow_pane_holds_the_whole_pool(page: Page) -> None:
+    open_query(page, "q3")
+    for width in (1200, 1000, 400):
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        page.until(f"innerWidth === {width}")
+        wide, seen = page.run(
+            "const t = document.getElementById('trajectory'); return [t.scrollWidth, t.clientWidth]"
+        )
+        assert wide <= seen, width
+    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_nothing_was_asked_for_but_the_page(page: Page) -> None:

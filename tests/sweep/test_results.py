@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.test_page import blocks
 from tests.sweep.scripted import GUIDE, HELD_OUT, OTHER, carried_out, models, plan, say, worth
 from tpo.errors import ConfigError, PolicyRefused, RewardRefused, StoreError, StoreMismatch
 from tpo.policies.scripted import ScriptedPolicy
@@ -39,7 +40,9 @@ def test_a_sweep_writes_its_tables_its_figures_and_all_that_a_repetition_needs(t
     page = (tmp_path / "sweep.md").read_text()
     assert "tpo D2-N4" in page
     assert "[report.html](report.html)" in page
-    assert (tmp_path / "report.html").exists()
+    results = blocks(tmp_path / "report.html")["summary"]["results"]
+    assert [table["title"] for table in results["tables"]][:2] == ["Methods", "At equal tokens"]
+    assert results["about"][0].startswith("2 queries, 12 runs, seeds 7, 8")
     assert r"\begin{tabular}" in (tmp_path / "sweep.tex").read_text()
 
 

@@ -58,7 +58,7 @@ def test_a_toy_is_called_one_wherever_its_numbers_stand() -> None:
 def test_what_is_missing_failed_or_stopped_is_told() -> None:
     failed = {"run": "runs/y", "finished": 1, "failed": 1, "error": None}
     page = markdown(record(cells=[failed], held_out_error="no key", held_out_missed=3))
-    assert "runs/y: 1 queries failed" in page
+    assert "runs/y: 1 query failed" in page
     said = notes(record(held_out_error="no key", held_out_missed=3))
     assert "the held-out reward stopped: no key" in said
     assert any(note.startswith("3 responses got no held-out score") for note in said)

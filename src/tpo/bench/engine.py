@@ -17,14 +17,14 @@ from tpo.bench.benchmark import Benchmark
 from tpo.bench.grades import NAME as GRADES
 from tpo.bench.grades import Grades
 from tpo.bench.grading import Context, Graded
-from tpo.bench.paper import published
+from tpo.bench.paper import closest_model, published
 from tpo.bench.results import Reader, compare_methods, unit
-from tpo.bench.summary import latex, markdown
+from tpo.bench.summary import latex, markdown, shown
 from tpo.config import Settings, Setup
 from tpo.errors import ConfigError, MissingExtra, StoreError
 from tpo.events import Listener
 from tpo.export.writing import replacing_text
-from tpo.report import write_report
+from tpo.report import Options, write_report
 from tpo.run import Retries, Summary
 from tpo.store.jsonline import plain
 from tpo.store.lock import Lock
@@ -70,13 +70,14 @@ def check(plan: Plan) -> None:
     """Refuse, before any call is made, what grading would refuse.
 
     Raises:
-        ConfigError: no judge, a wrong option.
+        ConfigError: no judge, a wrong option, a model that is not the paper's.
         MissingExtra: a library is not installed.
     """
     try:
         import numpy as np  # noqa: F401 - intervals need it, in a module that names another extra
     except ImportError as error:
         raise MissingExtra("numpy", "bench", "tpo bench") from error
+    closest_model(policy_name(plan.settings), plan.paper_model)
     if plan.benchmark.needs_judge:
         plan.context.need_judge(plan.benchmark.name, _advice(plan.benchmark))
     if plan.benchmark.check is not None:
@@ -142,14 +143,15 @@ async def grade(plan: Plan) -> dict[str, Any]:
         for arm, when in places
     }
     record = _record(plan, context, graded, {arm: answers[arm].missing for arm in plan.arms})
-    record["page"] = _page(plan) if plan.page else None
+    record["page"] = _page(plan, record) if plan.page else None
     write(plan, record, graded)
     return record
 
 
-def _page(plan: Plan) -> str:
-    """The report of the arms' runs, beside the results; its name."""
-    write_report([plan.generation.path(arm) for arm in plan.arms], plan.out / PAGE)
+def _page(plan: Plan, record: Mapping[str, Any]) -> str:
+    """The results and the report of the arms' runs on one page, beside the other files; its name."""
+    runs = [plan.generation.path(arm) for arm in plan.arms]
+    write_report(runs, plan.out / PAGE, Options(results=shown(record)))
     return PAGE
 
 

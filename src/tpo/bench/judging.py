@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from tpo.bench.judge import Judge
 from tpo.config.build import build_policy
-from tpo.config.names import is_server
+from tpo.config.names import is_server, refuse_secrets
 from tpo.errors import ConfigError, PolicyRefused
+from tpo.http.address import without_secrets
 from tpo.policies.limit import Limited
 
 KEY_VARIABLE = "TPO_JUDGE_API_KEY"
@@ -32,13 +32,11 @@ class JudgeName:
             ConfigError: it names no model, or holds a password.
         """
         place, _, model = name.partition("#")
-        if is_server(place) and "@" in urlsplit(place).netloc:
-            raise ConfigError(
-                f"--judge: a URL with a password in it would end up in files; set {KEY_VARIABLE}"
-            )
+        if is_server(place):
+            refuse_secrets("--judge", place, KEY_VARIABLE)
         if not is_server(place) and place != "tiny" and not place.startswith("hf:"):
             raise ConfigError(
-                f"--judge {name}: write a server's URL and the model there, as in"
+                f"--judge {without_secrets(name)}: write a server's URL and the model there, as in"
                 " http://localhost:8001/v1#MODEL, or hf:ID-OR-PATH"
             )
         return cls(place, model or None)

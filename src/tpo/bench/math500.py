@@ -27,7 +27,7 @@ MATH_500 = Benchmark(
     name="math-500",
     title="MATH-500",
     hub=Hub("HuggingFaceH4/MATH-500", split="test"),
-    licence="MIT (the MATH data set's)",
+    licence="MIT, the MATH data set's",
     size=500,
     metric="pass@1 of the final answer, by math-verify",
     read=read,

@@ -7,11 +7,18 @@ from typing import Any
 
 from tpo.bench.arms import AFTER, BEFORE
 from tpo.bench.tables import interval, latex_table, markdown_table, md, number, signed
+from tpo.config.settings import TINY
+from tpo.counting import queries
+from tpo.report.results import Results, Table
 
 Record = Mapping[str, Any]
 
 HEAD = ("method", "metric", "before", "after", "change", "p", "graded", "by")
 PAPER_HEAD = ("answers", "metric", "ours", "paper", "difference", "the paper's row", "note")
+TINY_NOTE = "the embedded models are toys: these numbers show that the machinery works, and nothing else"
+AGAINST_HEAD = ("final answers", "change", "p", "wins, ties, losses")
+SEED_HEAD = ("method", "seed", "before", "after")
+KIND_HEAD = ("method", "kind", "mean score before", "after", "graded")
 
 
 def markdown(record: Record) -> str:
@@ -34,6 +41,20 @@ def table(record: Record) -> str:
     return markdown_table(HEAD, list(_rows(record)))
 
 
+def shown(record: Record) -> Results:
+    """The same, and what it is by seed and by kind, for the report's page."""
+    tables = [Table("Methods", HEAD, list(_rows(record)))]
+    for title, head, rows in (
+        ("Methods against each other", AGAINST_HEAD, _against_rows(record)),
+        ("Beside the paper", PAPER_HEAD, list(_paper_rows(record))),
+        ("By seed", SEED_HEAD, list(_seed_rows(record))),
+        ("By kind", KIND_HEAD, list(_kind_rows(record))),
+    ):
+        tables += [Table(title, head, rows)] if rows else []
+    title = f"{record['benchmark']['title']}: {record['policy']}"
+    return Results(title, _about_lines(record), tables, notes(record))
+
+
 def latex(record: Record) -> str:
     """The same table for a paper, with ``booktabs``."""
     caption = f"{record['benchmark']['title']}, {record['policy']}: {'; '.join(notes(record))}."
@@ -48,6 +69,7 @@ def notes(record: Record) -> list[str]:
         "intervals: 95%, bootstrap over queries; change: after less before, paired; p: sign flips",
         f"reward {record['reward']}",
     ]
+    said += [TINY_NOTE] if TINY in (*record["settings"]["policy"], *record["settings"]["reward"]) else []
     said += record["data"]["notes"]
     missing = sum(method["missing"] for method in record["methods"])
     if missing:
@@ -64,17 +86,20 @@ def notes(record: Record) -> list[str]:
 
 
 def _about(record: Record) -> str:
-    data, benchmark = record["data"], record["benchmark"]
-    judge = record["judge"] or {}
-    lines = [
-        f"{len(data['ids']):,} queries of {md(data['source'])} ({benchmark['licence']}).",
-        f"Measured: {benchmark['metric']}.",
-    ]
-    if judge.get("name"):
-        lines.append(f"Judge: {md(judge['name'])}.")
+    lines = list(map(md, _about_lines(record)))
     if record.get("page"):
         lines.append(f"Every answer: [{record['page']}]({record['page']}).")
     return " ".join(lines)
+
+
+def _about_lines(record: Record) -> list[str]:
+    data, benchmark = record["data"], record["benchmark"]
+    judge = record["judge"] or {}
+    lines = [
+        f"{queries(len(data['ids']))} of {data['source']} (licence: {benchmark['licence']}).",
+        f"Measured: {benchmark['metric']}.",
+    ]
+    return lines + ([f"Judge: {judge['name']}."] if judge.get("name") else [])
 
 
 def _rows(record: Record) -> Iterator[tuple[str, ...]]:
@@ -97,12 +122,31 @@ def _change(change: Record | None, unit: str) -> tuple[str, str]:
 
 
 def _against(record: Record) -> str:
+    return markdown_table(AGAINST_HEAD, _against_rows(record))
+
+
+def _against_rows(record: Record) -> list[tuple[str, ...]]:
     unit = _leading(record)[0]["unit"]
-    rows = [
+    return [
         (f"{a['first']} less {a['second']}", *_change(a["paired"], unit), _counts(a["paired"]))
         for a in record["against"]
     ]
-    return markdown_table(("final answers", "change", "p", "wins, ties, losses"), rows)
+
+
+def _seed_rows(record: Record) -> Iterator[tuple[str, ...]]:
+    """The leading metric of each seed, where there are several."""
+    for method in record["methods"]:
+        for seed, of in method["by_seed"].items() if len(method["by_seed"]) > 1 else ():
+            yield method["method"], str(seed), interval(of[BEFORE][0]), interval(of[AFTER][0])
+
+
+def _kind_rows(record: Record) -> Iterator[tuple[str, ...]]:
+    """Mean scores by kind of query, in the score's own unit."""
+    for method in record["methods"]:
+        before, after = method["strata"][BEFORE], method["strata"][AFTER]
+        for kind in after:
+            value, count = after[kind]
+            yield method["method"], kind, number(before.get(kind, (None,))[0]), number(value), f"{count:,}"
 
 
 def _counts(paired: Record) -> str:

@@ -101,8 +101,10 @@ async def answer(setup: Setup, question: str, view: Listener) -> Trajectory:
 
 def _finish(trajectory: Trajectory, *, alone: bool) -> None:
     """Print the answer if nothing else has; after a failure, the best of what came before it stands."""
+    from tpo.cli.text import for_reader
+
     if alone and trajectory.best is not None:
-        typer.echo(trajectory.answer)
+        typer.echo(for_reader(trajectory.answer, terminal=sys.stdout.isatty()))
     if trajectory.status == "failed":
         complain(str(trajectory.error))
         raise typer.Exit(FAILED)

@@ -32,7 +32,9 @@ from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
 from tpo.config import Settings, Setup
 from tpo.config.build import name_model
+from tpo.config.names import check_reward
 from tpo.config.rewards import load_reward
+from tpo.counting import queries
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.run import Retries
@@ -40,8 +42,6 @@ from tpo.run import Retries
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
 PAPER_METHODS = ("paper", "paper-revision", "paper-bon")
-
-TINY_NOTE = "the embedded models are toys: these numbers show that the machinery works, and nothing else"
 
 Flags = dict[str, Any]
 
@@ -65,6 +65,8 @@ class Benching:
             TpoError: a name is unknown, the data is wrong, or a judge does not answer.
         """
         benchmark = load_benchmark(name)
+        if flags["check_reward"] is not None:
+            check_reward(flags["check_reward"], "--check-reward")
         flags = with_paper(flags) if flags["paper"] else flags
         methods = flags.pop("method")
         settings = settings_of(flags, config)
@@ -139,7 +141,7 @@ class Benching:
 
     def _introduce(self) -> None:
         plan = self.plan
-        self._say(f"{plan.benchmark.title}: {len(plan.asked.queries):,} queries of {plan.asked.source}")
+        self._say(f"{plan.benchmark.title}: {queries(len(plan.asked.queries))} of {plan.asked.source}")
         for note in plan.asked.notes:
             self._say(f"  {note}")
         judge = plan.context.judge
@@ -147,8 +149,7 @@ class Benching:
         self._say(f"policy {policy_name(plan.settings)}, reward {plan.context.reward}{by}")
 
     def _shown(self, record: Mapping[str, Any]) -> str:
-        toy = f"{TINY_NOTE}\n\n" if self.plan.settings.uses_tiny else ""
-        return f"{visible(markdown(record))}\n{toy}{self.plan.out}/results.json, results.md, results.tex"
+        return f"{visible(markdown(record))}\n{self.plan.out}/results.json, results.md, results.tex"
 
     def _say(self, sentence: str) -> None:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)

@@ -39,8 +39,11 @@ class Checklist:
         self._print(Text(plain if self._plain else mark, style=style), lines)
 
     def end(self, found: Sequence[Finding], always: Console) -> None:
-        """Say on *always* what it comes to."""
-        failures = sum(finding.status == "failure" for finding in found)
+        """Say on *always* what it comes to; failures that nobody has seen yet are told there."""
+        failed = [finding for finding in found if finding.status == "failure"]
+        for finding in failed if self._console.quiet else ():
+            Checklist(always).tell(finding)
+        failures = len(failed)
         warnings = sum(finding.status == "warning" for finding in found)
         if failures:
             marked = MARKS["failure"][1 if self._plain else 0]

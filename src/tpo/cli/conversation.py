@@ -65,8 +65,7 @@ class Conversation:
             self._row("  rejected", event.pair.rejected)
 
     def _row(self, label: str, candidate: Candidate) -> None:
-        row = Text(f"{label} ", style="dim")
-        row.append(f"{candidate.reward:+9.3f}  ", style="cyan")
+        row = Text.assemble((f"{label} ", "dim"), (f"{candidate.reward:+9.3f}  ", "cyan"))
         room = max(self._console.width - len(row), 20)
         row.append(one_line(candidate.text, room) or "(empty)")
         self._console.print(row, no_wrap=True, overflow="ellipsis")

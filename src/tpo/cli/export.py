@@ -11,7 +11,7 @@ import typer
 
 from tpo.cli.options import Debug, Quiet
 from tpo.cli.training_set import MaxChars, MaxLengthRatio, MinMargin, Pairs, StepNumbers, TrainingOptions
-from tpo.errors import ConfigError
+from tpo.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from tpo.export import Exported, Exporter
@@ -82,6 +82,8 @@ def export(
     """Write a run's answers, preference pairs, rewards or iterations to a file."""
     from tpo.store import read_trajectories
 
+    if not run.is_dir():  # told before a file is begun in it, which would make it
+        raise StoreError(f"{run}: no such directory; name that of a run")
     options = TrainingOptions(pairs, min_margin, max_length_ratio, steps, max_chars)
     exporter = _exporter(run, shape, options)
     path = out if out is not None else run / FILES[shape]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -17,6 +17,7 @@ from tpo.cli.text import one_line
 from tpo.events import Event, Listener
 
 SECONDS_BETWEEN_LINES = 15.0
+STEPS_SHOWN = 4
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def run_view(console: Console, tally: Tally, *, quiet: bool = False) -> Iterator
 
 
 class Picture:
-    """The two lines: a bar with counts, and quality, speed and time left."""
+    """The two lines: a bar with counts, and quality by step, speed and time left."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -80,15 +81,22 @@ def counts(tally: Tally) -> Text:
 def standing(tally: Tally) -> str:
     """Quality, speed and time left, as far as they are known."""
     parts = []
-    if tally.mean_best is not None:
-        parts.append(f"mean best reward {tally.mean_best:+.3f}")
+    if tally.mean_best:
+        parts.append(f"best by step {_by_step(tally.mean_best)}")
     if tally.tokens_per_second is not None:
-        parts.append(f"{tally.tokens_per_second:,.0f} tokens/s")
+        read, written = tally.tokens_per_second
+        parts.append(f"{read:,.0f} tokens/s in, {written:,.0f} out")
     if tally.seconds_left is not None:
         parts.append(f"about {duration(tally.seconds_left)} left")
     if tally.retry is not None:
         parts.append(f"trying again: {one_line(tally.retry, 60)}")
     return ", ".join(parts) or "starting"
+
+
+def _by_step(rewards: Sequence[float]) -> str:
+    """Mean rewards from the first samples on; of many steps the first two and the last two."""
+    shown = [f"{reward:+.2f}" for reward in rewards]
+    return " ".join(shown if len(shown) <= STEPS_SHOWN else [*shown[:2], "…", *shown[-2:]])
 
 
 def duration(seconds: float) -> str:

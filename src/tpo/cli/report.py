@@ -11,6 +11,7 @@ import typer
 
 from tpo.cli.options import Debug, Quiet
 from tpo.cli.prices import PriceCached, PriceIn, PriceOut, prices_of
+from tpo.counting import queries
 from tpo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -93,6 +94,6 @@ def _tell(written: Written, folder: Path | None) -> None:
     for name, note in written.notes:
         typer.echo(visible(f"{name}: {note}"), err=True)
     size = written.page.stat().st_size / 1e6
-    typer.echo(f"{written.queries:,} queries on {written.page} ({size:,.1f} MB)", err=True)
+    typer.echo(f"{queries(written.queries)} on {written.page} ({size:,.1f} MB)", err=True)
     if folder is not None and written.figures:
         typer.echo(f"{len(written.figures)} files in {folder}", err=True)

@@ -24,6 +24,7 @@ from tpo.config.build import name_model
 from tpo.config.identity import reward_identity, weights_of
 from tpo.config.names import is_server
 from tpo.config.settings import TINY
+from tpo.counting import queries
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
 from tpo.events import Listener
@@ -171,7 +172,7 @@ class Session:
         settings, recipe = self.settings, self.recipe
         model = f" ({settings.model})" if settings.model else ""
         rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
-        of_all = f"{total:,} queries" if total is not None else "queries"
+        of_all = queries(total) if total is not None else "queries"
         source = "the shipped examples" if self.data == str(examples_path()) else self.data
         self._say(f"{of_all} of {source}")
         self._say(
@@ -183,12 +184,12 @@ class Session:
             return
         finished = len(directory.finished)
         if complete:
-            self._say(f"{self.path}: all {total:,} queries are finished; --fresh starts anew")
+            self._say(f"{self.path}: all queries are finished; --fresh starts anew")
             return
         again = f", {len(directory.failed):,} that failed are tried again" if directory.failed else ""
-        count = f"{finished:,} of {total:,}" if total is not None else f"{finished:,}"
+        count = f"{finished:,} of {queries(total)}" if total is not None else queries(finished)
         calls = directory.journal.calls
-        self._say(f"resuming {self.path}: {count} queries finished{again}, {calls:,} calls in the journal")
+        self._say(f"resuming {self.path}: {count} finished{again}, {calls:,} calls in the journal")
 
     def _say(self, sentence: str) -> None:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
@@ -209,7 +210,7 @@ class Session:
 
     def _last_line(self, summary: Summary) -> str:
         failed = f", {summary.failed:,} failed (the same command tries them again)" if summary.failed else ""
-        return f"{summary.finished:,} queries finished{failed}: {visible(str(self.path))}"
+        return f"{queries(summary.finished)} finished{failed}: {visible(str(self.path))}"
 
 
 def _nobody(*_: object) -> NoReturn:

@@ -23,6 +23,7 @@ from tpo.config import Settings
 from tpo.config.build import name_model, policy_of
 from tpo.config.names import check_reward
 from tpo.config.rewards import reward_of
+from tpo.counting import queries
 from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.rewards.base import Reward
@@ -157,7 +158,7 @@ class Sweeping:
     def _introduce(self, todo: Sequence[Cell]) -> None:
         plan = self.plan
         held = f", held-out reward {plan.check_reward}" if plan.check_reward else ""
-        self._say(f"{len(plan.queries):,} queries of {plan.source}, {len(plan.cells):,} runs")
+        self._say(f"{queries(len(plan.queries))} of {plan.source}, {len(plan.cells):,} runs")
         self._say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
         done = len(plan.cells) - len(todo)
         self._say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tpo.events import CallRetried, CandidateScored, Event, QueryEnded, QueryStarted, RunStarted, Sampled
 from tpo.method.recipe import Recipe
+from tpo.run.summary import Tally as Totals
 from tpo.types import Trajectory
 
 WINDOW = 20.0
@@ -29,13 +30,14 @@ class Tally:
     total: int | None = None
     finished: int = 0
     failed: int = 0
-    tokens: int = 0
+    read: int = 0
+    written: int = 0
+    """Tokens of the policy, prompts and replies."""
     retries: int = 0
     retry: str | None = None
-    _reward_sum: float = 0.0
-    _rewarded: int = 0
+    _totals: Totals = field(default_factory=Totals)
     _running: dict[str, int] = field(default_factory=dict)
-    _marks: deque[tuple[float, int, float]] = field(default_factory=deque)
+    _marks: deque[tuple[float, int, int, float]] = field(default_factory=deque)
 
     def __call__(self, event: Event) -> None:
         """Count *event*."""
@@ -69,9 +71,10 @@ class Tally:
         return self.finished + self.failed
 
     @property
-    def mean_best(self) -> float | None:
-        """The mean reward of the pool's best over the queries that ended under these eyes."""
-        return self._reward_sum / self._rewarded if self._rewarded else None
+    def mean_best(self) -> tuple[float, ...]:
+        """By step, the mean reward of the pool's best over the queries that ended under these eyes."""
+        by_step = self._totals.summary(0.0).by_step
+        return tuple(row.best_mean for row in by_step if row.best_mean is not None)
 
     @property
     def work(self) -> float:
@@ -79,46 +82,45 @@ class Tally:
         return self.done + sum(min(seen / self.weight, 1.0) for seen in self._running.values())
 
     @property
-    def tokens_per_second(self) -> float | None:
-        """Written tokens a second, of late."""
-        seconds, tokens, _ = self._lately()
-        return tokens / seconds if seconds else None
+    def tokens_per_second(self) -> tuple[float, float] | None:
+        """Tokens read and tokens written a second, of late."""
+        seconds, read, written, _ = self._lately()
+        return (read / seconds, written / seconds) if seconds else None
 
     @property
     def seconds_left(self) -> float | None:
         """At the speed of late; None while that or the end is unknown."""
-        seconds, _, work = self._lately()
+        seconds, _, _, work = self._lately()
         if self.total is None or not seconds or work <= 0:
             return None
         return (self.total - self.work) * seconds / work
 
     def _sampled(self, event: Sampled) -> None:
-        self.tokens += event.completion.usage.completion_tokens
+        self.read += event.completion.usage.prompt_tokens
+        self.written += event.completion.usage.completion_tokens
         self.retry = None
         if event.scope.query in self._running:
             self._running[event.scope.query] += 1
 
     def _ended(self, trajectory: Trajectory) -> None:
         self._running.pop(trajectory.query.id, None)
+        self._totals.add(trajectory)
         if trajectory.status == "failed":
             self.failed += 1
-            return
-        self.finished += 1
-        if trajectory.best is not None:
-            self._reward_sum += trajectory.best.reward
-            self._rewarded += 1
+        else:
+            self.finished += 1
 
     def _mark(self) -> None:
         now = self.clock()
         # One mark a quarter of a second is enough for a speed, whatever the rate of events.
         if not self._marks or now - self._marks[-1][0] >= WINDOW / 80:
-            self._marks.append((now, self.tokens, self.work))
+            self._marks.append((now, self.read, self.written, self.work))
         while len(self._marks) > 1 and now - self._marks[0][0] > WINDOW:
             self._marks.popleft()
 
-    def _lately(self) -> tuple[float, int, float]:
-        """Seconds, tokens and work since the oldest mark of the window."""
+    def _lately(self) -> tuple[float, int, int, float]:
+        """Seconds, tokens read, tokens written and work since the oldest mark of the window."""
         if not self._marks:
-            return 0.0, 0, 0.0
-        then, tokens, work = self._marks[0]
-        return max(self.clock() - then, 0.0), self.tokens - tokens, self.work - work
+            return 0.0, 0, 0, 0.0
+        then, read, written, work = self._marks[0]
+        return max(self.clock() - then, 0.0), self.read - read, self.written - written, self.work - work

@@ -18,6 +18,11 @@ def visible(text: str) -> str:
     return "".join(character if _harmless(character) else _escaped(character) for character in _plain(text))
 
 
+def for_reader(text: str, *, terminal: bool) -> str:
+    """*text* as whoever reads stdout should get it: a file or a pipe as it is, a *terminal* unsteered."""
+    return visible(text) if terminal else text
+
+
 def one_line(text: str, width: int) -> str:
     """*text* on one line of at most *width* characters: breaks as spaces, an ellipsis for what is cut."""
     line = visible(" ".join(text.split()))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
 
 from tpo.config.settings import TINY, Settings
 from tpo.errors import ConfigError
+from tpo.http.address import without_secrets
 
 POLICIES = "there are tiny, hf:ID-OR-PATH, and the base URL of an OpenAI-compatible server"
 REWARDS = "there are tiny, hf:ID-OR-PATH, vllm:URL, judge:URL and python:MODULE:FUNCTION"
+KEY_FIELDS = frozenset(
+    {"api_key", "apikey", "x_api_key", "authorization", "access_token", "headers", "extra_headers"}
+)
+"""What no request's body holds, and a key is mistakenly put into."""
 SERVED = ("vllm", "judge")
 """Rewards behind servers: ``vllm:URL``, several URLs by commas, ``#MODEL`` after them."""
 
@@ -21,6 +25,7 @@ def check_names(settings: Settings) -> None:
         ConfigError: naming the option, what there is, and what may have been meant.
     """
     check_policies(settings.policy, settings.model, bool(settings.policy_extra))
+    _refuse_keys(settings.policy_extra)
     for name in settings.reward:
         check_reward(name)
     if len(set(settings.reward)) < len(settings.reward):
@@ -50,37 +55,55 @@ def check_policies(names: Sequence[str], model: str | None = None, has_extra: bo
 def check_policy(name: str, model: str | None = None, has_extra: bool = False) -> None:
     """Refuse a *name* that no policy has, or options that it does not take."""
     if is_server(name):
-        if "@" in urlsplit(name).netloc:
-            raise ConfigError("--policy: a URL with a password in it would end up in files; set TPO_API_KEY")
+        refuse_secrets("--policy", name, "TPO_API_KEY")
         return
     if name != TINY and not name.startswith("hf:"):
-        raise ConfigError(f"--policy {name}: unknown; {_meant(name)}{POLICIES}")
+        raise ConfigError(
+            f"--policy {without_secrets(name)}: unknown; {_meant(without_secrets(name))}{POLICIES}"
+        )
     _require_model("--policy", name)
     if model is not None or has_extra:
         option = "--model" if model is not None else "--policy-extra"
         raise ConfigError(f"{option} is for a server's base URL; --policy {name} is in this process")
 
 
-def check_reward(name: str) -> None:
-    """Refuse a *name* that no reward has."""
+def refuse_secrets(option: str, url: str, variable: str) -> None:
+    """Refuse a *url* that holds a password or a query, where keys stand, without repeating it."""
+    if "@" in url:
+        raise ConfigError(f"{option}: a URL with a password in it would end up in files; set {variable}")
+    if "?" in url:
+        raise ConfigError(
+            f"{option} {without_secrets(url)}: leave out what follows the path; a key belongs into {variable}"
+        )
+
+
+def _refuse_keys(extra: Mapping[str, object]) -> None:
+    for name in extra:
+        if name.lower().replace("-", "_") in KEY_FIELDS:
+            raise ConfigError(
+                f"--policy-extra: {name} would be written into the run's record; a key comes from TPO_API_KEY"
+                " alone, and only fields of a request's body can be added"
+            )
+
+
+def check_reward(name: str, option: str = "--reward") -> None:
+    """Refuse a *name* that no reward has; *option* is where it was given."""
     kind = name.partition(":")[0]
     if kind in SERVED:
-        _require_urls(name)
+        _require_urls(option, name)
         return
     if name != TINY and kind not in ("hf", "python"):
-        raise ConfigError(f"--reward {name}: unknown; {_meant(name)}{REWARDS}")
-    _require_model("--reward", name)
+        raise ConfigError(f"{option} {name}: unknown; {_meant(name)}{REWARDS}")
+    _require_model(option, name)
 
 
-def _require_urls(name: str) -> None:
+def _require_urls(option: str, name: str) -> None:
     kind, _, rest = name.partition(":")
     urls = [url for url in rest.partition("#")[0].split(",") if url]
-    if any("@" in urlsplit(url).netloc for url in urls):
-        raise ConfigError(
-            "--reward: a URL with a password in it would end up in files; set TPO_REWARD_API_KEY"
-        )
+    for url in urls:
+        refuse_secrets(option, url, "TPO_REWARD_API_KEY")
     if not urls or not all(map(is_server, urls)):
-        raise ConfigError(f"--reward {name}: write the server's URL, as in {kind}:http://127.0.0.1:8001")
+        raise ConfigError(f"{option} {name}: write the server's URL, as in {kind}:http://127.0.0.1:8001")
 
 
 def _require_model(option: str, name: str) -> None:

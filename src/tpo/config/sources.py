@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tpo.config.names import check_names
+from tpo.config.names import check_names, check_policies
 from tpo.config.settings import CONCURRENCY, TINY, TINY_MAX_TOKENS, Settings
 from tpo.errors import ConfigError
 
@@ -69,7 +69,8 @@ def _from_file(file: Path | None) -> Values:
     try:
         table = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {file}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"--config {file}: cannot be read: {reason}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"--config {file}: not valid TOML: {error}") from error
     values = {name.replace("-", "_"): value for name, value in table.items()}
@@ -102,7 +103,10 @@ def _sentence(error: ValidationError, place: Callable[[str], str]) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     rule = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
     rule = f"it {rule.partition(', unable to')[0]}" if rule.startswith("must") else rule
-    return f"{place(str(first['loc'][0]))} is {_short(first['input'])}; {rule}"
+    name = str(first["loc"][0])
+    if name == "policy_extra":  # it is not repeated: what was meant for it may hold a key
+        return f"{place(name)}: {rule}"
+    return f"{place(name)} is {_short(first['input'])}; {rule}"
 
 
 def _short(value: object, width: int = 80) -> str:
@@ -114,6 +118,7 @@ def _complete(values: Values) -> Values:
     """*values* with what follows from others; defaults that would make silent nonsense are refused."""
     policies = values.get("policy", (TINY,))
     real = policies != (TINY,)
+    check_policies(policies)
     if real and "reward" not in values:
         raise ConfigError(
             f"--policy {policies[0]}: name a reward too, with --reward hf:ID-OR-PATH (a reward model in this"

@@ -69,7 +69,9 @@ def _conversation(row: Row, value: object, what: str) -> Messages:
     messages = tuple(_message(row, item, f"{what}, message {i}") for i, item in enumerate(value, 1))
     last = messages[-1]
     if last["role"] != "user":
-        raise DataError(f"{row.place}: {what} must end with a user's turn; its last is {last['role']!r}'s")
+        raise DataError(
+            f"{row.place}: {what} must end with a user's turn; its last turn is of the {last['role']}"
+        )
     if isinstance(last["content"], str) and not last["content"].strip():
         raise DataError(f"{row.place}: {what} ends with an empty turn")
     return messages

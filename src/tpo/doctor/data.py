@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from tpo.counting import queries
 from tpo.data import count_queries, load_queries
 from tpo.doctor.finding import good, warning
 from tpo.doctor.patient import Notes, Patient
@@ -33,7 +34,7 @@ async def check_data(patient: Patient, notes: Notes) -> None:
     seen = _look(patient, notes)
     if not patient.data.startswith("hf:"):
         notes.queries = seen
-    count = f"{notes.queries:,} queries" if notes.queries is not None else "queries"
+    count = queries(notes.queries) if notes.queries is not None else "queries"
     sentence = f"{patient.data} holds {count}, the longest of {notes.longest:,} characters"
     values = {"queries": notes.queries, "longest_characters": notes.longest}
     if notes.longest > SMALL_CONTEXT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tpo.counting import queries
 from tpo.doctor.finding import good, unknown, warning
 from tpo.doctor.patient import Notes, Patient
 from tpo.method.recipe import Recipe
@@ -84,9 +85,9 @@ def _sentence(found: Estimate, at_once: int) -> str:
     shortest, longest = duration(found.fastest), duration(found.slowest)
     time = f"{shortest} if {at_once} queries at once go as fast as one, {longest} one after the other"
     if shortest == longest:
-        time = f"about {shortest}"
+        time = f"about {shortest}" if found.slowest >= 1 else shortest
     return (
-        f"{found.queries:,} queries will take {found.calls:,} model calls"
+        f"{queries(found.queries)} will take {found.calls:,} model calls"
         f" ({found.prompt_tokens:,} tokens read, {found.completion_tokens:,} written)"
         f" and {found.reward_calls:,} scores: {time}"
     )

@@ -1,5 +1,6 @@
 """A server's base URL, as users write it."""
 
+import re
 from urllib.parse import urlsplit
 
 from tpo.errors import ConfigError
@@ -25,15 +26,23 @@ def base_address(url: str) -> str:
     except ValueError:  # a port that is no number, brackets that do not close
         valid = False
     if not valid:
-        raise ConfigError(f"{url!r} is no server's URL; write it like http://127.0.0.1:8000/v1")
+        raise ConfigError(
+            f"{without_secrets(url)!r} is no server's URL; write it like http://127.0.0.1:8000/v1"
+        )
     if parts.username or parts.password:
         raise ConfigError(f"the URL of {parts.hostname} holds a user name: keys come from the environment")
     if parts.query or parts.fragment:
-        raise ConfigError(f"{url!r}: leave out what follows the path, from '?' or '#' on")
+        raise ConfigError(f"{without_secrets(url)!r}: leave out what follows the path, from '?' or '#' on")
     path = parts.path.rstrip("/")
     for route in _ROUTES:
         path = path.removesuffix(route)
     return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
+
+
+def without_secrets(url: str) -> str:
+    """*url* for an error: what stands before an ``@`` and behind a ``?`` may be a password or a key."""
+    place, mark, _ = url.partition("?")
+    return re.sub(r"[^/]*@", "…@", place) + (f"{mark}…" if mark else "")
 
 
 def root_address(url: str) -> str:

@@ -20,6 +20,7 @@ from tpo.report.index import Index
 from tpo.report.measures import Measures, measure
 from tpo.report.overview import group, overview
 from tpo.report.prices import Prices
+from tpo.report.results import Results
 from tpo.report.salvage import Salvaged
 from tpo.report.shares import shares
 from tpo.run.summary import Summary, Tally
@@ -117,11 +118,14 @@ def draw_figures(runs: Sequence[Measured], baselines: Baselines = ()) -> list[Fi
     return [*curves(runs, baselines), *shares(runs)]
 
 
-def page_summary(runs: Sequence[Gathered], figures: Sequence[Figure]) -> dict[str, Any]:
+def page_summary(
+    runs: Sequence[Gathered], figures: Sequence[Figure], results: Results | None = None
+) -> dict[str, Any]:
     """What the page's ``summary()`` promises, in JSON's own types."""
     return {
         "version": metadata.version("tpo"),
         "runs": [run.overview for run in runs],
+        "results": results.record() if results is not None else None,
         **drawings([run.measured for run in runs], figures),
     }
 

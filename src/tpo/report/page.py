@@ -26,6 +26,7 @@ PARTS = (
     "web/chart-options.js",
     "web/charts.js",
     "web/state.js",
+    "web/results.js",
     "web/runs.js",
     "web/head.js",
     "web/rows.js",

@@ -14,8 +14,8 @@ from tpo.bench.arms import policy_name
 from tpo.config.settings import TINY
 from tpo.errors import StoreError
 from tpo.export.writing import replacing_text
+from tpo.report import Options, write_report
 from tpo.report import statistics as estimating
-from tpo.report import write_report
 from tpo.report.drawing import draw
 from tpo.report.figures import Figure
 from tpo.report.statistics import Estimate, bootstrap_means, paired
@@ -28,7 +28,7 @@ from tpo.sweep.checking import HeldOut
 from tpo.sweep.equal import common, compare_at_equal_tokens, price_of
 from tpo.sweep.grid import Cell
 from tpo.sweep.plan import FIGURES, Plan
-from tpo.sweep.tables import answers_rows, latex, markdown
+from tpo.sweep.tables import answers_rows, latex, markdown, shown
 
 SCHEMA = 1
 RESULTS = "sweep.json"
@@ -63,7 +63,9 @@ def write_results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
         {"name": figure.name, "title": figure.title, "caption": figure.caption} for figure in figures
     ]
     record["files"] = [str(path.relative_to(plan.out)) for path in drawn]
-    record["page"] = _page(plan, readable) if plan.page else None
+    record["page"] = PAGE if plan.page else None
+    if plan.page:
+        write_report([plan.path(cell) for cell in readable], plan.out / PAGE, Options(results=shown(record)))
     _write(plan, record)
     return record
 
@@ -75,12 +77,6 @@ def _uses_tiny(plan: Plan) -> bool:
 def _named(plan: Plan, figure: Figure) -> Figure:
     """*figure*, with the embedded pair named in it where that made its numbers."""
     return replace(figure, title=f"{figure.title} (the embedded pair)") if _uses_tiny(plan) else figure
-
-
-def _page(plan: Plan, cells: Sequence[Cell]) -> str:
-    """The report of the cells' runs, beside the results; its name."""
-    write_report([plan.path(cell) for cell in cells], plan.out / PAGE)
-    return PAGE
 
 
 def _record(plan: Plan, outcome: Outcome, arms: Sequence[Arm]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from math import ceil
 from typing import Any
 
 from tpo.bench.tables import DASH, latex_table, markdown_table, md, number, signed
+from tpo.counting import queries
+from tpo.report.results import Results, Table
 
 Record = Mapping[str, Any]
 
@@ -28,7 +30,7 @@ def markdown(record: Record) -> str:
     if record["at_equal_tokens"]:
         parts += ["## At equal tokens", equal_table(record)]
     if record["against"]:
-        parts += ["## Methods of the same shape against each other", _against(record)]
+        parts += ["## Methods of the same shape against each other", markdown_table(*_against(record))]
     failed = [cell for cell in record["cells"] if cell["error"] or cell["failed"]]
     if failed:
         parts += ["## What failed", "\n".join(f"- {_failure(cell)}" for cell in failed)]
@@ -45,6 +47,18 @@ def table(record: Record) -> str:
 def equal_table(record: Record) -> str:
     """Each method against others at the tokens that it spent, in Markdown."""
     return markdown_table(*_equal(record))
+
+
+def shown(record: Record) -> Results:
+    """The same, for the report's page."""
+    tables = [Table("Methods", *_table(record))]
+    if record["at_equal_tokens"]:
+        tables.append(Table("At equal tokens", *_equal(record)))
+    if record["against"]:
+        tables.append(Table("Methods of the same shape against each other", *_against(record)))
+    toy = [TINY_NOTE] if record["tiny"] else []
+    title = f"Sweep: {record['policy']} on {record['data']['source']}"
+    return Results(title, [_counted(record)], tables, toy + notes(record))
 
 
 def latex(record: Record) -> str:
@@ -108,12 +122,14 @@ def notes(record: Record) -> list[str]:
 
 
 def _about(record: Record) -> str:
+    page = record["page"]
+    return md(_counted(record)) + (f" Every answer: [{page}]({page})." if page else "")
+
+
+def _counted(record: Record) -> str:
     count, cells = len(record["data"]["ids"]), len(record["cells"])
-    seeds = ", ".join(map(str, record["seeds"]))
-    about = f"{count:,} queries, {cells:,} runs, seeds {seeds}; reward {md(', '.join(record['rewards']))}."
-    if record["page"]:
-        about += f" Every answer: [{record['page']}]({record['page']})."
-    return about
+    seeds, rewards = ", ".join(map(str, record["seeds"])), ", ".join(record["rewards"])
+    return f"{queries(count)}, {cells:,} runs, seeds {seeds}; reward {rewards}."
 
 
 def _table(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -158,7 +174,7 @@ def _is_best_of_n(row: Record) -> bool:
     return str(row["second"]).startswith("best-of-n")
 
 
-def _against(record: Record) -> str:
+def _against(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     several = len(record["rewards"]) > 1
     rows = [
         (
@@ -169,8 +185,7 @@ def _against(record: Record) -> str:
         )
         for row in record["against"]
     ]
-    head = ("answers", *(["reward"] if several else []), "difference", "p", "wins, ties, losses")
-    return markdown_table(head, rows)
+    return ("answers", *(["reward"] if several else []), "difference", "p", "wins, ties, losses"), rows
 
 
 def _difference(paired: Record) -> tuple[str, str]:
@@ -189,7 +204,7 @@ def estimate(value: Record | None, *, around: bool = True) -> str:
 def _failure(cell: Record) -> str:
     if cell["error"]:
         return f"{cell['run']}: {md(cell['error'])}"
-    return f"{cell['run']}: {cell['failed']:,} queries failed; the same command tries them again"
+    return f"{cell['run']}: {queries(cell['failed'])} failed; the same command tries them again"
 
 
 def _figure(figure: Record) -> str:

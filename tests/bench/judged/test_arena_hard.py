@@ -97,6 +97,12 @@ async def test_from_rows_to_a_win_rate_that_names_judge_opponent_and_wording(tmp
     assert len(file.read_text().splitlines()) == 4
 
 
+@pytest.mark.parametrize("benchmark", ALL)
+def test_only_version_2_says_that_style_is_not_controlled(benchmark: Benchmark, tmp_path: Path) -> None:
+    (metric,) = benchmark.summarize([], Context(None, tmp_path))
+    assert ("without style control" in metric.note) == ("v2.0" in benchmark.name)
+
+
 async def test_the_published_judge_needs_no_warning(tmp_path: Path) -> None:
     asked = v01()
     found, policy = judge("[[B>>A]]")

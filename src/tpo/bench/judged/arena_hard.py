@@ -49,7 +49,10 @@ def picked(start: int, stop: int) -> Callable[[int], tuple[int, ...]]:
     return lambda rows: tuple(range(start, stop) if rows == V20_ROWS else range(rows))
 
 
-def summary(arena: Arena, tail: float) -> Summarize:
+PLAIN = "without style control, which the authors' table of version 2.0 has"
+
+
+def summary(arena: Arena, tail: float, remark: str = "") -> Summarize:
     """The win rate against the opponent, by the judge of this run or of the files that were read.
 
     It writes the authors' files too: graders never see an answer that equals another method's.
@@ -60,7 +63,8 @@ def summary(arena: Arena, tail: float) -> Summarize:
         judges = _said(graded, "judge")
         judge = ", ".join(judges) or (context.judge.name if context.judge is not None else "")
         theirs = () if is_model(judge, arena.judge) else (f"its authors' numbers are by {arena.judge}",)
-        note = "; ".join([f"against {arena.opponent}", *_said(graded, "wording"), *theirs])
+        told = (f"against {arena.opponent}", remark, *_said(graded, "wording"), *theirs)
+        note = "; ".join(filter(None, told))
         return (win_rate("win_rate", graded, tail=tail, by=judge, note=note),)
 
     return summarize
@@ -107,7 +111,7 @@ ARENA_HARD_V20 = Benchmark(
     metric="win rate against o3-mini-2025-01-31, two games a prompt (its authors: by gpt-4.1)",
     read=reader(HARD),
     grade=_HARD.grade,
-    summarize=summary(_HARD, 5),
+    summarize=summary(_HARD, 5, PLAIN),
     stratum="subcategory",
     pick=picked(0, V20_HARD),
     published_rows=V20_ROWS,
@@ -126,7 +130,7 @@ ARENA_HARD_V20_CREATIVE = Benchmark(
     metric="win rate against gemini-2.0-flash-001, two games a prompt (its authors: by gpt-4.1)",
     read=reader(CREATIVE),
     grade=_CREATIVE.grade,
-    summarize=summary(_CREATIVE, 5),
+    summarize=summary(_CREATIVE, 5, PLAIN),
     pick=picked(V20_HARD, V20_ROWS),
     published_rows=V20_ROWS,
     baseline=baseline(_CREATIVE),

@@ -22,7 +22,7 @@ function candidate(record, { id, reward: value, text, finish, truncated, reasoni
   ];
   return onDemand(line, () => [
     shown(record.texts[text]),
-    truncated ? h("p", { class: "note" }, `The reward model could not read its last ${plural(truncated, "token")}.`) : null,
+    truncated ? h("p", { class: "note" }, `To fit the reward model’s context, ${plural(truncated, "token")} were left out, from the beginning of the conversation on.`) : null,
     Object.keys(parts).length ? h("p", { class: "faint" }, inline(Object.entries(parts).map(([name, part]) => `${name} ${reward(part)}`).join(" · "))) : null,
     reasoning === null ? null : onDemand("Reasoning", () => shown(record.texts[reasoning])),
   ].filter((part) => part !== null), { class: "candidate" });

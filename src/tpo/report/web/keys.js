@@ -2,6 +2,7 @@
 
 const KEYS = [
   ["1, 2", "overview, queries"],
+  ["3", "results, where runs were graded"],
   ["/", "search"],
   ["↑ ↓ Page Home End", "in the table: go through its rows"],
   ["Enter", "in the table: open the row"],
@@ -17,6 +18,7 @@ function listenToKeys(queries) {
   const does = {
     1: () => (location.hash = "overview"),
     2: () => (location.hash = "queries"),
+    3: () => (location.hash = "results"),
     "/": () => {
       if (!location.hash.startsWith("#queries")) location.hash = "queries";
       setTimeout(() => queries.search.focus(), 0);

@@ -12,8 +12,9 @@ async function start() {
     document.title = `${title} – tpo ${summary.place === undefined ? "report" : "view"}`;
     overview(summary);
   };
+  showResults(summary.results);
   listenToKeys(queries);
-  const follow = () => route(queries, summary.runs.length);
+  const follow = () => route(queries, summary.runs.length, summary.results ? "results" : "overview");
   addEventListener("hashchange", follow);
   show();
   tellState(summary, false);
@@ -31,11 +32,11 @@ async function start() {
   performance.mark("ready");
 }
 
-// The address says what is seen: #overview, #queries/RUN, #queries/RUN/ROW.
-async function route(queries, runs) {
+// The address says what is seen: #results, #overview, #queries/RUN, #queries/RUN/ROW.
+async function route(queries, runs, first) {
   const [view, run, row] = location.hash.slice(1).split("/");
-  const seen = view === "queries" ? "queries" : "overview";
-  for (const name of ["overview", "queries"]) {
+  const seen = ["overview", "queries", first].includes(view) ? view : first;
+  for (const name of ["results", "overview", "queries"]) {
     document.getElementById(name).hidden = name !== seen;
     document.getElementById(`tab-${name}`).toggleAttribute("data-current", name === seen);
     if (name === seen) document.getElementById(`tab-${name}`).setAttribute("aria-current", "page");

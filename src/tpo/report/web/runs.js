@@ -11,7 +11,7 @@ function makeRuns(source) {
     const label = h("label", { for: `run-${number}` });
     const told = h("span", { class: "doing" });
     const names = part(label, ({ name, hue }) => [hue === null ? null : swatch(number), inline(name)]);
-    const doings = part(told, ({ run, link }) => [badge(run.live.state), doing(run), run.failed ? h("span", { class: "falling" }, `${whole(run.failed)} failed`) : null, run.notes.length ? h("span", { class: "aside" }, "incomplete") : null, h("a", { href: link }, "Queries")]);
+    const doings = part(told, ({ run, link }) => [badge(run.live.state), doing(run), run.failed ? h("span", { class: "falling" }, `${whole(run.failed)} failed`) : null, run.notes.length && run.live.state !== "unknown" ? h("span", { class: "aside" }, "incomplete") : null, h("a", { href: link }, "Queries")]);
     return {
       element: h("li", null, box, label, told),
       update(run, summary) {
