@@ -76,6 +76,7 @@ async def level(
     plain_wall, plain_tokens = await plain(url, model, recorded.calls, number)
     return {
         "in_flight": number,
+        "queries": len(queries),
         "failed": summary.failed,
         "calls": len(recorded.calls),
         "run_s": round(wall, 2),
@@ -113,7 +114,8 @@ async def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     reward = build_reward(options.reward) if options.reward else ScriptedReward()
     rows: list[dict[str, Any]] = []
     for number in map(int, options.levels.split(",")):
-        rows.append(await level(options.url, options.model, reward, queries, number))
+        some = queries[: max(1, options.a_level * number)]
+        rows.append(await level(options.url, options.model, reward, some, number))
         write_result("load", {"queries": len(queries), "reward": options.reward, "levels": rows}, "aiohttp")
     close = getattr(reward, "aclose", None)
     if close is not None:
@@ -129,6 +131,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--reward")
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--levels", default=LEVELS)
+    parser.add_argument("--a-level", type=int, default=25, help="queries for each of them in flight, at most")
     return parser
 
 

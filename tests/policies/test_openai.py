@@ -1,62 +1,18 @@
+"""One server: what is asked, how its replies are read, and what is tried again."""
+
 import asyncio
-from contextlib import AsyncExitStack
-from typing import Any, Self
 
 import pytest
 from aiohttp.test_utils import unused_port
 
 from tests.http.loopback import Answer, Loopback, VirtualTime, choices
 from tests.openai_server import OpenAIServer
+from tests.policies.asked import SCOPE, Served, drawn, error
 from tpo.errors import PolicyError, PolicyRefused
 from tpo.events import CallRetried, Event
 from tpo.policies import OpenAIPolicy
-from tpo.types import Completion, Sampling, Scope, Usage, user
+from tpo.types import Completion, Usage
 from tpo.types import Served as WrittenBy
-
-SCOPE = Scope("q7", 1, "update")
-
-
-async def drawn(policy: OpenAIPolicy, n: int = 1, **sampling: Any) -> list[Completion]:
-    values = Sampling(n=n, seed=100, **sampling)
-    completions = [c async for c in policy.sample((user("hi"),), values, SCOPE)]
-    return sorted(completions, key=lambda c: c.index)
-
-
-class Served:
-    """What a policy does against *answers*."""
-
-    def __init__(self, *answers: Answer, models: Answer | None = None) -> None:
-        self.loopback = Loopback(*answers, models=models)
-        self.time = VirtualTime()
-        self.events: list[Event] = []
-
-    async def draw(self, n: int = 1, calls: int = 1, model: str | None = "m", **sampling: Any) -> Any:
-        async with self.loopback.up() as url:
-            policy = self._policy(url, model)
-            try:
-                return [await drawn(policy, n, **sampling) for _ in range(calls)][-1]
-            finally:
-                await policy.aclose()
-
-    async def check(self, model: str | None = "m") -> None:
-        async with self.loopback.up() as url:
-            policy = self._policy(url, model)
-            try:
-                await policy.check()
-            finally:
-                await policy.aclose()
-
-    def _policy(self, url: str, model: str | None) -> OpenAIPolicy:
-        return OpenAIPolicy(url, model, "sk-hidden", listener=self.events.append, timekeeper=self.time.keeper)
-
-    @property
-    def seeds(self) -> list[tuple[int, int]]:
-        """What each request asked for: n and seed."""
-        return [(body.get("n", 1), body["seed"]) for body in self.loopback.bodies]
-
-
-def error(status: int, message: str, **headers: str) -> Answer:
-    return Answer({"error": {"message": message}}, status, headers)
 
 
 async def test_one_request_brings_all_samples() -> None:
@@ -112,6 +68,12 @@ async def test_a_model_that_is_sure_of_its_long_answer_goes_on_with_one_request(
     short = Served(choices("Yes.", "Yes."))
     await short.draw(2)
     assert [n for n, _ in short.seeds] == [2]
+
+
+async def test_copies_of_a_server_that_has_drawn_different_samples_are_believed() -> None:
+    served = Served(choices("a", "b"), choices(LONG, LONG))
+    assert [completion.text for completion in await served.draw(2, calls=2)] == [LONG, LONG]
+    assert [n for n, _ in served.seeds] == [2, 2]
 
 
 async def test_several_greedy_samples_are_asked_for_singly() -> None:
@@ -273,155 +235,4 @@ async def test_each_completion_tells_who_wrote_it() -> None:
     async with Loopback(choices("a", "b")).up() as url:
         policy = OpenAIPolicy(url, "m")
         assert [c.served for c in await drawn(policy, 2)] == [WrittenBy(url)] * 2
-        await policy.aclose()
-
-
-def context(length: int) -> Answer:
-    return Answer({"data": [{"id": "m", "context_length": length}]})
-
-
-async def test_a_replys_limit_is_lowered_to_what_the_prompt_leaves() -> None:
-    served = Served(choices("a"), models=context(1000))
-    (completion,) = await served.draw(max_tokens=2048)
-    sent = served.loopback.bodies[0]["max_tokens"]
-    assert 900 < sent < 1000
-    assert completion.served is not None
-    assert completion.served.max_tokens == sent
-
-
-async def test_a_limit_of_the_users_own_is_left_alone() -> None:
-    async with Loopback(choices("a"), models=context(1000)).up() as url:
-        loopback_extra = {"max_tokens": None, "max_completion_tokens": 5000}
-        policy = OpenAIPolicy(url, "m", extra=loopback_extra)
-        (completion,) = await drawn(policy)
-        assert completion.served == WrittenBy(url)
-        await policy.aclose()
-
-
-async def test_a_query_longer_than_the_context_fails_in_one_sentence_before_it_is_sent() -> None:
-    served = Served(choices("a"), models=context(100))
-    async with served.loopback.up() as url:
-        policy = OpenAIPolicy(url, "m")
-        with pytest.raises(
-            PolicyError, match=r"query 'q7', sample of step 0: its prompt takes .* of the 100 that"
-        ):
-            await anext(policy.sample((user("hi " * 900),), Sampling(), Scope("q7", 0, "sample")))
-        await policy.aclose()
-    assert served.loopback.bodies == []
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        error(400, "This model's maximum context length is 1,000 tokens. However, you requested 2049 tokens"),
-        error(
-            400, "request (2049 tokens) exceeds the available context size (1000 tokens), try increasing it"
-        ),
-        Answer({"error": {"code": 400, "message": "the request exceeds it", "n_ctx": 1000}}, 400),
-    ],
-)
-async def test_a_context_that_is_told_by_a_refusal_is_kept_to_from_then_on(refusal: Answer) -> None:
-    served = Served(refusal, choices("a"))
-    for completion in await served.draw(calls=2, max_tokens=2048):
-        assert completion.served is not None
-        assert completion.served.max_tokens is not None
-    sent = [body["max_tokens"] for body in served.loopback.bodies]
-    assert sent[0] == 2048
-    assert len(sent) == 3
-    assert all(900 < limit < 1000 for limit in sent[1:])
-
-
-async def test_a_prompt_that_the_server_still_refuses_fails_in_its_words() -> None:
-    refusal = error(400, "This model's maximum context length is 1000 tokens.")
-    with pytest.raises(PolicyError, match="maximum context length is 1000 tokens"):
-        await Served(refusal).draw(max_tokens=2048)
-
-
-async def test_llama_cpp_tells_its_context_in_its_list() -> None:
-    models = Answer({"data": [{"id": "m", "meta": {"n_ctx": 1000, "n_ctx_train": 131072}}]})
-    served = Served(choices("a"), models=models)
-    await served.draw(max_tokens=2048)
-    assert 900 < served.loopback.bodies[0]["max_tokens"] < 1000
-
-
-async def test_tokens_are_counted_by_the_server_where_it_can() -> None:
-    models = Answer({"data": [{"id": "m", "max_model_len": 500}]})
-    served = Served(Answer({"count": 300}), choices("a"), models=models)
-    (completion,) = await served.draw(max_tokens=2048)
-    assert [asked.path for asked in served.loopback.asked] == [
-        "/v1/models",
-        "/tokenize",
-        "/v1/chat/completions",
-    ]
-    assert completion.served is not None
-    assert completion.served.max_tokens == 200
-
-
-class Several:
-    """Three scripted servers, some of which are down, and the time in which they are asked."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self.loopbacks = [Loopback(answer) for answer in answers]
-        self.time = VirtualTime()
-        self.events: list[Event] = []
-
-    async def __aenter__(self) -> Self:
-        self.stack = AsyncExitStack()
-        self.urls = [await self.stack.enter_async_context(one.up()) for one in self.loopbacks]
-        self.policy = OpenAIPolicy(self.urls, "m", listener=self.events.append, timekeeper=self.time.keeper)
-        self.stack.push_async_callback(self.policy.aclose)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stack.aclose()
-
-    async def home(self, query: str) -> str:
-        """Who answers *query*."""
-        scope = Scope(query, 0, "sample")
-        completions = [c async for c in self.policy.sample((user("hi"),), Sampling(), scope)]
-        assert completions[0].served is not None
-        return completions[0].served.by
-
-
-async def test_a_query_stays_with_its_server_and_queries_are_spread() -> None:
-    async with Several(choices("a"), choices("b"), choices("c")) as several:
-        homes = {f"q{i}": await several.home(f"q{i}") for i in range(30)}
-        assert set(homes.values()) == set(several.urls)
-        assert {query: await several.home(query) for query in homes} == homes
-
-
-async def test_what_one_server_fails_at_another_does_at_once_and_that_is_heard() -> None:
-    async with Several(choices("a"), error(500, "engine dead"), choices("c")) as several:
-        homes = {await several.home(f"q{i}") for i in range(12)}
-        assert homes == {several.urls[0], several.urls[2]}
-        assert several.time.waits == []
-        heard = [event for event in several.events if isinstance(event, CallRetried)]
-        assert heard
-        assert all("engine dead" in event.reason and event.wait == 0 for event in heard)
-
-
-async def test_a_check_starts_without_a_server_that_is_down_and_not_without_all(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async with Loopback(choices("a")).up() as up:
-        down = f"http://127.0.0.1:{unused_port()}/v1"
-        policy = OpenAIPolicy([down, up], timekeeper=VirtualTime().keeper)
-        await policy.check()
-        assert f"no server answers at {down}" in caplog.text
-        assert "the run starts without it" in caplog.text
-        await policy.aclose()
-    policy = OpenAIPolicy([down, up], "m", timekeeper=VirtualTime().keeper)
-    with pytest.raises(PolicyError, match="no server answers"):
-        await policy.check()
-    await policy.aclose()
-
-
-async def test_a_check_of_several_names_the_one_without_the_model() -> None:
-    async with (
-        Loopback(choices("a"), models=Answer({"data": [{"id": "m"}]})).up() as good,
-        Loopback(error(404, "no model"), models=Answer({"data": [{"id": "x"}]})).up() as other,
-    ):
-        policy = OpenAIPolicy([good, other], "m")
-        with pytest.raises(PolicyRefused, match=f"{other} has no model 'm'; it serves 'x'"):
-            await policy.check()
         await policy.aclose()

@@ -36,7 +36,7 @@ class OpenAIPolicy:
     asked, the missing ones are asked for singly, sample *i* with the seed ``seed + i`` as ever. Failures that
     pass (429, 5xx, timeouts, cut replies) are tried again, at another server if there is one, with growing
     waits, within a deadline. Choices that are all the same text are drawn again singly, since some servers
-    give each of them the same seed. A query stays with one server as long as that one is well, since its
+    give each of them the same seed, until a server has once given different ones. A query stays with one server as long as that one is well, since its
     prompts continue each other and are in that server's cache; see :class:`tpo.http.spread.Spread`. Each
     completion
     tells which server wrote it.
@@ -81,6 +81,7 @@ class OpenAIPolicy:
         self._listener = listener
         self._naming = PerLoop(asyncio.Lock)
         self._singly = False
+        self._various: set[str | None] = set()
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ class OpenAIPolicy:
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield the choices of one request, then those that it left out, each as its own request ends."""
         found = await self._together(messages, sampling, scope)
-        copies = are_copies(found)
+        copies = self._suspects(found)
         found = found[:1] if copies else found
         missing = set(range(sampling.n)) - {completion.index for completion in found}
         if missing and len(missing) == sampling.n - 1 and not copies:
@@ -151,6 +152,14 @@ class OpenAIPolicy:
         # Perhaps n is what it refuses. If it is not, a single is told what is.
         return [await self._single(messages, sampling, scope, 0)]
 
+    def _suspects(self, found: list[Completion]) -> bool:
+        """Whether *found* are copies, of a server that has not yet given different samples to one request."""
+        if len(found) < 2 or (server := _writer(found[0])) in self._various:
+            return False
+        if len({completion.text for completion in found}) > 1:
+            self._various.add(server)
+        return are_copies(found)
+
     async def _single(self, messages: Messages, sampling: Sampling, scope: Scope, index: int) -> Completion:
         scope = replace(scope, index=index)
         try:
@@ -195,6 +204,10 @@ class OpenAIPolicy:
                     f"the server at {server.address} has no model {self.model!r}; it serves {_listed(names)}"
                 )
         return str(failure) if lists else f"{failure}; is that the base URL of an OpenAI-compatible server?"
+
+
+def _writer(completion: Completion) -> str | None:
+    return completion.served.by if completion.served else None
 
 
 def _place(scope: Scope) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -67,7 +67,13 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("run.py", description=DESCRIPTION, allow_abbrev=False)
-    add = parser.add_argument
+    _add_places(parser.add_argument)
+    _add_method(parser.add_argument)
+    return parser
+
+
+def _add_places(add: Callable[..., object]) -> None:
+    """Where the data, the models and the results are."""
     add("--data_path", required=True, help="a JSON list of queries, or anything else that tpo reads")
     add("--output_path", type=Path, default=Path("results"), help="folder for the results (./results)")
     add(
@@ -83,6 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--ip", type=_host, required=True, help="the server's address, such as 127.0.0.1")
     add("--port", type=_positive, default=8000, help="the server's port (%(default)s)")
+
+
+def _add_method(add: Callable[..., object]) -> None:
+    """How responses are sampled and improved."""
     add("--tpo_mode", choices=list(RECIPES), default="tpo", help="the method (%(default)s)")
     add(
         "--num_threads",
@@ -118,7 +128,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--temperature", type=_temperature, default=0.7, help="of every call (%(default)s)")
     add("--sample_size", type=_positive, default=5, help="N, responses of each step (%(default)s)")
-    return parser
 
 
 def _positive(text: str) -> int:

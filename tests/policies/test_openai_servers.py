@@ -1,0 +1,84 @@
+"""Several servers of one model."""
+
+from contextlib import AsyncExitStack
+from typing import Self
+
+import pytest
+from aiohttp.test_utils import unused_port
+
+from tests.http.loopback import Answer, Loopback, VirtualTime, choices
+from tests.policies.asked import error
+from tpo.errors import PolicyError, PolicyRefused
+from tpo.events import CallRetried, Event
+from tpo.policies import OpenAIPolicy
+from tpo.types import Sampling, Scope, user
+
+
+class Several:
+    """Three scripted servers, some of which are down, and the time in which they are asked."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.loopbacks = [Loopback(answer) for answer in answers]
+        self.time = VirtualTime()
+        self.events: list[Event] = []
+
+    async def __aenter__(self) -> Self:
+        self.stack = AsyncExitStack()
+        self.urls = [await self.stack.enter_async_context(one.up()) for one in self.loopbacks]
+        self.policy = OpenAIPolicy(self.urls, "m", listener=self.events.append, timekeeper=self.time.keeper)
+        self.stack.push_async_callback(self.policy.aclose)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stack.aclose()
+
+    async def home(self, query: str) -> str:
+        """Who answers *query*."""
+        scope = Scope(query, 0, "sample")
+        completions = [c async for c in self.policy.sample((user("hi"),), Sampling(), scope)]
+        assert completions[0].served is not None
+        return completions[0].served.by
+
+
+async def test_a_query_stays_with_its_server_and_queries_are_spread() -> None:
+    async with Several(choices("a"), choices("b"), choices("c")) as several:
+        homes = {f"q{i}": await several.home(f"q{i}") for i in range(30)}
+        assert set(homes.values()) == set(several.urls)
+        assert {query: await several.home(query) for query in homes} == homes
+
+
+async def test_what_one_server_fails_at_another_does_at_once_and_that_is_heard() -> None:
+    async with Several(choices("a"), error(500, "engine dead"), choices("c")) as several:
+        homes = {await several.home(f"q{i}") for i in range(12)}
+        assert homes == {several.urls[0], several.urls[2]}
+        assert several.time.waits == []
+        heard = [event for event in several.events if isinstance(event, CallRetried)]
+        assert heard
+        assert all("engine dead" in event.reason and event.wait == 0 for event in heard)
+
+
+async def test_a_check_starts_without_a_server_that_is_down_and_not_without_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Loopback(choices("a")).up() as up:
+        down = f"http://127.0.0.1:{unused_port()}/v1"
+        policy = OpenAIPolicy([down, up], timekeeper=VirtualTime().keeper)
+        await policy.check()
+        assert f"no server answers at {down}" in caplog.text
+        assert "the run starts without it" in caplog.text
+        await policy.aclose()
+    policy = OpenAIPolicy([down, up], "m", timekeeper=VirtualTime().keeper)
+    with pytest.raises(PolicyError, match="no server answers"):
+        await policy.check()
+    await policy.aclose()
+
+
+async def test_a_check_of_several_names_the_one_without_the_model() -> None:
+    async with (
+        Loopback(choices("a"), models=Answer({"data": [{"id": "m"}]})).up() as good,
+        Loopback(error(404, "no model"), models=Answer({"data": [{"id": "x"}]})).up() as other,
+    ):
+        policy = OpenAIPolicy([good, other], "m")
+        with pytest.raises(PolicyRefused, match=f"{other} has no model 'm'; it serves 'x'"):
+            await policy.check()
+        await policy.aclose()
