@@ -18,7 +18,7 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from tpo.run import Retries, fingerprint, run
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 
-Measuring = Callable[[str, int, int], Awaitable[dict[str, Any]]]
+Measuring = Callable[[str, int, int], Coroutine[Any, Any, dict[str, Any]]]
 """What measures at a URL, so many queries or calls, so many at a time."""
 
 IN_FLIGHT = 1000
