@@ -77,7 +77,7 @@ async def level(
     return {
         "in_flight": number,
         "queries": len(queries),
-        "failed": summary.failed,
+        "stop_reasons": dict(summary.stop_reasons),
         "calls": len(recorded.calls),
         "run_s": round(wall, 2),
         "run_tokens_a_second": round(tokens / wall, 1),
@@ -101,7 +101,8 @@ async def plain(
             nonlocal tokens
             for messages, sampling in left:
                 body = request_body(model, messages, sampling, salt)
-                tokens += (await together(session, address, body, sampling.n)).tokens
+                drawn = await together(session, address, body, sampling.n)
+                tokens += drawn.tokens  # behind the await, or what others add meanwhile is lost
 
         began = time.perf_counter()
         await asyncio.gather(*(send() for _ in range(in_flight)))
@@ -131,7 +132,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--reward")
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--levels", default=LEVELS)
-    parser.add_argument("--a-level", type=int, default=25, help="queries for each of them in flight, at most")
+    parser.add_argument("--a-level", type=int, default=12, help="queries for each of them in flight, at most")
     return parser
 
 

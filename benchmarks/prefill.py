@@ -38,7 +38,7 @@ from tpo.store import RunDirectory
 from tpo.tiny import examples_path
 from tpo.types import Query
 
-LAYOUTS = ("tpo", "fused", "paper", "textgrad")
+LAYOUTS = ("tpo", "fused", "paper")
 COUNTERS = {
     "queried": "vllm:prefix_cache_queries_total",
     "hits": "vllm:prefix_cache_hits_total",

@@ -91,7 +91,7 @@ async def test_the_plain_load_is_the_runs_own_requests_under_another_salt() -> N
     queries = [Query(f"q{number}", (user(f"question {number}"),)) for number in range(3)]
     with OpenAIServer() as server:
         row = await level(server.url, "scripted", ScriptedReward(), queries, 2)
-    assert (row["calls"], row["failed"]) == (21, 0)
+    assert (row["calls"], row["stop_reasons"]) == (21, {"max_iterations": 3})
     assert len(server.requests) == 42
     run, plain = server.requests[:21], server.requests[21:]
     assert {len({body.pop("cache_salt") for body in half}) for half in (run, plain)} == {1}
