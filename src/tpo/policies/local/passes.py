@@ -8,8 +8,9 @@ line for everything but attention, which parts them: no batch is padded for anot
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -38,14 +39,14 @@ class Part:
     cache: DynamicCache
 
 
-def read_prompts(model: Any, ids: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+def read_prompts(model: Any, ids: Tensor, positions: Tensor, mask: Tensor, held: DynamicCache) -> Tensor:
     """The logits (rows, vocabulary) after *ids* (rows, tokens); *mask* (rows, slots): where something is."""
     output = model(
         input_ids=ids,
         position_ids=positions,
         attention_mask=mask,
         use_cache=True,
-        **{_cache_name(model): cache},
+        **{_cache_name(model): held},
         **_last_only(model),
     )
     return _readable(output.logits[:, -1])
@@ -120,12 +121,18 @@ def _of_rows(packed: Tensor, part: Part) -> Tensor:
 
 def _cache_name(model: Any) -> str:
     """What *model* calls its cache, since newer versions of transformers say ``cache``."""
-    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    return "cache" if _takes(type(model).forward, "cache") else "past_key_values"
 
 
 def _last_only(model: Any) -> dict[str, int]:
     """Spare the vocabulary's logits of all but the last token, where the model can."""
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+    return {"logits_to_keep": 1} if _takes(type(model).forward, "logits_to_keep") else {}
+
+
+@cache
+def _takes(forward: Callable[..., Any], name: str) -> bool:
+    """Whether a model's *forward* takes *name*; looked up once, since passes are many."""
+    return name in inspect.signature(forward).parameters
 
 
 def _readable(logits: Tensor) -> Tensor:
