@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tpo.reference import main
+    from tpo.contrib.reference import main
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed here: run `make install`, then .venv/bin/python run.py ...")
 

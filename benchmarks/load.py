@@ -27,14 +27,14 @@ from benchmarks.ways import together
 from tpo.config.rewards import build_reward
 from tpo.data.load import load_queries
 from tpo.http.address import base_address
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipes import build_recipe
 from tpo.policies.chat import request_body
 from tpo.policies.limit import Limited
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.wrapper import Wrapper, closing
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
-from tpo.run import fingerprint, run
+from tpo.runs import fingerprint, run
 from tpo.store import RunDirectory
 from tpo.tiny import examples_path
 from tpo.types import Completion, Messages, Query, Sampling, Scope

@@ -26,7 +26,7 @@ from benchmarks.simulation.limits import Limit, limit, unlimited
 from benchmarks.simulation.models import Delivery
 from benchmarks.simulation.schedules import Outcome, Work, alone, reference, this_package
 
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipes import build_recipe
 
 HARDWARE = {
     "70B on four H100": LARGE,

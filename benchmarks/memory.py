@@ -21,10 +21,10 @@ from typing import Any
 from benchmarks.client_cost import Forgetful, questions
 from benchmarks.record import write_result
 
-from tpo.method.recipe import CLOSING, OPENING
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipe import CLOSING, OPENING
+from tpo.methods.recipes import build_recipe
 from tpo.rewards.scripted import ScriptedReward
-from tpo.run import fingerprint, run
+from tpo.runs import fingerprint, run
 from tpo.store import RunDirectory
 from tpo.types import Completion, Messages, Sampling, Scope, Usage
 

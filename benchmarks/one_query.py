@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.record import write_result
 
 from tpo.data.load import load_queries
-from tpo.method.optimize import Optimizer
-from tpo.method.recipes import build_recipe
+from tpo.methods.optimize import Optimizer
+from tpo.methods.recipes import build_recipe
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.tiny import examples_path

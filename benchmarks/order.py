@@ -21,8 +21,8 @@ from benchmarks.simulation.limits import limit, unlimited
 from benchmarks.simulation.models import Priority
 from benchmarks.simulation.schedules import Outcome, Work, alone
 
-from tpo.method.optimize import Optimizer
-from tpo.method.recipes import build_recipe
+from tpo.methods.optimize import Optimizer
+from tpo.methods.recipes import build_recipe
 from tpo.types import Completion, Messages, Sampling, Scope
 
 HARDWARE = {"70B on four H100": LARGE, "8B on one H100": SMALL}

@@ -28,7 +28,7 @@ from benchmarks.ways import WAYS, Body, Drawn, Way
 
 from tpo.data.load import load_queries
 from tpo.http.address import base_address
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipes import build_recipe
 from tpo.tiny import examples_path
 
 HARDWARE = {"70B on four H100": LARGE, "8B on one H100": SMALL}

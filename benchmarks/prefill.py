@@ -28,12 +28,12 @@ from benchmarks.simulation.schedules import Work, alone
 from benchmarks.words import EXTRA, ByPlace, OfLengths, questions
 
 from tpo.data.load import load_queries
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipes import build_recipe
 from tpo.policies.base import Policy
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
-from tpo.run import fingerprint, run
+from tpo.runs import fingerprint, run
 from tpo.store import RunDirectory
 from tpo.tiny import examples_path
 from tpo.types import Query

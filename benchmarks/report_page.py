@@ -24,7 +24,7 @@ from benchmarks.record import write_result
 from tests.browser import Page, browsing
 from tests.report.runs import recipe
 
-from tpo.method.optimize import Optimizer
+from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.report import write_report
 from tpo.rewards.scripted import ScriptedReward

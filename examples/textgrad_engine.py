@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from tpo import Policy, Sampling, ScriptedPolicy, load_policy
+from tpo.contrib.textgrad import PolicyEngine, import_textgrad
 from tpo.policies.scripted import PolicyCall
-from tpo.textgrad import PolicyEngine, import_textgrad
 
 
 def reply(call: PolicyCall, index: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from tpo.method.recipe import Recipe
+from tpo.methods.recipe import Recipe
 from training.critique import (
     ADD,
     EXTRA_NAMES,

@@ -20,7 +20,7 @@ from statistics import mean
 import torch
 import transformers
 
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipes import build_recipe
 from tpo.tiny import policy_path
 from tpo.types import Query
 from training.causal import Causal, measure

@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tpo.method.conversation import Conversation
-from tpo.method.independent import Independent
-from tpo.method.recipe import CLOSING, OPENING
+from tpo.methods.conversation import Conversation
+from tpo.methods.independent import Independent
+from tpo.methods.recipe import CLOSING, OPENING
 from tpo.types import Candidate, Feedback, Message, Pair, Query, Score, assistant, system, user
 from training import outside
 from training.cases import Case, Draft, outside_case, world_case

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
-from tpo.method.contrast import contrast
-from tpo.method.recipe import Recipe
+from tpo.methods.contrast import contrast
+from tpo.methods.recipe import Recipe
 from tpo.types import Candidate, Completion, Feedback, Message, Pair, Query, Score, assistant, user
 from training.export import policy_of
 from training.protocol import Dialogue

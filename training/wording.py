@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tpo.method.wording import Wording, load_wording
+from tpo.methods.wording import Wording, load_wording
 
 COMPARE = (
     "You compare two responses to a request. The user shows you the better one. Explain what is right "

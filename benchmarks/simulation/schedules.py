@@ -20,11 +20,11 @@ from benchmarks.simulation.models import (
     queries,
 )
 
-from tpo.method.optimize import Optimizer
-from tpo.method.recipe import Recipe
+from tpo.methods.optimize import Optimizer
+from tpo.methods.recipe import Recipe
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
-from tpo.run import fingerprint, run
+from tpo.runs import fingerprint, run
 from tpo.store import RunDirectory
 from tpo.types import Messages, Query, Scope, Score
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
         StoreMismatch,
         TpoError,
     )
-    from tpo.method.optimize import Optimizer
-    from tpo.method.recipe import Recipe
-    from tpo.method.recipes import build_recipe
+    from tpo.methods.optimize import Optimizer
+    from tpo.methods.recipe import Recipe
+    from tpo.methods.recipes import build_recipe
     from tpo.policies.base import Policy
     from tpo.policies.local import HFPolicy
     from tpo.policies.openai import OpenAIPolicy
@@ -61,9 +61,9 @@ _HOMES = {
     "tpo.config": "load_policy load_reward",
     "tpo.errors": "ConfigError DataError MissingExtra PolicyError PolicyRefused RewardError RewardRefused"
     " StoreBusy StoreError StoreMismatch TpoError",
-    "tpo.method.optimize": "Optimizer",
-    "tpo.method.recipe": "Recipe",
-    "tpo.method.recipes": "build_recipe",
+    "tpo.methods.optimize": "Optimizer",
+    "tpo.methods.recipe": "Recipe",
+    "tpo.methods.recipes": "build_recipe",
     "tpo.policies.base": "Policy",
     "tpo.policies.local": "HFPolicy",
     "tpo.policies.openai": "OpenAIPolicy",

@@ -11,12 +11,12 @@ from benchmarks.simulation.limits import limit, unlimited
 from benchmarks.simulation.models import Delivery
 from benchmarks.simulation.schedules import Work, alone, reference, this_package
 
-from tests.run.models import by_id, essence
+from tests.runs.models import by_id, essence
 from tests.store.memory import memory_folder
 from tpo.errors import ConfigError
-from tpo.method.optimize import Optimizer
-from tpo.method.recipes import build_recipe
-from tpo.run import fingerprint, run
+from tpo.methods.optimize import Optimizer
+from tpo.methods.recipes import build_recipe
+from tpo.runs import fingerprint, run
 from tpo.store import RunDirectory, read_trajectories
 from tpo.types import Trajectory
 

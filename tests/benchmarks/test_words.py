@@ -7,7 +7,7 @@ from benchmarks.simulation.models import Lengths
 from benchmarks.words import EXTRA, NO_WORDS, ByPlace, OfLengths, questions, save_words
 from transformers import AutoTokenizer
 
-from tpo.method.recipe import CLOSING, OPENING
+from tpo.methods.recipe import CLOSING, OPENING
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.types import Sampling, Scope, user
 

@@ -6,10 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.openai_server import OpenAIServer
-from tpo.bench.registry import HOMES
 from tpo.cli.main import app
+from tpo.experiments.bench.registry import HOMES
 
-DATA = Path(__file__).parents[1] / "bench" / "data"
+DATA = Path(__file__).parents[1] / "experiments" / "bench" / "data"
 
 
 def call(*arguments: object) -> tuple[int, str]:
@@ -18,7 +18,7 @@ def call(*arguments: object) -> tuple[int, str]:
 
 
 def run(server: OpenAIServer, out: Path, *more: object, name: str = "beavertails") -> tuple[int, str]:
-    reward = ("--reward", "python:tests.bench.scripted:length")
+    reward = ("--reward", "python:tests.experiments.bench.scripted:length")
     shape = ("-n", 2, "-d", 1, "--no-page", "--out", out)
     data = ("--data", DATA / f"{name.replace('-', '_')}.jsonl")
     return call("run", name, "--policy", server.url, *reward, *data, *shape, *more)
@@ -77,7 +77,7 @@ def test_answers_first_and_grades_later(tmp_path: Path) -> None:
 
 def test_a_held_out_reward_is_named_on_the_command_line(tmp_path: Path) -> None:
     with OpenAIServer() as server:
-        code, said = run(server, tmp_path, "--check-reward", "python:tests.bench.scripted:length")
+        code, said = run(server, tmp_path, "--check-reward", "python:tests.experiments.bench.scripted:length")
     assert code == 0, said
     assert "held-out reward" in said
 

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from tpo.cli.conversation import Conversation
 from tpo.events import CallRetried
-from tpo.method.optimize import Optimizer
-from tpo.method.recipes import build_recipe
+from tpo.methods.optimize import Optimizer
+from tpo.methods.recipes import build_recipe
 from tpo.policies.scripted import Script, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Scope

@@ -10,7 +10,7 @@ from tests.cli.values import candidate, query, trajectory
 from tpo.cli.live import SECONDS_BETWEEN_LINES, Lines, Picture, counts, duration, run_view, standing
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.events import CallRetried, CandidateScored, QueryEnded, QueryStarted, RunStarted, Sampled
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipes import build_recipe
 from tpo.types import Completion, Phase, Scope, Usage
 
 

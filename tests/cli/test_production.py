@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 
 from tests.doctor.server import ModelServer
-from tests.run.models import by_id
+from tests.runs.models import by_id
 from tests.store.memory import memory_folder
 from tpo.store import read_run, read_trajectories
 from tpo.store.jsonline import unseal

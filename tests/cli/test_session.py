@@ -27,7 +27,7 @@ from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scale
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
-from tpo.run import Summary
+from tpo.runs import Summary
 from tpo.types import Scope
 
 HOSTILE = "[red]Dear[/red] Leo\x1b[2J"

@@ -9,7 +9,7 @@ from rich.console import Console
 from tests.cli.values import candidate, trajectory
 from tpo.cli.show import LONGEST_EXAMPLE, Highlights, change_of, show_changes, show_costs, show_steps
 from tpo.events import QueryEnded
-from tpo.run import StepSummary, Summary
+from tpo.runs import StepSummary, Summary
 from tpo.types import RewardUsage, Usage
 
 SUMMARY = Summary(

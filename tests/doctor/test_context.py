@@ -3,8 +3,8 @@
 import pytest
 
 from tpo.doctor.context import USUAL, Need, characters_per_token, longest_prompt
-from tpo.method.recipe import Recipe
-from tpo.method.recipes import bon, paper, tpo
+from tpo.methods.recipe import Recipe
+from tpo.methods.recipes import bon, paper, tpo
 
 
 @pytest.mark.parametrize("recipe", [tpo(), paper(), bon()])

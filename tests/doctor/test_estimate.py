@@ -5,7 +5,7 @@ import pytest
 from tests.doctor.values import by_check, patient
 from tpo.doctor import examine
 from tpo.doctor.estimate import Estimate, duration
-from tpo.method.recipes import tpo
+from tpo.methods.recipes import tpo
 from tpo.types import Query, RewardUsage, Timing, Trajectory, Usage, user
 
 

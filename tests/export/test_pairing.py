@@ -10,7 +10,7 @@ from tests.export.trajectories import candidate, failed, finished
 from tpo.errors import ConfigError
 from tpo.export import Eligible, Pairing, Steps
 from tpo.export.pairing import CHOICES
-from tpo.method.contrast import contrast
+from tpo.methods.contrast import contrast
 from tpo.types import Candidate, Trajectory
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from tests.openai_server import OpenAIServer
 from tpo.events import Listener
 from tpo.http import Patience
-from tpo.method.recipes import tpo
+from tpo.methods.recipes import tpo
 from tpo.policies import OpenAIPolicy, Policy, ScriptedPolicy
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.rewards.vllm import VLLMReward
-from tpo.run import Retries, Summary, fingerprint, run
+from tpo.runs import Retries, Summary, fingerprint, run
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 

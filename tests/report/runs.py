@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from tpo.method.recipe import Recipe
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipe import Recipe
+from tpo.methods.recipes import build_recipe
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
-from tpo.run import fingerprint, run
+from tpo.runs import fingerprint, run
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 

@@ -12,7 +12,7 @@ from tpo.report.drawing import draw
 from tpo.report.figures import Figure, Point, Series
 from tpo.report.measures import measure
 from tpo.report.shares import shares
-from tpo.run import summarize
+from tpo.runs import summarize
 from tpo.store import read_trajectories
 from tpo.types import Phase, Usage, user
 

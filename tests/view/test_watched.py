@@ -7,7 +7,7 @@ import pytest
 from tests.report import runs
 from tests.store.values import trajectory
 from tests.view.growing import Growing
-from tpo.run.summary import Tally
+from tpo.runs.summary import Tally
 from tpo.store.jsonline import to_line
 from tpo.store.records import trajectory_record
 from tpo.view import collected

@@ -91,7 +91,7 @@ def _question(argument: str) -> str:
 async def answer(setup: Setup, question: str, view: Listener) -> Trajectory:
     """The way of *question*, shown by *view*."""
     from tpo.cli.setup import ready
-    from tpo.method.optimize import Optimizer
+    from tpo.methods.optimize import Optimizer
 
     async with ready(setup):
         seed = setup.settings.seed

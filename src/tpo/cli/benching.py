@@ -14,18 +14,6 @@ from typing import Any, Self
 import typer
 from rich.console import Console
 
-from tpo.bench.arms import Arm, make_arms, policy_name
-from tpo.bench.asked import ask
-from tpo.bench.benchmark import Benchmark
-from tpo.bench.engine import Plan, check, generate, grade, incomplete, working_in
-from tpo.bench.grading import Context
-from tpo.bench.judge import Judge
-from tpo.bench.judging import aclose, load_judge
-from tpo.bench.paper import published
-from tpo.bench.registry import HOMES, load_benchmark
-from tpo.bench.summary import markdown
-from tpo.bench.tables import latex_table, markdown_table
-from tpo.bench.together import head_and_rows
 from tpo.cli.live import run_view
 from tpo.cli.setup import Relay, built, interruptible, ready, settings_of
 from tpo.cli.tally import Tally, completions_per_query
@@ -37,7 +25,19 @@ from tpo.config.rewards import load_reward
 from tpo.counting import queries
 from tpo.errors import ConfigError
 from tpo.events import Listener
-from tpo.run import Retries
+from tpo.experiments.bench.arms import Arm, make_arms, policy_name
+from tpo.experiments.bench.asked import ask
+from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete, working_in
+from tpo.experiments.bench.grading import Context
+from tpo.experiments.bench.judge import Judge
+from tpo.experiments.bench.judging import aclose, load_judge
+from tpo.experiments.bench.paper import published
+from tpo.experiments.bench.registry import HOMES, load_benchmark
+from tpo.experiments.bench.summary import markdown
+from tpo.experiments.bench.tables import latex_table, markdown_table
+from tpo.experiments.bench.together import head_and_rows
+from tpo.runs import Retries
 
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""

@@ -28,12 +28,12 @@ from tpo.counting import queries
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
 from tpo.events import Listener
-from tpo.method.recipe import Recipe
+from tpo.methods.recipe import Recipe
 from tpo.policies.function import as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
 from tpo.rewards.function import as_reward
-from tpo.run import Retries, Summary, fingerprint, measured, run, scales_in
+from tpo.runs import Retries, Summary, fingerprint, measured, run, scales_in
 from tpo.store import RunDirectory, read_run, read_trajectories
 from tpo.store.runfile import check_fingerprint
 from tpo.tiny import examples_path

@@ -16,7 +16,7 @@ from tpo.cli.difference import difference
 from tpo.cli.live import duration
 from tpo.cli.text import literal, one_line, visible
 from tpo.events import Event, QueryEnded
-from tpo.run import Summary
+from tpo.runs import Summary
 from tpo.types import Candidate, Trajectory, Usage
 
 EXAMPLES = 3

@@ -13,8 +13,6 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from tpo.bench.arms import policy_name
-from tpo.bench.engine import working_in
 from tpo.cli.live import run_view
 from tpo.cli.setup import Relay, interruptible, settings_of
 from tpo.cli.tally import Tally, completions_per_query
@@ -26,15 +24,17 @@ from tpo.config.rewards import reward_of
 from tpo.counting import queries
 from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
+from tpo.experiments.bench.arms import policy_name
+from tpo.experiments.bench.engine import working_in
+from tpo.experiments.sweep.checking import HeldOut
+from tpo.experiments.sweep.grid import Axes, Cell, make_cells, names, slug, whole_numbers
+from tpo.experiments.sweep.plan import Plan, check, load_data, require_held_out
+from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
+from tpo.experiments.sweep.running import Models, Watch, run_cells
+from tpo.experiments.sweep.tables import TINY_NOTE, equal_table, table
 from tpo.rewards.base import Reward
-from tpo.run import Retries
+from tpo.runs import Retries
 from tpo.store import read_trajectories
-from tpo.sweep.checking import HeldOut
-from tpo.sweep.grid import Axes, Cell, make_cells, names, slug, whole_numbers
-from tpo.sweep.plan import Plan, check, load_data, require_held_out
-from tpo.sweep.results import RESULTS, Outcome, write_results
-from tpo.sweep.running import Models, Watch, run_cells
-from tpo.sweep.tables import TINY_NOTE, equal_table, table
 from tpo.types import Trajectory
 
 Flags = Mapping[str, Any]

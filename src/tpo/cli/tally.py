@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tpo.events import CallRetried, CandidateScored, Event, QueryEnded, QueryStarted, RunStarted, Sampled
-from tpo.method.recipe import Recipe
-from tpo.run.summary import Tally as Totals
+from tpo.methods.recipe import Recipe
+from tpo.runs.summary import Tally as Totals
 from tpo.types import Trajectory
 
 WINDOW = 20.0

@@ -13,8 +13,8 @@ from tpo.config.rewards import reward_of
 from tpo.config.settings import TINY, Settings
 from tpo.events import Listener
 from tpo.http.patience import DEADLINE, SILENCE, Patience
-from tpo.method.recipe import Recipe
-from tpo.method.recipes import build_recipe
+from tpo.methods.recipe import Recipe
+from tpo.methods.recipes import build_recipe
 from tpo.policies.base import Policy
 from tpo.policies.limit import Limited
 from tpo.rewards.base import Reward

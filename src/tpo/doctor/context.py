@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tpo.doctor.data import EXAMPLE, characters
 from tpo.doctor.finding import good, unknown, warning
 from tpo.doctor.patient import Notes, Patient, Subject
-from tpo.method.recipe import Recipe
+from tpo.methods.recipe import Recipe
 from tpo.types import Candidate, Feedback, Messages, Pair, Phase, Query, Score, Trajectory, user
 
 USUAL = 4.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tpo.counting import queries
 from tpo.doctor.finding import good, unknown, warning
 from tpo.doctor.patient import Notes, Patient
-from tpo.method.recipe import Recipe
+from tpo.methods.recipe import Recipe
 from tpo.types import Phase, Trajectory, Usage
 
 CHECK = "estimate"

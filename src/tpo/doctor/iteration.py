@@ -9,7 +9,7 @@ from tpo.doctor.data import EXAMPLE
 from tpo.doctor.finding import failure, good, unknown, warning
 from tpo.doctor.patient import Notes, Patient
 from tpo.events import Event, PairChosen
-from tpo.method.optimize import Optimizer
+from tpo.methods.optimize import Optimizer
 from tpo.types import FinishReason, Trajectory
 
 CHECK = "iteration"

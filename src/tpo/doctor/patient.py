@@ -12,7 +12,7 @@ from typing import Any
 from tpo.config import Settings
 from tpo.doctor.finding import Finding
 from tpo.http import Patience
-from tpo.method.recipe import Recipe
+from tpo.methods.recipe import Recipe
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.types import Query, Trajectory

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from tpo.errors import ConfigError
 from tpo.export.eligible import EVERYTHING, Eligible
-from tpo.method.contrast import contrast
+from tpo.methods.contrast import contrast
 from tpo.types import Candidate, Trajectory
 
 

@@ -23,7 +23,7 @@ from tpo.report.prices import Prices
 from tpo.report.results import Results
 from tpo.report.salvage import Salvaged
 from tpo.report.shares import shares
-from tpo.run.summary import Summary, Tally
+from tpo.runs.summary import Summary, Tally
 from tpo.store.runfile import RunRecord
 from tpo.types import Query, Trajectory
 

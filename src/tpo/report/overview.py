@@ -9,7 +9,7 @@ from typing import Any
 
 from tpo.report.prices import Prices
 from tpo.report.salvage import Salvaged
-from tpo.run.summary import Summary
+from tpo.runs.summary import Summary
 from tpo.store.records import POLICY_PHASES
 from tpo.store.runfile import RunRecord
 from tpo.types import Usage

@@ -62,7 +62,7 @@ class RunDirectory:
         Args:
             path: the directory; made if missing.
             configuration: every option as resolved, for the record; plain JSON, and no secret in it.
-            fingerprint: what decides what the trajectories are (see :mod:`tpo.run.fingerprint`).
+            fingerprint: what decides what the trajectories are (see :mod:`tpo.runs.fingerprint`).
             fresh: throw away the run that is there.
             clock: seconds since the epoch.
 

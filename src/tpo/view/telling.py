@@ -6,7 +6,7 @@ from typing import Any
 
 from tpo.report.overview import overview
 from tpo.report.salvage import Salvaged, journal_note
-from tpo.run.summary import Summary
+from tpo.runs.summary import Summary
 from tpo.store import reading
 from tpo.view.pace import Speed
 from tpo.view.watched import Watched

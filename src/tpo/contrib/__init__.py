@@ -1,0 +1,1 @@
+"""Integrations: the reference script's command line, and an engine for TextGrad."""

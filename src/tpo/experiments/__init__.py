@@ -1,0 +1,1 @@
+"""Benchmarks and sweeps: runs that are compared."""

@@ -1,0 +1,34 @@
+"""BeaverTails-Evaluation: 700 prompts of 14 kinds of harm; the mean reward of answers (Ji et al. 2023)."""
+
+from __future__ import annotations
+
+from tpo.data.row import Row
+from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.hub import Hub, column
+from tpo.experiments.bench.rewarded import FSFAIRX, grade_by_reward, mean_reward
+from tpo.types import Query, user
+
+
+def read(row: Row, position: int) -> Query:
+    """``prompt`` asked as it is; the set has no ids, so the position is one."""
+    return Query(
+        id=f"beavertails-{position}",
+        messages=(user(column(row, "prompt")),),
+        metadata={"category": column(row, "category")},
+    )
+
+
+BEAVERTAILS = Benchmark(
+    name="beavertails",
+    title="BeaverTails",
+    hub=Hub("PKU-Alignment/BeaverTails-Evaluation", split="test"),
+    licence="CC BY-NC 4.0: not for commercial use; prompts about harm",
+    size=700,
+    metric="mean reward of the answers (the paper: FsfairX)",
+    read=read,
+    grade=grade_by_reward,
+    summarize=mean_reward,
+    stratum="category",
+    paper=(("mean_reward", "beavertails"),),
+    paper_reward=FSFAIRX,
+)

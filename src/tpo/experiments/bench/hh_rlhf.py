@@ -1,0 +1,71 @@
+r"""HH-RLHF: 500 dialogues of the test split; the mean reward of the answers (Bai et al. 2022).
+
+The paper drew 500 rows and published neither which nor how. Ours are published as a rule, since a rule needs
+no text of the set: the 500 of the 8,552 positions, counted from 0, whose SHA-256 of ``tpo/hh-rlhf/POSITION``
+is lowest. ``tpo bench ids hh-rlhf`` prints them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tpo.data.row import Row
+from tpo.errors import DataError
+from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.choose import lowest_hashes
+from tpo.experiments.bench.hub import Hub, column
+from tpo.experiments.bench.rewarded import FSFAIRX, grade_by_reward, mean_reward
+from tpo.types import Messages, Query, assistant, user
+
+ROWS = 8552
+"""Of the published test split."""
+
+_TURN = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
+
+
+def read(row: Row, position: int) -> Query:
+    """The dialogue of ``chosen`` up to its last answer; ``rejected`` must be there, and is not looked at."""
+    column(row, "rejected")
+    return Query(f"hh-rlhf-{position}", dialogue(column(row, "chosen"), row.place))
+
+
+def dialogue(text: str, place: str) -> Messages:
+    """The turns of *text* without its last, which is an answer.
+
+    Empty turns are left out and neighbours of one role joined, since chat templates want roles to take turns.
+
+    Raises:
+        DataError: *text* is no dialogue that ends with an answer to something.
+    """
+    before, *rest = _TURN.split(text)
+    roles, texts = rest[::2], [part.strip() for part in rest[1::2]]
+    if before.strip() or not roles or roles[-1] != "Assistant":
+        raise DataError(
+            f"{place}: 'chosen' must be turns of 'Human:' and 'Assistant:', an Assistant's the last"
+        )
+    turns: list[tuple[str, str]] = []
+    for role, said in zip(roles[:-1], texts[:-1], strict=True):
+        if said and turns and turns[-1][0] == role:
+            turns[-1] = (role, f"{turns[-1][1]}\n\n{said}")
+        elif said:
+            turns.append((role, said))
+    if not turns or turns[-1][0] != "Human":
+        raise DataError(f"{place}: 'chosen' has no turn of 'Human:' before its last answer")
+    return tuple(user(said) if role == "Human" else assistant(said) for role, said in turns)
+
+
+HH_RLHF = Benchmark(
+    name="hh-rlhf",
+    title="HH-RLHF",
+    hub=Hub("Anthropic/hh-rlhf", split="test"),
+    licence="MIT; dialogues that may offend",
+    size=500,
+    metric="mean reward of the answers (the paper: FsfairX, on 500 rows of its own)",
+    read=read,
+    grade=grade_by_reward,
+    summarize=mean_reward,
+    pick=lowest_hashes("tpo/hh-rlhf", 500),
+    paper=(("mean_reward", "hh_rlhf"),),
+    paper_reward=FSFAIRX,
+    published_rows=ROWS,
+)

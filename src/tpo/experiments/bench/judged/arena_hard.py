@@ -1,0 +1,139 @@
+"""Arena-Hard: hard prompts of real users, two games a prompt against a fixed opponent (Li et al. 2024).
+
+Version 0.1 is the paper's. Of version 2.0, whose two kinds of prompts have opponents of their own and are
+told apart in its authors' tables, each kind is a benchmark. Style control is left to the authors' scripts,
+which read the files written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tpo.data.row import Row
+from tpo.errors import DataError
+from tpo.experiments.bench.benchmark import Baseline, Benchmark, RowReader
+from tpo.experiments.bench.grading import Context, Graded, Metric, Summarize
+from tpo.experiments.bench.hub import Hub, as_record, column
+from tpo.experiments.bench.judged.arena_files import answer_of
+from tpo.experiments.bench.judged.arena_games import JUDGMENTS_OPTION, Arena
+from tpo.experiments.bench.judged.winrate import win_rate
+from tpo.experiments.bench.judged.wording import CREATIVE_SYSTEM, SYSTEM_OPTION, TEMPLATE_OPTION
+from tpo.experiments.bench.paper import is_model
+from tpo.types import Query, user
+
+HUB = "lmarena-ai/arena-hard-auto"
+V01, V20 = "arena-hard-v0.1", "arena-hard-v2.0"
+HARD, CREATIVE = "hard_prompt", "creative_writing"
+PAPER_JUDGE = "gpt-4-1106-preview"
+V20_ROWS, V20_HARD = 750, 500
+"""Of version 2.0's rows the first 500 are hard prompts, the others creative writing."""
+
+
+def reader(category: str) -> RowReader:
+    """Reads rows ``uid, category, prompt``, of *category* alone."""
+
+    def read(row: Row, position: int) -> Query:
+        del position
+        found = column(row, "category")
+        if found != category:
+            raise DataError(f"{row.place}: the category is {found!r}; this benchmark asks {category!r} alone")
+        names = ("category", "subcategory", "cluster")
+        metadata = {name: value for name in names if (value := as_record(row).get(name)) is not None}
+        return Query(column(row, "uid"), (user(column(row, "prompt")),), metadata=metadata)
+
+    return read
+
+
+def picked(start: int, stop: int) -> Callable[[int], tuple[int, ...]]:
+    """Positions *start* to *stop* of the published rows; of a file of another size all rows."""
+    return lambda rows: tuple(range(start, stop) if rows == V20_ROWS else range(rows))
+
+
+PLAIN = "without style control, which the authors' table of version 2.0 has"
+
+
+def summary(arena: Arena, tail: float, remark: str = "") -> Summarize:
+    """The win rate against the opponent, by the judge of this run or of the files that were read.
+
+    It writes the authors' files too: graders never see an answer that equals another method's.
+    """
+
+    def summarize(graded: Sequence[Graded], context: Context) -> tuple[Metric, ...]:
+        arena.write(graded, context)
+        judges = _said(graded, "judge")
+        judge = ", ".join(judges) or (context.judge.name if context.judge is not None else "")
+        theirs = () if is_model(judge, arena.judge) else (f"its authors' numbers are by {arena.judge}",)
+        told = (f"against {arena.opponent}", remark, *_said(graded, "wording"), *theirs)
+        note = "; ".join(filter(None, told))
+        return (win_rate("win_rate", graded, tail=tail, by=judge, note=note),)
+
+    return summarize
+
+
+def _said(graded: Sequence[Graded], key: str) -> list[str]:
+    return sorted({str(each.grade.details[key]) for each in graded if key in each.grade.details})
+
+
+def baseline(arena: Arena) -> Baseline:
+    """The opponent's answers, in the authors' file of them."""
+    file = f"data/{arena.bench}/model_answer/{arena.opponent}.jsonl"
+    return Baseline(hub=Hub(HUB, file=file), read=lambda row, _: answer_of(row), writer=arena.opponent)
+
+
+OPTIONS = (JUDGMENTS_OPTION, SYSTEM_OPTION, TEMPLATE_OPTION)
+LICENCE = "Apache 2.0, by its repository; nothing is told of the prompts apart"
+
+_V01 = Arena(V01, V01, "gpt-4-0314", 4096, PAPER_JUDGE)
+ARENA_HARD_V01 = Benchmark(
+    name=V01,
+    title="Arena-Hard v0.1",
+    hub=Hub(HUB, file=f"data/{V01}/question.jsonl"),
+    licence=LICENCE,
+    size=500,
+    metric="win rate against gpt-4-0314, two games a prompt (the paper: by gpt-4-1106-preview)",
+    read=reader(V01),
+    grade=_V01.grade,
+    summarize=summary(_V01, 2.5),
+    baseline=baseline(_V01),
+    paper=(("win_rate", "arena_hard"),),
+    paper_judge=PAPER_JUDGE,
+    check=_V01.check,
+    options=OPTIONS,
+)
+
+_HARD = Arena(V20, V20, "o3-mini-2025-01-31", 16_000, "gpt-4.1")
+ARENA_HARD_V20 = Benchmark(
+    name=V20,
+    title="Arena-Hard v2.0, hard prompts",
+    hub=Hub(HUB, file=f"data/{V20}/question.jsonl"),
+    licence=LICENCE,
+    size=V20_HARD,
+    metric="win rate against o3-mini-2025-01-31, two games a prompt (its authors: by gpt-4.1)",
+    read=reader(HARD),
+    grade=_HARD.grade,
+    summarize=summary(_HARD, 5, PLAIN),
+    stratum="subcategory",
+    pick=picked(0, V20_HARD),
+    published_rows=V20_ROWS,
+    baseline=baseline(_HARD),
+    check=_HARD.check,
+    options=OPTIONS,
+)
+
+_CREATIVE = Arena(f"{V20}-creative", V20, "gemini-2.0-flash-001", 16_000, "gpt-4.1", CREATIVE_SYSTEM)
+ARENA_HARD_V20_CREATIVE = Benchmark(
+    name=f"{V20}-creative",
+    title="Arena-Hard v2.0, creative writing",
+    hub=Hub(HUB, file=f"data/{V20}/question.jsonl"),
+    licence=LICENCE,
+    size=V20_ROWS - V20_HARD,
+    metric="win rate against gemini-2.0-flash-001, two games a prompt (its authors: by gpt-4.1)",
+    read=reader(CREATIVE),
+    grade=_CREATIVE.grade,
+    summarize=summary(_CREATIVE, 5, PLAIN),
+    pick=picked(V20_HARD, V20_ROWS),
+    published_rows=V20_ROWS,
+    baseline=baseline(_CREATIVE),
+    check=_CREATIVE.check,
+    options=OPTIONS,
+)

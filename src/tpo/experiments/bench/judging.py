@@ -1,0 +1,84 @@
+"""The judge by its name on the command line: a server's URL with its model, or a model in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tpo.config.build import build_policy
+from tpo.config.names import is_server, refuse_secrets
+from tpo.errors import ConfigError, PolicyRefused
+from tpo.experiments.bench.judge import Judge
+from tpo.http.address import without_secrets
+from tpo.policies.limit import Limited
+
+KEY_VARIABLE = "TPO_JUDGE_API_KEY"
+"""A judge's server is not the policy's, and must not be sent its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeName:
+    """What ``URL[#MODEL]``, ``hf:ID-or-path`` or ``tiny`` says."""
+
+    place: str
+    model: str | None
+
+    @classmethod
+    def of(cls, name: str) -> JudgeName:
+        """The parts of *name*.
+
+        Raises:
+            ConfigError: it names no model, or holds a password.
+        """
+        place, _, model = name.partition("#")
+        if is_server(place):
+            refuse_secrets("--judge", place, KEY_VARIABLE)
+        if not is_server(place) and place != "tiny" and not place.startswith("hf:"):
+            raise ConfigError(
+                f"--judge {without_secrets(name)}: write a server's URL and the model there, as in"
+                " http://localhost:8001/v1#MODEL, or hf:ID-OR-PATH"
+            )
+        return cls(place, model or None)
+
+
+async def load_judge(
+    name: str, environment: Mapping[str, str], concurrency: int = 64, **options: Any
+) -> Judge:
+    """The judge that *name* names, asked whether it answers, so that a wrong key is known before any call.
+
+    Where no model is named, it is the server's only one. *options* are those of
+    :func:`tpo.config.build_policy`, *timeout* and *patience* say.
+
+    Raises:
+        ConfigError: it names none.
+        PolicyError: it does not answer; PolicyRefused where it never will.
+    """
+    found = JudgeName.of(name)
+    if not is_server(found.place):
+        return Judge(
+            found.place.removeprefix("hf:"), Limited(build_policy(found.place, **options), concurrency)
+        )
+    key = environment.get(KEY_VARIABLE)
+    policy = build_policy(found.place, model=found.model, concurrency=concurrency, api_key=key, **options)
+    try:
+        await _check(policy)
+    finally:
+        await aclose(policy)  # its connections belong to this loop; a later call opens new ones
+    model = found.model or getattr(getattr(policy, "policy", policy), "model", None)
+    if not model:
+        raise PolicyRefused(f"--judge {name}: the server names no model; write URL#MODEL")
+    return Judge(str(model), policy)
+
+
+async def _check(policy: object) -> None:
+    check = getattr(policy, "check", None)
+    if check is not None:
+        await check()
+
+
+async def aclose(model: object) -> None:
+    """Close *model*'s connections, if it has any."""
+    close = getattr(model, "aclose", None)
+    if close is not None:
+        await close()

@@ -1,5 +1,0 @@
-"""The reference implementation's command line, on this package's machinery."""
-
-from tpo.reference.command import main
-
-__all__ = ["main"]

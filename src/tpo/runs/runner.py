@@ -1,0 +1,169 @@
+"""Many queries: so many at a time, each one kept before it counts, taken up again where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tpo.errors import ConfigError, DataError, TpoError
+from tpo.events import Listener, RunEnded, RunStarted
+from tpo.methods.optimize import Optimizer
+from tpo.methods.recipe import Recipe
+from tpo.policies.base import Policy
+from tpo.policies.function import PolicyFunction, as_policy
+from tpo.rewards.base import Reward
+from tpo.rewards.function import RewardFunction, as_reward
+from tpo.runs.admission import Admission
+from tpo.runs.collecting import collecting_rarely
+from tpo.runs.retries import Retries
+from tpo.runs.summary import Summary, Tally
+from tpo.runs.turns import Turns
+from tpo.store.directory import RunDirectory
+from tpo.store.journaled import JournaledPolicy, JournaledReward
+from tpo.types import Query, Trajectory
+
+log = logging.getLogger(__name__)
+
+
+async def run(
+    queries: Iterable[Query],
+    policy: Policy | PolicyFunction,
+    reward: Reward | RewardFunction,
+    recipe: Recipe,
+    directory: RunDirectory,
+    *,
+    seed: int = 7,
+    concurrency: int = 64,
+    sequences: int | None = None,
+    total: int | None = None,
+    listener: Listener | None = None,
+    retries: Retries | None = None,
+) -> Summary:
+    """Optimize each of *queries* that *directory* does not hold as finished, and keep what comes of it.
+
+    Queries are taken from their iterable as places become free, never all at once. A query that fails is kept
+    as failed and its siblings go on; a fatal error, which every query would meet, ends the run at once. After
+    that, or after a cancellation (Ctrl-C under :func:`asyncio.run`), what is finished is on disk, the calls
+    that are finished are in the journal, and running again goes on from there.
+
+    Ids must be unique, since a run is gone on with by them. Models may be plain functions; their calls go
+    through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
+    with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
+    a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.admission`).
+    *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
+    tried again when the run ends, for its record.
+
+    Raises:
+        TpoError: a fatal one.
+        asyncio.CancelledError: the run was interrupted, and its end noted in ``run.json``.
+    """
+    if concurrency < 1:
+        raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
+    turns = Turns(as_policy(policy), recipe, sequences)
+    optimizer = Optimizer(
+        JournaledPolicy(turns, directory.journal),
+        JournaledReward(as_reward(reward), directory.journal),
+        recipe,
+        seed=seed,
+        listener=listener,
+        clock=directory.now,
+    )
+    under_way = _Run(optimizer, directory, retries or Retries())
+    admission = Admission(under_way.unfinished(queries), turns, concurrency)
+    with collecting_rarely():
+        return await under_way.over(admission, concurrency, total)
+
+
+@dataclass
+class _Run:
+    """A run under way: who works, and what came of it so far."""
+
+    optimizer: Optimizer
+    directory: RunDirectory
+    retries: Retries
+    tally: Tally = field(default_factory=Tally)
+    keeping: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.failed_before = self.directory.failed
+        for trajectory in self.directory.read_finished():
+            self.tally.add(trajectory)
+
+    async def over(self, admission: Admission, concurrency: int, total: int | None) -> Summary:
+        self.optimizer.announce(RunStarted(total, self.tally.finished, len(self.failed_before)))
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(concurrency):
+                    workers.create_task(self._work(admission))
+        except BaseExceptionGroup as failures:
+            await self._stop()
+            raise _worst(failures) from None
+        except BaseException:
+            await self._stop()
+            raise
+        return await self._end(interrupted=False)
+
+    def unfinished(self, queries: Iterable[Query]) -> Iterator[Query]:
+        seen: set[str] = set()
+        for query in queries:
+            if query.id in seen:
+                raise DataError(
+                    f"query id {query.id!r} occurs twice in the data; ids must be unique, "
+                    "since a run is gone on with by them"
+                )
+            seen.add(query.id)
+            if query.id not in self.directory.finished:
+                yield query
+
+    async def _work(self, admission: Admission) -> None:
+        """Take the next query that nobody works on, until there is none."""
+        while (query := await admission.take()) is not None:
+            trajectory = await self.optimizer.optimize(query)
+            # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
+            keep = asyncio.create_task(self._keep(trajectory))
+            self.keeping.add(keep)
+            keep.add_done_callback(self.keeping.discard)
+            await asyncio.shield(keep)
+            admission.give_back(query)
+
+    async def _keep(self, trajectory: Trajectory) -> None:
+        await self.directory.append(trajectory)
+        self.failed_before.pop(trajectory.query.id, None)
+        self.tally.add(trajectory)
+
+    async def _stop(self) -> None:
+        """End early; the reason why matters more than an end that cannot be noted, on a full disk say."""
+        try:
+            await self._end(interrupted=True)
+        except TpoError as error:
+            log.warning("the end of the run could not be noted: %s", error)
+
+    async def _end(self, *, interrupted: bool) -> Summary:
+        await asyncio.gather(*self.keeping, return_exceptions=True)
+        for trajectory in self.directory.read(list(self.failed_before.values())):
+            self.tally.add(trajectory)
+        ended = self.directory.now()
+        retries = dict(self.retries.by_phase)
+        summary = self.tally.summary(
+            self.directory.seconds_until(ended), Counter(self.directory.record.retries) + Counter(retries)
+        )
+        try:
+            await self.directory.end(summary.record(), ended, interrupted=interrupted, retries=retries)
+        finally:
+            self.optimizer.announce(RunEnded(summary.finished, summary.failed, interrupted))
+        return summary
+
+
+def _worst(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ends a run: a fatal one before any other."""
+    leaves = _leaves(failures)
+    return next((leaf for leaf in leaves if isinstance(leaf, TpoError) and leaf.fatal), leaves[0])
+
+
+def _leaves(failure: BaseException) -> list[BaseException]:
+    if isinstance(failure, BaseExceptionGroup):
+        return [leaf for part in failure.exceptions for leaf in _leaves(part)]
+    return [failure]

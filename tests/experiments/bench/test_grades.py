@@ -1,0 +1,122 @@
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.bench.scripted import answer, judge
+from tpo.errors import PolicyRefused, TpoError
+from tpo.experiments.bench.beavertails import BEAVERTAILS
+from tpo.experiments.bench.grades import NAME, Grades, key, read
+from tpo.experiments.bench.grading import Answer, Context, Grade, one_by_one, ungraded
+
+
+class Grader:
+    """Grades by length; fails at the texts it is told to."""
+
+    def __init__(self, *failing: str) -> None:
+        self.asked: list[str] = []
+        self.failing = failing
+
+    async def __call__(self, one: Answer, _: Context) -> Grade:
+        self.asked.append(one.text)
+        if one.text in self.failing:
+            raise PolicyRefused("the judge is gone")
+        return ungraded("nonsense") if one.text == "?" else Grade(float(len(one.text)), "scored")
+
+
+def kept_by(grader: Grader, folder: Path) -> Grades:
+    return Grades(replace(BEAVERTAILS, grade=one_by_one(grader)), folder)
+
+
+async def test_equal_answers_are_graded_once_and_never_again(tmp_path: Path) -> None:
+    grader = Grader()
+    answers = [answer("aa"), answer("aa"), answer("b")]
+    for _ in range(2):
+        grades = await kept_by(grader, tmp_path).over(answers, Context())
+        assert [grade.score for grade in grades] == [2.0, 2.0, 1.0]
+    assert sorted(grader.asked) == ["aa", "b"]
+
+
+async def test_what_was_graded_before_a_judge_died_is_kept(tmp_path: Path) -> None:
+    answers = [answer(text, name=text) for text in ("a", "bb", "ccc")]
+    with pytest.raises(PolicyRefused, match=r"the judge is gone \(2 of 3 answers were graded, and are kept"):
+        await kept_by(Grader("bb"), tmp_path).over(answers, Context())
+    again = Grader()
+    grades = await kept_by(again, tmp_path).over(answers, Context())
+    assert [grade.score for grade in grades] == [1.0, 2.0, 3.0]
+    assert again.asked == ["bb"]
+
+
+async def test_what_could_not_be_graded_is_asked_for_again_by_the_next(tmp_path: Path) -> None:
+    grades = await kept_by(Grader(), tmp_path).over([answer("?")], Context())
+    assert grades[0].verdict == "ungraded"
+    again = Grader()
+    await kept_by(again, tmp_path).over([answer("?")], Context())
+    assert again.asked == ["?"]
+
+
+async def test_a_line_that_was_cut_or_changed_is_graded_again(tmp_path: Path) -> None:
+    answers = [answer("a", name="a"), answer("bb", name="bb")]
+    await kept_by(Grader(), tmp_path).over(answers, Context())
+    file = tmp_path / NAME
+    first, second = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(first.replace(b"1.0", b"9.0") + second[:20])
+    again = Grader()
+    grades = await kept_by(again, tmp_path).over(answers, Context())
+    assert [grade.score for grade in grades] == [1.0, 2.0]
+    assert sorted(again.asked) == ["a", "bb"]
+
+
+def test_a_grade_depends_on_judge_query_answer_and_options() -> None:
+    one, plain = answer("a"), Context()
+    keys = [
+        key(BEAVERTAILS, one, plain),
+        key(BEAVERTAILS, replace(one, text="b"), plain),
+        key(BEAVERTAILS, replace(one, reward=1.0), plain),
+        key(BEAVERTAILS, replace(one, baseline="x"), plain),
+        key(BEAVERTAILS, answer("a", prompt="else?"), plain),
+        key(BEAVERTAILS, one, Context(judge=judge("7"))),
+        key(BEAVERTAILS, one, Context(options={"prompt": "x"})),
+        key(BEAVERTAILS, one, Context(held_out_name="x")),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert keys[0] == key(BEAVERTAILS, replace(one, seed=8, generator="other"), plain)
+
+
+@pytest.mark.parametrize(
+    ("grades", "why"),
+    [
+        ([(0, Grade(1.0, "x")), (0, Grade(2.0, "x"))], "twice"),
+        ([(5, Grade(1.0, "x"))], "or none such"),
+        ([(0, Grade(float("nan"), "x"))], "no finite number"),
+    ],
+)
+async def test_a_grader_that_breaks_its_promise_gives_no_number(
+    tmp_path: Path, grades: list[tuple[int, Grade]], why: str
+) -> None:
+    async def broken(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
+        for each in grades:
+            yield each
+
+    with pytest.raises(TpoError, match=why):
+        await Grades(replace(BEAVERTAILS, grade=broken), tmp_path).over([answer("a")], Context())
+
+
+async def test_an_answer_that_a_grader_forgets_is_ungraded(tmp_path: Path) -> None:
+    async def lazy(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
+        yield 0, Grade(1.0, "x")
+
+    grades = Grades(replace(BEAVERTAILS, grade=lazy), tmp_path)
+    assert [g.verdict for g in await grades.over([answer("a"), answer("b")], Context())] == ["x", "ungraded"]
+
+
+async def test_the_file_tells_who_graded_what(tmp_path: Path) -> None:
+    await kept_by(Grader(), tmp_path).over([answer("a")], Context(judge=judge("7", "gpt-9")))
+    record = json.loads((tmp_path / NAME).read_text())
+    assert (record["benchmark"], record["id"], record["judge"]) == ("beavertails", "q0", "gpt-9")
+
+
+def test_no_file_holds_no_grades(tmp_path: Path) -> None:
+    assert read(tmp_path / "nowhere") == {}

@@ -1,0 +1,98 @@
+"""A sweep with scripted models: everything but the models is the real thing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.report.runs import chance, questions
+from tpo.config import Settings
+from tpo.experiments.sweep.checking import HeldOut
+from tpo.experiments.sweep.grid import Axes, Cell, make_cells
+from tpo.experiments.sweep.plan import Plan, check
+from tpo.experiments.sweep.results import Outcome, write_results
+from tpo.experiments.sweep.running import Models, run_cells
+from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
+from tpo.rewards.base import Reward
+from tpo.rewards.scripted import ScriptedReward
+from tpo.store import read_trajectories
+from tpo.types import Timing, Trajectory
+
+GUIDE, OTHER, HELD_OUT = "python:made:guide", "python:made:other", "python:made:held_out"
+
+
+def say(call: PolicyCall, index: int) -> str:
+    """A text that the sample's own seed and prompt decide, as a seeded model's would."""
+    place = (call.messages, call.sampling.seed + index, call.sampling.temperature)
+    words = " ".join(["word"] * (1 + int(9 * chance(*place))))
+    text = f"{call.scope.phase} {chance(*place):.6f} {words}"
+    return improved(text) if call.scope.phase == "update" else text
+
+
+def worth(text: str) -> float:
+    """By chance, better for updates."""
+    return round(chance(text) + 0.5 * text.startswith("update"), 6)
+
+
+def plan(
+    out: Path,
+    *,
+    methods: Sequence[str] = ("tpo", "bon"),
+    samples: Sequence[int] = (2, 4),
+    iterations: Sequence[int] = (1,),
+    rewards: Sequence[str] = (GUIDE,),
+    seeds: Sequence[int] = (7,),
+    queries: int = 3,
+    **more: Any,
+) -> Plan:
+    """What ``tpo sweep`` would carry out; no figures and no page unless they are asked for."""
+    settings = Settings(policy=("hf:made/policy",), reward=tuple(rewards), concurrency=4)
+    axes = Axes(tuple(methods), tuple(samples), tuple(iterations), tuple(rewards), tuple(seeds))
+    return Plan(
+        settings=settings,
+        source="questions.jsonl",
+        queries=tuple(questions(queries)),
+        digest="sha256:made",
+        cells=make_cells(settings, axes),
+        out=out,
+        clock=lambda: 0.0,
+        **{"figures": False, "page": False, **more},
+    )
+
+
+def models(
+    of: Plan,
+    policy: ScriptedPolicy | None = None,
+    rewards: Mapping[str, Reward] | None = None,
+    order: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Models:
+    """Scripted ones; the same reward under every name unless others are given."""
+    each = rewards or {name: ScriptedReward(worth) for name in of.rewards}
+    return Models(of.settings, policy or ScriptedPolicy(say, order=order), each)
+
+
+async def carry_out(of: Plan, with_: Models, held_out: Reward | None = None) -> dict[str, Any]:
+    """Run, check and sum up."""
+    failures = await run_cells(of, check(of), with_)
+    if held_out is None:
+        return write_results(of, Outcome(failures))
+    kept = HeldOut(of.held_out_file())
+    try:
+        await kept.score((t for cell in of.cells for t in trajectories(of, cell)), held_out)
+        return write_results(of, Outcome(failures, kept))
+    finally:
+        await kept.close()
+
+
+def carried_out(of: Plan, with_: Models | None = None, held_out: Reward | None = None) -> dict[str, Any]:
+    """As :func:`carry_out`, in a loop of its own."""
+    return asyncio.run(carry_out(of, with_ or models(of), held_out))
+
+
+def trajectories(of: Plan, cell: Cell) -> list[Trajectory]:
+    """What *cell* holds, in the order of the queries, without when it was made."""
+    there = [replace(t, timing=Timing(0.0, 0.0)) for t in read_trajectories(of.path(cell))]
+    return sorted(there, key=lambda trajectory: trajectory.query.id)

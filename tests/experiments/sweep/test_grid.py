@@ -1,0 +1,97 @@
+from typing import Any
+
+import pytest
+
+from tests.experiments.sweep.scripted import GUIDE, OTHER
+from tpo.config import Settings
+from tpo.errors import ConfigError
+from tpo.experiments.sweep.grid import Axes, Cell, make_cells, names, slug, whole_numbers
+
+
+def axes(
+    methods: tuple[str, ...] = ("tpo", "bon"),
+    samples: tuple[int, ...] = (3, 5),
+    iterations: tuple[int, ...] = (1, 2),
+    rewards: tuple[str, ...] = (GUIDE,),
+    seeds: tuple[int, ...] = (7,),
+    pool: int | None = None,
+) -> Axes:
+    return Axes(methods, samples, iterations, rewards, seeds, pool)
+
+
+def cells(of: Axes) -> tuple[Cell, ...]:
+    return make_cells(Settings(reward=(GUIDE,)), of)
+
+
+def test_every_cell_is_there_once_and_a_method_without_iterations_once_for_all_of_them() -> None:
+    assert [cell.label for cell in cells(axes())] == [
+        "tpo D1-N3",
+        "tpo D1-N5",
+        "tpo D2-N3",
+        "tpo D2-N5",
+        "bon D0-N3",
+        "bon D0-N5",
+    ]
+
+
+def test_rewards_and_seeds_are_crossed_with_all_and_each_cell_has_its_own_settings() -> None:
+    of = cells(axes(("bon",), (3,), (1,), (GUIDE, OTHER), (1, 2)))
+    assert [(cell.reward, cell.seed) for cell in of] == [(GUIDE, 1), (GUIDE, 2), (OTHER, 1), (OTHER, 2)]
+    assert [cell.settings.reward for cell in of] == [(GUIDE,), (GUIDE,), (OTHER,), (OTHER,)]
+    assert [cell.settings.seed for cell in of] == [1, 2, 1, 2]
+    assert len({cell.folder for cell in of}) == 4
+
+
+def test_a_cell_has_the_same_folder_whatever_else_is_in_the_sweep() -> None:
+    alone = cells(axes(("tpo",), (5,), (2,)))[0]
+    among = next(cell for cell in cells(axes(rewards=(OTHER, GUIDE))) if _same(cell, alone))
+    assert alone.folder == among.folder
+
+
+def _same(cell: Cell, other: Cell) -> bool:
+    return (cell.label, cell.reward) == (other.label, other.reward)
+
+
+def test_a_pool_is_drawn_beside_the_grid_in_each_layout_that_is_asked_for() -> None:
+    of = cells(Axes(("tpo", "paper"), (3,), (1,), (GUIDE,), (7,), pool=40))
+    assert [cell.label for cell in of] == ["tpo D1-N3", "paper D1-N3", "bon D0-N40", "paper-bon D0-N40"]
+    assert [cell.label for cell in cells(Axes(("bon",), (3,), (1,), (GUIDE,), (7,), pool=3))] == ["bon D0-N3"]
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"samples": (0,)}, "--samples: 0 is below 1"),
+        ({"samples": (3, 3)}, "--samples: 3 is named twice"),
+        ({"samples": ()}, "--samples is empty"),
+        ({"pool": 0}, "--pool: 0 is below 1"),
+        ({"iterations": (-1,)}, "--iterations: -1 is below 0"),
+        ({"iterations": (1, 1)}, "--iterations: 1 is named twice"),
+        ({"methods": ("tpo", "tpo")}, "--method: tpo is named twice"),
+        ({"methods": ("magic",)}, "--method magic: unknown"),
+        ({"rewards": (GUIDE, GUIDE)}, "is named twice"),
+        ({"seeds": (7, 7)}, "--seeds: 7 is named twice"),
+    ],
+)
+def test_what_makes_no_grid_is_refused_in_one_sentence(values: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        cells(axes(**values))
+
+
+@pytest.mark.parametrize("text", ["3,x", "3.5", "3;5", ","])
+def test_numbers_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--samples"):
+        whole_numbers("--samples", text)
+
+
+def test_lists_are_read_between_commas() -> None:
+    assert whole_numbers("--samples", " 3, 5,10 ") == (3, 5, 10)
+    assert names("--method", "tpo, bon") == ("tpo", "bon")
+
+
+def test_names_that_differ_only_in_what_files_cannot_hold_stay_apart() -> None:
+    assert slug("hf:org/a-b") != slug("hf:org-a/b")
+    assert slug("tiny") == "tiny"
+    assert "/" not in slug("../../etc")
+    assert slug("x" * 500) != slug("x" * 501)
+    assert len(slug("x" * 500)) < 64

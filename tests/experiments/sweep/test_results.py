@@ -1,0 +1,139 @@
+"""Sweeps from their grid to their tables, with scripted models."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.sweep.scripted import GUIDE, HELD_OUT, OTHER, carried_out, models, plan, say, worth
+from tests.report.test_page import blocks
+from tpo.errors import ConfigError, PolicyRefused, RewardRefused, StoreError, StoreMismatch
+from tpo.experiments.sweep.plan import check
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.rewards.scripted import ScriptedReward
+from tpo.store import read_run
+from tpo.types import Scope
+
+FIGURES = {"width", "depth", "tokens", "written-tokens", "calls", "held-out-steps", "over-optimization"}
+
+
+def test_a_sweep_writes_its_tables_its_figures_and_all_that_a_repetition_needs(tmp_path: Path) -> None:
+    of = plan(
+        tmp_path, methods=("tpo", "bon"), iterations=(1, 2), seeds=(7, 8), queries=2, figures=True, page=True,
+        check_reward=HELD_OUT,
+    )  # fmt: skip
+    record = carried_out(of, held_out=ScriptedReward(len))
+    there = json.loads((tmp_path / "sweep.json").read_text())
+    assert there == json.loads(json.dumps(record))
+    assert there["data"]["ids"] == ["q0", "q1"]
+    assert (there["seeds"], there["rewards"], there["held_out_reward"]) == ([7, 8], [GUIDE], HELD_OUT)
+    assert len(there["cells"]) == 2 * (2 * 2 + 2)
+    assert all((tmp_path / cell["run"] / "run.json").exists() for cell in there["cells"])
+    assert there["cells"][0]["recipe"]["wording"]
+    assert {figure["name"] for figure in there["figures"]} == FIGURES
+    for name in FIGURES:
+        for kind in ("svg", "png", "pdf", "csv"):
+            assert (tmp_path / "figures" / f"{name}.{kind}").stat().st_size > 0
+    page = (tmp_path / "sweep.md").read_text()
+    assert "tpo D2-N4" in page
+    assert "[report.html](report.html)" in page
+    results = blocks(tmp_path / "report.html")["summary"]["results"]
+    assert [table["title"] for table in results["tables"]][:2] == ["Methods", "At equal tokens"]
+    assert results["about"][0].startswith("2 queries, 12 runs, seeds 7, 8")
+    assert r"\begin{tabular}" in (tmp_path / "sweep.tex").read_text()
+
+
+def test_every_row_of_the_csv_is_an_arm_with_its_numbers(tmp_path: Path) -> None:
+    record = carried_out(plan(tmp_path))
+    with (tmp_path / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["arm"] for row in rows] == [arm["arm"] for arm in record["arms"]]
+    for row, arm in zip(rows, record["arms"], strict=True):
+        assert float(row["answer"]) == arm["answer"]["value"]
+        assert float(row["answer_low"]) <= float(row["answer"]) <= float(row["answer_high"])
+        assert row["held_out_answer"] == ""
+        assert float(row["tokens"]) == pytest.approx(float(row["read"]) + float(row["written"]))
+
+
+def test_a_held_out_reward_shows_what_the_guide_overdoes_and_guides_nothing(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("tpo",), iterations=(1,), samples=(4,), queries=4, check_reward=HELD_OUT)
+    with_it = carried_out(of, held_out=ScriptedReward(lambda text: -worth(text)))
+    arm = with_it["arms"][0]
+    assert arm["held_out_answer"]["value"] == pytest.approx(-arm["answer"]["value"])
+    assert arm["held_out_queries"] == 4
+    without = carried_out(replace(of, out=tmp_path / "without", check_reward=None))
+    assert without["arms"][0]["answer"] == arm["answer"]
+
+
+def test_the_same_sweep_goes_on_where_it_stopped_and_asks_nothing_twice(tmp_path: Path) -> None:
+    of = plan(tmp_path)
+    half = replace(of, cells=of.cells[:1])
+    carried_out(half)
+    left = check(of)
+    assert [cell.label for cell in left] == [cell.label for cell in of.cells[1:]]
+    carried_out(of)
+    nobody = ScriptedPolicy(say, failures={})
+    record = carried_out(of, models(of, nobody))
+    assert nobody.calls == []
+    assert all(cell["finished"] == 3 for cell in record["cells"])
+
+
+def test_a_cell_that_fails_leaves_the_others_and_is_told(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("bon",), samples=(2,), rewards=(GUIDE, OTHER))
+    refusing = ScriptedReward(worth, failures={Scope("q1", 0, "reward", 0): RewardRefused("no key")})
+    record = carried_out(of, models(of, rewards={GUIDE: refusing, OTHER: ScriptedReward(worth)}))
+    assert [cell["error"] for cell in record["cells"]] == ["no key", None]
+    assert record["cells"][1]["finished"] == 3
+    assert "no key" in (tmp_path / "sweep.md").read_text()
+    again = carried_out(of)
+    assert [cell["error"] for cell in again["cells"]] == [None, None]
+
+
+def test_a_policy_that_refuses_all_leaves_nothing_to_sum_up_and_says_why(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("bon",), samples=(2,))
+    refusing = ScriptedPolicy({"sample": PolicyRefused("wrong key")})
+    record = carried_out(of, models(of, refusing))
+    assert record["cells"][0]["error"] == "wrong key"
+    assert record["arms"][0]["answer"] is None
+    with pytest.raises(StoreError, match="no cell has run"):
+        carried_out(replace(of, cells=(), out=tmp_path / "empty"))
+
+
+def test_a_fresh_sweep_asks_everything_anew(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("bon",), samples=(2,))
+    carried_out(of)
+    policy = ScriptedPolicy(say)
+    carried_out(replace(of, fresh=True), models(of, policy))
+    assert len(policy.calls) == 3
+
+
+def test_a_held_out_reward_that_guides_is_refused_before_any_call(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="it would check what it guides"):
+        check(plan(tmp_path, check_reward=GUIDE))
+
+
+def test_a_directory_of_other_runs_is_refused_before_any_call(tmp_path: Path) -> None:
+    of = plan(tmp_path)
+    carried_out(of)
+    with pytest.raises(StoreMismatch, match="data"):
+        check(replace(of, digest="sha256:another"))
+
+
+def test_a_cell_is_known_as_tpo_run_would_know_it(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("tpo",), samples=(2,))
+    carried_out(of)
+    there = read_run(of.path(of.cells[0]))
+    assert there.fingerprint["policy"] == "hf:made/policy"
+    assert (there.fingerprint["reward"], there.fingerprint["seed"]) == (GUIDE, 7)
+    assert there.configuration["sample_size"] == 2
+
+
+def test_what_data_and_errors_say_is_no_markup(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("bon",), samples=(2,))
+    refusing = ScriptedPolicy({"sample": PolicyRefused("<script>|`x`")})
+    carried_out(replace(of, source="a|<b>.jsonl"), models(of, refusing))
+    page = (tmp_path / "sweep.md").read_text()
+    assert not re.search(r"(?<!\\)<script|(?<!\\)<b>", page)

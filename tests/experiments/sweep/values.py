@@ -1,0 +1,35 @@
+"""Arms made by hand, for what is reckoned from them."""
+
+from __future__ import annotations
+
+from tpo.experiments.sweep.arms import Arm, Row
+from tpo.methods.recipes import build_recipe
+from tpo.report.statistics import expected_best
+
+
+def row(
+    pool: tuple[float, ...],
+    best: tuple[float, ...],
+    written: tuple[float, ...],
+    read: tuple[float, ...] | None = None,
+) -> Row:
+    prompts = read or tuple(10.0 * (step + 1) for step in range(len(written)))
+    return Row(
+        first=pool[0],
+        best_of=tuple(expected_best([pool])[0]),
+        best=best,
+        read=prompts,
+        written=written,
+        calls=tuple(float(len(pool) + 3 * step) for step in range(len(written))),
+        sample_read=prompts[0],
+        sample_written=written[0],
+    )
+
+
+def arm(method: str, samples: int, depth: int, rows: dict[str, Row]) -> Arm:
+    recipe = build_recipe(method, sample_size=samples, max_iterations=depth)
+    return Arm(f"{method} D{depth}-N{samples}", recipe, "guide", (7,), rows, 0, "alike")
+
+
+POOL = (1.0, 2.0, 3.0, 4.0)
+BON = arm("bon", 4, 0, {"a": row(POOL, (4.0,), (40.0,)), "b": row(tuple(-x for x in POOL), (-1.0,), (40.0,))})
