@@ -45,8 +45,8 @@ def test_every_page_that_is_linked_is_there() -> None:
 
 
 def test_every_page_stands_in_the_sites_contents() -> None:
-    contents = (ROOT / "mkdocs.yml").read_text("utf-8")
-    missing = [p.name for p in (ROOT / "docs").glob("*.md") if f" {p.name}" not in contents]
+    contents = (ROOT / "zensical.toml").read_text("utf-8")
+    missing = [p.name for p in (ROOT / "docs").glob("*.md") if f'"{p.name}"' not in contents]
     assert missing == []
 
 
