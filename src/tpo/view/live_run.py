@@ -1,4 +1,4 @@
-"""One run, followed: what its files grow by is added to its numbers; its texts stay where they are."""
+"""Follow one run: appended lines update its totals; texts stay on disk until requested."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tpo.report.transcript import transcript
 from tpo.store import reading, runfile
 from tpo.store.runfile import RunRecord
 from tpo.types import Trajectory
-from tpo.view.collected import Collected
-from tpo.view.journal import UnderWay
-from tpo.view.state import Lives, State, process_lives, state_of
+from tpo.view.in_flight import InFlightQueries
+from tpo.view.run_table import RunTable
+from tpo.view.state import IsAlive, State, process_is_alive, state_of
 from tpo.view.tail import Growth, Tail
 
 
-class Gone(Exception):
-    """What the page asks for belongs to a run that stands there no longer."""
+class StaleRequest(Exception):
+    """A request refers to a run that has been replaced."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
-    """What tells the time, in seconds since the epoch, and who lives; tests have their own."""
+class Environment:
+    """Clock (seconds since the epoch) and process check; tests inject their own."""
 
     now: Callable[[], float] = time.time
-    lives: Lives = process_lives
+    is_alive: IsAlive = process_is_alive
 
 
-class Watched:
-    """The run in the directory *path*, the page's run *number*.
+class LiveRun:
+    """The run in the directory *path*, run *number* on the page.
 
-    *generation* grows whenever the run was thrown away and begun anew; rows belong to a generation.
+    *generation* increases whenever the run was deleted and started again; rows belong to a generation.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Watched:
         number: int,
         *,
         prices: Prices | None = None,
-        clocks: Clocks | None = None,
+        environment: Environment | None = None,
     ) -> None:
         self.path = path
         self.name = name
@@ -56,35 +56,35 @@ class Watched:
         self.record_notes: list[str] = []
         self.state: State = "unknown"
         self.growth = Growth()
-        self.collected = Collected(name, number)
-        self.under_way = UnderWay(path)
+        self.table = RunTable(name, number)
+        self.in_flight = InFlightQueries(path)
         self.prices = prices
-        self._clocks = clocks or Clocks()
+        self._environment = environment or Environment()
         self._tail = Tail(path / reading.NAME)
         self._record_seen: object = ()
         self._told: object = None
 
-    def look(self) -> tuple[bool, bool]:
-        """Read what is new; whether anything is, and whether there is more to read at once."""
+    def refresh(self) -> tuple[bool, bool]:
+        """Read appended lines; return whether anything changed and whether more can be read now."""
         self.growth = growth = self._tail.read()
-        if growth.anew:
-            self._begin_anew()
+        if growth.replaced:
+            self._reset()
         for line in growth.lines:
-            self.collected.take(line)
-        if self.collected.stale and not growth.more and not self.collected.gather_again(self._read):
-            self._tail = Tail(self.path / reading.NAME)  # it changed meanwhile: read it from its start
-            self._begin_anew()
-        more = self.under_way.look() or growth.more
+            self.table.add_line(line)
+        if self.table.stale and not growth.more and not self.table.rebuild(self._read):
+            self._tail = Tail(self.path / reading.NAME)  # the file changed meanwhile: read it from its start
+            self._reset()
+        more = self.in_flight.refresh() or growth.more
         if not more:
-            _, tokens = self.under_way.queries(self.collected)
-            self.collected.pace.mark(self.now, tokens)
+            _, tokens = self.in_flight.queries(self.table)
+            self.table.throughput.mark(self.now, tokens)
         self._look_at_record()
-        self.state = state_of(self.path, self.record, self.now, self._clocks.lives)
+        self.state = state_of(self.path, self.record, self.now, self._environment.is_alive)
         told = (
             self.generation,
             self._record_seen,
             self.state,
-            self.under_way.calls,
+            self.in_flight.calls,
             growth.error,
             growth.torn,
         )
@@ -94,11 +94,11 @@ class Watched:
     @property
     def now(self) -> float:
         """Seconds since the epoch."""
-        return self._clocks.now()
+        return self._environment.now()
 
     @property
     def seconds(self) -> float:
-        """Wall time, up to now where the run is under way."""
+        """Wall time in seconds, up to now if the run is in progress."""
         if self.record is None:
             return 0.0
         since = self.since
@@ -107,41 +107,41 @@ class Watched:
 
     @property
     def since(self) -> float | None:
-        """When the invocation began that has not ended."""
+        """Start time of the invocation that has not ended."""
         if self.record is None or not self.record.invocations or self.record.ended is not None:
             return None
         return self.record.invocations[-1].started
 
     def measured(self) -> Measured:
-        """What figures are drawn from, as it is now."""
-        return self.collected.gathering.measured(self.record)
+        """Return the measurements that figures are drawn from."""
+        return self.table.gathering.measured(self.record)
 
     def rows(self, generation: int, start: int, changes: int) -> dict[str, Any]:
-        """As :meth:`Collected.rows`; of another *generation* than the run's, from the table's beginning."""
+        """Return rows as :meth:`RunTable.rows`; for another *generation*, from the first row."""
         if generation != self.generation:
             start = changes = 0
-        return {"generation": self.generation} | self.collected.rows(start, changes)
+        return {"generation": self.generation} | self.table.rows(start, changes)
 
     def trajectory(self, generation: int, row: int) -> dict[str, Any]:
-        """The transcript of the query in *row*.
+        """Return the transcript of the query in *row*.
 
         Raises:
-            Gone: the run was begun anew, or its file is not what it was.
+            StaleRequest: the run was replaced, or its file has changed.
         """
-        place = self.collected.place(row) if generation == self.generation else None
+        place = self.table.place(row) if generation == self.generation else None
         if place is None:
-            raise Gone("there is no such query; was the run begun anew?")
+            raise StaleRequest("there is no such query; was the run begun anew?")
         found = self._read(place)
-        if found is None or found.query.id != self.collected.ids[row]:
-            raise Gone(f"{reading.NAME} has changed since it was read")
+        if found is None or found.query.id != self.table.ids[row]:
+            raise StaleRequest(f"{reading.NAME} has changed since it was read")
         return transcript(found)
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self.generation += 1
-        self.collected = Collected(self.name, self.number)
+        self.table = RunTable(self.name, self.number)
 
     def _read(self, offset: int) -> Trajectory | None:
-        """The trajectory at *offset*, if one is there."""
+        """Return the trajectory at *offset*, if there is one."""
         try:
             with (self.path / reading.NAME).open("rb") as lines:
                 lines.seek(offset)
@@ -158,7 +158,7 @@ class Watched:
 
 
 def _seen(file: Path) -> tuple[int, ...] | None:
-    """What tells one state of *file* from another; None: it is not there."""
+    """Return a value that changes with *file*; None if it does not exist."""
     try:
         about = file.stat()
     except OSError:

@@ -5,8 +5,8 @@ import pytest
 from tests.report import runs
 from tests.view.growing import Growing
 from tpo.errors import StoreError
-from tpo.view import shelf as shelves
-from tpo.view.shelf import Shelf
+from tpo.view import catalog as catalogs
+from tpo.view.catalog import Catalog
 
 
 class Clock:
@@ -19,8 +19,8 @@ class Clock:
         return self.now
 
 
-def names(shelf: Shelf) -> list[str]:
-    return [run["name"] for run in shelf.summary()["runs"]]
+def names(catalog: Catalog) -> list[str]:
+    return [run["name"] for run in catalog.summary()["runs"]]
 
 
 @pytest.fixture(scope="module")
@@ -28,27 +28,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs.ordinary(tmp_path_factory.mktemp("made") / "run", 2)
 
 
-def test_a_run_is_a_shelf_of_one(made: Path) -> None:
-    shelf = Shelf(made)
-    assert shelf.look() == (True, False)
-    assert names(shelf) == ["run"]
-    assert shelf.look() == (False, False)
+def test_a_run_is_a_catalog_of_one(made: Path) -> None:
+    catalog = Catalog(made)
+    assert catalog.refresh() == (True, False)
+    assert names(catalog) == ["run"]
+    assert catalog.refresh() == (False, False)
 
 
 def test_runs_are_found_beneath_a_directory_as_they_appear(made: Path, tmp_path: Path) -> None:
     clock = Clock()
-    shelf = Shelf(tmp_path, elapsed=clock)
-    shelf.look()
-    assert names(shelf) == []
+    catalog = Catalog(tmp_path, elapsed=clock)
+    catalog.refresh()
+    assert names(catalog) == []
     Growing(made, tmp_path / "b" / "deep").begin()
-    shelf.look()
-    assert names(shelf) == [], "not looked for at every look"
-    clock.now += shelves.EVERY
-    assert shelf.look()[0]
+    catalog.refresh()
+    assert names(catalog) == [], "not looked for at every look"
+    clock.now += catalogs.SEARCH_INTERVAL
+    assert catalog.refresh()[0]
     Growing(made, tmp_path / "a").begin()
-    clock.now += shelves.EVERY
-    shelf.look()
-    assert names(shelf) == ["b/deep", "a"], "a number once given is kept"
+    clock.now += catalogs.SEARCH_INTERVAL
+    catalog.refresh()
+    assert names(catalog) == ["b/deep", "a"], "a number once given is kept"
 
 
 def test_broken_runs_are_listed_with_what_is_missing(made: Path, tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_broken_runs_are_listed_with_what_is_missing(made: Path, tmp_path: Path)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "run.json").write_text("{")
     Growing(made, tmp_path / "c").begin().grow(1)
-    shelf = Shelf(tmp_path)
-    shelf.look()
-    told = {run["name"]: run for run in shelf.summary()["runs"]}
+    catalog = Catalog(tmp_path)
+    catalog.refresh()
+    told = {run["name"]: run for run in catalog.summary()["runs"]}
     assert set(told) == {"a", "b", "c"}
     assert any("run.json is missing" in note for note in told["a"]["notes"])
     assert any("unknown" in note for note in told["b"]["notes"])
@@ -70,25 +70,25 @@ def test_no_link_leads_out_of_the_directory(made: Path, tmp_path: Path) -> None:
     (tmp_path / "shown").mkdir()
     (tmp_path / "shown" / "elsewhere").symlink_to(made)
     (tmp_path / "shown" / "circle").symlink_to(tmp_path)
-    shelf = Shelf(tmp_path / "shown")
-    shelf.look()
-    assert names(shelf) == []
+    catalog = Catalog(tmp_path / "shown")
+    catalog.refresh()
+    assert names(catalog) == []
 
 
 def test_what_is_no_directory_is_refused(made: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no such directory"):
-        Shelf(tmp_path / "nowhere")
+        Catalog(tmp_path / "nowhere")
     with pytest.raises(StoreError, match="is not a directory"):
-        Shelf(made / "run.json")
+        Catalog(made / "run.json")
 
 
-def test_a_run_that_is_removed_stays_on_the_shelf_and_says_so(made: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_removed_stays_on_the_catalog_and_says_so(made: Path, tmp_path: Path) -> None:
     growing = Growing(made, tmp_path / "a").begin()
     growing.grow(2)
-    shelf = Shelf(tmp_path)
-    shelf.look()
+    catalog = Catalog(tmp_path)
+    catalog.refresh()
     growing.throw_away()
-    assert shelf.look()[0]
-    (run,) = shelf.summary()["runs"]
+    assert catalog.refresh()[0]
+    (run,) = catalog.summary()["runs"]
     assert run["finished"] == 0
     assert any("run.json is missing" in note for note in run["notes"])

@@ -1,4 +1,4 @@
-"""What a run's lines come to: its numbers, where each query's line stands, and the table by the piece."""
+"""Table of a run's queries: totals, the file offset of each query's line, and the rows page by page."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 from tpo.report.gather import Gathering
 from tpo.report.salvage import SHOWN, read_line, unreadable_note
 from tpo.types import Trajectory
-from tpo.view.pace import Pace
 from tpo.view.tail import Line
+from tpo.view.throughput import Throughput
 
-SLICE = 5000
-"""Rows of the table that go to the page at once."""
+PAGE_SIZE = 5000
+"""Maximum rows per response."""
 
 
-class Collected:
-    """The lines of one generation of a run: of several for a query, the last one counts.
+class RunTable:
+    """Rows of one generation of a run. Of several lines for a query, the last one counts.
 
-    A query keeps the row in which it first stood, so that what the page shows open stays what it is.
+    A query keeps its first row, so that what the page has open stays in place.
     """
 
     def __init__(self, name: str, number: int) -> None:
         self.gathering = Gathering(name, number)
-        self.pace = Pace()
+        self.throughput = Throughput()
         self.stale = False
-        """Whether a finished query came again, which nothing writes: its numbers must be added up anew."""
+        """Whether a finished query occurred again (no run writes that): totals must be computed again."""
         self._places: list[int] = []
-        """By row, the offset of its line."""
+        """Offset of each row's line."""
         self._changes: list[int] = []
-        """Rows that say something else than at first, in the order in which they changed."""
+        """Rows that changed after they were added, in the order of the changes."""
         self._unreadable = 0
         self._reasons: list[str] = []
 
@@ -41,26 +41,26 @@ class Collected:
 
     @property
     def ids(self) -> list[str]:
-        """By row, its query."""
+        """Query id of each row."""
         return self.gathering.index.columns["id"]
 
     def notes(self) -> list[str]:
-        """What could not be read."""
+        """Return notes on lines that could not be read."""
         return unreadable_note(self._reasons, self._unreadable)
 
     def place(self, row: int) -> int | None:
-        """The offset of the line of *row*; None: there is no such row."""
+        """Return the offset of the line of *row*; None if there is no such row."""
         return self._places[row] if 0 <= row < len(self._places) else None
 
-    def take(self, line: Line) -> None:
-        """Add what *line* holds."""
+    def add_line(self, line: Line) -> None:
+        """Add *line*."""
         found = read_line(line.content, line.number)
         if not isinstance(found, Trajectory):
             self._unreadable += 1
             if self._unreadable <= SHOWN:
                 self._reasons.append(found)
             return
-        self.pace.add(found)
+        self.throughput.add(found)
         row = self.gathering.rows.get(found.query.id)
         if row is None:
             self._places.append(line.offset)
@@ -72,8 +72,8 @@ class Collected:
         else:
             self.gathering.add(found)
 
-    def gather_again(self, read: Callable[[int], Trajectory | None]) -> bool:
-        """Add up the lines that count, which *read* gives by their offsets; whether all were there."""
+    def rebuild(self, read: Callable[[int], Trajectory | None]) -> bool:
+        """Compute totals again from the lines that *read* returns; return whether all were there."""
         before, self.stale = self.gathering, False
         self.gathering = Gathering(before.name, before.number)
         for query, offset in zip(before.rows, self._places, strict=True):
@@ -84,10 +84,10 @@ class Collected:
         return True
 
     def rows(self, start: int, changes: int) -> dict[str, Any]:
-        """The table from row *start* on, SLICE rows at most, and what changed before it since *changes*."""
+        """Return PAGE_SIZE rows at most from *start*, and earlier rows changed since *changes*."""
         columns = self.gathering.index.columns
         start = min(start, len(self))
-        end = min(start + SLICE, len(self))
+        end = min(start + PAGE_SIZE, len(self))
         revised = sorted({row for row in self._changes[changes:] if row < start})
         return {
             "start": start,

@@ -1,7 +1,7 @@
-"""Figures of runs that grow, drawn again no more often than a fraction of one core can.
+"""Cache of figures of runs in progress, which limits the CPU time that drawing takes.
 
-A bootstrap over 100,000 queries takes seconds. So each drawing is followed by a pause in proportion to the
-time that it took, in which the last one is given out: the run that is looked at needs the machine more.
+A bootstrap over 100,000 queries takes seconds. So each drawing is followed by a pause in proportion to its
+duration, during which the cached figures are served: the run itself needs the machine more.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any
 from tpo.report.curves import Measured
 from tpo.report.gather import draw_figures, drawings
 
-TOGETHER = 8
-"""Runs that are drawn together: as many as there are colors."""
+MAX_RUNS_DRAWN = 8
+"""Maximum runs in one figure: the number of colors."""
 
-SHORTEST = 2.0
-"""Seconds between two drawings at the least."""
+MIN_PAUSE = 2.0
+"""Minimum pause between two drawings in seconds."""
 
-SHARE = 10
-"""A pause is so many times as long as the drawing took."""
+PAUSE_FACTOR = 10
+"""Length of a pause in multiples of the drawing's duration."""
 
-KEPT = 16
-"""Choices of runs whose drawings are kept."""
+MAX_CACHED = 16
+"""Maximum selections of runs in the cache."""
 
 Numbers = tuple[int, ...]
 Snapshot = Callable[[Numbers], Awaitable[tuple[object, list[Measured]]]]
-"""Gives the runs of these numbers as they are, and a mark that differs once they do."""
+"""Return the selected runs' measurements, and a value that differs when they change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class _Drawn:
     mark: object
     record: dict[str, Any]
     until: float
-    """When another may be drawn."""
+    """Time from which the figures may be drawn again."""
 
 
 @dataclass
-class Drawings:
-    """What was drawn last of each choice of runs."""
+class FigureCache:
+    """Last figures of each selection of runs."""
 
     snapshot: Snapshot
     elapsed: Callable[[], float] = time.monotonic
@@ -50,13 +50,13 @@ class Drawings:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def of(self, numbers: Numbers) -> dict[str, Any]:
-        """Figures and comparisons of the runs *numbers*, with ``pause``: seconds until others can be had."""
+        """Return figures and comparisons of the runs *numbers*, with ``pause``: seconds until newer ones."""
         async with self._lock:
             drawn = self._drawn.pop(numbers, None)
             if drawn is None or self.elapsed() >= drawn.until:
                 drawn = await self._draw(numbers, drawn)
             self._drawn[numbers] = drawn
-            if len(self._drawn) > KEPT:
+            if len(self._drawn) > MAX_CACHED:
                 del self._drawn[next(iter(self._drawn))]
         return drawn.record | {"pause": max(drawn.until - self.elapsed(), 0.0)}
 
@@ -67,4 +67,4 @@ class Drawings:
         began = self.elapsed()
         record = await asyncio.to_thread(lambda: drawings(runs, draw_figures(runs)))
         ended = self.elapsed()
-        return _Drawn(mark, record, ended + max(SHORTEST, SHARE * (ended - began)))
+        return _Drawn(mark, record, ended + max(MIN_PAUSE, PAUSE_FACTOR * (ended - began)))

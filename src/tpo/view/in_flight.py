@@ -1,4 +1,4 @@
-"""What is under way, as the journal tells: queries begun and not ended, and their tokens."""
+"""Queries in flight and their tokens, as recorded in the journal."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tpo.store.jsonline import unseal
 from tpo.view.tail import Tail
 
 
-class UnderWay:
-    """The queries of the journal in the run's directory *path*."""
+class InFlightQueries:
+    """Queries in the journal of the run directory *path*."""
 
     def __init__(self, path: Path) -> None:
         self._tail = Tail(path / JOURNAL)
         self._written: dict[str, int] = {}
         self.calls = 0
-        """Finished calls that it holds."""
+        """Number of finished calls in the journal."""
 
-    def look(self) -> bool:
-        """Read what was appended; whether there is more to read at once."""
+    def refresh(self) -> bool:
+        """Read appended lines; return whether more can be read now."""
         growth = self._tail.read()
-        if growth.anew:  # it is written anew without the calls of queries that have ended
+        if growth.replaced:  # compaction rewrites it without the calls of ended queries
             self._written.clear()
             self.calls = 0
         for line in growth.lines:
@@ -30,7 +30,7 @@ class UnderWay:
         return growth.more
 
     def queries(self, ended: Container[str]) -> tuple[int, int]:
-        """How many of its queries are not among the *ended*, and the tokens written for them so far."""
+        """Return the number of queries not in *ended*, and their completion tokens so far."""
         written = [tokens for query, tokens in self._written.items() if query not in ended]
         return len(written), sum(written)
 
@@ -41,6 +41,6 @@ class UnderWay:
             usage = record["completion"]["usage"] if "completion" in record else {}
             tokens = int(usage.get("completion_tokens", 0))
         except (ValueError, KeyError, TypeError, AttributeError):
-            return  # a damaged line costs a call, and says nothing here
+            return  # a damaged line
         self.calls += 1
         self._written[query] = self._written.get(query, 0) + tokens

@@ -1,4 +1,4 @@
-"""Who is told when something has changed: one mark each that it has, however often, until it is taken."""
+"""Notify listeners of changes. Changes that come before a listener wakes are merged into one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Changes:
-    """Listeners to one stream of changes, which *version* counts."""
+class ChangeNotifier:
+    """Listeners of one stream of changes; *version* counts the changes."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -18,20 +18,20 @@ class Changes:
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def tell(self) -> None:
-        """Something has changed."""
+    def notify(self) -> None:
+        """Report a change."""
         self.version += 1
         for listener in self._listeners:
             listener.set()
 
     def close(self) -> None:
-        """There will be no more; listeners wake a last time."""
+        """End the stream; listeners wake a last time."""
         self.closed = True
-        self.tell()
+        self.notify()
 
     @contextmanager
     def listening(self) -> Iterator[asyncio.Event]:
-        """An event that is set whenever something has changed; the listener clears it."""
+        """Register a listener: yield an event that is set on each change. The listener clears it."""
         listener = asyncio.Event()
         self._listeners.add(listener)
         try:

@@ -1,7 +1,7 @@
 from typing import Any
 
 from tpo.report.curves import Measured
-from tpo.view.drawings import KEPT, SHORTEST, Drawings, Numbers
+from tpo.view.figure_cache import MAX_CACHED, MIN_PAUSE, FigureCache, Numbers
 
 
 class Runs:
@@ -19,21 +19,21 @@ class Runs:
     def elapsed(self) -> float:
         return self.now
 
-    def drawings(self) -> Drawings:
-        return Drawings(self.snapshot, elapsed=self.elapsed)
+    def drawings(self) -> FigureCache:
+        return FigureCache(self.snapshot, elapsed=self.elapsed)
 
 
 async def test_figures_are_drawn_again_after_their_pause_and_not_before() -> None:
     runs = Runs()
     drawings = runs.drawings()
     first = await drawings.of((0,))
-    assert (first["figures"], first["pause"]) == ([], SHORTEST)
+    assert (first["figures"], first["pause"]) == ([], MIN_PAUSE)
     runs.state = 1
-    runs.now = SHORTEST / 2
-    assert (await drawings.of((0,)))["pause"] == SHORTEST / 2
+    runs.now = MIN_PAUSE / 2
+    assert (await drawings.of((0,)))["pause"] == MIN_PAUSE / 2
     assert runs.taken == 1
-    runs.now = SHORTEST
-    assert (await drawings.of((0,)))["pause"] == SHORTEST
+    runs.now = MIN_PAUSE
+    assert (await drawings.of((0,)))["pause"] == MIN_PAUSE
     assert runs.taken == 2
 
 
@@ -41,19 +41,19 @@ async def test_runs_that_have_not_changed_are_not_drawn_again() -> None:
     runs = Runs()
     drawings = runs.drawings()
     await drawings.of((0,))
-    runs.now = 10 * SHORTEST
+    runs.now = 10 * MIN_PAUSE
     assert (await drawings.of((0,)))["pause"] == 0.0
 
 
 async def test_choices_are_kept_apart_and_not_without_end() -> None:
     runs = Runs()
     drawings = runs.drawings()
-    for number in range(KEPT + 1):
+    for number in range(MAX_CACHED + 1):
         await drawings.of((number,))
-    await drawings.of((KEPT,))
-    assert runs.taken == KEPT + 1
+    await drawings.of((MAX_CACHED,))
+    assert runs.taken == MAX_CACHED + 1
     await drawings.of((0,))
-    assert runs.taken == KEPT + 2
+    assert runs.taken == MAX_CACHED + 2
 
 
 async def test_two_runs_are_compared() -> None:
