@@ -12,11 +12,10 @@ from tpo.config.names import check_policies, is_server
 from tpo.config.rewards import reward_of
 from tpo.config.settings import TINY, Settings
 from tpo.events import Listener
-from tpo.http.patience import DEADLINE, SILENCE, Patience
+from tpo.http.retry import READ_TIMEOUT, RETRY_TIMEOUT, RetryPolicy
 from tpo.methods.recipe import Recipe
 from tpo.methods.recipes import build_recipe
 from tpo.policies.base import Policy
-from tpo.policies.limit import Limited
 from tpo.rewards.base import Reward
 from tpo.tiny import policy_path
 
@@ -95,8 +94,8 @@ def build_policy(
     dtype: str | None = None,
     device: str | None = None,
     trust_remote_code: bool = False,
-    timeout: float = SILENCE,
-    patience: float = DEADLINE,
+    timeout: float = READ_TIMEOUT,
+    patience: float = RETRY_TIMEOUT,
     concurrency: int = 64,
     api_key: str | None = None,
     listener: Listener | None = None,
@@ -115,8 +114,7 @@ def build_policy(
     check_policies(names, model, bool(extra))
     if is_server(names[0]):
         options = {"extra": extra or {}, "listener": listener, "most": concurrency, "timeout": timeout}
-        policy = _server(names, model, api_key, patience=Patience(deadline=patience), **options)
-        return Limited(policy, concurrency)
+        return _server(names, model, api_key, retry=RetryPolicy(timeout=patience), **options)
     from tpo.policies.local import HFPolicy
 
     location = _location(names[0], policy_path())

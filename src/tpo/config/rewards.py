@@ -11,7 +11,7 @@ from typing import Any
 from tpo.config.names import SERVED, check_reward
 from tpo.config.settings import TINY, Settings
 from tpo.events import Listener
-from tpo.http.patience import DEADLINE, SILENCE, Patience
+from tpo.http.retry import READ_TIMEOUT, RETRY_TIMEOUT, RetryPolicy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import as_reward, load_function
 from tpo.tiny import reward_path
@@ -71,8 +71,8 @@ def build_reward(
     dtype: str | None = None,
     device: str | None = None,
     trust_remote_code: bool = False,
-    timeout: float = SILENCE,
-    patience: float = DEADLINE,
+    timeout: float = READ_TIMEOUT,
+    patience: float = RETRY_TIMEOUT,
     listener: Listener | None = None,
     tokenizer: str | None = None,
     rubric: Path | None = None,
@@ -95,8 +95,8 @@ def build_reward(
     if kind == "python":
         return as_reward(load_function(value))
     if kind in SERVED:
-        served, tries = ServedName.of(specification), Patience(deadline=patience)
-        access: dict[str, Any] = {"model": served.model, "api_key": api_key, "patience": tries}
+        served, tries = ServedName.of(specification), RetryPolicy(timeout=patience)
+        access: dict[str, Any] = {"model": served.model, "api_key": api_key, "retry": tries}
         access |= {"timeout": timeout, "listener": listener}
         if kind == "judge":
             return _judge(served.urls, rubric, votes=votes, **access)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from tpo.http.patience import DEADLINE, SILENCE
+from tpo.http.retry import READ_TIMEOUT, RETRY_TIMEOUT
 
 TINY = "tiny"
 """The name of the embedded pair, as policy and as reward."""
@@ -63,8 +63,8 @@ class Settings(BaseModel):
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     device: str | None = None
     trust_remote_code: bool = False
-    timeout: float = Field(default=SILENCE, gt=0)
-    patience: float = Field(default=DEADLINE, ge=0)
+    timeout: float = Field(default=READ_TIMEOUT, gt=0)
+    patience: float = Field(default=RETRY_TIMEOUT, ge=0)
 
     method: str = "tpo"
     sample_size: int = Field(default=5, ge=1)

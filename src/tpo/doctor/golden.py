@@ -9,7 +9,7 @@ from tpo.config.rewards import ServedName, build_reward
 from tpo.doctor.finding import failure, good, unknown
 from tpo.doctor.patient import BRIEF, Notes, Patient
 from tpo.errors import TpoError
-from tpo.http import Endpoint
+from tpo.http import Balancer, HttpClient
 from tpo.http.address import root_address
 from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.diagnosis import Fault
@@ -67,10 +67,11 @@ async def _same_weights(patient: Patient, notes: Notes) -> str | None:
     if len(names) != 1 or not names[0].startswith("vllm:"):
         return None
     served = ServedName.of(names[0])
-    endpoint = Endpoint(served.urls[0], patient.reward_key, address=root_address, patience=BRIEF)
-    notes.close_later(endpoint)
-    cards = await endpoint.ask("GET", "/v1/models", read=read_cards)
-    card = chosen_card(cards, served.model, endpoint.address)
+    client = HttpClient(served.urls[0], patient.reward_key, address=root_address)
+    notes.close_later(client)
+    balancer = Balancer([(client.address, client)], retry=BRIEF)
+    cards = await balancer.ask("", lambda it: it.request("GET", "/v1/models", read=read_cards))
+    card = chosen_card(cards, served.model, client.address)
     model = card.root or card.name
     if _is_light(Path(model)):
         return f"hf:{model}"

@@ -11,6 +11,8 @@ from typing import Any
 
 PASSING = {408, 409, 425, 429}
 """Statuses below 500 after which the same request may succeed."""
+BUSY = {429, 529}
+"""Statuses of a server that is healthy, and asks for fewer requests."""
 REFUSING_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
 """Codes that hosted APIs send with a status 429 which no waiting cures."""
 WORDS_KEPT = 500

@@ -11,7 +11,6 @@ from tpo.config.names import is_server, refuse_secrets
 from tpo.errors import ConfigError, PolicyRefused
 from tpo.experiments.bench.judge import Judge
 from tpo.http.address import without_secrets
-from tpo.policies.limit import Limited
 
 KEY_VARIABLE = "TPO_JUDGE_API_KEY"
 """A judge's server is not the policy's, and must not be sent its key."""
@@ -56,16 +55,14 @@ async def load_judge(
     """
     found = JudgeName.of(name)
     if not is_server(found.place):
-        return Judge(
-            found.place.removeprefix("hf:"), Limited(build_policy(found.place, **options), concurrency)
-        )
+        return Judge(found.place.removeprefix("hf:"), build_policy(found.place, **options))
     key = environment.get(KEY_VARIABLE)
     policy = build_policy(found.place, model=found.model, concurrency=concurrency, api_key=key, **options)
     try:
         await _check(policy)
     finally:
         await aclose(policy)  # its connections belong to this loop; a later call opens new ones
-    model = found.model or getattr(getattr(policy, "policy", policy), "model", None)
+    model = found.model or getattr(policy, "model", None)
     if not model:
         raise PolicyRefused(f"--judge {name}: the server names no model; write URL#MODEL")
     return Judge(str(model), policy)

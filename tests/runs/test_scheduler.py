@@ -8,10 +8,12 @@ import pytest
 from tests.runs.models import RECIPE
 from tpo.errors import ConfigError, PolicyError
 from tpo.policies import ScriptedPolicy
-from tpo.runs.turns import Turns
+from tpo.runs.forecast import planned_calls
+from tpo.runs.scheduler import Scheduler
 from tpo.types import Completion, Messages, Phase, Sampling, Scope, Usage, user
 
 SCOPE = Scope("q0", 0, "sample")
+PLANNED = planned_calls(RECIPE)
 SHORT, LONG = 10, 1000
 N = 3
 
@@ -43,12 +45,12 @@ class Calls:
 
     def __init__(self) -> None:
         self.told = Told()
-        self.turns = Turns(self.told, RECIPE, N)
+        self.scheduler = Scheduler(self.told, PLANNED, N)
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def begin(self, query: str, step: int, phase: Phase) -> None:
         async def call() -> None:
-            async for _ in self.turns.sample((user("hi"),), Sampling(n=N), Scope(query, step, phase)):
+            async for _ in self.scheduler.sample((user("hi"),), Sampling(n=N), Scope(query, step, phase)):
                 pass
 
         self.tasks[query] = asyncio.create_task(call())
@@ -98,7 +100,7 @@ async def test_when_no_more_queries_come_first_samples_are_drawn_first() -> None
     await calls.begin("running", 0, "sample")
     await calls.begin("known", 1, "loss")
     await calls.begin("new", 0, "sample")
-    calls.turns.ending = True
+    calls.scheduler.ending = True
     await calls.end("running")
     assert calls.told.began == ["running", "new"]
 
@@ -110,7 +112,7 @@ async def test_a_query_that_would_be_late_goes_first_at_the_end_only(ending: boo
     await calls.begin("running", 0, "sample")
     await calls.begin("long", 1, "loss")
     await calls.begin("short", 1, "gradient")
-    calls.turns.ending = ending
+    calls.scheduler.ending = ending
     await calls.end("running")
     assert calls.told.began == ["running", next_]
 
@@ -120,12 +122,12 @@ async def test_a_query_that_has_ended_is_not_waited_for() -> None:
     await calls.sampled(long=LONG, short=SHORT, ended=LONG * LONG)
     await calls.begin("ended", 1, "loss")
     await calls.end("ended")
-    calls.turns.end("ended")
+    calls.scheduler.end("ended")
     calls.told.began.clear()
     await calls.begin("running", 0, "sample")
     await calls.begin("long", 1, "loss")
     await calls.begin("short", 1, "gradient")
-    calls.turns.ending = True
+    calls.scheduler.ending = True
     await calls.end("running")
     assert calls.told.began == ["running", "long"]
 
@@ -138,7 +140,7 @@ async def cancel_while_it_waits(calls: Calls) -> None:
 
 async def cancel_in_its_turn(calls: Calls) -> None:
     calls.told.ends["a"].set()
-    while calls.turns.in_flight:  # until a's sample is there, and b has its place
+    while calls.scheduler.in_flight:  # until a's sample is there, and b has its place
         await asyncio.sleep(0)
         if calls.tasks["a"].done():
             break
@@ -156,24 +158,24 @@ async def test_a_call_that_is_cancelled_keeps_nobody_waiting(
     await cancel(calls)
     assert calls.told.began[-1] == "c"
     await calls.end("c")
-    assert calls.turns.in_flight == 0
-    assert calls.turns.free
+    assert calls.scheduler.in_flight == 0
+    assert calls.scheduler.is_free
 
 
 async def test_a_call_that_fails_or_is_left_counts_no_longer() -> None:
-    turns = Turns(ScriptedPolicy(failures={SCOPE: PolicyError("no")}), RECIPE, 4)
+    scheduler = Scheduler(ScriptedPolicy(failures={SCOPE: PolicyError("no")}), PLANNED, 4)
     with pytest.raises(PolicyError):
-        _ = [c async for c in turns.sample((user("hi"),), Sampling(n=3), SCOPE)]
-    assert turns.in_flight == 0
-    turns = Turns(ScriptedPolicy(), RECIPE, 4)
-    left = turns.sample((user("hi"),), Sampling(n=3), SCOPE)
+        _ = [c async for c in scheduler.sample((user("hi"),), Sampling(n=3), SCOPE)]
+    assert scheduler.in_flight == 0
+    scheduler = Scheduler(ScriptedPolicy(), PLANNED, 4)
+    left = scheduler.sample((user("hi"),), Sampling(n=3), SCOPE)
     async for _ in left:
         break
     await left.aclose()  # type: ignore[attr-defined]  # an async generator is one
-    assert turns.in_flight == 0
+    assert scheduler.in_flight == 0
 
 
 @pytest.mark.parametrize("sequences", [0, -3])
 def test_less_than_one_is_refused(sequences: int) -> None:
     with pytest.raises(ConfigError, match="--sequences"):
-        Turns(ScriptedPolicy(), RECIPE, sequences)
+        Scheduler(ScriptedPolicy(), PLANNED, sequences)

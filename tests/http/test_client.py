@@ -1,5 +1,6 @@
 import asyncio
 import warnings
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -8,51 +9,63 @@ from aiohttp.test_utils import unused_port
 from tests.http.loopback import Answer, Loopback, VirtualTime
 from tests.openai_server import OpenAIServer
 from tpo.errors import ConfigError
-from tpo.http import Endpoint, HttpFailure, Patience
+from tpo.http import Balancer, HttpClient, HttpFailure, RetryPolicy
 
 
 def as_it_is(value: Any) -> Any:
     return value
 
 
+def retried(client: HttpClient, time: VirtualTime, timeout: float = 300.0) -> Callable[..., Awaitable[Any]]:
+    """GET requests of *client* that are retried."""
+    retry = RetryPolicy(timeout=timeout)
+    balancer = Balancer([(client.address, client)], retry=retry, clock=time.clock)
+
+    async def get(**options: Any) -> Any:
+        return await balancer.ask("q", lambda it: it.request("GET", "/x", read=as_it_is), **options)
+
+    return get
+
+
 async def test_a_connection_that_was_there_before_is_waited_for() -> None:
     time, port = VirtualTime(), unused_port()
     loopback = Loopback(Answer({"n": 1}))
-    endpoint = Endpoint(f"http://127.0.0.1:{port}", timekeeper=time.keeper)
+    client = HttpClient(f"http://127.0.0.1:{port}")
+    get = retried(client, time)
     async with loopback.up(port):
-        await endpoint.ask("GET", "/x", read=as_it_is)
+        await get()
     with pytest.raises(
         HttpFailure, match=r"no server answers at .*: Connection refused \(given up"
     ) as caught:
-        await endpoint.ask("GET", "/x", read=as_it_is)
+        await get()
     assert time.waits
     assert not caught.value.fatal
-    await endpoint.aclose()
+    await client.aclose()
 
 
 async def test_a_server_back_in_time_is_taken_up_again() -> None:
     time, port = VirtualTime(), unused_port()
     loopback = Loopback(Answer({"n": 1}))
-    patience = Patience(deadline=1e9)  # virtual seconds pass while the server really starts
-    endpoint = Endpoint(f"http://127.0.0.1:{port}", patience=patience, timekeeper=time.keeper)
+    client = HttpClient(f"http://127.0.0.1:{port}")
+    get = retried(client, time, timeout=1e9)  # virtual seconds pass while the server really starts
     async with loopback.up(port):
-        await endpoint.ask("GET", "/x", read=as_it_is)
+        await get()
     down = asyncio.Event()
-    call = asyncio.ensure_future(endpoint.ask("GET", "/x", read=as_it_is, on_retry=lambda *_: down.set()))
+    call = asyncio.ensure_future(get(on_retry=lambda *_: down.set()))
     await down.wait()
     async with loopback.up(port):
         assert await call == {"n": 1}
-    await endpoint.aclose()
+    await client.aclose()
 
 
 async def test_a_server_that_never_answered_fails_at_once() -> None:
     time = VirtualTime()
-    endpoint = Endpoint(f"http://127.0.0.1:{unused_port()}", timekeeper=time.keeper)
+    client = HttpClient(f"http://127.0.0.1:{unused_port()}")
     with pytest.raises(HttpFailure, match="is it running") as caught:
-        await endpoint.ask("GET", "/x", read=as_it_is)
+        await retried(client, time)()
     assert caught.value.fatal
     assert time.waits == []
-    await endpoint.aclose()
+    await client.aclose()
 
 
 async def test_silence_is_a_failure_that_passes() -> None:
@@ -63,34 +76,34 @@ async def test_silence_is_a_failure_that_passes() -> None:
             await never.wait()
 
     async with Silent().up() as url:
-        endpoint = Endpoint(url, timeout=0.01, timekeeper=VirtualTime().keeper)
+        client = HttpClient(url, timeout=0.01)
         with pytest.raises(HttpFailure, match="silent") as caught:
-            await endpoint.ask("GET", "/x", read=as_it_is)
+            await client.request("GET", "/x", read=as_it_is)
         never.set()
     assert caught.value.passes
-    await endpoint.aclose()
+    await client.aclose()
 
 
 async def test_a_redirect_is_told_and_not_followed() -> None:
     loopback = Loopback(Answer(status=308, headers={"Location": "http://elsewhere/v1"}))
     async with loopback.up() as url:
-        endpoint = Endpoint(url, "key")
+        client = HttpClient(url, "key")
         with pytest.raises(HttpFailure, match="redirects to http://elsewhere/v1"):
-            await endpoint.ask("POST", "/x", {}, read=as_it_is)
-        await endpoint.aclose()
+            await client.request("POST", "/x", {}, read=as_it_is)
+        await client.aclose()
     assert len(loopback.asked) == 1
 
 
 def test_one_loop_after_another_needs_no_closing_and_leaves_nothing_open() -> None:
     with OpenAIServer() as server, warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
-        endpoint = Endpoint(server.url)
+        client = HttpClient(server.url)
         for _ in range(2):
-            listed = asyncio.run(endpoint.ask("GET", "/models", read=as_it_is))
+            listed = asyncio.run(client.request("GET", "/models", read=as_it_is))
             assert listed["data"][0]["id"] == "scripted"
 
 
 def test_a_key_with_a_line_break_inside_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigError, match="TPO_API_KEY") as caught:
-        Endpoint("http://host", "hidden\nheader: x")
+        HttpClient("http://host", "hidden\nheader: x")
     assert "hidden" not in str(caught.value)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.http.loopback import Answer, Loopback, VirtualTime, choices
-from tpo.http import HttpFailure
+from tests.http.loopback import Answer, Loopback, choices
+from tpo.http import HttpClient, HttpFailure
+from tpo.policies.chat_server import ChatServer
 from tpo.policies.context import estimate
-from tpo.policies.server import Access, ChatServer
 from tpo.types import Completion, Messages, Sampling, Scope, user
 
 VLLM = Answer({"data": [{"id": "m", "max_model_len": 2000}]})
@@ -38,11 +38,11 @@ class Routed(Loopback):
 @asynccontextmanager
 async def served(loopback: Loopback, extra: dict[str, Any] | None = None) -> AsyncIterator[ChatServer]:
     async with loopback.up() as url:
-        server = ChatServer(url, Access(None, 60.0, 8, VirtualTime().keeper), extra or {})
+        server = ChatServer(HttpClient(url, most=8), extra or {})
         try:
             yield server
         finally:
-            await server.aclose()
+            await server.client.aclose()
 
 
 async def asked(server: ChatServer, messages: Messages = LONG) -> Completion:
@@ -101,16 +101,16 @@ async def test_calls_that_start_together_ask_for_the_models_once() -> None:
 async def test_what_comes_up_again_is_asked_for_its_context_again() -> None:
     loopback = Routed(Answer({"count": 900}), choices("a"))
     async with loopback.up() as url:
-        server = ChatServer(url, Access(None, 60.0, 8, VirtualTime().keeper), {})
+        server = ChatServer(HttpClient(url, most=8), {})
         await asked(server)
         port = int(url.rpartition(":")[2].removesuffix("/v1"))
-        await server.aclose()
+        await server.client.aclose()
     with pytest.raises(HttpFailure, match="no server answers"):
         await asked(server)
     loopback._models = Answer({"data": [{"id": "m", "max_model_len": 1000}]})
     loopback.tokenize = Answer({"count": 300})
     async with loopback.up(port):
         completion = await asked(server)
-        await server.aclose()
+        await server.client.aclose()
     assert completion.served is not None
     assert completion.served.max_tokens == 700

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tpo.runs.load import Arrival, Load
+from tpo.runs.forecast import Arrival, Load
 from tpo.types import Completion, Usage
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.http.loopback import VirtualTime
 from tpo.errors import ConfigError
-from tpo.http import HttpFailure, Patience
-from tpo.http.spread import Spread
+from tpo.http import HttpFailure, RetryPolicy
+from tpo.http.balancer import Balancer
 
 GONE = HttpFailure("gone", passes=True, unreachable=True)
 REFUSED = HttpFailure("too long", status=400)
@@ -24,8 +24,8 @@ class Servers:
         self.failures = failures
         self.asked: list[str] = []
         self.time = VirtualTime()
-        self.spread = Spread(
-            [(name, name) for name in "abc"], patience=Patience(deadline=100.0), timekeeper=self.time.keeper
+        self.balancer = Balancer(
+            [(name, name) for name in "abc"], retry=RetryPolicy(timeout=100.0), clock=self.time.clock
         )
 
     async def attempt(self, name: str) -> str:
@@ -35,7 +35,7 @@ class Servers:
         return name
 
     async def ask(self, key: str) -> str:
-        return await self.spread.ask(key, self.attempt)
+        return await self.balancer.ask(key, self.attempt)
 
 
 async def test_a_key_stays_with_its_server_and_keys_are_spread() -> None:
@@ -62,7 +62,7 @@ async def test_only_the_keys_of_a_dead_server_move_and_they_come_back() -> None:
 
 async def test_a_server_that_keeps_failing_rests_longer_each_time() -> None:
     servers = Servers(b=GONE)
-    key = next(str(key) for key in range(60) if servers.spread.order(str(key))[0] == "b")
+    key = next(str(key) for key in range(60) if servers.balancer.order(str(key))[0] == "b")
     for _ in range(200):
         await servers.ask(key)
         servers.time.seconds += 0.5
@@ -77,7 +77,7 @@ async def test_when_none_answers_the_round_is_repeated_until_one_does() -> None:
             servers.failures.pop("c", None)
         return await servers.attempt(name)
 
-    assert await servers.spread.ask("q", attempt) == "c"
+    assert await servers.balancer.ask("q", attempt) == "c"
     assert servers.time.waits
 
 
@@ -105,14 +105,14 @@ async def test_what_one_server_refuses_is_not_tried_on_the_others() -> None:
 
 def test_no_server_or_one_twice_is_refused() -> None:
     with pytest.raises(ConfigError):
-        Spread[str]([])
+        Balancer[str]([])
     with pytest.raises(ConfigError):
-        Spread([("a", 1), ("a", 2)])
+        Balancer([("a", 1), ("a", 2)])
 
 
 async def test_one_call_tries_a_rested_server_again_while_the_others_stay_away() -> None:
     servers = Servers(b=GONE)
-    key = next(str(key) for key in range(60) if servers.spread.order(str(key))[0] == "b")
+    key = next(str(key) for key in range(60) if servers.balancer.order(str(key))[0] == "b")
     await servers.ask(key)
     servers.time.seconds += 5.0
     release = asyncio.Event()
@@ -123,28 +123,28 @@ async def test_one_call_tries_a_rested_server_again_while_the_others_stay_away()
             await release.wait()
         return name
 
-    probe = asyncio.ensure_future(servers.spread.ask(key, slow))
+    probe = asyncio.ensure_future(servers.balancer.ask(key, slow))
     await asyncio.sleep(0)
-    assert await servers.spread.ask(key, slow) != "b"
+    assert await servers.balancer.ask(key, slow) != "b"
     release.set()
     assert await probe == "b"
-    assert await servers.spread.ask(key, slow) == "b"
+    assert await servers.balancer.ask(key, slow) == "b"
 
 
 async def test_a_busy_server_is_passed_over_but_not_taken_for_dead() -> None:
     servers = Servers(b=HttpFailure("busy", passes=True, status=429, retry_after=3.0))
-    key = next(str(key) for key in range(60) if servers.spread.order(str(key))[0] == "b")
+    key = next(str(key) for key in range(60) if servers.balancer.order(str(key))[0] == "b")
     heard: list[float] = []
-    assert await servers.spread.ask(key, servers.attempt, lambda _, wait: heard.append(wait)) != "b"
+    assert await servers.balancer.ask(key, servers.attempt, lambda _, wait: heard.append(wait)) != "b"
     assert heard == [0.0]
-    assert servers.spread.order(key)[0] != "b"
+    assert servers.balancer.order(key)[0] != "b"
     servers.time.seconds += 4.0
-    assert servers.spread.order(key)[0] == "b"
+    assert servers.balancer.order(key)[0] == "b"
 
 
 async def test_a_server_that_refuses_a_request_counts_as_there_again() -> None:
     servers = Servers(b=GONE)
-    key = next(str(key) for key in range(60) if servers.spread.order(str(key))[0] == "b")
+    key = next(str(key) for key in range(60) if servers.balancer.order(str(key))[0] == "b")
     await servers.ask(key)
     servers.failures["b"] = REFUSED
     servers.time.seconds += 5.0

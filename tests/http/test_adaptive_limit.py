@@ -1,16 +1,18 @@
-"""How a window finds what a server can bear, on a simulated one and on virtual time."""
+"""How the limit finds what a server can bear, on a simulated one and in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 from collections.abc import Callable
 
 import pytest
+from benchmarks.simulation.clock import run_virtual
 
 from tests.http.loopback import VirtualTime
-from tpo.http import HttpFailure
-from tpo.http.window import Pace, Window
+from tpo.http import Clock, HttpFailure
+from tpo.http.adaptive_limit import AdaptiveLimit
 
 BUSY = HttpFailure("busy", passes=True, status=429)
 
@@ -18,34 +20,40 @@ BUSY = HttpFailure("busy", passes=True, status=429)
 class Simulated:
     """A server under full load: *seconds* of a request by how many are in flight and now; None refuses."""
 
-    def __init__(self, pace: Pace, seconds: Callable[[int, float], float | None]) -> None:
-        self.pace = pace
+    def __init__(self, most: int, seconds: Callable[[int, float], float | None]) -> None:
+        self.most = most
         self.seconds = seconds
         self.refused = self.answered = 0
         self.sizes: list[int] = []
 
     def run(self, requests: int) -> Simulated:
-        now, order = 0.0, 0
-        ends: list[tuple[float, int, float, bool]] = []
-        while self.answered < requests:
-            while self.pace.free:
-                self.pace.start(now)
-                took = self.seconds(self.pace.in_flight, now)
-                order += 1
-                jitter = 0.9 + 0.2 * (order * 7919 % 100) / 100
-                heapq.heappush(
-                    ends, (now + (0.05 if took is None else took * jitter), order, now, took is None)
-                )
-            now, _, started, refused = heapq.heappop(ends)
-            if refused:
-                self.refused += 1
-                self.pace.refuse(now, started)
-            else:
-                self.answered += 1
-                self.pace.finish(now, 1.0)
-            self.sizes.append(int(self.pace.size))
-        self.rate = self.answered / now
+        run_virtual(self._all(requests))
         return self
+
+    async def _all(self, requests: int) -> None:
+        now = asyncio.get_running_loop().time
+        limit = AdaptiveLimit(self.most, Clock(now=now))
+        numbers = itertools.count()
+
+        async def request() -> None:
+            async with limit.slot():
+                took = self.seconds(limit.in_flight, now())
+                jitter = 0.9 + 0.2 * (next(numbers) * 7919 % 100) / 100
+                await asyncio.sleep(0.05 if took is None else took * jitter)
+                if took is None:
+                    raise BUSY
+
+        async def work() -> None:
+            while self.answered < requests:
+                try:
+                    await request()
+                    self.answered += 1
+                except HttpFailure:
+                    self.refused += 1
+                self.sizes.append(int(limit.size))
+
+        await asyncio.gather(*(work() for _ in range(2 * self.most)))
+        self.rate = self.answered / now()
 
 
 def queueing(slots: int) -> Callable[[int, float], float]:
@@ -61,19 +69,19 @@ def queueing(slots: int) -> Callable[[int, float], float]:
 
 
 def test_a_server_that_bears_more_is_given_all_that_is_allowed() -> None:
-    done = Simulated(Pace(256), lambda in_flight, _: 1.0).run(2000)
+    done = Simulated(256, lambda in_flight, _: 1.0).run(2000)
     assert done.sizes[-1] == 256
     assert done.sizes.index(256) < 600  # by doubling, not one by one
 
 
 def test_a_server_whose_requests_slow_a_little_as_a_batch_grows_is_not_held_back() -> None:
-    done = Simulated(Pace(256), lambda in_flight, _: 1.0 + in_flight / 256).run(4000)
+    done = Simulated(256, lambda in_flight, _: 1.0 + in_flight / 256).run(4000)
     assert done.sizes[-1] > 200
 
 
 def test_a_server_that_queues_is_given_a_queue_that_does_not_grow() -> None:
     slots = 48
-    done = Simulated(Pace(512), queueing(slots)).run(6000)
+    done = Simulated(512, queueing(slots)).run(6000)
     settled = done.sizes[len(done.sizes) // 2 :]
     assert slots * 0.75 <= min(settled) <= max(settled) <= slots * 3.5
     assert done.rate > 0.8 * slots
@@ -81,31 +89,37 @@ def test_a_server_that_queues_is_given_a_queue_that_does_not_grow() -> None:
 
 @pytest.mark.parametrize("limit", [1, 4, 20, 100])
 def test_a_server_that_refuses_is_soon_refused_seldom(limit: int) -> None:
-    done = Simulated(Pace(256), lambda in_flight, _: None if in_flight > limit else 1.0).run(3000)
+    done = Simulated(256, lambda in_flight, _: None if in_flight > limit else 1.0).run(3000)
     assert done.refused < 0.15 * done.answered + 100
     assert done.rate > 0.6 * limit
     assert done.sizes[-1] <= limit + 2
 
 
-def test_refusals_of_one_burst_count_once() -> None:
-    pace = Pace(32)
-    for _ in range(32):
-        pace.start(0.0)
-    for _ in range(32):
-        pace.refuse(1.0, 0.0)
-    assert int(pace.size) == 22
-    assert pace.in_flight == 0
+async def test_refusals_of_one_burst_count_once() -> None:
+    limit, release = AdaptiveLimit(32, Clock()), asyncio.Event()
+
+    async def request() -> None:
+        async with limit.slot():
+            await release.wait()
+            raise BUSY
+
+    calls = [asyncio.ensure_future(request()) for _ in range(32)]
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert int(limit.size) == 22
+    assert limit.in_flight == 0
 
 
-def window(most: int) -> Window:
-    return Window(most, VirtualTime().keeper)
+def limit_of(most: int) -> AdaptiveLimit:
+    return AdaptiveLimit(most, VirtualTime().clock)
 
 
 async def test_no_more_are_in_flight_than_allowed_and_they_come_in_order() -> None:
-    gate, started, release = window(2), [], asyncio.Event()
+    limit, started, release = limit_of(2), [], asyncio.Event()
 
     async def request(number: int) -> None:
-        async with gate.place():
+        async with limit.slot():
             started.append(number)
             await release.wait()
 
@@ -115,14 +129,14 @@ async def test_no_more_are_in_flight_than_allowed_and_they_come_in_order() -> No
     release.set()
     await asyncio.gather(*calls)
     assert started == [0, 1, 2, 3, 4]
-    assert gate.pace.in_flight == 0
+    assert limit.in_flight == 0
 
 
 async def test_places_are_given_back_by_whoever_fails_leaves_or_never_came_in() -> None:
-    gate, release = window(1), asyncio.Event()
+    limit, release = limit_of(1), asyncio.Event()
 
     async def request(failure: Exception | None = None) -> None:
-        async with gate.place():
+        async with limit.slot():
             await release.wait()
             if failure is not None:
                 raise failure
@@ -136,15 +150,15 @@ async def test_places_are_given_back_by_whoever_fails_leaves_or_never_came_in() 
     release.set()
     results = await asyncio.gather(inside, gone, waiting, return_exceptions=True)
     assert [type(result) for result in results] == [HttpFailure, asyncio.CancelledError, ValueError]
-    assert gate.pace.in_flight == 0
+    assert limit.in_flight == 0
     await request()
 
 
 async def test_a_call_admitted_and_cancelled_in_one_turn_gives_its_place_on() -> None:
-    gate, release = window(1), asyncio.Event()
+    limit, release = limit_of(1), asyncio.Event()
 
     async def request() -> None:
-        async with gate.place():
+        async with limit.slot():
             await release.wait()
 
     inside, admitted, last = (asyncio.ensure_future(request()) for _ in range(3))
@@ -155,4 +169,4 @@ async def test_a_call_admitted_and_cancelled_in_one_turn_gives_its_place_on() ->
     release.set()
     await asyncio.gather(inside, admitted, return_exceptions=True)
     await asyncio.wait_for(last, 1)
-    assert gate.pace.in_flight == 0
+    assert limit.in_flight == 0
