@@ -11,6 +11,7 @@ import pytest
 from benchmarks.simulation.clock import run_virtual
 
 from tests.http.loopback import VirtualTime
+from tests.http.simulated_server import Simulation, sporadic
 from tpo.http import Clock, HttpFailure
 from tpo.http.adaptive_limit import AdaptiveLimit
 
@@ -93,6 +94,63 @@ def test_a_server_that_refuses_is_soon_refused_seldom(limit: int) -> None:
     assert done.refused < 0.15 * done.answered + 100
     assert done.rate > 0.6 * limit
     assert done.sizes[-1] <= limit + 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("share", "factor"), [(0.02, 1.5), (0.05, 2.0)])
+def test_sporadic_refusals_cost_little(share: float, factor: float, seed: int) -> None:
+    faultless = Simulation(sporadic(0.0)).run().duration
+    assert Simulation(sporadic(share, seed)).run().duration < factor * faultless
+
+
+@pytest.mark.parametrize(("latency", "seed"), [(0.1, 1), (0.4, 1), (0.4, 2), (0.4, 3), (1.0, 1), (1.0, 2)])
+def test_throughput_recovers_after_a_burst_of_refusals(latency: float, seed: int) -> None:
+    bad = sporadic(0.3, seed)
+    done = Simulation(
+        lambda now, in_flight: 30.0 <= now < 60.0 and bad(now, in_flight), latency=latency, seconds=95.0
+    ).run()
+    assert done.refused(30.0, 60.0) > 20
+    assert done.rate(80.0, 90.0) > 0.9 * done.rate(10.0, 30.0)
+
+
+def test_a_limit_of_one_grows_again() -> None:
+    done = Simulation(lambda now, in_flight: now < 30.0 and in_flight > 1, latency=0.4, seconds=90.0).run()
+    assert max(done.limits(25.0, 30.0)) < 4
+    assert done.limits(85.0, 90.0)[-1] == 64
+
+
+def test_a_real_limit_of_ten_is_found_and_tried_seldom() -> None:
+    done = Simulation(lambda _, in_flight: in_flight > 10, latency=1.0, seconds=400.0).run()
+    assert 7 < min(done.limits(50.0, 400.0)) <= max(done.limits(50.0, 400.0)) < 13
+    assert done.rate(50.0, 400.0) > 9
+    assert done.refused(200.0, 400.0) < 40  # held 16 times as long as at first; about 200 if it were not
+
+
+@pytest.mark.parametrize(("lifted", "found"), [(60.0, 60.0), (100.0, 70.0), (300.0, 80.0)])
+def test_a_limit_that_is_lifted_is_found_out(lifted: float, found: float) -> None:
+    done = Simulation(
+        lambda now, in_flight: now < lifted and in_flight > 10, latency=1.0, seconds=lifted + found + 10
+    ).run()
+    assert max(done.limits(20.0, lifted)) < 13
+    assert min(done.limits(lifted + found, lifted + found + 10)) == 64
+
+
+async def test_idle_time_counts_for_no_throughput() -> None:
+    time = VirtualTime()
+    limit = AdaptiveLimit(32, time.clock)
+
+    async def request() -> None:
+        async with limit.slot():
+            await asyncio.sleep(0)
+
+    for together in (16, 32):
+        for _ in range(20):
+            requests = asyncio.gather(*(request() for _ in range(together)))
+            await asyncio.sleep(0)
+            time.seconds += 1.0
+            await requests
+            time.seconds += 100.0 if together == 32 else 0.0
+    assert limit.size == 32  # twice as many brought twice as much, and so nothing was taken for saturation
 
 
 async def test_refusals_of_one_burst_count_once() -> None:
