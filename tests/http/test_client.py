@@ -1,15 +1,20 @@
 import asyncio
+import os
+import socket
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import psutil
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 from tests.http.loopback import Answer, Loopback, VirtualTime
 from tests.openai_server import OpenAIServer
 from tpo.errors import ConfigError
 from tpo.http import Balancer, HttpClient, HttpFailure, RetryPolicy
+from tpo.http.session import KEEPALIVE
 
 
 def as_it_is(value: Any) -> Any:
@@ -82,6 +87,72 @@ async def test_silence_is_a_failure_that_passes() -> None:
         never.set()
     assert caught.value.passes
     await client.aclose()
+
+
+async def test_a_reply_that_trickles_ends_at_the_deadline() -> None:
+    class Trickling(Loopback):
+        async def handle(self, request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while True:  # until the client leaves
+                await response.write(b" ")
+                await asyncio.sleep(0)
+
+    async with Trickling().up() as url:
+        client = HttpClient(url, timeout=0.1, connect_timeout=0.1)
+        with pytest.raises(HttpFailure, match=r"incomplete after 0\.2 s") as caught:
+            await asyncio.wait_for(client.request("GET", "/x", read=as_it_is), 5)
+        await client.aclose()
+    assert caught.value.passes
+
+
+async def test_a_handshake_that_never_ends_is_a_connection_that_failed() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = HttpClient(f"https://127.0.0.1:{port}", timeout=60.0, connect_timeout=0.05)
+    with pytest.raises(HttpFailure, match=r"no connection within 0\.05 s") as caught:
+        await asyncio.wait_for(client.request("GET", "/x", read=as_it_is), 5)
+    assert caught.value.unreachable
+    await client.aclose()
+    server.close()
+
+
+async def test_connections_are_probed_so_that_a_peer_that_vanished_is_noticed() -> None:
+    async with Loopback(Answer({"n": 1})).up() as url:
+        client = HttpClient(url)
+        await client.request("GET", "/x", read=as_it_is)
+        port = int(url.rpartition(":")[2].removesuffix("/v1"))
+        connections = psutil.Process().net_connections("tcp")
+        (mine,) = [it.fd for it in connections if it.raddr and it.raddr.port == port]
+        with socket.socket(fileno=os.dup(mine)) as opened:
+            assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            for option, value in KEEPALIVE.items():
+                assert opened.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) == value
+        await client.aclose()
+
+
+async def test_a_server_that_is_silent_at_first_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    never = asyncio.Event()
+
+    class Silent(Loopback):
+        async def handle(self, request: web.Request) -> web.StreamResponse:
+            await never.wait()
+            return web.Response()
+
+    async with Silent().up() as url:
+        client = HttpClient(url, timeout=0.1, notice_after=0.01)
+        for _ in range(2):
+            with pytest.raises(HttpFailure):
+                await client.request("GET", "/x", read=as_it_is)
+        await client.aclose()
+        never.set()
+    assert caplog.messages == [
+        f"waiting for the server at {url}: no reply after 0.01 s (given up after 0.1 s, --timeout)"
+    ]
 
 
 async def test_a_redirect_is_told_and_not_followed() -> None:

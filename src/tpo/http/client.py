@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:  # aiohttp takes a fifth of a second to import: only a first r
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 15.0
 MOST = 1024
 """Requests in flight to one server at most, unless the caller says otherwise."""
 
@@ -33,7 +38,9 @@ class HttpClient:
         address: makes of *url* the address that paths are appended to; see :mod:`tpo.http.address`.
         key_variable: the environment variable that errors name.
         most: maximum of requests in flight; the adaptive limit stays below it.
-        timeout: read timeout in seconds.
+        timeout: read timeout in seconds; a whole reply may take no longer either.
+        connect_timeout: connect timeout in seconds, TLS included.
+        notice_after: seconds after which a first request without reply is logged.
         clock: what the adaptive limit measures with.
 
     Raises:
@@ -49,12 +56,15 @@ class HttpClient:
         key_variable: str = "TPO_API_KEY",
         most: int = MOST,
         timeout: float = READ_TIMEOUT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        notice_after: float = 2.0,
         clock: Clock | None = None,
     ) -> None:
         self.address = address(url)
         self._root = self.address.removesuffix("/v1")
         self._server = Server(self.address, _checked(api_key, key_variable), key_variable)
-        self._timeout = timeout
+        self._timeouts = timeout, connect_timeout
+        self._notice_after: float | None = notice_after
         self._session: PerLoop[Session] = PerLoop(self._open)
         self._limit = PerLoop(lambda: AdaptiveLimit(most, clock or Clock()))
         self._has_answered = False
@@ -79,6 +89,7 @@ class HttpClient:
         """
         url = (self._root if root else self.address) + path
         async with self._limit.get().slot() as slot:
+            notice = None if self._has_answered else self._notice_silence()
             try:
                 reply = await self._session.get().send(method, url, body)
             except HttpFailure as failure:
@@ -87,6 +98,9 @@ class HttpClient:
                         f"{failure}; is it running, and is this its URL?", fatal=True, unreachable=True
                     ) from failure
                 raise
+            finally:
+                if notice is not None:
+                    notice.cancel()
             self._has_answered = True
             value = read(read_json(reply, self._server))
             slot.work = 0.0 if work is None else work(value)
@@ -106,10 +120,21 @@ class HttpClient:
         if session is not None:
             await session.aclose()
 
+    def _notice_silence(self) -> asyncio.TimerHandle | None:
+        """Log, a moment from now and once, that the server has not answered yet."""
+        delay, self._notice_after = self._notice_after, None
+        if delay is None:
+            return None
+        sentence = "waiting for the server at %s: no reply after %g s (given up after %g s, --timeout)"
+        seconds, _ = self._timeouts
+        return asyncio.get_running_loop().call_later(
+            delay, log.warning, sentence, self.address, delay, seconds
+        )
+
     def _open(self) -> Session:
         from tpo.http.session import Session
 
-        return Session(self._server, self._timeout)
+        return Session(self._server, *self._timeouts)
 
 
 def _checked(key: str | None, variable: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,21 +19,26 @@ from pydantic_core import to_json
 from tpo.http.address import is_loopback
 from tpo.http.failures import HttpFailure, Reply, Server
 
-CONNECT_SECONDS = 30.0
-KEEPALIVE_SECONDS = 4.0
+REUSE_SECONDS = 4.0
 """Less than the 5 s after which uvicorn, and so vLLM, drops an idle connection under the next request."""
+KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 35_000}
+"""Seconds, the last one milliseconds: a peer that vanished is noticed within 35 s, its ACKs sent or not."""
 
 
 class Session:
     """The connections of one event loop to *server*, open until :meth:`aclose` or the loop's end."""
 
-    def __init__(self, server: Server, timeout: float) -> None:
+    def __init__(self, server: Server, timeout: float, connect_timeout: float) -> None:
         self._server = server
-        self._silence = timeout
+        self._timeout = aiohttp.ClientTimeout(
+            total=connect_timeout + timeout, connect=connect_timeout, sock_read=timeout
+        )
         self._session = aiohttp.ClientSession(
             # No limit of connections: the adaptive limit bounds them.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=REUSE_SECONDS, socket_factory=open_socket
+            ),
+            timeout=self._timeout,
             headers=_headers(server),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=not is_loopback(server.address),
@@ -53,7 +59,7 @@ class Session:
             async with self._session.request(method, url, data=data, allow_redirects=False) as reply:
                 return Reply(reply.status, reply.headers, await reply.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _failure(error, self._server, self._silence) from error
+            raise _failure(error, self._server, self._timeout) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -66,6 +72,17 @@ class Session:
             await asyncio.Event().wait()
         finally:
             await self._session.close()
+
+
+def open_socket(address: tuple[Any, ...]) -> socket.socket:
+    """Return a socket for *address* (as of ``getaddrinfo``) with TCP keepalive, where the system has it."""
+    family, kind, protocol, *_ = address
+    opened = socket.socket(family, kind, protocol)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE.items():
+        if hasattr(socket, option):
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return opened
 
 
 def _written(body: Any) -> bytes:
@@ -84,20 +101,23 @@ def _headers(server: Server) -> dict[str, str]:
     return headers if server.key is None else headers | {"Authorization": f"Bearer {server.key}"}
 
 
-def _failure(error: Exception, server: Server, silence: float) -> HttpFailure:
-    """What *error* means to a caller; *silence* is how long a server was listened to."""
+def _failure(error: Exception, server: Server, timeout: aiohttp.ClientTimeout) -> HttpFailure:
+    """Return what *error* means to a caller."""
     at = server.address
     if isinstance(error, aiohttp.ClientSSLError):
-        return HttpFailure(f"no safe connection to {at}: {server.quote(str(error))}", fatal=True)
+        reason = f"no safe connection to {at}: {server.quote(str(error))}"
+        return HttpFailure(reason, fatal=True, ambiguous=True)
     if isinstance(error, aiohttp.ClientConnectorError):
         return HttpFailure(f"no server answers at {at}: {_cause(error)}", passes=True, unreachable=True)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        reason = f"no server answers at {at}: no connection within {CONNECT_SECONDS:g} s"
+        reason = f"no server answers at {at}: no connection within {timeout.connect:g} s"
         return HttpFailure(reason, passes=True, unreachable=True)
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        reason = f"the server at {at} kept silent for {timeout.sock_read:g} s (--timeout waits longer)"
+        return HttpFailure(reason, passes=True)
     if isinstance(error, TimeoutError):
-        return HttpFailure(
-            f"the server at {at} kept silent for {silence:g} s (--timeout waits longer)", passes=True
-        )
+        reason = f"the reply of the server at {at} was incomplete after {timeout.total:g} s"
+        return HttpFailure(f"{reason} (--timeout waits longer)", passes=True)
     if isinstance(error, aiohttp.ClientPayloadError):
         return HttpFailure(f"the reply of the server at {at} broke off", passes=True, broken=True)
     if isinstance(error, aiohttp.InvalidURL):
