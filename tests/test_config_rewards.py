@@ -11,8 +11,9 @@ from tests.custom_code import save_gated_reward
 from tpo.config import build_reward, load_reward, load_settings, reward_identity, reward_of
 from tpo.config.settings import Settings
 from tpo.config.specs import check_names
+from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError, RewardRefused
-from tpo.registry import REWARDS, parse
+from tpo.registry import parse
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.hf import HFReward
 from tpo.rewards.judge import JudgeReward

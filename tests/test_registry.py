@@ -23,10 +23,11 @@ from tpo.config import (
     weights_of,
 )
 from tpo.config.specs import policy_short_name, policy_spec
+from tpo.entry_points import METHODS, POLICIES, REWARDS, load, names
 from tpo.errors import ConfigError
 from tpo.experiments.bench.registry import benchmark_names, load_benchmark
 from tpo.policies.function import FunctionPolicy
-from tpo.registry import METHODS, POLICIES, REWARDS, load, names, parse, usages
+from tpo.registry import parse, usages
 from tpo.runs import fingerprint
 from tpo.types import Sampling, Scope, user
 
@@ -143,6 +144,12 @@ def test_what_a_policy_is_called_in_a_fingerprint_and_in_a_directory(
     settings = Settings(policy=policy, model=model)
     assert (policy_identity(settings), policy_short_name(settings)) == (identity, short)
     assert policy_spec(policy).urls == tuple(name for name in policy if name.startswith("http"))
+
+
+@pytest.mark.parametrize("name", ["hf", "tiny:", "tiny:x", "python", "http", ""])
+def test_a_prefix_alone_or_too_much_after_it_is_unknown(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"--policy {name}: unknown; there are tiny"):
+        parse(POLICIES, name, "--policy")
 
 
 async def test_a_model_in_this_process_is_not_asked_for_its_name() -> None:

@@ -1,35 +1,24 @@
-"""Registry of model kinds, methods and benchmarks, all of them entry points.
+"""Registry of model kinds: parse a model's name, validate it, describe it and build the model.
 
 A kind of policy or reward is a subclass of :class:`ModelSpec` in a file of its own. An entry point in the
 group ``tpo.policies`` or ``tpo.rewards`` names the class, and the entry point's name is the prefix of the
-model names that the class parses: ``vllm`` for ``vllm:http://127.0.0.1:8001``. Built-in kinds are registered
-in the same way as those of other packages. A class is imported when a name needs it.
+model names that the class parses: ``vllm`` for ``vllm:http://127.0.0.1:8001``.
 """
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from tpo.errors import ConfigError, TpoError
-from tpo.naming import load_object
+from tpo.entry_points import POLICIES, REWARDS, load, names, registered
+from tpo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
     from pathlib import Path
 
     from tpo.events import Listener
-
-POLICIES = "tpo.policies"
-REWARDS = "tpo.rewards"
-METHODS = "tpo.methods"
-BENCHMARKS = "tpo.benchmarks"
-DEFAULTS = {POLICIES: "tiny", REWARDS: "tiny", METHODS: "tpo"}
-"""The entry that lists name first."""
 
 ModelT_co = TypeVar("ModelT_co", covariant=True)
 
@@ -192,7 +181,7 @@ def parse(group: str, name: str, option: str) -> ModelSpec[Any]:
 def find_kind(group: str, name: str) -> type[ModelSpec[Any]] | None:
     """Return the class that parses names such as *name*; None if no kind does."""
     prefix, colon, _ = name.partition(":")
-    if prefix not in _entry_points(group):
+    if prefix not in registered(group):
         return None
     kind: type[ModelSpec[Any]] = load(group, prefix, prefix)
     return kind if bool(colon) == (":" in kind.usage) else None
@@ -209,39 +198,6 @@ def describe(group: str) -> str:
         return ", ".join(names(group))
     kinds = [f"{_usage(group, name)}{_summary(group, name)}" for name in names(group)]
     return _list(list(dict.fromkeys(kinds)), "or")
-
-
-def names(group: str) -> list[str]:
-    """Return the names of the entry points of *group*, the default first."""
-    first = DEFAULTS.get(group)
-    return sorted(_entry_points(group), key=lambda name: (name != first, name))
-
-
-def load(group: str, name: str, given: str, own: str = "MODULE:OBJECT") -> Any:
-    """Import the entry point *name* of *group*, or the user's own object ``module:object``.
-
-    *given* is what the user wrote, for the error; *own* is how an object of one's own is named.
-
-    Raises:
-        ConfigError: there is neither, or its module fails as it is imported.
-    """
-    found = _entry_points(group).get(name, [])
-    if len(found) > 1:
-        packages = " and ".join(sorted(_package(point) for point in found))
-        raise ConfigError(f"{given}: {name} is registered by {packages} ({group}); uninstall one of them")
-    if not found and ":" not in name:
-        raise ConfigError(f"{given}: unknown; there are {', '.join(names(group))}, and {own}")
-    if not found:
-        return load_object(name, given)
-    try:
-        return found[0].load()
-    except TpoError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"{given}: importing {found[0].value} of the package {_package(found[0])} failed with"
-            f" {type(error).__name__}: {error}"
-        ) from error
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -269,34 +225,6 @@ def refuse_secrets(option: str, url: str, variable: str) -> None:
         )
 
 
-def _entry_points(group: str) -> Mapping[str, list[EntryPoint]]:
-    found = _installed(tuple(sys.path)).get(group)
-    if not found:
-        raise ConfigError(f"no {group} are registered: tpo is not installed completely; install it again")
-    return found
-
-
-@lru_cache
-def _installed(path: tuple[str, ...]) -> Mapping[str, Mapping[str, list[EntryPoint]]]:
-    """Return our groups' entry points by group and name; read again when *path*, where they are, changes."""
-    from importlib.metadata import entry_points
-
-    del path
-    points = entry_points()  # once for all groups: it reads the metadata of every installed package
-    found: dict[str, dict[str, list[EntryPoint]]] = {}
-    for group in (POLICIES, REWARDS, METHODS, BENCHMARKS):
-        by_name = found.setdefault(group, {})
-        for point in points.select(group=group):
-            same = by_name.setdefault(point.name, [])
-            if all(point.value != other.value for other in same):
-                same.append(point)
-    return found
-
-
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.module
-
-
 def _usage(group: str, name: str) -> str:
     try:
         usage: str = load(group, name, name).usage
@@ -319,9 +247,9 @@ def _list(items: Sequence[str], word: str = "and") -> str:
 
 def _meant(group: str, name: str) -> str:
     """Return what a name that no kind has may have been meant as."""
-    if "/" in name and ":" not in name and "hf" in _entry_points(group):
+    if "/" in name and ":" not in name and "hf" in registered(group):
         return f"did you mean hf:{name}? "
-    if name.partition(":")[2][:1].isdigit() and "http" in _entry_points(group):
+    if name.partition(":")[2][:1].isdigit() and "http" in registered(group):
         return f"did you mean http://{name}? "
     return ""
 

@@ -16,8 +16,9 @@ from typer.testing import CliRunner, Result
 
 from tests.openai_server import OpenAIServer, improving
 from tpo.cli.main import app
+from tpo.entry_points import METHODS, POLICIES, REWARDS
 from tpo.errors import DataError
-from tpo.registry import METHODS, POLICIES, REWARDS, describe
+from tpo.registry import describe
 
 HEAVY = {"torch", "transformers", "aiohttp", "datasets", "pyarrow", "pydantic"}
 OURS = {"tpo.config.models", "tpo.config.sources", "tpo.registry", "tpo.runs", "tpo.policies", "tpo.rewards"}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tpo.entry_points import METHODS, names
 from tpo.errors import ConfigError
 from tpo.methods.recipe import CLOSING, OPENING, Recipe
 from tpo.methods.recipes import build_recipe
-from tpo.registry import METHODS, names
 from tpo.types import (
     Candidate,
     Completion,

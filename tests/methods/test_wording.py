@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tpo.entry_points import METHODS, names
 from tpo.errors import ConfigError
 from tpo.methods.recipes import build_recipe
 from tpo.methods.wording import Wording, load_wording
-from tpo.registry import METHODS, names
 
 
 def test_what_is_put_in_is_not_expanded_again() -> None:

@@ -20,6 +20,7 @@ from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
 from tpo.config import Settings, Setup, load_reward, name_model, policy_name
 from tpo.counting import queries
+from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.experiments.bench.arms import Arm, make_arms
@@ -34,7 +35,7 @@ from tpo.experiments.bench.registry import benchmark_names, load_benchmark
 from tpo.experiments.bench.summary import markdown
 from tpo.experiments.bench.tables import latex_table, markdown_table
 from tpo.experiments.bench.together import head_and_rows
-from tpo.registry import REWARDS, parse
+from tpo.registry import parse
 from tpo.runs import Retries
 
 PAPER_SHAPES = ((2, 5), (5, 20))

@@ -20,6 +20,7 @@ from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.counting import queries
+from tpo.entry_points import REWARDS
 from tpo.errors import RewardError
 from tpo.events import Listener
 from tpo.experiments.bench.engine import working_in
@@ -29,7 +30,7 @@ from tpo.experiments.sweep.plan import Plan, check, load_data, require_held_out
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.running import Models, Watch, run_cells
 from tpo.experiments.sweep.tables import TINY_NOTE, equal_table, table
-from tpo.registry import REWARDS, parse
+from tpo.registry import parse
 from tpo.rewards.base import Reward
 from tpo.runs import Retries
 from tpo.store import read_trajectories

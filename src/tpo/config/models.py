@@ -18,12 +18,13 @@ from tpo.config.specs import (
     reward_options,
     reward_specs,
 )
+from tpo.entry_points import REWARDS
 from tpo.events import Listener
 from tpo.inprocess.weights import weights_digest
 from tpo.methods.recipe import Recipe
 from tpo.methods.recipes import build_recipe
 from tpo.policies.base import Policy
-from tpo.registry import REWARDS, ModelOptions, ModelSpec, parse
+from tpo.registry import ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
 
 

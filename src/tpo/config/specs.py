@@ -10,10 +10,11 @@ from typing import Any
 
 from tpo.config.option import flag_of
 from tpo.config.settings import TINY, Settings
+from tpo.entry_points import POLICIES, REWARDS
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.policies.base import Policy
-from tpo.registry import POLICIES, REWARDS, ModelOptions, ModelSpec, parse, usages
+from tpo.registry import ModelOptions, ModelSpec, parse, usages
 from tpo.rewards.base import Reward
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")

@@ -8,10 +8,11 @@ from pathlib import Path
 from tpo.config import build_reward, reward_specs
 from tpo.doctor.finding import failure, good, unknown
 from tpo.doctor.patient import BRIEF, Notes, Patient
+from tpo.entry_points import REWARDS
 from tpo.errors import TpoError
 from tpo.http import Endpoint
 from tpo.http.address import root_address
-from tpo.registry import REWARDS, find_kind, parse
+from tpo.registry import find_kind, parse
 from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.diagnosis import Fault
 from tpo.rewards.golden import Golden, check_golden, golden_scores, read_golden

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tpo.entry_points import METHODS, load
 from tpo.errors import ConfigError
 from tpo.methods.conversation import Conversation
 from tpo.methods.fused import Fused
 from tpo.methods.independent import Independent
 from tpo.methods.recipe import Recipe
 from tpo.methods.wording import load_wording
-from tpo.registry import METHODS, load
 
 Builder = Callable[..., Recipe]
 

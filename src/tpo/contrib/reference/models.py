@@ -8,10 +8,11 @@ from tpo.config.models import build_policy, build_reward
 from tpo.config.specs import api_key
 from tpo.contrib.reference.arguments import RECIPES, Arguments
 from tpo.contrib.reference.context import ContextBound
+from tpo.entry_points import REWARDS
 from tpo.events import Listener
 from tpo.methods.recipe import Recipe
 from tpo.methods.recipes import build_recipe
-from tpo.registry import REWARDS, find_kind
+from tpo.registry import find_kind
 from tpo.rewards.base import Reward
 
 PLACEHOLDER_KEY = "token-abc123"

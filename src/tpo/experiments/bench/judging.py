@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpo.config.models import build_policy
+from tpo.entry_points import POLICIES
 from tpo.errors import ConfigError, PolicyRefused
 from tpo.experiments.bench.judge import Judge
 from tpo.http.address import without_secrets
 from tpo.policies.base import Policy
 from tpo.policies.limit import Limited
-from tpo.registry import POLICIES, ModelSpec, find_kind, is_url, parse, refuse_secrets
+from tpo.registry import ModelSpec, find_kind, is_url, parse, refuse_secrets
 
 KEY_VARIABLE = "TPO_JUDGE_API_KEY"
 """A judge's server is not the policy's, and must not be sent its key."""

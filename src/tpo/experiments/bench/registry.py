@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tpo.entry_points import BENCHMARKS, load, names
 from tpo.errors import ConfigError
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.registry import BENCHMARKS, load, names
 
 
 def benchmark_names() -> list[str]:
