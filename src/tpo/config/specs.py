@@ -1,4 +1,4 @@
-"""What the names in settings mean: specs of the registry, their options, and what is refused.
+"""Specs of the models that settings name, their options, and what is refused.
 
 Nothing here loads a model or asks a server.
 """

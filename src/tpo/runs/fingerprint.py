@@ -1,4 +1,4 @@
-"""What decides a run's trajectories, and so may not change between its invocations."""
+"""Fingerprint: the values that decide a run's trajectories, and so may not change between invocations."""
 
 import sys
 from collections.abc import Mapping
