@@ -24,7 +24,7 @@ import aiohttp
 from benchmarks.record import write_result
 from benchmarks.ways import together
 
-from tpo.config.rewards import build_reward
+from tpo.config import build_reward
 from tpo.data.load import load_queries
 from tpo.http.address import base_address
 from tpo.methods.recipes import build_recipe

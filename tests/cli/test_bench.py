@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from tests.openai_server import OpenAIServer
 from tpo.cli.main import app
-from tpo.experiments.bench.registry import HOMES
+from tpo.experiments.bench.registry import benchmark_names
 
 DATA = Path(__file__).parents[1] / "experiments" / "bench" / "data"
 
@@ -27,7 +27,7 @@ def run(server: OpenAIServer, out: Path, *more: object, name: str = "beavertails
 def test_the_list_tells_sizes_and_licences_of_all() -> None:
     code, said = call("list")
     assert code == 0
-    for name in HOMES:
+    for name in benchmark_names():
         assert f"| {name} " in said
     assert "CC BY-NC 4.0" in said
 

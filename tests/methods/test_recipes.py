@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tpo.entry_points import METHODS, names
 from tpo.errors import ConfigError
 from tpo.methods.recipe import CLOSING, OPENING, Recipe
-from tpo.methods.recipes import RECIPES, build_recipe
+from tpo.methods.recipes import build_recipe
 from tpo.types import (
     Candidate,
     Completion,
@@ -43,7 +44,7 @@ def told(messages: Messages) -> str:
     return "\n".join(plain_text(m) for m in messages)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", names(METHODS))
 def test_the_first_sample_carries_the_users_messages_unchanged(name: str) -> None:
     messages = build_recipe(name).sample(TALK)
     assert messages[-len(TALK.messages) :] == TALK.messages
@@ -147,7 +148,7 @@ def test_a_value_out_of_range_is_named_by_its_option(shape: dict[str, Any], opti
 
 
 def test_an_unknown_method_is_told_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"tpoo: unknown; there are tpo, paper.* and MODULE:CLASS"):
+    with pytest.raises(ConfigError, match=r"tpoo: unknown; there are tpo, bon, .*paper.* and MODULE:CLASS"):
         build_recipe("tpoo")
 
 

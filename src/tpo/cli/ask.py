@@ -28,40 +28,15 @@ echo "A haiku about rain" | tpo ask - -d 1 > haiku.txt
 FAILED = 1
 
 
+@options.with_settings(without=("column", "limit", "out", "sequences"))
 def ask(
+    given: options.Given,
     question: Annotated[str, typer.Argument(help="What to answer; - reads it from stdin.")],
-    policy: options.Policy = None,
-    model: options.Model = None,
-    policy_extra: options.PolicyExtra = None,
-    reward: options.Reward = None,
-    combine: options.Combine = None,
-    calibration: options.Calibration = None,
-    reward_tokenizer: options.RewardTokenizer = None,
-    rubric: options.Rubric = None,
-    votes: options.Votes = None,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    trust_remote_code: options.TrustRemoteCode = None,
-    method: options.Method = None,
-    sample_size: options.SampleSize = None,
-    max_iterations: options.MaxIterations = None,
-    prompts: options.Prompts = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = None,
-    seed: options.Seed = None,
-    concurrency: options.Concurrency = None,
-    timeout: options.Timeout = None,
-    patience: options.Patience = None,
-    config: options.Config = None,
-    quiet: options.Quiet = None,
-    debug: options.Debug = False,
 ) -> None:
     """Answer one question and show how: samples and rewards, what is said of them, what came of it.
 
     When stdout is no terminal it gets the answer alone, and the rest goes to stderr.
     """
-    flags = dict(locals())
     import asyncio
     import os
 
@@ -72,7 +47,7 @@ def ask(
     from tpo.config import build
 
     text = _question(question)
-    settings = settings_of(flags, config)
+    settings = settings_of(given)
     apart = not sys.stdout.isatty()
     console = Console(stderr=apart, quiet=settings.quiet, highlight=False)
     with interruptible(console, "interrupted"), console.status("loading the models") as status:

@@ -15,17 +15,15 @@ import typer
 from rich.console import Console
 
 from tpo.cli.live import run_view
-from tpo.cli.setup import Relay, built, interruptible, ready, settings_of
+from tpo.cli.setup import Relay, axes_of, built, interruptible, ready
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
-from tpo.config import Settings, Setup
-from tpo.config.build import name_model
-from tpo.config.names import check_reward
-from tpo.config.rewards import load_reward
+from tpo.config import Settings, Setup, load_reward, name_model, policy_name
 from tpo.counting import queries
+from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.events import Listener
-from tpo.experiments.bench.arms import Arm, make_arms, policy_name
+from tpo.experiments.bench.arms import Arm, make_arms
 from tpo.experiments.bench.asked import ask
 from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete, working_in
@@ -33,10 +31,11 @@ from tpo.experiments.bench.grading import Context
 from tpo.experiments.bench.judge import Judge
 from tpo.experiments.bench.judging import aclose, load_judge
 from tpo.experiments.bench.paper import published
-from tpo.experiments.bench.registry import HOMES, load_benchmark
+from tpo.experiments.bench.registry import benchmark_names, load_benchmark
 from tpo.experiments.bench.summary import markdown
 from tpo.experiments.bench.tables import latex_table, markdown_table
 from tpo.experiments.bench.together import head_and_rows
+from tpo.registry import parse
 from tpo.runs import Retries
 
 PAPER_SHAPES = ((2, 5), (5, 20))
@@ -66,19 +65,17 @@ class Benching:
         """
         benchmark = load_benchmark(name)
         if flags["check_reward"] is not None:
-            check_reward(flags["check_reward"], "--check-reward")
+            parse(REWARDS, flags["check_reward"], "--check-reward")
         flags = with_paper(flags) if flags["paper"] else flags
-        methods = flags.pop("method")
-        settings = settings_of(flags, config)
-        methods = methods_in(methods or settings.method)
+        settings, lists = axes_of(flags, config, ("method", "seed"))
+        seeds = seeds_of(lists["seed"], flags["repeats"])
         settings = asyncio.run(name_model(settings, os.environ))
         asked = ask(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
-        seeds = [settings.seed + repeat for repeat in range(flags["repeats"])]
         out = settings.out or Path("runs") / folder_name(benchmark, settings)
         plan = Plan(
             benchmark=benchmark,
             asked=asked,
-            arms=make_arms(settings, methods, seeds),
+            arms=make_arms(settings, lists["method"], seeds),
             settings=settings,
             out=out,
             context=_context(flags, settings, out),
@@ -167,7 +164,7 @@ async def _grade(plan: Plan) -> Mapping[str, Any]:
 def _context(flags: Flags, settings: Settings, out: Path) -> Context:
     judge: Judge | None = None
     if flags["judge"] is not None and not flags["no_grade"]:
-        more = {"timeout": settings.timeout, "patience": settings.patience}
+        more = {"timeout": settings.timeout, "retry_timeout": settings.retry_timeout}
         judge = asyncio.run(load_judge(flags["judge"], os.environ, settings.concurrency, **more))
     return Context(
         judge=judge,
@@ -184,9 +181,15 @@ def _option(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def methods_in(text: str) -> tuple[str, ...]:
-    """The methods between commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip()) or ("tpo",)
+def seeds_of(seeds: Sequence[int], repeats: int) -> list[int]:
+    """Return *seeds*, or as many as *repeats* from the only one on.
+
+    Raises:
+        ConfigError: both are several.
+    """
+    if len(seeds) > 1 and repeats > 1:
+        raise ConfigError("--repeats counts up from one --seed: give one seed, or leave out --repeats")
+    return [seed + repeat for seed in seeds for repeat in range(repeats)]
 
 
 def with_paper(flags: Flags) -> Flags:
@@ -202,19 +205,18 @@ def with_paper(flags: Flags) -> Flags:
     )
     if shape not in PAPER_SHAPES:
         raise ConfigError(f"--paper: the paper's shapes are D2-N5 and D5-N20, not D{shape[0]}-N{shape[1]}")
-    methods = methods_in(flags["method"] or wanted["method"])
-    for name in methods:
+    methods = flags["method"] or wanted["method"]
+    for name in filter(None, map(str.strip, methods.split(","))):
         if name not in PAPER_METHODS:
             raise ConfigError(
                 f"--paper: --method {name} is not the paper's; there are {', '.join(PAPER_METHODS)}"
             )
-    wanted |= {"max_iterations": shape[0], "sample_size": shape[1], "method": ",".join(methods)}
+    wanted |= {"max_iterations": shape[0], "sample_size": shape[1], "method": methods}
     for key, value in wanted.items():
-        if key not in ("method", "max_iterations", "sample_size") and flags[key] not in (None, value):
+        given = flags[key]
+        if key not in ("method", "max_iterations", "sample_size") and str(given) not in ("None", str(value)):
             option = "--" + key.replace("_", "-")
-            raise ConfigError(
-                f"--paper: {option} is {value} there; leave out {option} {flags[key]}, or --paper"
-            )
+            raise ConfigError(f"--paper: {option} is {value} there; leave out {option} {given}, or --paper")
     return flags | wanted
 
 
@@ -227,7 +229,7 @@ def folder_name(benchmark: Benchmark, settings: Settings) -> str:
 def show_list() -> None:
     """Every benchmark in a table."""
     rows = []
-    for name in HOMES:
+    for name in benchmark_names():
         known = load_benchmark(name)
         grader = known.paper_judge or known.paper_reward or "none"
         rows.append((name, f"{known.size:,}", known.metric, grader, known.hub.spec, known.licence))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
-from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -19,11 +18,16 @@ from tpo.cli.setup import Relay, built, interruptible, ready
 from tpo.cli.show import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
-from tpo.config import Settings, Setup, make_recipe
-from tpo.config.build import name_model
-from tpo.config.identity import reward_identity, weights_of
-from tpo.config.names import is_server
-from tpo.config.settings import TINY
+from tpo.config import (
+    Settings,
+    Setup,
+    make_recipe,
+    name_model,
+    policy_identity,
+    reward_identity,
+    weights_of,
+)
+from tpo.config.specs import policy_short_name
 from tpo.counting import queries
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
@@ -148,7 +152,7 @@ class Session:
         noted = {"data": self.data, "queries": total, "out": str(self.path)}
         return RunDirectory.open(
             self.path,
-            configuration=self.settings.model_dump(mode="json") | noted,
+            configuration=self.settings.to_json() | noted,
             fingerprint=self._fingerprint(scales),
             fresh=self.fresh,
         )
@@ -156,13 +160,12 @@ class Session:
     def _fingerprint(self, scales: Scales | None) -> dict[str, Any]:
         """What may not change between invocations; a server may move, its model may not."""
         settings = self.settings
-        policy = settings.policy[0]
         return fingerprint(
             self.recipe,
             seed=settings.seed,
             data=data_digest(self.data),
             column=settings.column,
-            policy=settings.model if is_server(policy) else policy,
+            policy=policy_identity(settings),
             policy_extra=settings.policy_extra,
             reward=reward_identity(settings),
             **measured(weights_of(settings), scales),
@@ -220,19 +223,9 @@ def _nobody(*_: object) -> NoReturn:
 
 def run_name(settings: Settings, recipe: Recipe, data: str) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
-    parts = [_slug(_stem(data)), _slug(_model_name(settings)), _slug(recipe.name)]
+    parts = [_slug(_stem(data)), _slug(policy_short_name(settings)), _slug(recipe.name)]
     shape = [f"d{recipe.max_iterations}", f"n{recipe.sample_size}", f"seed{settings.seed}"]
     return "-".join(part for part in parts + shape if part)
-
-
-def _model_name(settings: Settings) -> str:
-    """What tells one policy from another; nothing for the embedded one."""
-    policy = settings.policy[0]
-    if policy == TINY:
-        return ""
-    if is_server(policy):
-        return (settings.model or urlsplit(policy).netloc).rpartition("/")[2]
-    return policy.rstrip("/").rpartition("/")[2].removeprefix("hf:")
 
 
 def _stem(data: str) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 
-from tpo.config import Settings, Setup, build, load_settings
+from tpo.cli.options import Given
+from tpo.config import Settings, Setup, build, load_axes, load_settings
+from tpo.config.settings import OPTIONS
 from tpo.events import Event, Listener
 
 INTERRUPTED = 130
@@ -29,10 +32,17 @@ class Relay:
             listener(event)
 
 
-def settings_of(flags: Mapping[str, object], config: Path | None) -> Settings:
-    """The settings that a command's *flags* make with the environment and the file *config*."""
-    given = {name: value for name, value in flags.items() if name in Settings.model_fields}
-    return load_settings(given, os.environ, config)
+def settings_of(given: Given) -> Settings:
+    """Load the settings of a command line with the environment and its file."""
+    return load_settings(given.flags, os.environ, given.config, _note)
+
+
+def axes_of(
+    flags: Mapping[str, Any], config: Path | None, several: Collection[str]
+) -> tuple[Settings, Mapping[str, tuple[Any, ...]]]:
+    """Load the settings among a command's *flags*, and all values of *several* of them."""
+    given = {name: value for name, value in flags.items() if name in OPTIONS}
+    return load_axes(given, os.environ, config, several, _note)
 
 
 def built(settings: Settings, console: Console, listener: Listener) -> Setup:
@@ -63,3 +73,7 @@ def interruptible(console: Console, sentence: str) -> Iterator[None]:
     except KeyboardInterrupt:
         console.print(sentence, markup=False, soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _note(sentence: str) -> None:
+    typer.echo(f"note: {sentence}", err=True)

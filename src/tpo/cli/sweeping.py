@@ -7,31 +7,30 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
 
 from tpo.cli.live import run_view
-from tpo.cli.setup import Relay, interruptible, settings_of
+from tpo.cli.setup import Relay, axes_of, interruptible
+from tpo.cli.sweep import SEVERAL
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
-from tpo.config import Settings
-from tpo.config.build import name_model, policy_of
-from tpo.config.names import check_reward
-from tpo.config.rewards import reward_of
+from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.counting import queries
-from tpo.errors import ConfigError, RewardError
+from tpo.entry_points import REWARDS
+from tpo.errors import RewardError
 from tpo.events import Listener
-from tpo.experiments.bench.arms import policy_name
 from tpo.experiments.bench.engine import working_in
 from tpo.experiments.sweep.checking import HeldOut
-from tpo.experiments.sweep.grid import Axes, Cell, make_cells, names, slug, whole_numbers
+from tpo.experiments.sweep.grid import Axes, Cell, make_cells, slug
 from tpo.experiments.sweep.plan import Plan, check, load_data, require_held_out
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.running import Models, Watch, run_cells
 from tpo.experiments.sweep.tables import TINY_NOTE, equal_table, table
+from tpo.registry import parse
 from tpo.rewards.base import Reward
 from tpo.runs import Retries
 from tpo.store import read_trajectories
@@ -73,9 +72,18 @@ class Sweeping:
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
-        settings = settings_of(flags, config)
-        axes = axes_of(flags, settings)
-        held_out = checked_name(flags["check_reward"])
+        settings, lists = axes_of(flags, config, SEVERAL)
+        axes = Axes(
+            methods=lists["method"],
+            samples=lists["sample_size"],
+            iterations=lists["max_iterations"],
+            rewards=settings.reward,
+            seeds=lists["seed"],
+            pool=flags["pool"],
+        )
+        held_out: str | None = flags["check_reward"]
+        if held_out is not None:
+            parse(REWARDS, held_out, "--check-reward")
         # Before a server is asked for its model's name.
         require_held_out(held_out, axes.rewards)
         make_cells(settings, axes)
@@ -181,37 +189,6 @@ class Sweeping:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def axes_of(flags: Flags, settings: Settings) -> Axes:
-    """What *flags* cross, and what *settings* hold where they say nothing."""
-
-    def numbers(option: str, default: int) -> tuple[int, ...]:
-        text = flags[option]
-        return (default,) if text is None else whole_numbers(f"--{option}", text)
-
-    return Axes(
-        methods=names("--method", settings.method),
-        samples=numbers("samples", settings.sample_size),
-        iterations=numbers("iterations", settings.max_iterations),
-        rewards=settings.reward,
-        seeds=numbers("seeds", settings.seed),
-        pool=flags["pool"],
-    )
-
-
-def checked_name(name: str | None) -> str | None:
-    """*name*, if a reward is called so.
-
-    Raises:
-        ConfigError: none is.
-    """
-    if name is not None:
-        try:
-            check_reward(name)
-        except ConfigError as error:
-            raise ConfigError(str(error).replace("--reward", "--check-reward", 1)) from None
-    return name
-
-
 def folder_name(data: str, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
@@ -219,7 +196,7 @@ def folder_name(data: str, settings: Settings) -> str:
 
 
 def _with_reward(settings: Settings, name: str) -> Settings:
-    return settings.model_copy(update={"reward": (name,)})
+    return replace(settings, reward=(name,))
 
 
 @asynccontextmanager

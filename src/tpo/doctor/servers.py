@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from tpo.config.names import is_server
+from tpo.config import policy_spec
 from tpo.doctor.finding import failure, good, warning
 from tpo.doctor.patient import BRIEF, Notes, Patient, Subject
 from tpo.errors import PolicyError
@@ -22,7 +22,7 @@ SILENCE = 120.0
 async def check_servers(patient: Patient, notes: Notes) -> None:
     """Each URL by itself, so that one that is down is named."""
     gone: list[HttpFailure] = []
-    for url in filter(is_server, patient.settings.policy):
+    for url in policy_spec(patient.settings.policy).urls:
         try:
             await _check_server(url, patient, notes)
         except HttpFailure as error:

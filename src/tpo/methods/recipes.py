@@ -1,20 +1,18 @@
-"""The methods by name. Best-of-N is a recipe of depth 0, revision another wording."""
+"""The built-in methods, and any method by name. Best-of-N has depth 0, revision another wording."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from tpo.entry_points import METHODS, load
 from tpo.errors import ConfigError
 from tpo.methods.conversation import Conversation
 from tpo.methods.fused import Fused
 from tpo.methods.independent import Independent
 from tpo.methods.recipe import Recipe
-from tpo.methods.textgrad.recipe import textgrad, textgrad_revision
 from tpo.methods.wording import load_wording
-from tpo.naming import load_object
 
 Builder = Callable[..., Recipe]
 
@@ -58,39 +56,17 @@ def paper_bon(prompts: Path | None = None, **shape: Any) -> Recipe:
     return Independent(name="paper-bon", wording=wording, **(shape | {"max_iterations": 0}))
 
 
-RECIPES: Mapping[str, Builder] = MappingProxyType(
-    {
-        "tpo": tpo,
-        "paper": paper,
-        "revision": revision,
-        "fused": fused,
-        "bon": bon,
-        "paper-revision": paper_revision,
-        "paper-bon": paper_bon,
-        "textgrad": textgrad,
-        "textgrad-revision": textgrad_revision,
-    }
-)
-
-
 def build_recipe(name: str, prompts: Path | None = None, **shape: Any) -> Recipe:
-    """The method *name* with its texts from *prompts* where given, and N, D and sampling values from *shape*.
+    """Build the method *name* with its texts from *prompts* where given, and N, D and sampling values.
 
-    ``module:class`` names a :class:`Recipe` of the user's own, or a function that makes one.
+    ``module:class`` names a :class:`Recipe` of the user's own, or a function that makes one. Methods are
+    registered as entry points in the group ``tpo.methods``.
 
     Raises:
         ConfigError: there is no such method, or a value is out of its range.
     """
-    if name in RECIPES:
-        return RECIPES[name](prompts, **shape)
-    if ":" not in name:
-        raise ConfigError(f"--method {name}: unknown; there are {', '.join(RECIPES)}, and MODULE:CLASS")
-    return _of_the_users_own(name, prompts, shape)
-
-
-def _of_the_users_own(name: str, prompts: Path | None, shape: dict[str, Any]) -> Recipe:
     given = f"--method {name}"
-    builder = load_object(name, given)
+    builder: Builder = load(METHODS, name, given, own="MODULE:CLASS")
     texts = {} if prompts is None else {"prompts": prompts}
     try:
         recipe = builder(**texts, **shape)

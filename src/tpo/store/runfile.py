@@ -19,7 +19,7 @@ from tpo.store.records import SCHEMA, check_schema
 
 NAME = "run.json"
 LIBRARIES = ("tpo", "torch", "transformers")
-MEASURED = ("weights", "scale")
+MEASURED = ("weights", "source", "scale")
 """What ``KIND of MODEL`` in a fingerprint begins with where it is measured; see :func:`is_measured`."""
 
 
@@ -168,11 +168,19 @@ def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[st
         if there.get(key) != now.get(key) and (key in both or not is_measured(key))
     ]
     if differing:
-        rows = "\n".join(f"  {key}: {_short(there, key)} there, {_short(now, key)} now" for key in differing)
+        rows = "\n".join(_difference(key, there, now) for key in differing)
         raise StoreMismatch(
             f"{directory} holds a run of another configuration:\n{rows}\n"
             "Give another --out, or --fresh to throw that run away and start anew"
         )
+
+
+def _difference(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    values = f"{_short(there, key)} there, {_short(now, key)} now"
+    kind, _, what = key.partition(" of ")
+    if kind == "source":
+        return f"  {what}: its source file was edited after the run began (digest {values})"
+    return f"  {key}: {values}"
 
 
 def _short(values: Mapping[str, Any], key: str) -> str:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tpo.config import Settings, Setup, make_recipe
-from tpo.config.identity import reward_identity, weights_of
-from tpo.config.names import is_server
+from tpo.config import (
+    Settings,
+    Setup,
+    make_recipe,
+    policy_identity,
+    policy_name,
+    reward_identity,
+    weights_of,
+)
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.experiments.bench.asked import Asked
@@ -53,7 +59,7 @@ def make_arms(settings: Settings, methods: Sequence[str], seeds: Sequence[int]) 
     Raises:
         ConfigError: a method is unknown, or two arms would be alike.
     """
-    recipes = [make_recipe(settings.model_copy(update={"method": method})) for method in methods]
+    recipes = [make_recipe(replace(settings, method=method)) for method in methods]
     arms = tuple(Arm(recipe, seed) for recipe in recipes for seed in seeds)
     folders = [arm.folder for arm in arms]
     for folder in folders:
@@ -103,7 +109,7 @@ class Generation:
         Raises:
             TpoError: a fatal one; what is finished is kept.
         """
-        configuration = self.settings.model_dump(mode="json")
+        configuration = self.settings.to_json()
         configuration |= {"benchmark": self.benchmark, "method": arm.recipe.name, "seed": arm.seed}
         configuration |= {"data": self.asked.source, "out": str(self.path(arm))}
         directory = RunDirectory.open(
@@ -169,7 +175,7 @@ class Generation:
             seed=arm.seed,
             data=self.asked.digest,
             benchmark=self.benchmark,
-            policy=policy_name(settings),
+            policy=policy_identity(settings),
             policy_extra=settings.policy_extra,
             reward=reward_identity(settings),
             **measured(weights_of(settings), scales),
@@ -182,9 +188,3 @@ class Answers:
 
     by_when: Mapping[str, Sequence[Answer]]
     missing: int
-
-
-def policy_name(settings: Settings) -> str:
-    """A server may move, its model may not."""
-    policy = settings.policy[0]
-    return (settings.model or policy) if is_server(policy) else policy

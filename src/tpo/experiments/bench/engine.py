@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tpo.config import Settings, Setup
+from tpo.config import Settings, Setup, policy_name
 from tpo.errors import ConfigError, MissingExtra, StoreError
 from tpo.events import Listener
-from tpo.experiments.bench.arms import AFTER, BEFORE, Answers, Arm, Generation, policy_name
+from tpo.experiments.bench.arms import AFTER, BEFORE, Answers, Arm, Generation
 from tpo.experiments.bench.asked import Asked
 from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.grades import NAME as GRADES
@@ -181,7 +181,7 @@ def _record(
         "held_out_reward": context.held_out_name or None,
         "judge": _judged(plan.benchmark, context),
         "grader_options": dict(context.options),
-        "settings": plan.settings.model_dump(mode="json"),
+        "settings": plan.settings.to_json(),
         "arms": [_arm(plan, arm) for arm in plan.arms],
         "methods": [result.record() for result in results],
         "against": [asdict(against) for against in compare_methods(final, scale)],

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tpo.config import Settings
-from tpo.config.identity import reward_identity, weights_of
+from tpo.config import Settings, policy_identity, reward_identity, weights_of
 from tpo.data import data_digest, load_queries
 from tpo.errors import ConfigError, MissingExtra
-from tpo.experiments.bench.arms import policy_name
 from tpo.experiments.sweep.grid import Cell, slug
 from tpo.methods.recipe import Recipe
 from tpo.runs import fingerprint, measured
@@ -81,7 +79,7 @@ class Plan:
         """Of the calls in common, for this policy on this data: another's are never answered from."""
         settings = self.settings
         weights = {key: value for key, value in self._digests(self.cells[0]).items() if "policy" in key}
-        told = request_hash(policy_name(settings), settings.policy_extra, weights, self.digest)
+        told = request_hash(policy_identity(settings), settings.policy_extra, weights, self.digest)
         return self.out / SHARED / told[:12]
 
     def reward_file(self, cell: Cell) -> str:
@@ -92,7 +90,7 @@ class Plan:
 
     def held_out_file(self) -> Path:
         """Where the scores of the reward that guides nothing are kept, apart from any other's."""
-        own = self.settings.model_copy(update={"reward": (self.check_reward,)})
+        own = replace(self.settings, reward=(self.check_reward,) if self.check_reward else ())
         weights = {key: value for key, value in weights_of(own).items() if "reward" in key}
         told = request_hash(reward_identity(own), weights)
         return self.out / SHARED / f"held-out-{told[:12]}.jsonl"
@@ -100,7 +98,7 @@ class Plan:
     def configuration(self, cell: Cell) -> dict[str, Any]:
         """For the record of the run."""
         noted = {"data": self.source, "queries": len(self.queries), "out": str(self.path(cell))}
-        return cell.settings.model_dump(mode="json") | noted
+        return cell.settings.to_json() | noted
 
     def fingerprint(self, cell: Cell) -> dict[str, Any]:
         """As of a run by ``tpo run`` with the same options: a cell is an ordinary run."""
@@ -110,7 +108,7 @@ class Plan:
             seed=cell.seed,
             data=self.digest,
             column=settings.column,
-            policy=policy_name(settings),
+            policy=policy_identity(settings),
             policy_extra=settings.policy_extra,
             reward=reward_identity(settings),
             **measured(self._digests(cell), None),
