@@ -27,13 +27,13 @@ import aiohttp
 from aiohttp import web
 from benchmarks.record import write_result
 
-from tpo.cli.setup import Relay
 from tpo.cli.show import Highlights
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.methods.recipes import build_recipe
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import Retries, fingerprint, run
+from tpo.runs.models import Relay
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 

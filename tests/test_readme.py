@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -57,3 +58,15 @@ def test_the_options_that_the_readme_names_exist() -> None:
     assert commands
     used = {option for command in commands for option in re.findall(r"--[a-z-]+", command)}
     assert used <= known
+
+
+def test_the_example_of_a_whole_data_set_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "library.md").read_text("utf-8")
+    source = next(
+        block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "tpo.run(" in block
+    )
+    names: dict[str, Any] = {"my_model": model, "my_scorer": lambda question, response: len(response)}
+    with contextlib.chdir(tmp_path):
+        exec(compile(source, "docs/library.md", "exec"), names)  # noqa: S102 - our own page
+    assert names["run"].summary.finished == len(names["table"]) == 2
+    assert "q1 " in capsys.readouterr().out

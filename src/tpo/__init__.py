@@ -5,6 +5,8 @@
     trajectory = Optimizer(policy, reward).run("Write a haiku about the sea.")
     print(trajectory.answer)
 
+    results = tpo.run("prompts.jsonl", policy=policy, reward=reward)  # resumes where it stopped
+
 Every name here is imported when it is first used, so that ``import tpo`` costs nothing.
 """
 
@@ -14,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__ finds the same
+    from tpo.api import Run, arun, load_run, run
     from tpo.config import load_policy, load_reward
     from tpo.errors import (
         ConfigError,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
     from tpo.rewards.base import Reward
     from tpo.rewards.hf import HFReward
     from tpo.rewards.scripted import ScriptedReward
+    from tpo.runs.plan import RunPlan
     from tpo.types import (
         Candidate,
         Completion,
@@ -58,6 +62,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
     )
 
 _HOMES = {
+    "tpo.api": "Run arun load_run run",
     "tpo.config": "load_policy load_reward",
     "tpo.errors": "ConfigError DataError MissingExtra PolicyError PolicyRefused RewardError RewardRefused"
     " StoreBusy StoreError StoreMismatch TpoError",
@@ -71,12 +76,19 @@ _HOMES = {
     "tpo.rewards.base": "Reward",
     "tpo.rewards.hf": "HFReward",
     "tpo.rewards.scripted": "ScriptedReward",
+    "tpo.runs.plan": "RunPlan",
     "tpo.types": "Candidate Completion Feedback Message Messages Pair Query Sampling Scope Score Step"
     " Trajectory Usage assistant system user",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [  # noqa: RUF022 - by what they are for
+    # many queries
+    "run",
+    "arun",
+    "load_run",
+    "Run",
+    "RunPlan",
     # one query
     "Optimizer",
     "build_recipe",

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,18 +15,17 @@ import typer
 from rich.console import Console
 
 from tpo.cli.live import run_view
-from tpo.cli.setup import Relay, axes_of, built, interruptible, ready
+from tpo.cli.setup import axes_of, interruptible
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
-from tpo.config import Settings, Setup, load_reward, name_model, policy_name
+from tpo.config import Settings, load_reward, name_model, policy_name
 from tpo.counting import queries
 from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
-from tpo.events import Listener
 from tpo.experiments.bench.arms import Arm, make_arms
 from tpo.experiments.bench.asked import ask
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete, working_in
+from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete, run_plan, working_in
 from tpo.experiments.bench.grading import Context
 from tpo.experiments.bench.judge import Judge
 from tpo.experiments.bench.judging import aclose, load_judge
@@ -36,7 +35,7 @@ from tpo.experiments.bench.summary import markdown
 from tpo.experiments.bench.tables import latex_table, markdown_table
 from tpo.experiments.bench.together import head_and_rows
 from tpo.registry import parse
-from tpo.runs import Retries
+from tpo.runs.models import Models
 
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
@@ -54,7 +53,6 @@ class Benching:
     held_out: str | None
     talk: Console
     result: Console
-    models: Callable[[Settings, Console, Listener], Setup] = built
 
     @classmethod
     def of(cls, name: str, flags: Flags, config: Path | None) -> Self:
@@ -107,20 +105,19 @@ class Benching:
         arms = incomplete(self.plan)
         if not arms:
             return 0
-        heard = Relay()
         # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
-        setup = self.models(self.plan.settings, self.talk, heard)
-        return asyncio.run(self._run(arms, setup, heard))
+        with self.talk.status("loading the models"):
+            models = run_plan(self.plan, arms[0]).load_models(complete=False)
+        return asyncio.run(self._run(arms, models))
 
-    async def _run(self, arms: Sequence[Arm], setup: Setup, heard: Relay) -> int:
+    async def _run(self, arms: Sequence[Arm], models: Models) -> int:
         failed = 0
-        async with ready(setup):
+        async with models.ready():
             for arm in arms:
                 self._say(f"{arm.method}, seed {arm.seed}")
                 tally = Tally(completions_per_query(arm.recipe))
                 with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
-                    heard.listeners[:] = [view, retries := Retries()]
-                    failed += (await generate(self.plan, arm, setup, heard, retries)).failed
+                    failed += (await generate(self.plan, arm, models, view)).failed
         return failed
 
     def _graded(self) -> Mapping[str, Any]:

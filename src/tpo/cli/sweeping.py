@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +14,7 @@ from typing import Any, Self
 from rich.console import Console
 
 from tpo.cli.live import run_view
-from tpo.cli.setup import Relay, axes_of, interruptible
+from tpo.cli.setup import axes_of, interruptible
 from tpo.cli.sweep import SEVERAL
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
@@ -28,26 +28,27 @@ from tpo.experiments.sweep.checking import HeldOut
 from tpo.experiments.sweep.grid import Axes, Cell, make_cells, slug
 from tpo.experiments.sweep.plan import Plan, check, load_data, require_held_out
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
-from tpo.experiments.sweep.running import Models, Watch, run_cells
+from tpo.experiments.sweep.running import SweepModels, Watching, run_cells
 from tpo.experiments.sweep.tables import TINY_NOTE, equal_table, table
 from tpo.registry import parse
 from tpo.rewards.base import Reward
-from tpo.runs import Retries
+from tpo.runs.models import Relay
 from tpo.store import read_trajectories
 from tpo.types import Trajectory
 
 Flags = Mapping[str, Any]
 
 
-def loaded(plan: Plan, console: Console, listener: Listener) -> Models:
-    """Every model of *plan*, so that one which cannot be had is known before any work."""
+def loaded(plan: Plan, console: Console) -> SweepModels:
+    """Load every model of *plan*, so that one that cannot be had is known before any work."""
+    events = Relay()
     with console.status("loading the models"):
         rewards = {
-            name: reward_of(_with_reward(plan.settings, name), os.environ, listener) for name in plan.rewards
+            name: reward_of(_with_reward(plan.settings, name), os.environ, events) for name in plan.rewards
         }
-        held_out = None if plan.check_reward is None else load_check(plan, listener)
-        policy = policy_of(plan.settings, os.environ, listener)
-    return Models(plan.settings, policy, rewards, held_out)
+        held_out = None if plan.check_reward is None else load_check(plan, events)
+        policy = policy_of(plan.settings, os.environ, events)
+    return SweepModels(policy, rewards, held_out, events)
 
 
 def load_check(plan: Plan, listener: Listener | None = None) -> Reward:
@@ -63,7 +64,7 @@ class Sweeping:
     plan: Plan
     talk: Console
     result: Console
-    models: Callable[[Plan, Console, Listener], Models] = loaded
+    models: Callable[[Plan, Console], SweepModels] = loaded
 
     @classmethod
     def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
@@ -117,19 +118,18 @@ class Sweeping:
         return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
 
     def _worked(self, todo: Sequence[Cell]) -> Outcome:
-        heard = Relay()
         # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
-        models = self.models(self.plan, self.talk, heard) if todo else None
-        return asyncio.run(self._work(todo, models, heard))
+        models = self.models(self.plan, self.talk) if todo else None
+        return asyncio.run(self._work(todo, models))
 
-    async def _work(self, todo: Sequence[Cell], models: Models | None, heard: Relay) -> Outcome:
-        async with _ready(models):
+    async def _work(self, todo: Sequence[Cell], models: SweepModels | None) -> Outcome:
+        async with nullcontext() if models is None else models.ready():
             failures = {}
             if models is not None:
-                failures = await run_cells(self.plan, todo, models, self._watching(heard, len(todo)))
+                failures = await run_cells(self.plan, todo, models, self._watching(len(todo)))
             return await self._checked(failures, models)
 
-    async def _checked(self, failures: Mapping[str, str], models: Models | None) -> Outcome:
+    async def _checked(self, failures: Mapping[str, str], models: SweepModels | None) -> Outcome:
         plan = self.plan
         if plan.check_reward is None:
             return Outcome(failures)
@@ -153,13 +153,13 @@ class Sweeping:
             if (self.plan.path(cell) / "trajectories.jsonl").exists():
                 yield from (t for t in read_trajectories(self.plan.path(cell)) if t.status == "finished")
 
-    def _watching(self, heard: Relay, count: int) -> Callable[[Cell, int], Iterator[Watch]]:
-        def watching(cell: Cell, number: int) -> Iterator[Watch]:
+    def _watching(self, count: int) -> Watching:
+        @contextmanager
+        def watching(cell: Cell, number: int) -> Iterator[Listener]:
             self._say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
-            tally, retries = Tally(completions_per_query(cell.recipe)), Retries()
+            tally = Tally(completions_per_query(cell.recipe))
             with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
-                heard.listeners[:] = [view, retries]
-                yield Watch(heard, retries)
+                yield view
 
         return watching
 
@@ -197,18 +197,3 @@ def folder_name(data: str, settings: Settings) -> str:
 
 def _with_reward(settings: Settings, name: str) -> Settings:
     return replace(settings, reward=(name,))
-
-
-@asynccontextmanager
-async def _ready(models: Models | None) -> AsyncIterator[None]:
-    """Check that the policy answers, so that a wrong key is known at once; close everything at the end."""
-    async with AsyncExitStack() as stack:
-        if models is not None:
-            for part in (*models.rewards.values(), models.check, models.policy):
-                close = getattr(part, "aclose", None)
-                if close is not None:
-                    stack.push_async_callback(close)
-            ask = getattr(models.policy, "check", None)
-            if ask is not None:
-                await ask()
-        yield

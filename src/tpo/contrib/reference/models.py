@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tpo.config import Settings
 from tpo.config.models import build_policy, build_reward
 from tpo.config.specs import api_key
 from tpo.contrib.reference.arguments import RECIPES, Arguments
 from tpo.contrib.reference.context import ContextBound
 from tpo.entry_points import REWARDS
 from tpo.events import Listener
-from tpo.methods.recipe import Recipe
-from tpo.methods.recipes import build_recipe
 from tpo.registry import find_kind
 from tpo.rewards.base import Reward
 
@@ -24,14 +23,19 @@ STOP = ("<|end_of_text|>", "<|eot_id|>", "<|im_end|>")
 LEAST_CONNECTIONS = 64
 
 
-def make_recipe(arguments: Arguments) -> Recipe:
-    """The mode in the paper's layout, with N, D and the sampling values."""
-    return build_recipe(
-        RECIPES[arguments.tpo_mode],
+def make_settings(arguments: Arguments) -> Settings:
+    """Return the settings that the flags stand for."""
+    return Settings(
+        policy=(arguments.base_url,),
+        model=arguments.model,
+        reward=(reward_name(arguments),),
+        method=RECIPES[arguments.tpo_mode],
         sample_size=arguments.sample_size,
         max_iterations=arguments.max_iterations,
         temperature=arguments.temperature,
         max_tokens=arguments.max_tokens_response,
+        seed=arguments.seed,
+        concurrency=arguments.num_threads,
     )
 
 
