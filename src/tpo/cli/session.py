@@ -24,10 +24,10 @@ from tpo.config import (
     make_recipe,
     name_model,
     policy_identity,
+    policy_short_name,
     reward_identity,
     weights_of,
 )
-from tpo.config.specs import policy_short_name
 from tpo.counting import queries
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
