@@ -32,7 +32,7 @@ FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a command line says of the settings: *flags*, None if not given, and a *config* file."""
+    """Settings that a command line gives: *flags*, None if not given, and the file *config*."""
 
     flags: Mapping[str, Any]
     config: Path | None

@@ -25,14 +25,22 @@ if TYPE_CHECKING:
     )
     from tpo.config.settings import Settings
     from tpo.config.sources import load_axes, load_settings
-    from tpo.config.specs import policy_identity, policy_name, policy_spec, reward_identity, reward_specs
+    from tpo.config.specs import (
+        policy_identity,
+        policy_name,
+        policy_short_name,
+        policy_spec,
+        reward_identity,
+        reward_specs,
+    )
 
 _HOMES = {
     "tpo.config.models": "Setup build build_policy build_reward load_policy load_reward make_recipe"
     " name_model policy_of resolve reward_of weights_of",
     "tpo.config.settings": "Settings",
     "tpo.config.sources": "load_axes load_settings",
-    "tpo.config.specs": "policy_identity policy_name policy_spec reward_identity reward_specs",
+    "tpo.config.specs": "policy_identity policy_name policy_short_name policy_spec reward_identity"
+    " reward_specs",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -51,6 +59,7 @@ __all__ = [
     "policy_identity",
     "policy_name",
     "policy_of",
+    "policy_short_name",
     "policy_spec",
     "resolve",
     "reward_identity",
