@@ -305,6 +305,7 @@ def test_every_option_comes_from_a_variable_and_a_file_alike(name: str, tmp_path
     plain = text if OPTIONS[name].value_type in (int, float, bool) or text[0] in "{[" else f'"{text}"'
     plain = TABLES.get(name, plain)
     base = BASE.get(name, {})
+    assert OPTIONS[name].variable == f"TPO_{name.upper()}"
     by_variable = load_settings(base, {OPTIONS[name].variable: text})
     assert by_variable == load_settings(base, {}, toml(tmp_path, f"{name.replace('_', '-')} = {plain}"))
     assert by_variable != load_settings(base, {})

@@ -57,7 +57,7 @@ class Setting:
     @property
     def variable(self) -> str:
         """The environment variable: ``TPO_SAMPLE_SIZE``."""
-        return PREFIX + self.name.upper()
+        return variable_of(self.name)
 
     @property
     def value_type(self) -> Any:
@@ -90,6 +90,11 @@ class Setting:
 def flag_of(name: str) -> str:
     """Return the flag of the option *name*."""
     return "--" + name.replace("_", "-")
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of the option *name*."""
+    return PREFIX + name.upper()
 
 
 def read_options(cls: type) -> Mapping[str, Setting]:

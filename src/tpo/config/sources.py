@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from tpo.config.option import PREFIX, Setting, flag_of
+from tpo.config.option import PREFIX, Setting, flag_of, variable_of
 from tpo.config.settings import CONCURRENCY, FORMER, OPTIONS, TINY, TINY_MAX_TOKENS, Settings
 from tpo.config.specs import check_names, require_reward
 from tpo.errors import ConfigError
@@ -80,14 +80,14 @@ def _from_environment(
 ) -> Values:
     """Read the variables that are settings; an empty one counts as not set, as is usual in shells."""
     ours = {n.removeprefix(PREFIX).lower(): v for n, v in environment.items() if n.startswith(PREFIX) and v}
-    ours = _current(ours, _variable, notify)
+    ours = _current(ours, variable_of, notify)
     known = {name: value for name, value in ours.items() if name in OPTIONS}
     for name in sorted(ours.keys() - known.keys() - NO_SETTINGS):
         # Others may use our prefix for their own ends; a near miss is a slip of the pen.
         near = get_close_matches(name, OPTIONS, n=1, cutoff=0.8)
         if near:
-            raise ConfigError(f"{_variable(name)}: no such setting; did you mean {_variable(near[0])}?")
-    return _check(known, _variable, several, from_text=True)
+            raise ConfigError(f"{variable_of(name)}: no such setting; did you mean {variable_of(near[0])}?")
+    return _check(known, variable_of, several, from_text=True)
 
 
 def _from_file(file: Path | None, several: Collection[str], notify: Callable[[str], None]) -> Values:
@@ -108,10 +108,6 @@ def _from_file(file: Path | None, several: Collection[str], notify: Callable[[st
     for name in values:
         _require_known(name, file)
     return _check(values, place, several)
-
-
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()
 
 
 def _current(values: Values, place: Place, notify: Callable[[str], None]) -> Values:
