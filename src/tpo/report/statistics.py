@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tpo.errors import MissingExtra
@@ -50,8 +50,13 @@ class Paired:
 
     def within(self, least: float, most: float) -> Paired:
         """Return the comparison with its interval cut to the values that are possible."""
-        difference = self.difference.within(least, most)
-        return Paired(self.queries, difference, self.wins, self.ties, self.losses, self.p)
+        return replace(self, difference=self.difference.within(least, most))
+
+    def scaled(self, factor: float) -> Paired:
+        """Return the comparison in another unit."""
+        by = self.difference
+        low, high = (None if bound is None else factor * bound for bound in (by.low, by.high))
+        return replace(self, difference=Estimate(factor * by.value, low, high, by.skewed))
 
 
 Rows = Sequence[Sequence[float]]

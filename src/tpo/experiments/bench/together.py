@@ -10,7 +10,7 @@ from typing import Any
 from tpo.errors import StoreError
 from tpo.experiments.bench.arms import AFTER, BEFORE
 from tpo.experiments.bench.engine import RESULTS, SCHEMA
-from tpo.experiments.bench.tables import interval
+from tpo.experiments.tables import interval
 
 NOT_WHOLE = "*"
 """Behind a number of a part of a benchmark."""

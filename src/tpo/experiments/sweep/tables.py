@@ -7,7 +7,8 @@ from math import ceil
 from typing import Any
 
 from tpo.counting import queries
-from tpo.experiments.bench.tables import DASH, latex_table, markdown_table, md, number, signed
+from tpo.experiments.latex import latex_table
+from tpo.experiments.tables import DASH, markdown_table, md, number, signed
 from tpo.report.results import Results, Table
 
 Record = Mapping[str, Any]
