@@ -11,8 +11,8 @@ then on the mean query. Between two places it is taken as a straight line; at ei
 
 There are two budgets, both what the first method spent on the mean query.
 
-- **mean**: the same place for all queries, with a mean spend that equals the budget; single queries spend more
-  or less. *t* of the way between two places is the same for all of them.
+- **mean**: the same place for all queries, with a mean spend that equals the budget; single queries spend
+  more or less. *t* of the way between two places is the same for all of them.
 - **cap**: no query spends more than the budget, on either side: each stops at its last place within it.
 
 Either way the comparison is paired query by query. A curve that ends before the budget is not compared.
@@ -136,7 +136,7 @@ def by_step(arm: Arm, queries: Sequence[str], price: Price) -> Curve:
 
 
 def compare_at_equal_tokens(arms: Sequence[Arm]) -> list[AtEqualTokens]:
-    """Compare every arm with iterations with best-of-n of the widest pool, and with the other methods' curves.
+    """Compare every arm with iterations with best-of-n of the widest pool and with the other methods.
 
     Of another method the deepest arm of the same N stands for it, since it passes through the others.
     Best-of-n is compared at both budgets.
@@ -270,7 +270,7 @@ def _pool_name(pool: Arm) -> str:
 
 
 def _bought(curve: Curve, budget: float) -> float | None:
-    """Return how many samples *budget* buys, each at the price that one more has on the *curve* of best-of-n."""
+    """Return how many samples *budget* buys, each at the price of one more on the *curve* of best-of-n."""
     spent = curve.spent
     price = (spent[-1] - spent[0]) / (len(spent) - 1) if len(spent) > 1 else 0.0
     return 1 + (budget - spent[0]) / price if price > 0 else None
