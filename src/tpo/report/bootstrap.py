@@ -27,6 +27,7 @@ RESAMPLES = 10_000
 
 RESAMPLED_ROWS = 100_000_000
 LEAST_RESAMPLES = 1000
+FEW_COLUMNS = 8
 SEED = 7
 LEVEL = 0.95
 NORMAL = 1.959963984540054
@@ -66,11 +67,15 @@ def sorted_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return rows[np.lexsort(rows.T[::-1])]
 
 
-def resamples(count: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each of *count* rows is drawn, one line per resample, in blocks that fit in memory."""
+def resamples(count: int, seed: int, columns: int = 1) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each of *count* rows is drawn, one line per resample, in blocks.
+
+    Blocks fit in the processor's cache, except where rows have many *columns*: there a block must be large,
+    because each one reads all rows again.
+    """
     generator = np.random.default_rng(seed)
     total = min(RESAMPLES, max(LEAST_RESAMPLES, RESAMPLED_ROWS // count))
-    block = max(1, 2_000_000 // count)
+    block = max(16, (100_000 if columns <= FEW_COLUMNS else 2_000_000) // count)
     for start in range(0, total, block):
         size = min(block, total - start)
         drawn = generator.integers(count, size=(size, count))

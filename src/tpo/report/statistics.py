@@ -83,7 +83,7 @@ def bootstrap_ratios(numerators: Rows, denominators: Rows, *, seed: int = SEED) 
     counted = (below > 0).sum(axis=0)
     if counted.min() < STUDENTISED_BELOW:
         rows = np.hstack([rows, above * above, above * below, below * below])
-    draws = np.vstack([times @ rows for times in resamples(len(rows), seed)])
+    draws = np.vstack([times @ rows for times in resamples(len(rows), seed, rows.shape[1])])
     return [
         ratio(above[:, k], below[:, k], draws[:, k::columns]) if counted[k] else None for k in range(columns)
     ]
@@ -232,7 +232,7 @@ def _swap_p(rows: NDArray[np.float64], seed: int) -> float:
         patterns = (np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved))) & 1
         return float((statistic(1.0 - 2.0 * patterns) >= observed).mean())
     generator = np.random.default_rng(seed)
-    block = max(1, 2_000_000 // len(moved))
+    block = max(1, 100_000 // len(moved))
     extreme = 0
     for start in range(0, FLIPS, block):
         size = (min(block, FLIPS - start), len(moved))
