@@ -241,11 +241,13 @@ def _capped(arm: Arm, pool: Arm, price: Price) -> AtEqualTokens | None:
     if not queries:
         return None
     cap = _spent(arm, queries, price)
+    rows = [pool.rows[query] for query in queries]
     first = [within_cap(arm, arm.rows[query], price, cap) for query in queries]
-    second = [_samples_within(pool, pool.rows[query], price, cap) for query in queries]
-    ours = [each.reached for each in first if each is not None]
-    theirs = [each for each in second if each is not None]
-    covered = len(ours) == len(theirs) == len(queries)
+    second = [_samples_within(pool, row, price, cap) for row in rows]
+    covered = all(each is not None for each in (*first, *second))
+    ends = [Capped(row.best[0], price_of(row, price, 0), float(pool.n)) for row in rows]
+    ours = [each for each in first if each is not None]
+    theirs = [each for each in second if each is not None] if covered else ends
     return AtEqualTokens(
         first=arm.label,
         second=_pool_name(pool),
@@ -253,11 +255,11 @@ def _capped(arm: Arm, pool: Arm, price: Price) -> AtEqualTokens | None:
         price=price,
         kind="cap",
         budget=cap,
-        spent=fmean(each.spent for each in theirs) if theirs else 0.0,
-        place=fmean(each.place for each in theirs) if theirs else 0.0,
+        spent=fmean(each.spent for each in theirs),
+        place=fmean(each.place for each in theirs),
         covered=covered,
-        needed=float(max(samples_paid(pool, pool.rows[query], price, cap) for query in queries)),
-        paired=paired(ours, [each.reached for each in theirs]) if covered else None,
+        needed=float(max(samples_paid(pool, row, price, cap) for row in rows)),
+        paired=paired(*([each.reached for each in side] for side in (ours, theirs))) if covered else None,
     )
 
 
