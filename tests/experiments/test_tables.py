@@ -24,8 +24,10 @@ def test_columns_line_up_and_signs_of_markdown_are_escaped() -> None:
         ("--pool 4", "-{}-pool 4"),
         ("[1.0, 2.0]", "[1.0,~2.0]"),
         ("\u03b2-VAE", r"\ensuremath{\beta}-\allowbreak{}VAE"),
+        ("tpo D2-N5", r"tpo \mbox{D2-N5}"),
         ("\u6a21", "\\tpochar{\u6a21}{6A21}"),
         ("a\u202eb\x00", "aU+202EbU+0000"),
+        ("1\u2020", r"1$^\dagger$"),  # in the text's own dagger pdfLaTeX would set a bitmap
     ],
 )
 def test_signs_of_latex_are_escaped(text: str, said: str) -> None:

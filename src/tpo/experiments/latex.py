@@ -53,7 +53,7 @@ _LATEX = {
     "\N{RIGHT SINGLE QUOTATION MARK}": "'",
     "\N{LEFT DOUBLE QUOTATION MARK}": "``",
     "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
-    "\N{DAGGER}": r"\dag{}",
+    "\N{DAGGER}": r"$^\dagger$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{NO-BREAK SPACE}": "~",
 }
@@ -75,7 +75,7 @@ _NARROW = dict.fromkeys(".,:;[]!'|ijlI", 0.3) | dict.fromkeys(" -()ft", 0.4)
 _WIDE = dict.fromkeys("+\u2212<>%MWmw&@", 0.85)
 _CODED = r"[^\x00-\u00ff\u0370-\u03ff\u2000-\u22ff]"
 """Characters that are shown by their code, and may all be broken after."""
-_BREAK_AFTER = re.compile(rf"(?<=[_/:@])|(?<=[^-]-)(?=[^-])|(?<=[^\W\d_]\.)(?=[^\W\d_])|(?<={_CODED})")
+_BREAK_AFTER = re.compile(rf"(?<=[_/:@])|(?<=[^-\d]-)(?=[^-])|(?<=[^\W\d_]\.)(?=[^\W\d_])|(?<={_CODED})")
 _PIECE = re.compile(r"\[[^\[\]]*\]\S*|[^\s\[]+|\[")
 
 
@@ -112,9 +112,7 @@ def latex(text: str) -> str:
     spaced = re.sub(
         r"\[([^\[\]]*)\]", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), _one_line(text)
     )
-    words = [
-        r"\allowbreak{}".join("".join(map(_character, part)) for part in _parts(w)) for w in spaced.split(" ")
-    ]
+    words = [r"\allowbreak{}".join(map(_part, _parts(word))) for word in spaced.split(" ")]
     return " ".join(words).replace("--", "-{}-")
 
 
@@ -221,6 +219,12 @@ def _em(sign: str) -> float:
     if sign.isascii() or sign in _LATIN or sign in _LATEX or sign in _GREEK:
         return 0.78
     return 3.6  # by its code, as in U+1F600
+
+
+def _part(text: str) -> str:
+    """Return a part of a word, which stays whole: TeX would break D2-N5 behind its hyphen."""
+    escaped = "".join(map(_character, text))
+    return rf"\mbox{{{escaped}}}" if re.search(r"\d-\w", text) else escaped
 
 
 def _character(sign: str) -> str:
