@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format types lint contracts tiny servers browser clean
+.PHONY: help install run test check format types lint contracts golden tiny servers browser clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ types: install
 
 contracts: install
 	$(BIN)/lint-imports
+
+golden: install ## Every request and reply of each method against the recording (minutes)
+	$(BIN)/python -m benchmarks.golden check benchmarks/results/golden.json.gz
 
 tiny: install ## The embedded pair, trained again from its seed (slow: leave it to itself)
 	$(BIN)/python -m training.make --out src/tpo/tiny
