@@ -1,4 +1,4 @@
-"""The values that all floors speak in: frozen, plain, made of the field's own words."""
+"""Values that all packages share: messages, queries, completions, scores, candidates, trajectories."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ class Message(TypedDict):
 Messages = tuple[Message, ...]
 
 Phase = str
-"""Purpose of a call, named by the method: ``sample``, ``loss``, ``gradient``, ``update``; ``reward`` for scoring."""
+"""Purpose of a call, named by the method; ``sample`` for first samples, ``reward`` for scoring."""
 
 WRITER = "writer"
-"""The role of a call unless the method names another one (``critic``, ``editor``)."""
+"""Role of a call that samples first responses; roles are mapped to policies by configuration."""
+
+CRITIC = "critic"
+"""Role of a call that writes a critique."""
+
+EDITOR = "editor"
+"""Role of a call that samples improved responses."""
 
 FinishReason = Literal["stop", "length", "other"]
 """Why a completion ended: by itself, cut at its token limit, or for a reason of the provider's own."""
@@ -196,7 +202,7 @@ class Candidate:
         reasoning: the policy's reasoning before the response.
         served: which server wrote it.
         parents: ids of the candidates that its call was given.
-        call: the place of its call, empty for a step's first sampled call.
+        call: phase, branch and ordinal of its call; empty for the first sampled call of branch 0.
     """
 
     step: int
@@ -273,6 +279,22 @@ class Call:
     reads: bool = False
     replies: tuple[Reply, ...] = ()
     usage: Usage = Usage()
+
+    @classmethod
+    def answered(cls, phase: Phase, messages: Messages, text: str) -> Call:
+        """Return a critique call with one reply."""
+        return cls(phase, messages, replies=(Reply(0, text),))
+
+    @property
+    def place(self) -> str:
+        """Phase, with branch and ordinal where they are not the first ones: ``loss``, ``loss.2.0``."""
+        later = self.branch or self.ordinal
+        return f"{self.phase}.{self.branch}.{self.ordinal}" if later else self.phase
+
+    @property
+    def text(self) -> str:
+        """Text of the first reply; empty where there is none."""
+        return self.replies[0].text if self.replies else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,10 +379,9 @@ class Trajectory:
 
     @property
     def best(self) -> Candidate | None:
-        """The selected candidate, or else the highest reward, the earliest of equals; None of an empty pool."""
-        if self.selected is not None:
-            return next(c for c in self.candidates if c.id == self.selected)
-        return max(self.pool, key=lambda c: c.reward, default=None)
+        """The selected candidate, else the earliest of the highest reward; None of an empty pool."""
+        selected = next((c for c in self.candidates if c.id == self.selected), None)
+        return selected or max(self.pool, key=lambda c: c.reward, default=None)
 
     @property
     def answer(self) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tpo.errors import ConfigError
+from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipes import build_recipe
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 
@@ -38,7 +38,7 @@ def test_the_pages_example_is_short_and_works_as_a_method(here: Path) -> None:
     source = example()
     assert len(source.splitlines()) < 40
     (here / "direct.py").write_text(source)
-    recipe = build_recipe("direct:Direct", sample_size=3, max_iterations=2)
+    recipe = build_method("direct:Direct", sample_size=3, max_iterations=2)
     policy = ScriptedPolicy()
     trajectory = asyncio.run(Optimizer(policy, ScriptedReward(), recipe).optimize("Hello?"))
     assert trajectory.method == "direct"
@@ -51,8 +51,8 @@ def test_the_pages_example_is_short_and_works_as_a_method(here: Path) -> None:
     ("source", "name", "says"),
     [
         ("x = 1", "mine_a:missing", "mine_a has no 'missing'"),
-        ("x = 1", "mine_b:x", "must be a Recipe"),
-        ("def x(**shape): return 5", "mine_c:x", "must be a Recipe.* got 5"),
+        ("x = 1", "mine_b:x", "must be a Method"),
+        ("def x(**shape): return 5", "mine_c:x", "must be a Method.* got 5"),
         ("1 / 0", "mine_d:x", "importing mine_d failed with ZeroDivisionError"),
         ("", "mine_nowhere:x", "no module 'mine_nowhere'"),
     ],
@@ -61,4 +61,4 @@ def test_a_name_that_leads_to_no_method_says_why(here: Path, source: str, name: 
     if source:
         (here / f"{name.partition(':')[0]}.py").write_text(source)
     with pytest.raises(ConfigError, match=says):
-        build_recipe(name)
+        build_method(name)

@@ -1,11 +1,11 @@
-"""The recipes' texts and their replacement by a user's own."""
+"""The methods' texts and their replacement by a user's own."""
 
 from pathlib import Path
 
 import pytest
 
 from tpo.errors import ConfigError
-from tpo.methods.recipes import RECIPES, build_recipe
+from tpo.methods.catalog import METHODS, build_method
 from tpo.methods.wording import Wording, load_wording
 
 
@@ -49,6 +49,6 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_wording("conversation", tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", METHODS)
 def test_every_method_has_its_texts(name: str) -> None:
-    assert build_recipe(name).wording.texts
+    assert build_method(name).wording.texts

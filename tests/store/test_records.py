@@ -29,7 +29,7 @@ def test_a_trajectory_survives_its_line_exactly(value: Trajectory) -> None:
 @SLOW_DRAW
 def test_any_unicode_survives_once_its_surrogate_pairs_are_joined(value: Trajectory) -> None:
     assert again(again(value)) == again(value)
-    assert [len(step.malformed) for step in again(value).steps] == [len(s.malformed) for s in value.steps]
+    assert [len(step.unreadable) for step in again(value).steps] == [len(s.unreadable) for s in value.steps]
 
 
 @given(trajectories(UTF8_TEXT))
@@ -45,8 +45,8 @@ def test_candidates_stand_flat_and_steps_name_them() -> None:
     assert [candidate["id"] for candidate in record["candidates"]] == ["0.0", "0.1", "1.0"]
     assert (record["steps"][0]["chosen"], record["steps"][0]["rejected"]) == ("0.1", "0.0")
     assert record["best"] == "1.0"
-    assert record["steps"][0]["malformed"] == 1
-    assert record["steps"][0]["malformed_updates"][0]["text"] == "no tags"
+    assert record["steps"][0]["unreadable"] == 1
+    assert record["steps"][0]["unreadable_updates"][0]["text"] == "no tags"
     assert record["usage"]["loss"] == {}
 
 

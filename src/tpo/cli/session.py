@@ -28,7 +28,7 @@ from tpo.counting import queries
 from tpo.data import count_queries, data_digest, load_queries
 from tpo.errors import PolicyRefused
 from tpo.events import Listener
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.policies.function import as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
@@ -45,7 +45,7 @@ class Session:
     """What an invocation knows before it starts. *talk* goes to stderr, the *result* to stdout."""
 
     settings: Settings
-    recipe: Recipe
+    recipe: Method
     data: str
     path: Path
     fresh: bool
@@ -218,7 +218,7 @@ def _nobody(*_: object) -> NoReturn:
     raise PolicyRefused("a run that was taken for complete asked for more; please report this")
 
 
-def run_name(settings: Settings, recipe: Recipe, data: str) -> str:
+def run_name(settings: Settings, recipe: Method, data: str) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     parts = [_slug(_stem(data)), _slug(_model_name(settings)), _slug(recipe.name)]
     shape = [f"d{recipe.max_iterations}", f"n{recipe.sample_size}", f"seed{settings.seed}"]

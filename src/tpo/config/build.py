@@ -13,8 +13,8 @@ from tpo.config.rewards import reward_of
 from tpo.config.settings import TINY, Settings
 from tpo.events import Listener
 from tpo.http.patience import DEADLINE, SILENCE, Patience
-from tpo.methods.recipe import Recipe
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
+from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.policies.limit import Limited
 from tpo.rewards.base import Reward
@@ -34,7 +34,7 @@ class Setup:
     settings: Settings
     policy: Policy
     reward: Reward
-    recipe: Recipe
+    recipe: Method
 
 
 def build(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Setup:
@@ -69,9 +69,9 @@ def policy_of(settings: Settings, environment: Mapping[str, str], listener: List
     )
 
 
-def make_recipe(settings: Settings) -> Recipe:
+def make_recipe(settings: Settings) -> Method:
     """The method with its N, D, texts and sampling values."""
-    return build_recipe(
+    return build_method(
         settings.method,
         settings.prompts,
         sample_size=settings.sample_size,

@@ -1,36 +1,55 @@
-"""What a method is made of: the messages of each call, how a reply becomes a response, and N and D."""
+"""Method: a test-time method as a frozen value with one coroutine."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from tpo.errors import ConfigError
+from tpo.methods.attempt import Attempt
 from tpo.methods.wording import Wording
-from tpo.types import Completion, Feedback, Messages, Pair, Phase, Query, Sampling
+from tpo.types import Messages, Phase, Query, Sampling
 
-OPENING = "<improved_response>"
-CLOSING = "</improved_response>"
 NO_WORDING = Wording({})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe(ABC):
-    """A method as a frozen value. A new one is a subclass in a file of its own, registered by its name.
+class PlannedCall(NamedTuple):
+    """A policy call that a method makes in each step.
 
-    Where a call has no messages (an empty tuple from :meth:`loss` or :meth:`gradient`) it is not made.
+    *completions*: how many it draws. *scored*: whether they are read as responses, and scored.
+    """
+
+    phase: Phase
+    completions: int
+    scored: bool = False
+
+
+class Cost(NamedTuple):
+    """Policy calls, completions and scores of one query that no rule stops early."""
+
+    calls: int
+    completions: int
+    scores: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """A test-time method. A new one is a subclass in a file of its own.
+
+    :meth:`optimize` is the method; :meth:`step_calls` describes its calls for estimates and schedules.
     """
 
     name: str
     sample_size: int = 5
     """N: responses of a step."""
     max_iterations: int = 2
-    """D: iterations after the first samples; 0 is best-of-N."""
+    """D: iterations after the first samples."""
     temperature: float = 0.7
     top_p: float = 0.95
     critique_top_p: float = 0.99
-    """Of the loss and gradient calls (the reference's value)."""
+    """Of calls that sample no response (the reference's value)."""
     max_tokens: int = 2048
     wording: Wording = NO_WORDING
 
@@ -44,45 +63,48 @@ class Recipe(ABC):
         )
         _require(self.max_tokens >= 1, "--max-tokens", self.max_tokens, "at least 1")
 
-    def sample(self, query: Query) -> Messages:
-        """The first samples' prompt: the user's messages, unchanged."""
+    @abstractmethod
+    async def optimize(self, attempt: Attempt) -> None:
+        """Sample first responses of ``attempt.query``, then improve them step by step.
+
+        The attempt scores each response into its pool, and records every call. When this returns, the
+        answer is selected from the pool.
+        """
+
+    def first_prompt(self, query: Query) -> Messages:
+        """Return the prompt of the first samples: the user's messages, unchanged."""
         return query.messages
 
-    @abstractmethod
-    def loss(self, query: Query, pair: Pair) -> Messages:
-        """Ask why the chosen response beats the rejected one, or, without one, where it stands."""
+    def step_calls(self, n: int) -> Sequence[PlannedCall]:
+        """Return the calls of one step with N = *n*, in the order in which they are made."""
+        return (PlannedCall("loss", 1), PlannedCall("gradient", 1), PlannedCall("update", n, scored=True))
 
-    @abstractmethod
-    def gradient(self, query: Query, pair: Pair, loss: Feedback) -> Messages:
-        """Ask for instructions that would improve the chosen response."""
+    def cost(self, n: int, d: int) -> Cost:
+        """Return what a query takes with N = *n* and D = *d*."""
+        calls = (PlannedCall("sample", n, scored=True), *(tuple(self.step_calls(n)) * d))
+        return Cost(
+            len(calls),
+            sum(call.completions for call in calls),
+            sum(call.completions for call in calls if call.scored),
+        )
 
-    @abstractmethod
-    def update(self, query: Query, pair: Pair, loss: Feedback, gradient: Feedback) -> Messages:
-        """Ask for the improved response."""
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of its calls, ``sample`` first, each once."""
+        return tuple(dict.fromkeys(("sample", *(call.phase for call in self.step_calls(1)))))
 
-    def read_update(self, completion: Completion) -> str | None:
-        """The improved response in *completion*, or None where there is none.
+    @property
+    def sampling(self) -> Sampling:
+        """Sampling values of responses; a call sets ``n`` and ``seed``."""
+        return Sampling(self.sample_size, self.temperature, self.top_p, self.max_tokens, seed=0)
 
-        It stands between the last opening tag and the closing one. A reply that ended by itself may leave the
-        closing tag out; one that was cut may not, since its end is missing.
-        """
-        _, opened, body = completion.text.rpartition(OPENING)
-        response, closed, _ = body.rpartition(CLOSING)
-        if not opened or not (closed or completion.finish_reason == "stop"):
-            return None
-        return (response if closed else body).strip() or None
-
-    def samples(self, phase: Phase) -> int:
-        """How many completions the call of *phase* asks for."""
-        return 1 if phase in ("loss", "gradient") else self.sample_size
-
-    def sampling(self, phase: Phase, seed: int) -> Sampling:
-        """How the call of *phase* draws."""
-        top_p = self.critique_top_p if phase in ("loss", "gradient") else self.top_p
-        return Sampling(self.samples(phase), self.temperature, top_p, self.max_tokens, seed)
+    @property
+    def critique_sampling(self) -> Sampling:
+        """Sampling values of critiques; a call sets ``n`` and ``seed``."""
+        return Sampling(1, self.temperature, self.critique_top_p, self.max_tokens, seed=0)
 
     def describe(self) -> dict[str, Any]:
-        """Every value that shapes this method's calls, for a run's record; the wording by its digest."""
+        """Return every value that shapes the method's calls, for a run's record; the wording as a digest."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "wording"}
         return values | {"wording": self.wording.digest}
 

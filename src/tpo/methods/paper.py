@@ -1,25 +1,26 @@
-"""The paper's layout: independent calls, each with a system text of its own and the earlier texts quoted."""
+"""The paper's layout: independent calls, each with a system text of its own; earlier texts are quoted."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tpo.methods.recipe import Recipe
-from tpo.types import Feedback, Messages, Pair, Query, plain_text, system, user
+from tpo.methods.tpo import Tpo
+from tpo.methods.wording import Wording
+from tpo.types import Call, Messages, Pair, Query, plain_text, system, user
 
 
 @dataclass(frozen=True, kw_only=True)
-class Independent(Recipe):
+class Paper(Tpo):
     """TPO, or with *shows_rejected* off the revision baseline, in three calls that share no prompt."""
 
-    shows_rejected: bool = True
+    name: str = "paper"
 
-    def sample(self, query: Query) -> Messages:
-        """The user's messages behind a short system text, unless they bring their own."""
-        if query.messages[0]["role"] == "system":
-            return query.messages
-        return (system(self.wording.fill("sample_system")), *query.messages)
+    def first_prompt(self, query: Query) -> Messages:
+        """Return the user's messages behind a short system text, unless they bring their own."""
+        return behind_system_text(self.wording, query)
 
-    def loss(self, query: Query, pair: Pair) -> Messages:
-        """The query and the rejected response in the system text, the chosen response as the user's turn."""
+    def loss_prompt(self, query: Query, pair: Pair) -> Messages:
+        """Ask for the loss; the system text holds query and rejected response, the turn the chosen one."""
         values = {"query": transcript(query), "chosen": pair.chosen.text}
         if self.shows_rejected and pair.rejected is not None:
             task = self.wording.fill("loss_system", rejected=pair.rejected.text, **values)
@@ -27,12 +28,12 @@ class Independent(Recipe):
             task = self.wording.fill("loss_single_system", **values)
         return (system(task), user(self.wording.fill("loss_user", **values)))
 
-    def gradient(self, query: Query, pair: Pair, loss: Feedback) -> Messages:
-        """Query, chosen response and textual loss, quoted."""
+    def gradient_prompt(self, query: Query, pair: Pair, loss: Call) -> Messages:
+        """Quote query, chosen response and textual loss."""
         return self._quoted("gradient", query=transcript(query), chosen=pair.chosen.text, loss=loss.text)
 
-    def update(self, query: Query, pair: Pair, loss: Feedback, gradient: Feedback) -> Messages:
-        """Query, chosen response and textual gradient, quoted."""
+    def update_prompt(self, query: Query, pair: Pair, loss: Call, gradient: Call) -> Messages:
+        """Quote query, chosen response and textual gradient."""
         del loss
         return self._quoted(
             "update", query=transcript(query), chosen=pair.chosen.text, gradient=gradient.text
@@ -43,8 +44,15 @@ class Independent(Recipe):
         return (task, user(self.wording.fill(f"{phase}_user", **values)))
 
 
+def behind_system_text(wording: Wording, query: Query) -> Messages:
+    """Return the query's messages behind the text ``sample_system``, unless they have a system text."""
+    if query.messages[0]["role"] == "system":
+        return query.messages
+    return (system(wording.fill("sample_system")), *query.messages)
+
+
 def transcript(query: Query) -> str:
-    """A single turn's text as it is; a longer conversation with each turn's role before it."""
+    """Return a single turn's text as it is; a longer conversation with each turn's role before it."""
     if len(query.messages) == 1:
         return query.text
     return "\n\n".join(f"{m['role'].capitalize()}: {plain_text(m)}" for m in query.messages)

@@ -10,7 +10,6 @@ from typing import Any
 from tpo.report.prices import Prices
 from tpo.report.salvage import Salvaged
 from tpo.runs.summary import Summary
-from tpo.store.records import POLICY_PHASES
 from tpo.store.runfile import RunRecord
 from tpo.types import Usage
 
@@ -78,7 +77,7 @@ def _text(value: Any) -> str:
 
 
 def _phases(summary: Summary, prices: Prices | None) -> list[dict[str, Any]]:
-    rows = [(str(phase), summary.usage.get(phase, Usage())) for phase in POLICY_PHASES]
+    rows = [(str(phase), usage) for phase, usage in summary.usage.items()]
     rows = [(phase, usage) for phase, usage in rows if usage != Usage()]
     total = sum((usage for _, usage in rows), Usage())
     return [

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.rewards.calibration import Scale, Scales
 
 
-def fingerprint(recipe: Recipe, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
+def fingerprint(recipe: Method, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
     """The values that must be the same when a run is gone on with, by names that a user knows.
 
     Concurrency, the servers' addresses, limits and everything that is only shown are left out on purpose:

@@ -6,10 +6,8 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method, PlannedCall
 from tpo.types import Phase, Scope
-
-_CRITIQUE: tuple[Phase, ...] = ("loss", "gradient", "update")
 
 
 @dataclass(slots=True)
@@ -32,9 +30,10 @@ class Forecast:
     A query whose replies were twice as long as those of others at the same calls is expected to go on so.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._calls: list[Phase] = ["sample", *(_CRITIQUE * recipe.max_iterations)]
+    def __init__(self, recipe: Method) -> None:
+        step = list(recipe.step_calls(recipe.sample_size))
+        self._step = [call.phase for call in step]
+        self._calls = [PlannedCall("sample", recipe.sample_size), *(step * recipe.max_iterations)]
         self._means: defaultdict[Phase, _Mean] = defaultdict(_Mean)
         self._all = _Mean()
         self._own: defaultdict[str, _Mean] = defaultdict(_Mean)
@@ -44,7 +43,10 @@ class Forecast:
 
     def place(self, scope: Scope) -> int:
         """How many calls of its query come before the one at *scope*."""
-        return 0 if scope.step == 0 else 3 * (scope.step - 1) + 1 + _CRITIQUE.index(scope.phase)
+        if scope.step == 0:
+            return 0
+        within = self._step.index(scope.phase) + scope.ordinal if scope.phase in self._step else 0
+        return len(self._step) * (scope.step - 1) + 1 + within
 
     def add(self, scope: Scope, tokens: int, samples: int) -> None:
         """The call at *scope* has brought *tokens* in all its *samples*."""
@@ -59,8 +61,8 @@ class Forecast:
         Infinite before its first samples, since it may be as long as any.
         """
         calls, own = self._calls[self.place(scope) :], self._own[scope.query].value
-        self._replace(scope.query, own * sum(self._mean(it) * self._recipe.samples(it) for it in calls))
-        return own * sum(map(self._mean, calls)) if scope.step else math.inf
+        self._replace(scope.query, own * sum(self._mean(it.phase) * it.completions for it in calls))
+        return own * sum(self._mean(it.phase) for it in calls) if scope.step else math.inf
 
     def forget(self, query: str) -> None:
         """*query* has ended."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from tpo.errors import ConfigError, DataError, TpoError
 from tpo.events import Listener, RunEnded, RunStarted
+from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipe import Recipe
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
@@ -32,7 +32,7 @@ async def run(
     queries: Iterable[Query],
     policy: Policy | PolicyFunction,
     reward: Reward | RewardFunction,
-    recipe: Recipe,
+    recipe: Method,
     directory: RunDirectory,
     *,
     seed: int = 7,

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from tpo.errors import ConfigError
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import Wrapper, closing
 from tpo.runs.forecast import Forecast
@@ -46,7 +46,7 @@ class Turns(Wrapper):
         ConfigError: *sequences* is less than 1.
     """
 
-    def __init__(self, policy: Policy, recipe: Recipe, sequences: int | None) -> None:
+    def __init__(self, policy: Policy, recipe: Method, sequences: int | None) -> None:
         if sequences is not None and sequences < 1:
             raise ConfigError(f"--sequences is {sequences}; it must be at least 1")
         super().__init__(policy)

@@ -7,18 +7,19 @@ name them by id. What JSON has no form for (a date in a query's metadata) is wri
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, cast
 
 from tpo.errors import StoreError
 from tpo.store.jsonline import flat, plain
 from tpo.types import (
+    Call,
     Candidate,
-    Feedback,
-    Malformed,
     Messages,
     Pair,
     Phase,
     Query,
+    Reply,
     RewardUsage,
     Score,
     Served,
@@ -28,7 +29,7 @@ from tpo.types import (
     Usage,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 """The version that every file of a run carries; another one is refused."""
 
 POLICY_PHASES: tuple[Phase, ...] = ("sample", "loss", "gradient", "update")
@@ -47,10 +48,14 @@ def trajectory_record(trajectory: Trajectory) -> Record:
         "stop_reason": trajectory.stop_reason,
         "error": trajectory.error,
         "best": None if best is None else best.id,
-        "candidates": [_candidate_record(candidate) for candidate in trajectory.pool],
+        "candidates": [_candidate_record(candidate) for candidate in trajectory.candidates],
+        "first": _step_record(trajectory.first),
         "steps": [_step_record(step) for step in trajectory.steps],
-        "usage": _usage_record(trajectory),
+        "usage": {phase: flat(usage) for phase, usage in trajectory.usage.items()},
+        "reward_usage": flat(trajectory.reward_usage),
         "timing": flat(trajectory.timing),
+        "selection": trajectory.selection,
+        "fallback": trajectory.fallback,
     }
 
 
@@ -108,10 +113,14 @@ def _candidate_record(candidate: Candidate) -> Record:
         "id": candidate.id,
         "step": candidate.step,
         "index": candidate.index,
+        "call": candidate.call,
+        "parents": list(candidate.parents),
         "text": candidate.text,
-        "reward": candidate.reward,
+        "reward": None if candidate.score is None else candidate.reward,
         "finish_reason": candidate.finish_reason,
-    } | score_record(candidate.score)
+    }
+    if candidate.score is not None:
+        record |= score_record(candidate.score)
     if candidate.reasoning is not None:
         record["reasoning"] = candidate.reasoning
     return record | _served_record(candidate.served)
@@ -134,40 +143,13 @@ def served_from(record: Mapping[str, Any]) -> Served | None:
 
 
 def _step_record(step: Step) -> Record:
-    rejected = step.pair.rejected
+    rejected = None if step.pair is None else step.pair.rejected
     return {
         "step": step.number,
-        "chosen": step.pair.chosen.id,
+        "chosen": None if step.pair is None else step.pair.chosen.id,
         "rejected": None if rejected is None else rejected.id,
-        "malformed": len(step.malformed),
-        "malformed_updates": [_malformed_record(malformed) for malformed in step.malformed],
-        "loss": _feedback_record(step.loss),
-        "gradient": _feedback_record(step.gradient),
-        "update": {"messages": list(step.update)},
+        "calls": [asdict(call) for call in step.calls],
     }
-
-
-def _feedback_record(feedback: Feedback) -> Record:
-    return {
-        "messages": list(feedback.messages),
-        "text": feedback.text,
-        "finish_reason": feedback.finish_reason,
-    } | _served_record(feedback.served)
-
-
-def _malformed_record(malformed: Malformed) -> Record:
-    return {
-        "index": malformed.index,
-        "text": malformed.text,
-        "finish_reason": malformed.finish_reason,
-    } | _served_record(malformed.served)
-
-
-def _usage_record(trajectory: Trajectory) -> Record:
-    """By phase; a phase without calls is an empty object, so that every phase's key is there."""
-    used = trajectory.usage
-    record: Record = {phase: flat(used[phase]) if phase in used else {} for phase in POLICY_PHASES}
-    return record | {"reward": flat(trajectory.reward_usage)}
 
 
 def _trajectory(record: Mapping[str, Any]) -> Trajectory:
@@ -175,14 +157,17 @@ def _trajectory(record: Mapping[str, Any]) -> Trajectory:
     return Trajectory(
         query=_query(record["query"]),
         method=record["method"],
-        initial=_of_step(pool, 0),
+        first=_step(record["first"], pool),
         steps=tuple(_step(item, pool) for item in record["steps"]),
         status=record["status"],
         stop_reason=record["stop_reason"],
         error=record["error"],
-        usage={phase: Usage(**record["usage"][phase]) for phase in POLICY_PHASES if record["usage"][phase]},
-        reward_usage=RewardUsage(**record["usage"]["reward"]),
+        usage={phase: Usage(**usage) for phase, usage in record["usage"].items()},
+        reward_usage=RewardUsage(**record["reward_usage"]),
         timing=Timing(**record["timing"]),
+        selection=record["selection"],
+        selected=record["best"] if record["status"] == "finished" else None,
+        fallback=record["fallback"],
     )
 
 
@@ -196,33 +181,35 @@ def _messages(record: list[Any]) -> Messages:
 
 
 def _candidate(record: Mapping[str, Any]) -> Candidate:
-    score = score_from(record["reward"], record)
-    place = (record["step"], record["index"])
-    reason, reasoning = record["finish_reason"], record.get("reasoning")
-    return Candidate(*place, record["text"], score, reason, reasoning, served_from(record))
-
-
-def _of_step(pool: Mapping[str, Candidate], number: int) -> tuple[Candidate, ...]:
-    return tuple(candidate for candidate in pool.values() if candidate.step == number)
-
-
-def _step(record: Mapping[str, Any], pool: Mapping[str, Candidate]) -> Step:
-    rejected = record["rejected"]
-    return Step(
-        number=record["step"],
-        pair=Pair(pool[record["chosen"]], None if rejected is None else pool[rejected]),
-        loss=_feedback(record["loss"]),
-        gradient=_feedback(record["gradient"]),
-        update=_messages(record["update"]["messages"]),
-        candidates=_of_step(pool, record["step"]),
-        malformed=tuple(_malformed(item) for item in record["malformed_updates"]),
+    score = None if record["reward"] is None else score_from(record["reward"], record)
+    return Candidate(
+        record["step"],
+        record["index"],
+        record["text"],
+        score,
+        record["finish_reason"],
+        record.get("reasoning"),
+        served_from(record),
+        tuple(record["parents"]),
+        record["call"],
     )
 
 
-def _malformed(record: Mapping[str, Any]) -> Malformed:
-    return Malformed(**{**record, "served": served_from(record)})
+def _step(record: Mapping[str, Any], pool: Mapping[str, Candidate]) -> Step:
+    chosen, rejected = record["chosen"], record["rejected"]
+    return Step(
+        number=record["step"],
+        calls=tuple(_call(item) for item in record["calls"]),
+        candidates=tuple(candidate for candidate in pool.values() if candidate.step == record["step"]),
+        pair=None if chosen is None else Pair(pool[chosen], None if rejected is None else pool[rejected]),
+    )
 
 
-def _feedback(record: Mapping[str, Any]) -> Feedback:
-    messages = _messages(record["messages"])
-    return Feedback(messages, record["text"], record["finish_reason"], served_from(record))
+def _call(record: Mapping[str, Any]) -> Call:
+    replies = tuple(Reply(**{**reply, "served": served_from(reply)}) for reply in record["replies"])
+    values = {
+        "messages": _messages(record["messages"]),
+        "replies": replies,
+        "usage": Usage(**record["usage"]),
+    }
+    return Call(**{**record, **values})

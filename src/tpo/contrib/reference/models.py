@@ -9,8 +9,8 @@ from tpo.config.rewards import build_reward
 from tpo.contrib.reference.arguments import RECIPES, Arguments
 from tpo.contrib.reference.context import ContextBound
 from tpo.events import Listener
-from tpo.methods.recipe import Recipe
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
+from tpo.methods.method import Method
 from tpo.rewards.base import Reward
 
 PLACEHOLDER_KEY = "token-abc123"
@@ -23,9 +23,9 @@ REWARD_KINDS = ("hf", "python", "vllm", "judge")
 LEAST_CONNECTIONS = 64
 
 
-def make_recipe(arguments: Arguments) -> Recipe:
+def make_recipe(arguments: Arguments) -> Method:
     """The mode in the paper's layout, with N, D and the sampling values."""
-    return build_recipe(
+    return build_method(
         RECIPES[arguments.tpo_mode],
         sample_size=arguments.sample_size,
         max_iterations=arguments.max_iterations,

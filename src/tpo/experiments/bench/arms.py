@@ -15,7 +15,7 @@ from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.experiments.bench.asked import Asked
 from tpo.experiments.bench.grading import Answer
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
 from tpo.runs import Retries, Summary, fingerprint, measured, run, scales_in
@@ -33,7 +33,7 @@ RUNS = "runs"
 class Arm:
     """One method with one seed; a key of what came of it, which its recipe could not be."""
 
-    recipe: Recipe
+    recipe: Method
     seed: int
 
     @property

@@ -12,7 +12,7 @@ from typing import TypeVar
 from tpo.config import Settings, make_recipe
 from tpo.config.identity import reward_identity
 from tpo.errors import ConfigError
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Cell:
     """One run of a sweep: *reward* is the name on the command line, *settings* are its own, whole."""
 
     settings: Settings
-    recipe: Recipe
+    recipe: Method
     reward: str
     seed: int
 

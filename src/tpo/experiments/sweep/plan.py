@@ -14,7 +14,7 @@ from tpo.data import data_digest, load_queries
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.bench.arms import policy_name
 from tpo.experiments.sweep.grid import Cell, slug
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.runs import fingerprint, measured
 from tpo.store import read_run, read_trajectories
 from tpo.store.journal import request_hash
@@ -69,7 +69,7 @@ class Plan:
         return tuple(dict.fromkeys(cell.seed for cell in self.cells))
 
     @property
-    def recipes(self) -> tuple[Recipe, ...]:
+    def recipes(self) -> tuple[Method, ...]:
         """Each shape of each method once."""
         return tuple({cell.label: cell.recipe for cell in self.cells}.values())
 
