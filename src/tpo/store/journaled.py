@@ -1,6 +1,6 @@
-"""Policy and reward behind a journal: what was answered before is not asked again.
+"""Policy and reward behind a journal: finished calls are answered from it.
 
-The loop knows nothing of resuming: it makes its calls, and those that are finished answer at once.
+Methods know nothing of resuming: they make their calls, and those that were finished answer at once.
 """
 
 from __future__ import annotations
@@ -114,8 +114,9 @@ def _usable(score: Score, scope: Scope) -> Score:
     try:
         value = float(score.value)
         parts = {name: float(part) for name, part in score.parts.items()}
-        if all(map(math.isfinite, (value, *parts.values()))):
-            return replace(score, value=value, parts=parts)
+        criteria = {name: float(grade) for name, grade in score.criteria.items()}
+        if all(map(math.isfinite, (value, *parts.values(), *criteria.values()))):
+            return replace(score, value=value, parts=parts, criteria=criteria)
     except (AttributeError, TypeError, ValueError):
         pass  # not a Score of numbers
     place = f"query {scope.query!r}, response {scope.step}.{scope.index}"

@@ -53,28 +53,43 @@ def from_line(line: bytes) -> dict[str, Any]:
 
 
 def seal(record: Mapping[str, Any]) -> bytes:
-    """*record* as one line that carries its own checksum, so that no flipped bit passes for an answer.
-
-    Its values must be JSON's own. pydantic's writer takes a quarter of the time of Python's, which matters to
-    a journal: it has three lines a call.
-    """
+    """Return *record*, whose values are JSON's own, as one line that carries its checksum."""
     try:
-        body = to_json(record)[: -len(b"}")]
+        return seal_json(to_json(record))  # a quarter of the time of Python's writer
     except ValueError:  # a text that UTF-8 cannot hold
-        body = to_line(record)[: -len(b"}\n")]
+        return seal_json(to_line(record).removesuffix(b"\n"))
+
+
+def seal_json(encoded: bytes) -> bytes:
+    """Return the JSON object *encoded*, which has a key at least, as one line that carries its checksum."""
+    body = encoded[: -len(b"}")]
     return b"%s%s%d}\n" % (body, SEAL, zlib.crc32(body))
 
 
 def unseal(line: bytes) -> dict[str, Any]:
-    """The record of a sealed *line*.
+    """Return the record of a sealed *line*.
+
+    Raises:
+        ValueError: the line is not as it was written.
+    """
+    return from_line(unseal_json(line))
+
+
+def unseal_json(line: bytes) -> bytes:
+    """Return the JSON object of a sealed *line*, without its checksum.
 
     Raises:
         ValueError: the line is not as it was written.
     """
     body, _, _ = line.rpartition(SEAL)
     if line != b"%s%s%d}\n" % (body, SEAL, zlib.crc32(body)):
-        raise ValueError("its checksum does not fit")
-    return from_line(body + b"}")
+        raise ValueError("its checksum does not match")
+    return body + b"}"
+
+
+def is_sealed(line: bytes) -> bool:
+    """Whether *line* carries a checksum, matching or not."""
+    return SEAL in line[-len(SEAL) - len(b"4294967295}\n") :]
 
 
 def flat(value: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tpo.errors import StoreError
+from tpo.store.files import open_file, reason, rewrite_file, sync_directory
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +42,11 @@ class AppendFile:
         self._flushing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"tpo-{path.stem}")
         try:
-            self._descriptor = _open(path)
+            self._descriptor = open_file(path, os.O_APPEND)
             self.size = _cut_torn_end(self._descriptor, path)
             sync_directory(path.parent)
         except OSError as error:
-            raise StoreError(f"cannot open {path}: {error.strerror}") from error
+            raise StoreError(f"cannot open {path}: {reason(error)}") from error
 
     async def append(self, line: bytes) -> None:
         """Return once *line*, which ends with its only line feed, is on disk.
@@ -89,29 +90,16 @@ class AppendFile:
 
     def rewrite_now(self, keep: Keep) -> None:
         """As :meth:`rewrite`, in the caller's thread, while nothing is being appended."""
-        fresh = self.path.with_name(f"{self.path.name}.new")
         try:
-            _copy(self.path, fresh, keep)
-            self._take(fresh)
-            sync_directory(
-                self.path.parent
-            )  # else a power cut could bring the old file back, less what follows
+            with self.path.open("rb") as old:
+                kept = (line for line in old if keep(line))
+                fresh = rewrite_file(self.path, lambda new: new.writelines(kept))
+            os.close(self._descriptor)
+            self._descriptor = fresh
+            self.size = os.fstat(fresh).st_size
+            sync_directory(self.path.parent)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink()
-            raise StoreError(f"cannot rewrite {self.path}: {error.strerror}") from error
-
-    def _take(self, fresh: Path) -> None:
-        """Put *fresh* in this file's place; at no time is there no file to append to."""
-        descriptor = _open(fresh)
-        try:
-            fresh.replace(self.path)
-        except OSError:
-            os.close(descriptor)
-            raise
-        os.close(self._descriptor)
-        self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
+            raise StoreError(f"cannot rewrite {self.path}: {reason(error)}") from error
 
     async def _flush(self) -> None:
         while self._pending:
@@ -150,26 +138,6 @@ class AppendFile:
             f"cannot write to {self.path}: {error.strerror}. What it held is intact: "
             "put that right and start the same command again to go on"
         )
-
-
-def _copy(path: Path, fresh: Path, keep: Keep) -> None:
-    with path.open("rb") as old, fresh.open("wb") as new:
-        new.writelines(line for line in old if keep(line))
-        new.flush()
-        os.fsync(new.fileno())
-
-
-def sync_directory(path: Path) -> None:
-    """Put on disk which files the directory *path* holds."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)  # less the user's own umask
 
 
 def _settle(written: asyncio.Future[None], failure: StoreError | None) -> None:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from tpo.errors import StoreBusy, StoreError
+from tpo.store.files import open_file
 
 NAME = ".lock"
 
@@ -21,7 +22,7 @@ class Lock:
     """
 
     def __init__(self, directory: Path) -> None:
-        descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = open_file(directory / NAME)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
