@@ -122,8 +122,26 @@ def encode_trajectory(trajectory: Trajectory) -> bytes:
     Raises:
         StoreError: it holds a reward that is no finite number, or a value that JSON has no form for.
     """
+    return _LINE.encode(line_from_trajectory(trajectory))
+
+
+def decode_trajectory(line: bytes) -> Trajectory:
+    """Return the trajectory of *line*, of schema 1 as well.
+
+    Raises:
+        ValueError: the line is not as it was written, or holds no whole trajectory.
+    """
+    return trajectory_from_line(_LINE.decode(line) if is_sealed(line) else _lifted(line))
+
+
+def line_from_trajectory(trajectory: Trajectory) -> TrajectoryLine:
+    """Return the values that the line of *trajectory* holds.
+
+    Raises:
+        StoreError: a reward is no finite number.
+    """
     best = trajectory.best
-    line = TrajectoryLine(
+    return TrajectoryLine(
         schema=SCHEMA,
         id=trajectory.query.id,
         digest=query_digest(trajectory.query),
@@ -143,32 +161,30 @@ def encode_trajectory(trajectory: Trajectory) -> bytes:
         selection=trajectory.selection,
         fallback=trajectory.fallback,
     )
-    return _LINE.encode(line)
 
 
-def decode_trajectory(line: bytes) -> Trajectory:
-    """Return the trajectory of *line*, of schema 1 as well.
+def trajectory_from_line(line: TrajectoryLine) -> Trajectory:
+    """Return the trajectory of *line*.
 
     Raises:
-        ValueError: the line is not as it was written, or holds no whole trajectory.
+        ValueError: a step or the answer names a candidate that is not there.
     """
-    found = _LINE.decode(line) if is_sealed(line) else _lifted(line)
-    pool = {each.id: _candidate(each) for each in found.candidates}
+    pool = {each.id: _candidate(each) for each in line.candidates}
     try:
         return Trajectory(
-            query=found.query,
-            method=found.method,
-            first=_step(found.first, pool),
-            steps=tuple(_step(step, pool) for step in found.steps),
-            status=found.status,
-            stop_reason=found.stop_reason,
-            error=found.error,
-            usage=found.usage,
-            reward_usage=found.reward_usage,
-            timing=found.timing,
-            selection=found.selection,
-            selected=None if found.best is None else pool[found.best].id,
-            fallback=found.fallback,
+            query=line.query,
+            method=line.method,
+            first=_step(line.first, pool),
+            steps=tuple(_step(step, pool) for step in line.steps),
+            status=line.status,
+            stop_reason=line.stop_reason,
+            error=line.error,
+            usage=line.usage,
+            reward_usage=line.reward_usage,
+            timing=line.timing,
+            selection=line.selection,
+            selected=None if line.best is None else pool[line.best].id,
+            fallback=line.fallback,
         )
     except KeyError as error:
         raise ValueError(f"there is no candidate {error}") from error
