@@ -1,4 +1,4 @@
-"""Digest of a query's content, by which a run tells whether a row is still the one that it answered."""
+"""Digest of a query's content: tells a resumed run that a row has changed."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from tpo.types import Query
 
 
 def query_digest(query: Query) -> str:
-    """Return a digest of the messages and the reference of *query*; its id and its place do not count."""
+    """Return a digest of the messages and the reference of *query*; its id and its position do not count."""
     return request_hash(plain(query.messages), query.reference)

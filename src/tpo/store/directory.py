@@ -1,4 +1,4 @@
-"""Run directory: made, resumed or refused; used by one process at a time; no finished work is ever lost.
+"""Run directory: create, resume or refuse it; one process at a time; finished work is never lost.
 
 run.json             configuration, fingerprint, versions, times, totals; replaced at once
 run.json.bak         the same, for repair
@@ -40,7 +40,7 @@ class RunDirectory:
         self.path = path
         self.record = record
         self.resumed = len(record.invocations) > 1
-        """Whether an earlier invocation worked in it."""
+        """True if an earlier invocation worked in it."""
         self._lock = held
         self.now = clock
         with contextlib.ExitStack() as undo:
@@ -50,7 +50,7 @@ class RunDirectory:
             undo.callback(self._trajectories.close_now)
             self._places = find_places(path / reading.NAME)
             self.finished = {query for query, place in self._places.items() if self._is_done(place)}
-            """Queries that are done, and not to be asked again."""
+            """Ids of queries that are done."""
             self.journal = Journal(path / JOURNAL, self.finished)
             undo.pop_all()
 
@@ -64,13 +64,13 @@ class RunDirectory:
         fresh: bool = False,
         clock: Callable[[], float] | None = None,
     ) -> Self:
-        """Make the run at *path*, or resume the one that is there.
+        """Create the run at *path*, or resume it.
 
         Args:
             path: the directory; made if missing.
             configuration: every option as resolved, for the record; plain JSON, and no secret in it.
             fingerprint: what decides the trajectories (see :mod:`tpo.runs.fingerprint`).
-            fresh: throw away the run that is there.
+            fresh: delete the run that is there.
             clock: seconds since the epoch that never go back; None: :func:`steady_clock`.
 
         Raises:
@@ -95,16 +95,16 @@ class RunDirectory:
             raise
 
     def _is_done(self, place: Place) -> bool:
-        """Whether a query is finished, and would not go on with the iterations that the run has now."""
+        """Return whether a query is finished and has used all iterations that the run allows now."""
         allowed = self.record.fingerprint.get(runfile.MAX_ITERATIONS)
         fewer = isinstance(allowed, int) and place.iterations < allowed
         return place.finished and not (fewer and place.stop_reason == "max_iterations")
 
     def is_finished(self, query: Query) -> bool:
-        """Whether *query* is done.
+        """Return whether *query* is done.
 
         Raises:
-            StoreMismatch: it is, with another text.
+            StoreMismatch: its id is done, with other messages or another reference.
         """
         if query.id not in self.finished:
             return False
@@ -119,12 +119,12 @@ class RunDirectory:
 
     @property
     def failed(self) -> dict[str, Place]:
-        """Queries whose last try failed, and where its line stood when the run was opened."""
+        """Places of the failed queries' lines, as they were when the run was opened, by id."""
         return {query: place for query, place in self._places.items() if not place.finished}
 
     @property
     def extended(self) -> dict[str, Place]:
-        """Queries that finished with fewer iterations than the run has now, and where their line stood."""
+        """Places of the queries' lines that finished with fewer iterations than the run allows now, by id."""
         return {
             query: place
             for query, place in self._places.items()
@@ -132,7 +132,7 @@ class RunDirectory:
         }
 
     def seconds_until(self, ended: float) -> float:
-        """Wall time of the run if this invocation ends at *ended*, with that of the earlier ones."""
+        """Return the wall time of all invocations if this one ends at *ended*."""
         return self.record.seconds + ended - self.record.invocations[-1].started
 
     def read_finished(self) -> Iterator[Trajectory]:
@@ -172,10 +172,10 @@ class RunDirectory:
         interrupted: bool,
         retries: Mapping[str, int] | None = None,
     ) -> None:
-        """Note the end of this invocation, and leave in the journal only what a resumed run can use.
+        """Record the end of this invocation and remove entries of finished queries from the journal.
 
         Raises:
-            StoreError: that could not be written.
+            StoreError: it could not be written.
         """
         self._reserve.release()
         await self.journal.compact()
@@ -183,7 +183,7 @@ class RunDirectory:
         write_run(self.path, self.record)
 
     async def close(self) -> None:
-        """Write what waits, and let others in."""
+        """Write pending records and release the lock."""
         self._reserve.release()
         try:
             await self._trajectories.close()
@@ -239,6 +239,6 @@ def _without_record(path: Path, name: str) -> str:
 
 
 def _clear(path: Path) -> None:
-    """Throw away the run's own files, run.json last: no crash leaves the others without it."""
+    """Delete the run's own files, run.json last, so that no crash leaves the others without it."""
     for name in (JOURNAL, reading.NAME, runfile.BACKUP, runfile.NAME):
         (path / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Write files of a run directory: never through a symbolic link, replaced at once, their modes kept."""
+"""Write files safely: replaced atomically, modes kept, never through a symbolic link."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tpo.errors import StoreError
 
 
 def open_file(path: Path, flags: int = 0) -> int:
-    """Open *path* itself for reading and writing, or make it; return its descriptor.
+    """Open *path* for reading and writing, or create it; return its descriptor.
 
     Raises:
         OSError: it cannot be opened, or is a symbolic link (``ELOOP``).
@@ -30,10 +30,10 @@ def reason(error: OSError) -> str:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace *path* by a file of *content*, at once or not at all; its mode stays.
+    """Replace *path* atomically by a file of *content*; keep its mode.
 
     Raises:
-        StoreError: it could not be written; what stood there is intact.
+        StoreError: it could not be written; the old file is intact.
     """
     try:
         os.close(rewrite_file(path, lambda file: file.write(content)))
@@ -43,7 +43,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def rewrite_file(path: Path, write: Callable[[BinaryIO], object]) -> int:
-    """Replace *path* by what *write* writes into a new file, at once or not at all; its mode stays.
+    """Replace *path* atomically by what *write* writes into a new file; keep its mode.
 
     Call :func:`sync_directory` afterwards: until then a power failure may bring the old file back.
 
@@ -51,7 +51,7 @@ def rewrite_file(path: Path, write: Callable[[BinaryIO], object]) -> int:
         A descriptor of the new file, open for appending.
 
     Raises:
-        OSError: it could not be written; what stood there is intact.
+        OSError: it could not be written; the old file is intact.
     """
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
@@ -71,10 +71,10 @@ def rewrite_file(path: Path, write: Callable[[BinaryIO], object]) -> int:
 
 
 class Reserve:
-    """File descriptors held back, so that some are left when a process has used up its own.
+    """Reserved file descriptors, for work that must succeed when the process has none left.
 
     Raises:
-        StoreError: there are none left already.
+        StoreError: there are too few.
     """
 
     def __init__(self, count: int) -> None:
@@ -87,13 +87,13 @@ class Reserve:
             raise StoreError(f"cannot open any more files: {reason(error)} (ulimit -n)") from error
 
     def release(self) -> None:
-        """Give them back."""
+        """Close them."""
         while self._held:
             os.close(self._held.pop())
 
 
 def sync_directory(path: Path) -> None:
-    """Put on disk which files the directory *path* holds."""
+    """Sync the entries of the directory *path* to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Journal of the finished calls of unfinished queries, so that no call is paid for twice.
+"""Journal of the finished calls of unfinished queries, so that no call is made twice.
 
 An entry is found by its call's place, its sample's index and a hash of the whole request: a changed request
 finds nothing. Decisions of rules that depend on time are kept beside the calls, so that a resumed run repeats
@@ -30,15 +30,15 @@ log = logging.getLogger(__name__)
 _SORTED = json.JSONEncoder(sort_keys=True)
 
 COMPACT_AT = 16 << 20
-"""Bytes from which the file is rewritten without what is no longer needed; then, twice what was left."""
+"""Size in bytes at which the file is compacted first; later, twice the size after the last time."""
 
 Decision = bool | int | float | str
-"""What a stopping rule decided, or the measurement that it decided by."""
+"""Decision of a stopping rule, or the measurement behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalLine:
-    """A finished call, or a decision of *rule*, of a query."""
+    """A finished call of a query, or a decision of *rule* on it."""
 
     schema: Literal[2]
     query: str
@@ -55,7 +55,7 @@ class JournalLine:
 
     @property
     def answer(self) -> Completion | Score | Decision | None:
-        """What the line keeps."""
+        """The completion, score or decision."""
         return self.completion or self.score or self.decision
 
 
@@ -67,7 +67,7 @@ _BEGINNING = b'{"schema":%d,' % SCHEMA
 
 
 class Journal:
-    """The journal at *path*, made if missing; entries of queries in *finished* are dropped.
+    """The journal at *path*, created if missing; entries of queries in *finished* are dropped.
 
     Raises:
         StoreError: the file cannot be used, or another version wrote it.
@@ -122,7 +122,7 @@ class Journal:
         await self.enqueue(scope, request, answer)
 
     def enqueue(self, scope: Scope, request: str, answer: Completion | Score) -> asyncio.Future[None]:
-        """As :meth:`append`, without a task of its own: what it returns is done once *answer* is on disk."""
+        """Start to write *answer* and return a future that is done once it is on disk."""
         line = JournalLine(
             SCHEMA,
             scope.query,
@@ -138,7 +138,7 @@ class Journal:
         return self._file.enqueue(_LINE.encode(line))
 
     async def decide(self, query: str, step: int, rule: str, decision: Decision) -> None:
-        """Keep what *rule* decided at *step* of *query*; return once it is on disk.
+        """Record what *rule* decided at *step* of *query*; return once it is on disk.
 
         A number must be finite.
 
@@ -149,7 +149,7 @@ class Journal:
         await self._file.append(_LINE.encode(JournalLine(SCHEMA, query, step, rule=rule, decision=decision)))
 
     def settle(self, query: str) -> None:
-        """The trajectory of *query* is on disk: its entries are needed no longer."""
+        """Drop the entries of *query*, whose trajectory is on disk."""
         self._entries.pop(query, None)
         self._settled.add(query)
         idle = self._compacting is None or self._compacting.done()
@@ -157,7 +157,7 @@ class Journal:
             self._compacting = asyncio.get_running_loop().create_task(self._compact_quietly())
 
     async def compact(self) -> None:
-        """Drop the entries of settled queries from the file.
+        """Remove the entries of settled queries from the file.
 
         Raises:
             StoreError: that failed; the file is as it was.
@@ -168,17 +168,17 @@ class Journal:
             self._settled -= settled
 
     async def close(self) -> None:
-        """Write what waits, then let the file go."""
+        """Write pending entries and close the file."""
         if self._compacting is not None:
             await self._compacting
         await self._file.close()
 
     def close_now(self) -> None:
-        """Let the file go; nothing may wait to be written."""
+        """Close the file; no entry may be pending."""
         self._file.close_now()
 
     async def _compact_quietly(self) -> None:
-        """A journal that is too long is no reason to end a run."""
+        """Compact the journal; log a failure, since a long journal is no reason to end a run."""
         try:
             await self.compact()
         except StoreError as error:
@@ -232,7 +232,7 @@ def decode_journal_line(line: bytes, place: object) -> JournalLine:
 
 
 def request_hash(*request: Any) -> str:
-    """A hash of everything that a call sends; equal for what JSON writes equally.
+    """Return a hash of all that a call sends; equal for values that JSON writes equally.
 
     Raises:
         StoreError: *request* holds a value that JSON has no form for.

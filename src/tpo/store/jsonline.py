@@ -1,4 +1,4 @@
-"""One record, one line of UTF-8 JSON, ended by a line feed.
+"""Records as lines of UTF-8 JSON, with or without a checksum.
 
 A text that UTF-8 cannot hold (a lone surrogate, as a broken escape in a data set makes) is written with
 JSON's own hexadecimal escapes, in that line alone. JSON has one form only for a high surrogate followed by a
@@ -23,7 +23,7 @@ _ESCAPED = json.JSONEncoder(**_COMPACT)
 
 
 def to_line(record: Mapping[str, Any]) -> bytes:
-    """*record* as one line, its line feed included.
+    """Return *record* as one line, line feed included.
 
     Raises:
         StoreError: it holds a value that JSON has no form for.
@@ -38,10 +38,10 @@ def to_line(record: Mapping[str, Any]) -> bytes:
 
 
 def from_line(line: bytes) -> dict[str, Any]:
-    """The record of *line*.
+    """Return the record of *line*.
 
     Raises:
-        ValueError: it is no JSON object in UTF-8.
+        ValueError: the line is no JSON object in UTF-8.
     """
     try:
         record = json.loads(line.decode())
@@ -88,12 +88,12 @@ def unseal_json(line: bytes) -> bytes:
 
 
 def is_sealed(line: bytes) -> bool:
-    """Whether *line* carries a checksum, matching or not."""
+    """Return whether *line* carries a checksum, matching or not."""
     return SEAL in line[-len(SEAL) - len(b"4294967295}\n") :]
 
 
 def flat(value: Any) -> dict[str, Any]:
-    """The fields of a frozen value, as they are.
+    """Return the fields of a frozen value, not copied.
 
     ``dataclasses.asdict`` enters and copies whatever they hold, and took a fifth of a client's time.
     """
@@ -101,7 +101,7 @@ def flat(value: Any) -> dict[str, Any]:
 
 
 def storable(text: str) -> str:
-    """*text* as it comes back from a file: surrogates that make a pair are joined."""
+    """Return *text* as it comes back from a file: with pairs of surrogates joined."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -110,7 +110,7 @@ def storable(text: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """*value* in JSON's own types: NaN becomes null, a date its ISO text, an object its own."""
+    """Return *value* in JSON's types: NaN as null, a date in ISO form, another object as its text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -1,7 +1,7 @@
-"""A file of lines that only grows: what was appended is on disk, and a torn end is cut off.
+"""Append-only file of lines: appended lines are on disk, an incomplete last line is cut off.
 
-Appends from all calls in flight meet in one group commit: while one write and fsync is under way in the
-file's single thread, the next lines gather, and go together.
+Appends share group commits: while a write and fsync is under way in the file's single thread, the next lines
+are collected and written together.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tpo.store.files import open_file, reason, rewrite_file, sync_directory
 log = logging.getLogger(__name__)
 
 Write = Callable[[int, memoryview], int]
-"""As :func:`os.write`: bytes into a file descriptor, and how many went."""
+"""As :func:`os.write`: write bytes to a file descriptor and return their number."""
 
 Keep = Callable[[bytes], bool]
-"""Whether a line (its line feed included) stays when a file is rewritten."""
+"""Predicate: does a line (line feed included) stay when the file is rewritten."""
 
 BLOCK = 1 << 16
 
 
 class AppendFile:
-    """The lines at *path*; made if missing. *write* is for tests that need a failing disk.
+    """The lines at *path*, created if missing. *write* is for tests that need a failing disk.
 
     Raises:
-        StoreError: it cannot be opened or made.
+        StoreError: it cannot be opened or created.
     """
 
     def __init__(self, path: Path, *, write: Write = os.write) -> None:
@@ -57,7 +57,7 @@ class AppendFile:
         await self.enqueue(line)
 
     def enqueue(self, line: bytes) -> asyncio.Future[None]:
-        """As :meth:`append`, without a task of its own: what it returns is done once *line* is on disk."""
+        """Start to write *line* and return a future that is done once it is on disk."""
         loop = asyncio.get_running_loop()
         written = loop.create_future()
         self._pending.append((line, written))
@@ -66,7 +66,7 @@ class AppendFile:
         return written
 
     async def rewrite(self, keep: Keep) -> None:
-        """Replace the file at once by one that holds only the lines that *keep* keeps.
+        """Replace the file atomically by one that holds only the lines that *keep* accepts.
 
         Raises:
             StoreError: that failed; the file is as it was.
@@ -74,17 +74,17 @@ class AppendFile:
         await asyncio.get_running_loop().run_in_executor(self._thread, self.rewrite_now, keep)
 
     async def flush(self) -> None:
-        """Return once nothing waits to be written."""
+        """Return once no line is pending."""
         if self._flushing is not None:
             await self._flushing
 
     async def close(self) -> None:
-        """Write what waits, then let the file go."""
+        """Write pending lines and close the file."""
         await self.flush()
         self.close_now()
 
     def close_now(self) -> None:
-        """Let the file go; nothing may wait to be written."""
+        """Close the file; no line may be pending."""
         self._thread.shutdown()
         os.close(self._descriptor)
 
@@ -121,7 +121,7 @@ class AppendFile:
             _settle(written, failure)
 
     def _commit(self, data: bytes) -> None:
-        """All of *data* on disk, or, after an error, none of it."""
+        """Write and sync all of *data*; after an error, none of it is left."""
         try:
             left = memoryview(data)
             while left:
@@ -136,7 +136,7 @@ class AppendFile:
     def _failed(self, error: OSError) -> StoreError:
         return StoreError(
             f"cannot write to {self.path}: {error.strerror}. What it held is intact: "
-            "put that right and start the same command again to go on"
+            "fix the cause and start the same command again to resume"
         )
 
 
@@ -150,7 +150,7 @@ def _settle(written: asyncio.Future[None], failure: StoreError | None) -> None:
 
 
 def _cut_torn_end(descriptor: int, path: Path) -> int:
-    """Cut off what follows the last line feed; the size that is left."""
+    """Cut off what follows the last line feed; return the size that is left."""
     size = os.fstat(descriptor).st_size
     whole = _end_of_last_line(descriptor, size)
     if whole < size:

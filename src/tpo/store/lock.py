@@ -1,4 +1,4 @@
-"""One process at a time in a run's directory; the operating system gives the lock back when that one ends."""
+"""Lock of a run directory: one process at a time; the operating system releases it when the process ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = ".lock"
 
 
 class Lock:
-    """Holds *directory* until it is released or the process is gone, however it went.
+    """Lock on *directory*, held until it is released or the process ends.
 
     Raises:
         StoreBusy: another process, or another part of this one, holds it.
@@ -39,7 +39,7 @@ class Lock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let others in."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 

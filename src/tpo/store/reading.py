@@ -1,4 +1,4 @@
-"""Read trajectories from a run directory, one at a time; of a query's lines the last one counts."""
+"""Read trajectories from a run directory, one at a time; the last line of a query counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "trajectories.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A query's line: its number from 1, its first byte, and what its head tells."""
+    """A query's line: its number from 1, its first byte, and values of its head."""
 
     line: int
     offset: int
@@ -88,7 +88,7 @@ def _warn(file: Path, damaged: list[int]) -> None:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Number, offset and bytes of each whole line."""
+    """Yield number, offset and bytes of each whole line."""
     offset = 0
     try:
         with file.open("rb") as lines:

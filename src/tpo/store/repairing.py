@@ -1,4 +1,4 @@
-"""Repair a run directory: valid records stay, the rest is set aside and done again by a resumed run."""
+"""Repair a run directory: keep valid records, move damaged lines aside; a resumed run redoes them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tpo.store.runfile import read_run
 from tpo.store.trajectory_line import decode_trajectory
 
 DAMAGED = ".damaged"
-"""Suffix of the file that keeps lines which were set aside."""
+"""Suffix of the file of damaged lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What a repair found.
+    """Result of a repair.
 
     Attributes:
         finished: queries that are finished.
         failed: queries whose last try failed; a resumed run tries them again.
         calls: finished calls that the journal holds.
-        damaged: lines set aside by file name; their queries or calls are done again.
+        damaged: number of lines moved aside, by file name; a resumed run redoes their queries and calls.
         restored: whether ``run.json`` was restored from its backup.
     """
 

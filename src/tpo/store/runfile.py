@@ -26,19 +26,19 @@ NAME = "run.json"
 BACKUP = "run.json.bak"
 LIBRARIES = ("tpo", "torch", "transformers")
 MEASURED = ("weights", "scale")
-"""What ``KIND of MODEL`` in a fingerprint begins with where it is measured; see :func:`is_measured`."""
+"""Kinds of fingerprint keys ``KIND of MODEL`` that are measured; see :func:`is_measured`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One start of the command: *ended* is None while it runs, and for good if it was killed."""
+    """One start of the command; *ended* is None while it runs and after it was killed."""
 
     started: float
     versions: Mapping[str, str]
     ended: float | None = None
     interrupted: bool = False
     retries: Mapping[str, int] = field(default_factory=dict)
-    """Calls that were tried again, by phase; known once it has ended."""
+    """Number of retried calls by phase; known once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class RunRecord:
 
     @property
     def retries(self) -> dict[str, int]:
-        """Calls that were tried again in all invocations whose end is known, by phase."""
+        """Number of retried calls by phase, in all invocations whose end is known."""
         return dict(sum((Counter(i.retries) for i in self.invocations), Counter()))
 
     def begin(self, now: float) -> RunRecord:
-        """With another invocation, under way since *now*."""
+        """Return the record with another invocation, started at *now*."""
         return replace(self, invocations=(*self.invocations, Invocation(now, versions())))
 
     def end(
@@ -91,13 +91,13 @@ class RunRecord:
         interrupted: bool,
         retries: Mapping[str, int] | None = None,
     ) -> RunRecord:
-        """With its last invocation ended."""
+        """Return the record with its last invocation ended."""
         last = replace(self.invocations[-1], ended=now, interrupted=interrupted, retries=retries or {})
         return replace(self, invocations=(*self.invocations[:-1], last), totals=totals)
 
 
 def versions() -> dict[str, str]:
-    """The versions that shape a run's results, of those libraries that are installed; none is imported."""
+    """Return the versions of Python and of the installed libraries that shape results; none is imported."""
     found = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:
@@ -157,10 +157,10 @@ def read_run(path: Path) -> RunRecord:
 
 
 def is_measured(key: str) -> bool:
-    """Whether *key* of a fingerprint is measured of a model, and so not known to every invocation.
+    """Return whether *key* of a fingerprint is measured on a model, and so not known to every invocation.
 
-    Such a key counts where both sides know it: runs of earlier versions do not hold it, and a model that is
-    not on this machine yet has no weights to read.
+    Such a key counts where both sides know it: a model that is not on this machine yet has no weights to
+    read.
     """
     return key.partition(" of ")[0] in MEASURED
 
