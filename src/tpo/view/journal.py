@@ -38,9 +38,8 @@ class UnderWay:
         try:
             record = unseal(line)
             query = str(record["query"])
-            usage = record["completion"]["usage"] if "completion" in record else {}
-            tokens = int(usage.get("completion_tokens", 0))
+            tokens = int(record.get("completion", {}).get("usage", {}).get("completion_tokens", 0))
         except (ValueError, KeyError, TypeError, AttributeError):
             return  # a damaged line costs a call, and says nothing here
-        self.calls += 1
+        self.calls += "request" in record  # else it is a rule's decision
         self._written[query] = self._written.get(query, 0) + tokens
