@@ -258,11 +258,17 @@ class Attempt:
         self._steps: list[Step] = []
         self._open: OpenStep | None = None
         self._opened = 0
+        self._at = 0
 
     @property
     def elapsed(self) -> float:
         """Seconds since the attempt started."""
         return self._elapsed()
+
+    @property
+    def at(self) -> int:
+        """Number of the step that was opened last, or was refused by a stopping rule."""
+        return self._at
 
     @property
     def first(self) -> Step:
@@ -304,6 +310,7 @@ class Attempt:
         """Open *step* unless a stopping rule speaks."""
         if self._open is not None or step.number != self._opened + 1:
             step.refuse("it was opened while another one was open, or twice")
+        self._at = step.number
         for rule in self._stopping:
             if rule.should_stop(self):
                 raise AttemptStopped(rule.name)

@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 class Decisions(Protocol):
     """Keeps the decisions of timed rules, so that a resumed run repeats them."""
 
-    async def keep(self, query: str, reason: str) -> None:
-        """Return once it is on disk that the attempt at *query* was stopped for *reason*."""
+    async def keep(self, query: str, step: int, reason: str) -> None:
+        """Return once it is on disk that the attempt at *query* was stopped at *step* for *reason*."""
         ...
 
 
@@ -171,7 +171,7 @@ class _Driver:
         """Keep the decision of a timed rule, unless there is no answer and the query is to be retried."""
         timed = any(rule.name == reason and isinstance(rule, TimedRule) for rule in self._optimizer.stopping)
         if timed and self._optimizer.decisions is not None and self._attempt.pool:
-            await self._optimizer.decisions.keep(self._query.id, reason)
+            await self._optimizer.decisions.keep(self._query.id, self._attempt.at, reason)
 
     def _select(self, reason: StopReason) -> str:
         pool = self._attempt.pool

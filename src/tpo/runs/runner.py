@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tpo.errors import ConfigError, DataError, TpoError
 from tpo.events import Listener, RunEnded, RunStarted
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
+from tpo.methods.selection import Selection
+from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
@@ -22,7 +24,7 @@ from tpo.runs.retries import Retries
 from tpo.runs.summary import Summary, Tally
 from tpo.runs.turns import Turns
 from tpo.store.directory import RunDirectory
-from tpo.store.journaled import JournaledPolicy, JournaledReward
+from tpo.store.journaled import JournaledDecisions, JournaledPolicy, JournaledReward
 from tpo.types import Query, Trajectory
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ async def run(
     directory: RunDirectory,
     *,
     seed: int = 7,
+    stopping: Sequence[StoppingRule] = (),
+    selection: Selection | None = None,
     concurrency: int = 64,
     sequences: int | None = None,
     total: int | None = None,
@@ -53,6 +57,7 @@ async def run(
     through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
     with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
     a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.admission`).
+    *stopping* rules end a query early; *selection* chooses the answer from its pool.
     *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
     tried again when the run ends, for its record.
 
@@ -68,6 +73,9 @@ async def run(
         JournaledReward(as_reward(reward), directory.journal),
         recipe,
         seed=seed,
+        stopping=stopping,
+        selection=selection,
+        decisions=JournaledDecisions(directory.journal),
         listener=listener,
         clock=directory.now,
     )

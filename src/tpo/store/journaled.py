@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from tpo.errors import PolicyError, RewardError
+from tpo.errors import AttemptStopped, PolicyError, RewardError
 from tpo.policies.base import Policy
 from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import closing
@@ -18,6 +18,28 @@ from tpo.rewards.base import Reward
 from tpo.store.journal import Journal, request_hash
 from tpo.store.jsonline import flat, storable
 from tpo.types import Completion, Messages, Sampling, Scope, Score
+
+STOPPED = "stopped"
+"""Rule under which the journal keeps that an attempt was stopped; its decision is the stop reason."""
+
+
+class JournaledDecisions:
+    """Keeps in *journal* that a rule which depends on time stopped an attempt.
+
+    After that, journaled policy and reward make no call of that step anew: a resumed run stops where the
+    interrupted one did.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def keep(self, query: str, step: int, reason: str) -> None:
+        """Return once it is on disk that *query* was stopped at *step* for *reason*.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        await self._journal.decide(query, step, STOPPED, reason)
 
 
 class JournaledPolicy:
@@ -46,6 +68,7 @@ class JournaledPolicy:
         missing = [index for index, completion in found.items() if completion is None]
         if not missing:
             return
+        _check_not_stopped(self._journal, scope)
         writing: list[asyncio.Future[None]] = []
         try:
             async with closing(self._ask(messages, sampling, scope, missing)) as completions:
@@ -96,9 +119,21 @@ class JournaledReward:
         request = request_hash(messages, response)
         score = self._journal.score(scope, request)
         if score is None:
+            _check_not_stopped(self._journal, scope)
             score = _usable(await self._reward.score(messages, response, scope), scope)
             await self._journal.append(scope, request, score)
         return score
+
+
+def _check_not_stopped(journal: Journal, scope: Scope) -> None:
+    """End the attempt where the journal says that it was stopped at this step.
+
+    Raises:
+        AttemptStopped: it was.
+    """
+    reason = journal.decision(scope.query, scope.step, STOPPED)
+    if reason is not None:
+        raise AttemptStopped(str(reason))
 
 
 def _storable(completion: Completion) -> Completion:
