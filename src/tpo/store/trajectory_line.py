@@ -131,7 +131,14 @@ def decode_trajectory(line: bytes) -> Trajectory:
     Raises:
         ValueError: the line is not as it was written, or holds no whole trajectory.
     """
-    return trajectory_from_line(_LINE.decode(line) if is_sealed(line) else _lifted(line))
+    if not is_sealed(line):
+        return trajectory_from_line(_lifted(line))
+    encoded = unseal_json(line)
+    try:
+        return trajectory_from_line(_LINE.decode_json(encoded))
+    except ValueError as error:
+        version = from_line(encoded).get("schema")
+        raise error if version == SCHEMA else ValueError(f"schema version {version}") from None
 
 
 def line_from_trajectory(trajectory: Trajectory) -> TrajectoryLine:

@@ -41,5 +41,5 @@ class UnderWay:
             tokens = int(record.get("completion", {}).get("usage", {}).get("completion_tokens", 0))
         except (ValueError, KeyError, TypeError, AttributeError):
             return  # a damaged line costs a call, and says nothing here
-        self.calls += "request" in record  # else it is a rule's decision
+        self.calls += "decision" not in record
         self._written[query] = self._written.get(query, 0) + tokens
