@@ -3,9 +3,10 @@
     python -m benchmarks.record_codec [--trajectories 2000]
 
 One trajectory has five first samples of 2,400 characters and two steps of a loss, a gradient and five
-updates (D2-N5). Compared: this package's codec (pydantic); schema 1 as it was written and parsed (dictionaries
-built by hand and Python's ``json``; parsing alone, without the trajectory); msgspec over the same dataclasses,
-where it is installed. CPU time of one thread, the least of five rounds; start-up in fresh processes.
+updates (D2-N5). Compared: this package's codec (pydantic); schema 1 as it was written and parsed
+(dictionaries built by hand and Python's ``json``; parsing alone, without the trajectory); msgspec over the
+same dataclasses, where it is installed. CPU time of one thread, the least of five rounds; start-up in fresh
+processes.
 """
 
 from __future__ import annotations
@@ -52,7 +53,20 @@ from tpo.types import (
     user,
 )
 
-WORDS = """the a of bread keep rain explain child prepare answer über 🌍 it's "quoted" line\nbreak""".split(" ")
+WORDS = [
+    "the",
+    "of",
+    "bread",
+    "keep",
+    "rain",
+    "explain",
+    "answer",
+    "über",
+    "🌍",
+    "it's",
+    '"quoted"',
+    "line\nbreak",
+]
 SERVED = Served("http://127.0.0.1:8000/v1")
 USAGE = Usage(5, 900, 0, 2500)
 ROUNDS = 5

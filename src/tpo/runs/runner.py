@@ -123,7 +123,7 @@ class _Run:
                     "since a run is gone on with by them"
                 )
             seen.add(query.id)
-            if query.id not in self.directory.finished:
+            if not self.directory.is_finished(query):
                 yield query
 
     async def _work(self, admission: Admission) -> None:
