@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from tpo.errors import AttemptStopped, PolicyError, StoreError, TpoError
 from tpo.events import CallStarted, CandidateScored, Listener, Sampled, UpdateMalformed
+from tpo.methods.replay import Replay
 from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader
 from tpo.policies.base import Policy
@@ -81,6 +82,7 @@ class Calls:
     reward: Reward
     seed: int
     announce: Listener
+    replay: Replay = field(default_factory=Replay)
     usage: dict[Phase, Usage] = field(default_factory=dict)
     reward_usage: RewardUsage = field(default_factory=RewardUsage)
 
@@ -91,6 +93,8 @@ class Calls:
 
     async def ask(self, call: OpenCall) -> None:
         """Collect the replies of *call* as they are."""
+        if self._replayed(call, 0):
+            return
         async for completion in self._completions(call, 0):
             call.replies[completion.index] = _reply(completion)
 
@@ -99,6 +103,8 @@ class Calls:
 
         After a failure, what was written before it is scored all the same; then the failure is raised.
         """
+        if self._replayed(call, start):
+            return
         failures: list[BaseException] = []
         async with asyncio.TaskGroup() as scoring:
             try:
@@ -112,6 +118,39 @@ class Calls:
                 failures.append(failure)
         if failures:
             raise worst(failures)
+
+    def _replayed(self, call: OpenCall, start: int) -> bool:
+        """Collect the samples of *call* from index *start* on if they are recorded; return if so."""
+        recorded = self.replay.find(call.scope, call.request)
+        if recorded is None:
+            return False
+        stop = call.sampling.n
+        results = self.replay.results(recorded, call.scope.step, call.name, start, stop)
+        if results is None:
+            return False
+        self.announce(CallStarted(call.scope, stop - start))
+        call.completions += len(results)
+        if not start:  # the record holds the usage of all samples together
+            self._count(call, recorded.usage)
+        for result in results:
+            if isinstance(result, Candidate):
+                self._add(call, result)
+            else:
+                call.replies[result.index] = result
+                if call.reads:
+                    self.announce(UpdateMalformed(self.query, call.scope.step, result))
+        return True
+
+    def _count(self, call: OpenCall, usage: Usage) -> None:
+        call.usage += usage
+        self.usage[call.scope.phase] = self.usage.get(call.scope.phase, Usage()) + usage
+
+    def _add(self, call: OpenCall, candidate: Candidate) -> None:
+        """Add a scored *candidate* to the pool."""
+        tokens = 0 if candidate.score is None else candidate.score.tokens
+        self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
+        call.candidates[candidate.index] = candidate
+        self.announce(CandidateScored(self.query, candidate))
 
     def _lose(self, call: OpenCall, completion: Completion) -> None:
         reply = call.replies[completion.index] = _reply(completion)
@@ -127,7 +166,6 @@ class Calls:
         except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised by draw, after the siblings
             failures.append(failure)
             return
-        self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + score.tokens)
         candidate = Candidate(
             step=scope.step,
             index=index,
@@ -139,8 +177,7 @@ class Calls:
             parents=call.parents,
             call=call.name,
         )
-        call.candidates[index] = candidate
-        self.announce(CandidateScored(self.query, candidate))
+        self._add(call, candidate)
 
     async def _completions(self, call: OpenCall, start: int) -> AsyncIterator[Completion]:
         """Yield the completions of *call* from index *start* on.
@@ -158,8 +195,7 @@ class Calls:
                 count += 1
                 found = replace(completion, index=completion.index + start) if start else completion
                 call.completions += 1
-                call.usage += found.usage
-                self.usage[scope.phase] = self.usage.get(scope.phase, Usage()) + found.usage
+                self._count(call, found.usage)
                 self.announce(Sampled(scope, found))
                 yield found
         if count < n:

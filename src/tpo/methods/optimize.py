@@ -15,6 +15,7 @@ from tpo.methods.blocking import run_blocking
 from tpo.methods.calls import Calls, worst
 from tpo.methods.catalog import tpo
 from tpo.methods.method import Method
+from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
 from tpo.methods.stopping import StoppingRule, TimedRule
 from tpo.policies.base import Policy
@@ -67,15 +68,18 @@ class Optimizer:
         self.now = clock
         self._listener = listener
 
-    async def optimize(self, query: Query | str | Sequence[Message]) -> Trajectory:
+    async def optimize(
+        self, query: Query | str | Sequence[Message], *, earlier: Trajectory | None = None
+    ) -> Trajectory:
         """Return the trajectory of *query*, from its first samples to its answer.
 
-        A query that fails comes back as a failed trajectory, with its reason and its pool so far.
+        A query that fails comes back as a failed trajectory, with its reason and its pool so far. Calls that
+        an *earlier* trajectory of the same query holds are not made again.
 
         Raises:
             TpoError: only a fatal one, which every other query would meet as well.
         """
-        return await _Driver(self, as_query(query)).run()
+        return await _Driver(self, as_query(query), Replay(earlier)).run()
 
     def run(self, query: Query | str | Sequence[Message]) -> Trajectory:
         """The same as :meth:`optimize` without await; works inside a running loop, as in a notebook."""
@@ -109,11 +113,11 @@ def as_query(query: Query | str | Sequence[Message]) -> Query:
 class _Driver:
     """Runs the method for one query: catches its end, whatever that is, and makes the record."""
 
-    def __init__(self, optimizer: Optimizer, query: Query) -> None:
+    def __init__(self, optimizer: Optimizer, query: Query, replay: Replay) -> None:
         at = self._optimizer = optimizer
         self._query = query
         self._started = at.now()
-        self._calls = Calls(query, at.policy, at.reward, at.seed, at.announce)
+        self._calls = Calls(query, at.policy, at.reward, at.seed, at.announce, replay)
         self._attempt = Attempt(
             self._calls,
             sampling=at.method.sampling,

@@ -129,7 +129,8 @@ class _Run:
     async def _work(self, admission: Admission) -> None:
         """Take the next query that nobody works on, until there is none."""
         while (query := await admission.take()) is not None:
-            trajectory = await self.optimizer.optimize(query)
+            earlier = self.directory.earlier(query.id)
+            trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
             keep = asyncio.create_task(self._keep(trajectory))
             self.keeping.add(keep)

@@ -122,14 +122,12 @@ class RunDirectory:
         """Places of the failed queries' lines, as they were when the run was opened, by id."""
         return {query: place for query, place in self._places.items() if not place.finished}
 
-    @property
-    def extended(self) -> dict[str, Place]:
-        """Places of the queries' lines that finished with fewer iterations than the run allows now, by id."""
-        return {
-            query: place
-            for query, place in self._places.items()
-            if place.finished and query not in self.finished
-        }
+    def earlier(self, query: str) -> Trajectory | None:
+        """Return the recorded trajectory of *query*, if it goes on: it failed, or had fewer iterations."""
+        place = self._places.get(query)
+        if place is None or query in self.finished:
+            return None
+        return next(self.read([place]), None)
 
     def seconds_until(self, ended: float) -> float:
         """Return the wall time of all invocations if this one ends at *ended*."""
