@@ -80,7 +80,7 @@ def test_the_papers_calls_share_nothing_and_quote_what_they_need(query: Query) -
     assert {loss[0]["role"], gradient[0]["role"], update[0]["role"]} == {"system"}
     for messages, texts in (
         (loss, ["the chosen one", "the rejected one"]),
-        (gradient, ["the chosen one", "the loss"]),
-        (update, ["the chosen one", "the gradient"]),
+        (gradient, ["the chosen one", "the rejected one", "the loss"]),
+        (update, ["the chosen one", "the rejected one", "the loss", "the gradient", "<constraints>"]),
     ):
         assert all(text in told(messages) for text in [query.text, *texts])

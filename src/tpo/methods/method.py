@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -10,7 +12,7 @@ from typing import Any, NamedTuple
 from tpo.errors import ConfigError
 from tpo.methods.attempt import Attempt
 from tpo.methods.wording import Wording
-from tpo.types import Messages, Phase, Query, Sampling
+from tpo.types import Messages, Phase, Query, Sampling, user
 
 NO_WORDING = Wording({})
 
@@ -106,7 +108,12 @@ class Method(ABC):
     def describe(self) -> dict[str, Any]:
         """Return every value that shapes the method's calls, for a run's record; the wording as a digest."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "wording"}
-        return values | {"wording": self.wording.digest}
+        return values | {"wording": self.wording.digest, "first_prompt": self._first_prompt_digest()}
+
+    def _first_prompt_digest(self) -> str:
+        """Return a hash that differs between methods whose first samples have different prompts."""
+        prompt = json.dumps(self.first_prompt(Query("", (user("$query"),))), sort_keys=True)
+        return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
 def _require(holds: bool, option: str, value: object, rule: str) -> None:

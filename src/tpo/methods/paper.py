@@ -1,4 +1,8 @@
-"""The paper's layout: independent calls, each with a system text of its own; earlier texts are quoted."""
+"""The paper's layout: independent calls, each with a system text of its own; earlier texts are quoted.
+
+As the reference's calls do, the loss shows query, chosen and rejected response; the gradient these and the
+loss; the update these, the gradient and the constraints on its output.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from dataclasses import dataclass
 
 from tpo.methods.tpo import Tpo
 from tpo.methods.wording import Wording
-from tpo.types import Call, Messages, Pair, Query, plain_text, system, user
+from tpo.types import Call, Messages, Pair, Phase, Query, plain_text, system, user
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,19 +33,19 @@ class Paper(Tpo):
         return (system(task), user(self.wording.fill("loss_user", **values)))
 
     def gradient_prompt(self, query: Query, pair: Pair, loss: Call) -> Messages:
-        """Quote query, chosen response and textual loss."""
-        return self._quoted("gradient", query=transcript(query), chosen=pair.chosen.text, loss=loss.text)
+        """Quote query, both responses and textual loss."""
+        return self._quoted("gradient", query, pair, loss=loss.text)
 
     def update_prompt(self, query: Query, pair: Pair, loss: Call, gradient: Call) -> Messages:
-        """Quote query, chosen response and textual gradient."""
-        del loss
-        return self._quoted(
-            "update", query=transcript(query), chosen=pair.chosen.text, gradient=gradient.text
-        )
+        """Quote query, both responses, textual loss and textual gradient."""
+        return self._quoted("update", query, pair, loss=loss.text, gradient=gradient.text)
 
-    def _quoted(self, phase: str, **values: str) -> Messages:
+    def _quoted(self, phase: Phase, query: Query, pair: Pair, **said: str) -> Messages:
+        values = {"query": transcript(query), "chosen": pair.chosen.text} | said
         task = system(self.wording.fill(f"{phase}_system", **values))
-        return (task, user(self.wording.fill(f"{phase}_user", **values)))
+        if self.shows_rejected and pair.rejected is not None:
+            return (task, user(self.wording.fill(f"{phase}_user", rejected=pair.rejected.text, **values)))
+        return (task, user(self.wording.fill(f"{phase}_single_user", **values)))
 
 
 def behind_system_text(wording: Wording, query: Query) -> Messages:

@@ -60,9 +60,10 @@ def group(record: RunRecord | None, name: str) -> str:
     shaping = ["data", "column", "policy", "policy_extra", "reward"]
     shaping += ["method.temperature", "method.top_p", "method.max_tokens"]
     values = [record.fingerprint.get(key) for key in shaping]
-    # The paper's layout sends a system text with the first samples; the others send the query as it is.
+    # Runs of earlier versions do not tell their first prompt; only the paper's layout added a system text.
     layout = str(record.fingerprint.get("method.name", "")).startswith("paper")
-    return json.dumps([*values, layout], sort_keys=True, default=str)
+    first_prompt = record.fingerprint.get("method.first_prompt", layout)
+    return json.dumps([*values, first_prompt], sort_keys=True, default=str)
 
 
 def _pairs(values: Mapping[str, Any]) -> list[list[str]]:

@@ -29,7 +29,8 @@ def what_textgrad_sends(instruction: str, response: str, said: list[str]) -> lis
         variable = tg.Variable(response, role_description=ROLE)
         loss = tg.TextLoss(instruction, engine=engine)(variable)
         loss.backward(engine)
-        tg.TGD([variable], engine=engine).step()
+        constraints = textgrad().wording.fill("constraints").splitlines()
+        tg.TGD([variable], engine=engine, constraints=constraints).step()
     return [call.messages for call in policy.calls]
 
 

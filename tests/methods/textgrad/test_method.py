@@ -50,6 +50,18 @@ def test_each_call_shows_what_it_needs_and_braces_in_texts_stay_as_they_are() ->
     assert "the gradient" in update
 
 
+def test_the_update_carries_the_constraints_and_the_first_samples_a_system_text() -> None:
+    text = method().wording.texts["constraints"]
+    assert f"<CONSTRAINTS>Constraint 1: {text}</CONSTRAINTS>" in calls(method())[2]
+    opening, *rest = method().first_prompt(QUERY)
+    assert (opening["role"], tuple(rest)) == ("system", QUERY.messages)
+
+
+def test_without_constraints_there_is_no_block(tmp_path: Path) -> None:
+    (tmp_path / "constraints.txt").write_text("")
+    assert "CONSTRAINTS" not in calls(textgrad(tmp_path))[2]
+
+
 @pytest.mark.parametrize(
     ("name", "pair"),
     [("textgrad-revision", PAIR), ("textgrad", replace(PAIR, rejected=None))],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpo.methods.paper import transcript
+from tpo.methods.paper import behind_system_text, transcript
 from tpo.methods.textgrad.templates import Evaluation, Templates, load_templates
 from tpo.methods.tpo import Tpo
 from tpo.methods.wording import load_wording
@@ -24,6 +24,10 @@ class TextGrad(Tpo):
     name: str = "textgrad"
     templates: Templates
 
+    def first_prompt(self, query: Query) -> Messages:
+        """Return the user's messages behind a short system text, unless they bring their own."""
+        return behind_system_text(self.wording, query)
+
     def loss_prompt(self, query: Query, pair: Pair) -> Messages:
         """The evaluation's instruction, and the chosen response as it stands."""
         return (system(self._instruction(query, pair)), user(pair.chosen.text))
@@ -34,7 +38,10 @@ class TextGrad(Tpo):
 
     def update_prompt(self, query: Query, pair: Pair, loss: Call, gradient: Call) -> Messages:
         """TextGrad's optimizer call for the chosen response."""
-        return self.templates.update(self._evaluation(query, pair, loss), gradient.text)
+        constraints = self.wording.fill("constraints", query=query.text, chosen=pair.chosen.text)
+        return self.templates.update(
+            self._evaluation(query, pair, loss), gradient.text, constraints.splitlines()
+        )
 
     def read_update(self, completion: Completion) -> str | None:
         """The improved response between TextGrad's tags, or None where there is none.
