@@ -17,12 +17,20 @@ def test_critiques_draw_once_and_samples_n_times() -> None:
     assert (method.sampling.n, method.sampling.top_p) == (4, 0.9)
 
 
+def test_the_temperature_heats_responses_and_leaves_critiques_as_they_are() -> None:
+    hot = build_method("tpo", temperature=1.3)
+    assert (hot.sampling.temperature, hot.critique_sampling.temperature) == (1.3, 0.7)
+    both = build_method("paper", temperature=1.3, critique_temperature=0.0)
+    assert (both.sampling.temperature, both.critique_sampling.temperature) == (1.3, 0.0)
+
+
 @pytest.mark.parametrize(
     ("shape", "option"),
     [
         ({"sample_size": 0}, "--sample-size"),
         ({"max_iterations": -1}, "--max-iterations"),
         ({"temperature": -0.1}, "--temperature"),
+        ({"critique_temperature": -0.1}, "--critique-temperature"),
         ({"top_p": 0.0}, "--top-p"),
         ({"top_p": 1.5}, "--top-p"),
         ({"max_tokens": 0}, "--max-tokens"),

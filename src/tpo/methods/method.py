@@ -49,7 +49,10 @@ class Method(ABC):
     max_iterations: int = 2
     """D: iterations after the first samples."""
     temperature: float = 0.7
+    """Of calls that sample responses."""
     top_p: float = 0.95
+    critique_temperature: float = 0.7
+    """Of calls that sample no response; --temperature leaves it as it is, as in the reference."""
     critique_top_p: float = 0.99
     """Of calls that sample no response (the reference's value)."""
     max_tokens: int = 2048
@@ -59,6 +62,9 @@ class Method(ABC):
         _require(self.sample_size >= 1, "--sample-size", self.sample_size, "at least 1")
         _require(self.max_iterations >= 0, "--max-iterations", self.max_iterations, "at least 0")
         _require(self.temperature >= 0, "--temperature", self.temperature, "at least 0")
+        _require(
+            self.critique_temperature >= 0, "--critique-temperature", self.critique_temperature, "at least 0"
+        )
         _require(0 < self.top_p <= 1, "--top-p", self.top_p, "above 0 and at most 1")
         _require(
             0 < self.critique_top_p <= 1, "--critique-top-p", self.critique_top_p, "above 0 and at most 1"
@@ -103,7 +109,7 @@ class Method(ABC):
     @property
     def critique_sampling(self) -> Sampling:
         """Sampling values of critiques; a call sets ``n`` and ``seed``."""
-        return Sampling(1, self.temperature, self.critique_top_p, self.max_tokens, seed=0)
+        return Sampling(1, self.critique_temperature, self.critique_top_p, self.max_tokens, seed=0)
 
     def describe(self) -> dict[str, Any]:
         """Return every value that shapes the method's calls, for a run's record; the wording as a digest."""
