@@ -138,18 +138,19 @@ class TestWhatDoesNotGoByTheBook:
         assert [c.id for c in step.candidates] == ["1.0"]
         assert [(m.index, m.text) for m in step.unreadable] == [(1, "no tags")]
 
-    def test_when_every_update_is_malformed_the_best_stands_and_the_reason_is_told(self) -> None:
+    def test_when_every_update_of_a_step_is_malformed_the_next_step_goes_on(self) -> None:
         script: dict[Phase | tuple[Phase, int], Reply] = {
             "sample": ["poor", "the best"],
             "loss": "l",
             "gradient": "g",
             "update": "no tags",
         }
-        trajectory = optimize(ScriptedPolicy(script), sample_size=2, max_iterations=5)
-        assert (trajectory.status, trajectory.stop_reason) == ("finished", "no_parsable_update")
-        assert len(trajectory.steps) == 1
-        assert len(trajectory.steps[0].unreadable) == 2
-        assert trajectory.answer == "the best"
+        script["update", 2] = [improved("better than the best"), "no tags"]
+        trajectory = optimize(ScriptedPolicy(script), sample_size=2, max_iterations=3)
+        assert (trajectory.status, trajectory.stop_reason) == ("finished", "max_iterations")
+        assert [len(step.unreadable) for step in trajectory.steps] == [2, 1, 2]
+        assert [chosen for chosen, _ in pairs(trajectory)] == ["0.1", "0.1", "2.0"]
+        assert trajectory.answer == "better than the best"
 
     def test_an_update_that_repeats_the_chosen_text_is_a_candidate_like_any(self) -> None:
         script: dict[Phase | tuple[Phase, int], Reply] = {
@@ -240,7 +241,7 @@ class TestListening:
         heard: list[Event] = []
         policy = ScriptedPolicy("no tags anywhere")
         asyncio.run(Optimizer(policy, ScriptedReward(), listener=heard.append).optimize(QUERY))
-        assert sum(isinstance(event, UpdateMalformed) for event in heard) == 5
+        assert sum(isinstance(event, UpdateMalformed) for event in heard) == 2 * 5
 
     def test_a_listener_that_fails_never_breaks_the_loop(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken(event: Event) -> None:

@@ -270,7 +270,7 @@ async def test_plain_functions_do(tmp_path: Path) -> None:
             queries(2), lambda messages, sampling: "text", lambda messages, text: 1.0, RECIPE, directory
         )
     assert summary.finished == 2
-    assert summary.stop_reasons == {"no_parsable_update": 2}
+    assert summary.stop_reasons == {"max_iterations": 2}
 
 
 def interrupted_run() -> dict[str, bytes]:

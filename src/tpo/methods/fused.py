@@ -25,7 +25,7 @@ class Fused(Method):
             async with attempt.step() as step:
                 pair = step.contrast()
                 critique = await step.ask("gradient", self.critique_prompt(query, pair))
-                updates = await step.sample(
+                await step.sample(
                     "update",
                     self.update_prompt(query, pair, critique),
                     n=self.sample_size,
@@ -33,8 +33,6 @@ class Fused(Method):
                     parents=[pair.chosen],
                     role=EDITOR,
                 )
-            if not updates:
-                attempt.stop("no_parsable_update")
 
     def step_calls(self, n: int) -> Sequence[PlannedCall]:
         """Return the critique's call and the updates'."""

@@ -30,7 +30,7 @@ class Tpo(Method):
                 pair = step.contrast()
                 loss = await step.ask("loss", self.loss_prompt(query, pair))
                 gradient = await step.ask("gradient", self.gradient_prompt(query, pair, loss))
-                updates = await step.sample(
+                await step.sample(
                     "update",
                     self.update_prompt(query, pair, loss, gradient),
                     n=self.sample_size,
@@ -38,8 +38,6 @@ class Tpo(Method):
                     parents=[pair.chosen],
                     role=EDITOR,
                 )
-            if not updates:
-                attempt.stop("no_parsable_update")
 
     def loss_prompt(self, query: Query, pair: Pair) -> Messages:
         """Ask why the chosen response beats the rejected one, or, without one, where it falls short."""

@@ -153,8 +153,8 @@ def test_updates_that_vanish_are_counted(command: Command, server: ChatServer) -
     server.answer = lambda body, index: f"no tags {index}"
     assert command() == 0
     assert [keys(result) for result in command.results] == [["INDEX-1"] * 3] * 2
-    assert "6 updates held no response" in command.said
-    assert [row["stop_reason"] for row in command.answers] == ["no_parsable_update"] * 2
+    assert "12 updates held no response" in command.said
+    assert [row["stop_reason"] for row in command.answers] == ["max_iterations"] * 2
 
 
 def test_a_query_that_fails_loses_nothing_and_is_tried_again(command: Command, server: ChatServer) -> None:
