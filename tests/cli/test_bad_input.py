@@ -137,6 +137,16 @@ def test_another_configuration_is_refused_with_what_differs(server: ModelServer,
     assert [each.query.id for each in read_trajectories(tmp_path / "out")] == ["q0", "q1"]
 
 
+def test_more_iterations_continue_a_complete_run(server: ModelServer, tmp_path: Path) -> None:
+    data = written("prompts.jsonl", row("a"))(tmp_path)
+    assert run(data, server).exit_code == 0
+    assert run(data, server, "-d", 2).exit_code == 0
+    assert [len(each.steps) for each in read_trajectories(tmp_path / "out")] == [2]
+    fewer = run(data, server)
+    assert fewer.exit_code == 2
+    assert "max_iterations: 2 there, 1 now; iterations can be added, not taken away" in fewer.stderr
+
+
 def test_a_directory_that_is_no_run_s_is_refused(server: ModelServer, tmp_path: Path) -> None:
     data = written("prompts.jsonl", row("a"))(tmp_path)
     (tmp_path / "out").write_text("")

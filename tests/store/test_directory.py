@@ -11,7 +11,7 @@ import pytest
 
 from tests.store.values import trajectory
 from tpo.errors import StoreBusy, StoreError, StoreMismatch
-from tpo.store import RunDirectory, read_run, read_trajectories
+from tpo.store import RunDirectory, is_complete, read_run, read_trajectories
 from tpo.store.directory import steady_clock
 from tpo.store.jsonline import seal
 from tpo.types import Completion, Query, Scope, user
@@ -175,6 +175,21 @@ async def test_more_iterations_reopen_the_queries_that_used_up_theirs(tmp_path: 
         assert directory.record.fingerprint == {"method.max_iterations": 2}
     with pytest.raises(StoreMismatch, match="2 there, 1 now"):
         opened(tmp_path, {"method.max_iterations": 1})
+
+
+async def test_a_run_is_complete_if_every_query_has_used_the_iterations_allowed(tmp_path: Path) -> None:
+    fingerprint, asked = {"method.max_iterations": 1}, [trajectory(query).query for query in ("q0", "q1")]
+    async with opened(tmp_path, fingerprint) as directory:
+        await directory.append(trajectory("q0"))
+        assert not is_complete(tmp_path, fingerprint, asked)
+        await directory.append(trajectory("q1"))
+    assert is_complete(tmp_path, fingerprint, asked)
+    assert not is_complete(tmp_path, {"method.max_iterations": 2}, asked)
+    assert not is_complete(tmp_path, fingerprint, [*asked, Query("q2", asked[0].messages)])
+    with pytest.raises(StoreMismatch, match="query 'q1': its messages"):
+        is_complete(tmp_path, fingerprint, [Query("q1", (user("other"),))])
+    with pytest.raises(StoreMismatch, match="1 there, 0 now"):
+        is_complete(tmp_path, {"method.max_iterations": 0}, asked)
 
 
 async def test_rows_may_be_added_and_moved_but_not_changed(tmp_path: Path) -> None:

@@ -34,8 +34,7 @@ from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
 from tpo.rewards.function import as_reward
 from tpo.runs import Retries, Summary, fingerprint, measured, run, scales_in
-from tpo.store import RunDirectory, read_run, read_trajectories
-from tpo.store.runfile import check_fingerprint
+from tpo.store import RunDirectory, is_complete, read_run, read_trajectories
 from tpo.tiny import examples_path
 from tpo.types import Query
 
@@ -122,13 +121,9 @@ class Session:
         """
         if self.fresh or not (self.path / "run.json").exists():
             return False
-        there = read_run(self.path)
         # Without the scales, which are measured with the models: a run that is complete scores nothing.
-        check_fingerprint(self.path, there.fingerprint, self._fingerprint(None))
-        if total is None or there.totals.get("finished", 0) < total:
-            return False
-        finished = {t.query.id for t in read_trajectories(self.path) if t.status == "finished"}
-        return all(query.id in finished for query in self._queries())
+        queries = self._queries() if total is not None else ()
+        return is_complete(self.path, self._fingerprint(None), queries) and total is not None
 
     def _idle(self) -> Setup:
         """A setup for a run in which nothing is left to ask."""

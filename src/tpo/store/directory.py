@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,7 +49,7 @@ class RunDirectory:
             self._trajectories = AppendFile(path / reading.NAME)
             undo.callback(self._trajectories.close_now)
             self._places = find_places(path / reading.NAME)
-            self.finished = {query for query, place in self._places.items() if self._is_done(place)}
+            self.finished = _done(self._places, record.fingerprint)
             """Ids of queries that are done."""
             self.journal = Journal(path / JOURNAL, self.finished)
             undo.pop_all()
@@ -94,12 +94,6 @@ class RunDirectory:
             held.release()
             raise
 
-    def _is_done(self, place: Place) -> bool:
-        """Return whether a query is finished and has used all iterations that the run allows now."""
-        allowed = self.record.fingerprint.get(runfile.MAX_ITERATIONS)
-        fewer = isinstance(allowed, int) and place.iterations < allowed
-        return place.finished and not (fewer and place.stop_reason == "max_iterations")
-
     def is_finished(self, query: Query) -> bool:
         """Return whether *query* is done.
 
@@ -108,13 +102,8 @@ class RunDirectory:
         """
         if query.id not in self.finished:
             return False
-        place = self._places.get(query.id)  # None: it was finished by this invocation
-        if place is not None and place.digest != query_digest(query):
-            raise StoreMismatch(
-                f"query {query.id!r}: its messages or its reference have changed since {self.path} answered "
-                "it. Rows may be added and reordered, not changed: restore the row, give the new one another "
-                "id, or give another --out"
-            )
+        if query.id in self._places:  # else it was finished by this invocation
+            _check_row(self.path, self._places[query.id], query)
         return True
 
     @property
@@ -204,6 +193,44 @@ def steady_clock(
     return lambda: offset + monotonic()
 
 
+def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Query]) -> bool:
+    """Return whether the run at *path* has finished all of *queries* with all iterations allowed now.
+
+    Raises:
+        StoreMismatch: the run cannot be resumed with *fingerprint*, or a finished row has changed.
+        StoreError: the run cannot be read.
+    """
+    _check_resumable(path, read_run(path), fingerprint)
+    if not (path / reading.NAME).exists():
+        return False
+    places = find_places(path / reading.NAME)
+    finished = _done(places, fingerprint)
+    for query in queries:
+        if query.id not in finished:
+            return False
+        _check_row(path, places[query.id], query)
+    return True
+
+
+def _done(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:
+    allowed = fingerprint.get(runfile.MAX_ITERATIONS)
+    return {query for query, place in places.items() if place.is_done(allowed)}
+
+
+def _check_row(path: Path, place: Place, query: Query) -> None:
+    """Refuse a finished *query* whose row has changed.
+
+    Raises:
+        StoreMismatch: it has.
+    """
+    if place.digest != query_digest(query):
+        raise StoreMismatch(
+            f"query {query.id!r}: its messages or its reference have changed since {path} answered it. "
+            "Rows may be added and reordered, not changed: restore the row, give the new one another id, "
+            "or give another --out"
+        )
+
+
 def _record(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[str, Any]) -> RunRecord:
     """Return the record to continue, or a new one.
 
@@ -217,14 +244,18 @@ def _record(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[s
                 raise StoreError(_without_record(path, name))
         return RunRecord(configuration, fingerprint)
     there = read_run(path)
+    _check_resumable(path, there, fingerprint)
+    whole = joined(there.fingerprint, fingerprint)
+    return RunRecord(configuration, whole, there.invocations, there.totals)
+
+
+def _check_resumable(path: Path, there: RunRecord, fingerprint: Mapping[str, Any]) -> None:
     if there.schema == schema1.SCHEMA:
         raise StoreMismatch(
             f"{path} holds a run of an earlier version of tpo (schema 1), which report, view and export read "
             "but which cannot be resumed: give another --out, or --fresh to throw it away and start anew"
         )
     check_fingerprint(path, there.fingerprint, fingerprint)
-    whole = joined(there.fingerprint, fingerprint)
-    return RunRecord(configuration, whole, there.invocations, there.totals)
 
 
 def _without_record(path: Path, name: str) -> str:

@@ -28,6 +28,11 @@ class Place:
     iterations: int
     digest: str
 
+    def is_done(self, max_iterations: object) -> bool:
+        """Return whether the query is finished and has used all iterations that a run of D allows."""
+        fewer = isinstance(max_iterations, int) and self.iterations < max_iterations
+        return self.finished and not (fewer and self.stop_reason == "max_iterations")
+
 
 def read_trajectories(path: Path) -> Iterator[Trajectory]:
     """Yield the trajectories of the run in the directory *path* (or of the file itself), in the file's order.

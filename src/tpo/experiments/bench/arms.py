@@ -19,8 +19,7 @@ from tpo.methods.method import Method
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
 from tpo.runs import Retries, Summary, fingerprint, measured, run, scales_in
-from tpo.store import RunDirectory, read_run, read_trajectories
-from tpo.store.runfile import check_fingerprint
+from tpo.store import RunDirectory, is_complete, read_run, read_trajectories
 from tpo.types import Query, Trajectory
 
 BEFORE, AFTER = "before", "after"
@@ -85,9 +84,7 @@ class Generation:
         if not (path / "run.json").exists():
             return False
         # Without the scales, which are measured with the models: an arm that is complete scores nothing.
-        check_fingerprint(path, read_run(path).fingerprint, self._fingerprint(arm, None))
-        finished = {t.query.id for t in read_trajectories(path) if t.status == "finished"}
-        return all(query.id in finished for query in self.asked.queries)
+        return is_complete(path, self._fingerprint(arm, None), self.asked.queries)
 
     async def generate(
         self,

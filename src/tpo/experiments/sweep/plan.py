@@ -16,9 +16,8 @@ from tpo.experiments.bench.arms import policy_name
 from tpo.experiments.sweep.grid import Cell, slug
 from tpo.methods.method import Method
 from tpo.runs import fingerprint, measured
-from tpo.store import read_run, read_trajectories
+from tpo.store import is_complete
 from tpo.store.journal import request_hash
-from tpo.store.runfile import check_fingerprint
 from tpo.types import Query
 
 RUNS, SHARED, FIGURES = "runs", "shared", "figures"
@@ -125,9 +124,7 @@ class Plan:
         path = self.path(cell)
         if not (path / "run.json").exists():
             return False
-        check_fingerprint(path, read_run(path).fingerprint, self.fingerprint(cell))
-        finished = {t.query.id for t in read_trajectories(path) if t.status == "finished"}
-        return all(query.id in finished for query in self.queries)
+        return is_complete(path, self.fingerprint(cell), self.queries)
 
     def _digests(self, cell: Cell) -> dict[str, str | None]:
         if cell.reward not in self._weights:
