@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format types lint contracts golden tiny servers browser clean
+.PHONY: help install run test check format types lint contracts docs golden tiny servers browser wheel release-check clean
 
-help: ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## An environment in .venv with all that development needs
 
@@ -24,7 +24,7 @@ run: install ## The loop on 30 of the shipped example queries with the embedded 
 test: install ## The tests
 	$(BIN)/python -m pytest
 
-check: format lint types contracts test ## Every check, the tests among them
+check: format lint types contracts docs test ## Every check, tests included
 
 format: install
 	$(BIN)/ruff format --check .
@@ -41,6 +41,9 @@ contracts: install
 golden: install ## Every request and reply of each method against the recording (minutes)
 	$(BIN)/python -m benchmarks.golden check benchmarks/results/golden.json.gz
 
+docs: install ## Build the site into build/site; a warning is an error
+	$(BIN)/zensical build --strict --clean
+
 tiny: install ## The embedded pair, trained again from its seed (slow: leave it to itself)
 	$(BIN)/python -m training.make --out src/tpo/tiny
 
@@ -49,6 +52,13 @@ servers: install ## The tests against real vLLM servers, in an environment of th
 
 browser: install ## The tests of the page, in Chromium
 	bash tests/browser.sh
+
+wheel: install ## Build the wheel and the source distribution into dist
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+
+release-check: wheel ## Install the wheel in an empty environment and run the README's commands from it
+	bash tests/release_check.sh
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache build dist

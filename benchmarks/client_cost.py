@@ -3,8 +3,8 @@
     python -m benchmarks.client_cost [--queries 600] [--memory-queries 10000]
 
 A loopback server in a process of its own keeps each call for a moment and answers with as many choices as
-asked. In front of it stands all that ``tpo run`` has: the runner, what it counts, the journal, the limit, the
-HTTP policy. CPU is that of the client's process with all its threads; a call is a request to the policy, so
+asked. In front of it stands all that ``tpo run`` has: the runner, what it counts, the journal, the HTTP
+policy. CPU is that of the client's process with all its threads; a call is a request to the policy, so
 that scoring, hashing and writing what it brings is part of it. Beside it stands the floor: the same number of
 requests by aiohttp with nothing around them.
 """
@@ -27,14 +27,13 @@ import aiohttp
 from aiohttp import web
 from benchmarks.record import write_result
 
-from tpo.cli.setup import Relay
 from tpo.cli.show import Highlights
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.methods.catalog import build_method
-from tpo.policies.limit import Limited
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import Retries, fingerprint, run
+from tpo.runs.models import Relay
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 
@@ -119,7 +118,7 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
     recipe = build_method("tpo")
     heard, retries = Relay(), Retries()
     heard.listeners += [Highlights(), retries, Tally(completions_per_query(recipe))]
-    policy = Limited(OpenAIPolicy(url, "m", listener=heard), concurrency)
+    policy = OpenAIPolicy(url, "m", listener=heard, most=concurrency)
     reward = ScriptedReward(lambda text: float(len(text)))
     reward.calls = Forgetful()  # a scripted reward remembers its calls, for tests
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:

@@ -24,12 +24,11 @@ import aiohttp
 from benchmarks.record import write_result
 from benchmarks.ways import together
 
-from tpo.config.rewards import build_reward
+from tpo.config import build_reward
 from tpo.data.load import load_queries
 from tpo.http.address import base_address
 from tpo.methods.catalog import build_method
 from tpo.policies.chat import request_body
-from tpo.policies.limit import Limited
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.wrapper import Wrapper, closing
 from tpo.rewards.base import Reward
@@ -68,8 +67,7 @@ async def level(
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
             cpu, wall = time.process_time(), time.perf_counter()
-            policy = Limited(recorded, number)
-            summary = await run(queries, policy, reward, recipe, directory, concurrency=number)
+            summary = await run(queries, recorded, reward, recipe, directory, concurrency=number)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     await server.aclose()
     tokens = sum(usage.completion_tokens for usage in summary.usage.values())

@@ -1,4 +1,4 @@
-"""Debian's Chromium for tests: a fresh profile, no traffic of its own, a record of all that it asks for."""
+"""Debian's Chromium for tests: a fresh profile, no traffic of its own, a record of the page's requests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
@@ -28,9 +29,10 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Page:
-    """An open page."""
+    """An open page; *origin* is the scheme and host of its address, or ``file://``."""
 
     driver: Chrome
+    origin: str
 
     def run(self, script: str, *arguments: object) -> Any:
         """What *script*, a function's body, returns."""
@@ -50,13 +52,17 @@ class Page:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def requests(self) -> list[str]:
-        """Every address asked for since the last look, the browser's own new tab left out."""
+        """Return every address that the page requested since the last call.
+
+        The browser's own pages (its new tab, for one) make requests too, at any time: only those of documents
+        of the page's origin count, and the document itself.
+        """
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         return [
             message["params"]["request"]["url"]
             for message in messages
             if message["method"] == "Network.requestWillBeSent"
-            and not message["params"]["documentURL"].startswith("chrome:")
+            and message["params"]["documentURL"].startswith(self.origin)
         ]
 
     def complaints(self) -> list[str]:
@@ -70,17 +76,19 @@ class Page:
 
 @contextmanager
 def browsing(address: str, *, width: int = 1280, height: int = 900) -> Iterator[Page]:
-    """*address* in a browser of its own, once the page says that it is ready."""
+    """Open *address* in a new browser and yield the page once it says that it is ready."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
         for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
             options.add_argument(flag)
+        options.add_argument("about:blank")  # the first tab, in place of the browser's own page
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = Chrome(options=options, service=Service("/usr/bin/chromedriver"))
         try:
             driver.get(address)
-            page = Page(driver)
+            parts = urlsplit(address)
+            page = Page(driver, f"{parts.scheme}://{parts.netloc}")
             page.until("document.documentElement.dataset.ready !== undefined")
             yield page
         finally:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tpo.config import Settings, build_policy, build_reward, load_settings
-from tpo.config.build import api_key, make_recipe
-from tpo.config.settings import TINY_MAX_TOKENS
+from tests.options_table import table
+from tpo.config import Settings, build_policy, build_reward, load_axes, load_settings, make_recipe
+from tpo.config.settings import OPTIONS, TINY_MAX_TOKENS
+from tpo.config.specs import api_key
 from tpo.errors import ConfigError
 from tpo.rewards.function import FunctionReward
+
+TEXTS = {
+    "policy": "http://h/v1",
+    "policy_extra": '{"top_k": 20}',
+    "kind_options": '{"tiny": {}}',
+    "reward": "hf:x",
+    "combine": "min",
+    "dtype": "float16",
+    "method": "bon",
+}
+"""Values of options that take not just any."""
+TABLES = {"policy_extra": "{top_k = 20}", "kind_options": "{tiny = {}}"}
+SERVER = {"policy": ["http://h/v1"], "reward": ["tiny"]}
+BASE = {
+    "policy": {"reward": ["tiny"]},
+    "model": SERVER,
+    "policy_extra": SERVER,
+    "rubric": {"reward": ["judge:http://h"]},
+}
 
 
 def refusal(flags: Mapping[str, Any] = {}, env: Mapping[str, str] = {}, file: Path | None = None) -> str:
@@ -69,12 +90,12 @@ def test_the_environment_gives_every_type_of_value() -> None:
         "TPO_POLICY_EXTRA": '{"top_k": 20}',
         "TPO_TRUST_REMOTE_CODE": "1",
         "TPO_TIMEOUT": "90",
-        "TPO_PATIENCE": "0",
+        "TPO_RETRY_TIMEOUT": "0",
     }
     settings = load_settings({}, env)
     assert (settings.temperature, settings.limit, settings.quiet) == (0.1, 3, True)
     assert settings.out == Path("a/b")
-    assert (settings.trust_remote_code, settings.timeout, settings.patience) == (True, 90.0, 0.0)
+    assert (settings.trust_remote_code, settings.timeout, settings.retry_timeout) == (True, 90.0, 0.0)
     assert settings.policy == ("http://h/v1",)
     assert settings.policy_extra == {"top_k": 20}
 
@@ -129,7 +150,7 @@ def test_a_missing_or_unreadable_file_is_refused(tmp_path: Path) -> None:
         ("sample_size", 0, "--sample-size is 0; it must be greater than or equal to 1"),
         ("max_iterations", -1, "--max-iterations is -1"),
         ("timeout", 0.0, "--timeout is 0.0; it must be greater than 0"),
-        ("patience", -1.0, "--patience is -1.0; it must be greater than or equal to 0"),
+        ("retry_timeout", -1.0, "--retry-timeout is -1.0; it must be greater than or equal to 0"),
         ("temperature", -0.1, "--temperature is -0.1"),
         ("top_p", 0.0, "--top-p is 0.0"),
         ("max_tokens", 0, "--max-tokens is 0"),
@@ -273,5 +294,65 @@ def test_the_documented_file_is_read_and_every_setting_is_documented(tmp_path: P
     page = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text("utf-8")
     settings = load_settings({}, {}, toml(tmp_path, page.partition("```toml\n")[2].partition("```")[0]))
     assert settings.policy_extra == {"top_k": 20}
-    for name in Settings.model_fields:
+    assert table() in page, "python -m tests.options_table writes it"
+    for name in OPTIONS:
         assert f"--{name.replace('_', '-')}`" in page, name
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_comes_from_a_variable_and_a_file_alike(name: str, tmp_path: Path) -> None:
+    text = TEXTS.get(name, {int: "3", float: "0.5", bool: "true"}.get(OPTIONS[name].value_type, "x"))
+    plain = text if OPTIONS[name].value_type in (int, float, bool) or text[0] in "{[" else f'"{text}"'
+    plain = TABLES.get(name, plain)
+    base = BASE.get(name, {})
+    assert OPTIONS[name].variable == f"TPO_{name.upper()}"
+    by_variable = load_settings(base, {OPTIONS[name].variable: text})
+    assert by_variable == load_settings(base, {}, toml(tmp_path, f"{name.replace('_', '-')} = {plain}"))
+    assert by_variable != load_settings(base, {})
+
+
+def test_a_former_name_works_everywhere_and_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    file = toml(tmp_path, "patience = 3")
+    assert load_settings({}, {}, file, said.append).retry_timeout == 3.0
+    assert load_settings({}, {"TPO_PATIENCE": "4"}, file, said.append).retry_timeout == 4.0
+    both = {"TPO_PATIENCE": "4", "TPO_RETRY_TIMEOUT": "5"}
+    assert load_settings({}, both, None, said.append).retry_timeout == 5.0
+    assert said[0] == f"{file}: patience is now called {file}: retry_timeout"
+    assert said[1:] == [said[0], *["TPO_PATIENCE is now called TPO_RETRY_TIMEOUT"] * 2]
+    assert "TPO_RETRY_TIMEOUT is '-1'" in refusal(env={"TPO_PATIENCE": "-1"})
+
+
+AXES = ("method", "sample_size", "seed")
+
+
+def test_where_a_command_takes_several_values_every_source_may_list_them(tmp_path: Path) -> None:
+    file = toml(tmp_path, 'sample_size = [3, 5]\nseed = 1\nmethod = "tpo, bon"')
+    settings, axes = load_axes({}, {"TPO_SEED": "8,9"}, file, AXES)
+    assert axes == {"method": ("tpo", "bon"), "sample_size": (3, 5), "seed": (8, 9)}
+    assert (settings.method, settings.sample_size, settings.seed) == ("tpo", 3, 8)
+    settings, axes = load_axes({"sample_size": " 4, 10 "}, {}, None, AXES)
+    assert (axes["sample_size"], axes["seed"], axes["method"]) == ((4, 10), (7,), ("tpo",))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("3,x", "--sample-size is 'x'; it must be a valid integer"),
+        ("3.5", "--sample-size is '3.5'"),
+        ("3;5", "--sample-size is '3;5'"),
+        ("5,0", "--sample-size is '0'; it must be greater than or equal to 1"),
+        (",", "--sample-size is empty"),
+    ],
+)
+def test_a_wrong_value_of_several_is_named(text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_axes({"sample_size": text}, {}, None, AXES)
+    assert words in str(caught.value)
+
+
+def test_plain_json_gives_every_value_of_the_settings() -> None:
+    values = Settings(out=Path("a/b"), policy=URLS, policy_extra={"a": None}).to_json()
+    assert json.loads(json.dumps(values)) == values
+    assert values.keys() == OPTIONS.keys()
+    assert (values["out"], values["policy"], values["policy_extra"]) == ("a/b", list(URLS), {"a": None})

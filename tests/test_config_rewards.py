@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.custom_code import save_gated_reward
-from tpo.config import build_reward, load_reward, load_settings
-from tpo.config.identity import reward_identity
-from tpo.config.names import check_names
-from tpo.config.rewards import ServedName, reward_of
+from tpo.config import build_reward, load_reward, load_settings, reward_identity, reward_of
 from tpo.config.settings import Settings
+from tpo.config.specs import check_names
+from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError, RewardRefused
+from tpo.registry import parse
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.hf import HFReward
 from tpo.rewards.judge import JudgeReward
@@ -29,7 +29,8 @@ def test_servers_are_rewards_and_may_be_several() -> None:
     judge = build_reward("judge:http://h:1,http://h:2/v1#ORG/big", rubric=None, votes=3)
     assert isinstance(judge, JudgeReward)
     assert judge.model == "ORG/big"
-    assert ServedName.of("vllm:http://a,http://b#m") == ServedName("vllm", ("http://a", "http://b"), "m")
+    spec = parse(REWARDS, "vllm:http://a,http://b#m", "--reward")
+    assert (spec.kind, spec.urls, spec.model) == ("vllm", ("http://a", "http://b"), "m")
 
 
 def test_several_rewards_make_an_ensemble() -> None:

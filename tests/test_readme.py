@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tpo.config.settings import Settings
+from tpo.config.settings import OPTIONS
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,15 +46,27 @@ def test_every_page_that_is_linked_is_there() -> None:
 
 
 def test_every_page_stands_in_the_sites_contents() -> None:
-    contents = (ROOT / "mkdocs.yml").read_text("utf-8")
-    missing = [p.name for p in (ROOT / "docs").glob("*.md") if f" {p.name}" not in contents]
+    contents = (ROOT / "zensical.toml").read_text("utf-8")
+    missing = [p.name for p in (ROOT / "docs").glob("*.md") if f'"{p.name}"' not in contents]
     assert missing == []
 
 
 def test_the_options_that_the_readme_names_exist() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
-    known = {f"--{name.replace('_', '-')}" for name in Settings.model_fields} | {"--config", "--format"}
+    known = {f"--{name.replace('_', '-')}" for name in OPTIONS} | {"--config", "--format"}
     commands = re.findall(r"^tpo (?:run|ask|export).*$", text, re.MULTILINE)
     assert commands
     used = {option for command in commands for option in re.findall(r"--[a-z-]+", command)}
     assert used <= known
+
+
+def test_the_example_of_a_whole_data_set_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "library.md").read_text("utf-8")
+    source = next(
+        block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "tpo.run(" in block
+    )
+    names: dict[str, Any] = {"my_model": model, "my_scorer": lambda question, response: len(response)}
+    with contextlib.chdir(tmp_path):
+        exec(compile(source, "docs/library.md", "exec"), names)  # noqa: S102 - our own page
+    assert names["run"].summary.finished == len(names["table"]) == 2
+    assert "q1 " in capsys.readouterr().out

@@ -5,6 +5,8 @@
     trajectory = Optimizer(policy, reward).run("Write a haiku about the sea.")
     print(trajectory.answer)
 
+    results = tpo.run("prompts.jsonl", policy=policy, reward=reward)  # resumes where it stopped
+
 Every name here is imported when it is first used, so that ``import tpo`` costs nothing.
 """
 
@@ -14,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__ finds the same
+    from tpo.api import Run, arun, load_run, run
     from tpo.config import load_policy, load_reward
     from tpo.errors import (
         ConfigError,
@@ -31,7 +34,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
     from tpo.methods.attempt import Attempt, Branch
     from tpo.methods.catalog import build_method
     from tpo.methods.contrast import contrast
-    from tpo.methods.method import Method, PlannedCall
+    from tpo.methods.method import Method, StepCall
     from tpo.methods.optimize import Optimizer
     from tpo.methods.selection import HighestReward, Selection
     from tpo.methods.stopping import Deadline, StoppingRule, TargetReward
@@ -44,6 +47,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
     from tpo.rewards.base import Reward
     from tpo.rewards.hf import HFReward
     from tpo.rewards.scripted import ScriptedReward
+    from tpo.runs.plan import RunPlan
     from tpo.types import (
         Call,
         Candidate,
@@ -65,13 +69,14 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
     )
 
 _HOMES = {
+    "tpo.api": "Run arun load_run run",
     "tpo.config": "load_policy load_reward",
     "tpo.errors": "ConfigError DataError MissingExtra PolicyError PolicyRefused RewardError RewardRefused"
     " StoreBusy StoreError StoreMismatch TpoError",
     "tpo.methods.attempt": "Attempt Branch",
     "tpo.methods.catalog": "build_method",
     "tpo.methods.contrast": "contrast",
-    "tpo.methods.method": "Method PlannedCall",
+    "tpo.methods.method": "Method StepCall",
     "tpo.methods.optimize": "Optimizer",
     "tpo.methods.selection": "HighestReward Selection",
     "tpo.methods.stopping": "Deadline StoppingRule TargetReward",
@@ -84,6 +89,7 @@ _HOMES = {
     "tpo.rewards.base": "Reward",
     "tpo.rewards.hf": "HFReward",
     "tpo.rewards.scripted": "ScriptedReward",
+    "tpo.runs.plan": "RunPlan",
     "tpo.types": "Call Candidate Completion Message Messages Pair Query Reply Sampling Scope Score Step"
     " Trajectory Usage assistant system user",
 }
@@ -92,6 +98,12 @@ _REPLACED = {"Recipe": "Method", "build_recipe": "build_method", "Feedback": "Ca
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [  # noqa: RUF022 - by what they are for
+    # many queries
+    "run",
+    "arun",
+    "load_run",
+    "Run",
+    "RunPlan",
     # one query
     "Optimizer",
     "build_method",
@@ -107,7 +119,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "ScriptedReward",
     # methods of your own
     "Method",
-    "PlannedCall",
+    "StepCall",
     "Tpo",
     "Attempt",
     "Branch",

@@ -6,8 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.openai_server import OpenAIServer
+from tpo.cli.benching import seeds_of
 from tpo.cli.main import app
-from tpo.experiments.bench.registry import HOMES
+from tpo.experiments.bench.registry import benchmark_names
 
 DATA = Path(__file__).parents[1] / "experiments" / "bench" / "data"
 
@@ -27,7 +28,7 @@ def run(server: OpenAIServer, out: Path, *more: object, name: str = "beavertails
 def test_the_list_tells_sizes_and_licences_of_all() -> None:
     code, said = call("list")
     assert code == 0
-    for name in HOMES:
+    for name in benchmark_names():
         assert f"| {name} " in said
     assert "CC BY-NC 4.0" in said
 
@@ -64,6 +65,16 @@ def test_a_judge_behind_a_server_grades_and_is_named(tmp_path: Path) -> None:
     assert code == 0, said
     assert "Judge: gpt-9." in said
     assert "not the paper's judge" in said
+
+
+def test_seeds_are_listed_or_counted(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        assert run(server, tmp_path, "--seed", "3,9", "--no-grade", name="xstest")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        "tpo-d1-n2-seed3",
+        "tpo-d1-n2-seed9",
+    ]
+    assert seeds_of((7,), 3) == [7, 8, 9]
 
 
 def test_answers_first_and_grades_later(tmp_path: Path) -> None:
@@ -110,6 +121,8 @@ def test_results_of_several_stand_in_one_table(tmp_path: Path) -> None:
         (["--data", "nowhere.jsonl"], "no such file"),
         (["--baseline", "x.jsonl"], "--baseline: beavertails"),
         (["--limit", "0"], "--limit is 0"),
+        (["--seed", "1,2", "--repeats", "2"], "--repeats counts up from one --seed"),
+        (["--seed", "1,x"], "--seed is 'x'"),
     ],
 )
 def test_what_would_give_a_wrong_number_is_refused_in_one_sentence(more: list[str], why: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ from typer.testing import CliRunner, Result
 
 from tests.openai_server import OpenAIServer, improving
 from tpo.cli.main import app
+from tpo.entry_points import METHODS, POLICIES, REWARDS
 from tpo.errors import DataError
+from tpo.registry import describe
 
-HEAVY = {"torch", "transformers", "aiohttp", "datasets", "pyarrow", "pydantic", "tpo.config"}
+HEAVY = {"torch", "transformers", "aiohttp", "datasets", "pyarrow", "pydantic"}
+OURS = {"tpo.config.models", "tpo.config.sources", "tpo.registry", "tpo.runs", "tpo.policies", "tpo.rewards"}
 NOTHING_SET = dict.fromkeys(("TPO_CONFIG", "TPO_DEBUG", "TPO_API_KEY", "OPENAI_API_KEY"))
 LENGTH = "python:tests.cli.values:length_of"
 
@@ -41,7 +45,7 @@ def prompts(folder: Path, *texts: str) -> Path:
 def test_help_needs_no_heavy_library() -> None:
     program = "import sys, tpo.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert not HEAVY & set(loaded.stdout.split())
+    assert not (HEAVY | OURS) & set(loaded.stdout.split())
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("ask", "-h"), ("export", "-h")])
@@ -52,15 +56,71 @@ def test_every_command_has_help(arguments: tuple[str, ...]) -> None:
 
 
 def test_help_tells_the_defaults_that_hold() -> None:
-    from tpo.config import Settings
+    from tpo.config.settings import OPTIONS
 
     text = " ".join(tpo("run", "--help").output.replace("│", " ").split())
     for name in ("method", "sample_size", "max_iterations", "temperature", "top_p", "seed", "concurrency"):
-        default = Settings.model_fields[name].default
+        default = OPTIONS[name].default
         option = "--" + name.replace("_", "-")
         _, found, after = text.partition(f" {option} ")
         assert found, option
         assert after.partition("[default: ")[2].startswith(f"{default}]"), option
+
+
+@pytest.mark.parametrize("command", [("run",), ("ask",), ("doctor",), ("sweep",), ("bench", "run")])
+def test_an_option_has_the_same_name_in_every_command(command: tuple[str, ...]) -> None:
+    text = " ".join(tpo(*command, "--help").output.replace("│", " ").split())
+    for name in (
+        "--policy",
+        "--reward",
+        "--sample-size -n",
+        "--max-iterations -d",
+        "--seed",
+        "--retry-timeout",
+    ):
+        assert f" {name} " in text
+    assert "--patience" not in text
+
+
+def test_help_names_every_kind_and_every_method() -> None:
+    text = re.sub(r"[│\s]+", "", tpo("run", "--help").output)
+    for group in (POLICIES, REWARDS, METHODS):
+        assert describe(group).replace(" ", "") in text
+
+
+def test_a_former_flag_works_and_says_so(server: OpenAIServer, tmp_path: Path) -> None:
+    command = ["ask", "hello?", "--policy", server.url, "--reward", LENGTH, "-d", "0", "--quiet"]
+    result = tpo(*command, "--patience", 5, "--samples=2")
+    assert (result.exit_code, result.stdout) == (0, "Answer 1.\n")
+    notes = ["note: --patience is now called --retry-timeout", "note: --samples is now called --sample-size"]
+    assert result.stderr.splitlines() == notes
+    result = tpo(*command, "--patience", -5)
+    assert "--retry-timeout is -5.0; it must be" in result.stderr
+    assert (
+        tpo("ask", "--quiet", "--policy", server.url, "--reward", LENGTH, "-d", 0, "--", "--patience").stderr
+        == ""
+    )
+
+
+def test_a_function_is_a_policy_on_the_command_line() -> None:
+    result = tpo("ask", "hi", "--policy", "python:tests.cli.values:shout", "--reward", LENGTH, "-d", 0, "-q")
+    assert (result.exit_code, result.stdout) == (0, "HI\n")
+
+
+def test_an_edited_function_is_refused_with_its_name(tmp_path: Path) -> None:
+    program = "import sys; from tpo.cli.main import main; sys.argv[0] = 'tpo'; main()"
+    command: list[Any] = [sys.executable, "-c", program, "run", prompts(tmp_path, "a"), "-d", 0, "-q"]
+    command += ["--policy", "python:mine:say", "--reward", "python:mine:score", "--out", tmp_path / "out"]
+    results = []
+    for worth in (1, 2):
+        body = f"def say(*_):\n    return 'x'\ndef score(*_):\n    return {worth}\n"
+        (tmp_path / "mine.py").write_text(body)
+        line = [str(each) for each in command]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+        results.append((done.returncode, done.stderr))
+    assert results[0][0] == 0, results
+    assert results[1][0] == 2
+    assert "reward python:mine:score: its source file was edited after the run began" in results[1][1]
 
 
 def test_the_version_is_told() -> None:

@@ -16,18 +16,19 @@ import pytest
 import typer
 from rich.console import Console
 
-from tpo.cli.session import Session, run_name
+from tpo.cli.session import Session
 from tpo.cli.setup import INTERRUPTED
 from tpo.cli.show import TINY_NOTE
-from tpo.config import Settings, Setup, load_settings, make_recipe
+from tpo.config import load_settings
 from tpo.errors import PolicyError, StoreMismatch
-from tpo.events import CallRetried, Listener
+from tpo.events import CallRetried
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scale
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import Summary
+from tpo.runs.models import Models, Relay
 from tpo.types import Scope
 
 HOSTILE = "[red]Dear[/red] Leo\x1b[2J"
@@ -54,15 +55,15 @@ class Terminal:
         talk, result = (Console(file=io.StringIO(), width=100, highlight=False) for _ in range(2))
         talk.quiet = settings.quiet
 
-        def models(settings: Settings, console: Console, listener: Listener) -> Setup:
+        def load(events: Relay) -> Models:
             self.loaded += 1
-            self.heard = listener
-            reward = reward_model or ScriptedReward()
-            return Setup(settings, policy or ScriptedPolicy(), reward, make_recipe(settings))
+            self.heard = events
+            return Models(policy or ScriptedPolicy(), reward_model or ScriptedReward(), events)
 
         session = Session.of(settings, str(self.data), fresh=fresh)
+        plan = replace(session.plan, load=load)
         try:
-            return replace(session, talk=talk, result=result, models=models).carry_out()
+            return replace(session, plan=plan, talk=talk, result=result).carry_out()
         finally:
             self.said, self.shown = (console.file.getvalue() for console in (talk, result))  # type: ignore[attr-defined]  # the StringIOs from above
 
@@ -133,6 +134,21 @@ def test_failures_are_told_by_reason_and_tried_again(tmp_path: Path) -> None:
     assert terminal.run().failed == 0
     assert "resuming" in terminal.said
     assert "2 of 3 queries finished, 1 that failed are tried again" in terminal.said
+
+
+def test_the_largest_gains_of_a_resumed_run_cover_all_invocations(tmp_path: Path) -> None:
+    texts = {"q0": "by far the longest update of all", "q1": "longer"}
+    terminal = Terminal(tmp_path, prompts=["one", "two"])
+
+    def say(call: PolicyCall, _: int) -> str:
+        return improved(texts[call.scope.query]) if call.scope.phase == "update" else "short"
+
+    def policy(**more: Any) -> ScriptedPolicy:
+        return ScriptedPolicy(say, **more)
+
+    terminal.run(policy(failures={Scope("q1", 0, "sample"): PolicyError("gone")}))
+    terminal.run(policy())
+    assert terminal.shown.index(texts["q0"]) < terminal.shown.index(texts["q1"])
 
 
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
@@ -236,19 +252,3 @@ def test_another_configuration_is_refused_in_the_same_directory(tmp_path: Path) 
     with pytest.raises(StoreMismatch, match="seed"):
         terminal.run(seed=8)
     assert terminal.run(concurrency=1).finished == 3
-
-
-@pytest.mark.parametrize(
-    ("flags", "data", "name"),
-    [
-        ({}, "a/prompts.jsonl.gz", "prompts-tpo-d2-n5-seed7"),
-        ({"method": "bon", "sample_size": 9}, "x.csv", "x-bon-d0-n9-seed7"),
-        ({}, "hf:org/set:train", "org-set-train-tpo-d2-n5-seed7"),
-        ({"policy": ["hf:org/Model-1.5"], "reward": "tiny"}, "x.csv", "x-Model-1.5-tpo-d2-n5-seed7"),
-        ({"policy": ["http://h:1/v1"], "reward": "tiny"}, "x.csv", "x-h-1-tpo-d2-n5-seed7"),
-        ({"policy": ["http://h/v1"], "model": "o/M", "reward": "tiny"}, "x.csv", "x-M-tpo-d2-n5-seed7"),
-    ],
-)
-def test_a_run_is_named_after_its_options(flags: dict[str, Any], data: str, name: str) -> None:
-    settings = load_settings(flags, {})
-    assert run_name(settings, make_recipe(settings), data) == name

@@ -11,6 +11,7 @@ from tpo.types import (
     Pair,
     Query,
     RewardUsage,
+    Sampling,
     Score,
     Timing,
     Trajectory,
@@ -52,3 +53,8 @@ def trajectory(
 def length_of(messages: list[Message], response: str) -> float:
     """A reward for ``--reward python:tests.cli.values:length_of``."""
     return float(len(response))
+
+
+def shout(messages: list[Message], sampling: Sampling) -> str:
+    """A policy for ``--policy python:tests.cli.values:shout``."""
+    return str(messages[-1]["content"]).upper()

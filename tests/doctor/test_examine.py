@@ -101,7 +101,7 @@ async def test_squashed_scores_of_a_model_are_a_warning() -> None:
 
 def _with_reward(name: str, reward: ScriptedReward) -> Patient:
     made = patient(reward=reward)
-    return replace(made, settings=made.settings.model_copy(update={"reward": (name,)}))
+    return replace(made, settings=replace(made.settings, reward=(name,)))
 
 
 async def test_a_reward_that_fails_on_the_data_is_a_failure() -> None:

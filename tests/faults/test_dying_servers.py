@@ -10,9 +10,9 @@ from tests.fault_proxy import FaultProxy
 from tests.faults.whole_run import NEEDED, QUERIES, carried_out, check_whole, lines, root
 from tests.openai_server import OpenAIServer
 from tpo.events import Event, QueryEnded
-from tpo.http import Patience
+from tpo.http import RetryPolicy
 
-PATIENCE = Patience(first=0.02, longest=0.1, deadline=60.0)
+RETRY = RetryPolicy(initial=0.02, longest=0.1, timeout=60.0)
 MIDDLE = QUERIES // 4
 
 
@@ -41,7 +41,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for_and_no_query_is_lost(tm
             after.__enter__()
 
         outage = InTheMiddle(restart)
-        summary = carried_out(before.url, tmp_path, PATIENCE, outage)
+        summary = carried_out(before.url, tmp_path, RETRY, outage)
         outage.thread.join()
         after.__exit__(None, None, None)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
@@ -59,7 +59,7 @@ def test_when_one_of_two_servers_dies_the_other_takes_its_queries_and_the_record
         dies.__enter__()
         death = InTheMiddle(lambda: dies.__exit__(None, None, None))
         with stays:
-            summary = carried_out([dies.url, stays.url], tmp_path, PATIENCE, death)
+            summary = carried_out([dies.url, stays.url], tmp_path, RETRY, death)
         death.thread.join()
     assert (summary.finished, summary.failed) == (QUERIES, 0)
     check_whole(tmp_path)

@@ -12,19 +12,19 @@ import pytest
 from tests.fault_proxy import FAULTS, FaultProxy
 from tests.faults.whole_run import HELD, NEEDED, QUERIES, carried_out, check_whole, lines, root
 from tests.openai_server import OpenAIServer
-from tpo.http import Patience
+from tpo.http import RetryPolicy
 from tpo.store import read_trajectories
 
 
 def test_with_every_fifth_reply_spoiled_all_queries_finish(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    patience = Patience(first=0.005, longest=0.02, deadline=60.0)
+    retry = RetryPolicy(initial=0.005, longest=0.02, timeout=60.0)
     with (
         OpenAIServer() as server,
         FaultProxy(root(server), share=0.2, seed=3, held=HELD, retry_after=0.01) as proxy,
     ):
-        summary = carried_out(proxy.url, tmp_path, patience)
+        summary = carried_out(proxy.url, tmp_path, retry)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
     check_whole(tmp_path)
     assert set(proxy.counts) == {"passed", *FAULTS}
@@ -41,20 +41,20 @@ def test_without_patience_each_query_is_finished_or_says_why_not_and_the_next_ru
 ) -> None:
     with OpenAIServer() as server:
         with FaultProxy(root(server), share=0.2, seed=4, held=HELD, retry_after=0.01) as proxy:
-            summary = carried_out(proxy.url, tmp_path, Patience(deadline=0.0))
+            summary = carried_out(proxy.url, tmp_path, RetryPolicy(timeout=0.0))
         assert summary.finished + summary.failed == QUERIES
         assert summary.failed > 20
         check_whole(tmp_path)
-        sound = carried_out(server.url, tmp_path, Patience())
+        sound = carried_out(server.url, tmp_path, RetryPolicy())
     assert (sound.finished, sound.failed) == (QUERIES, 0)
     finished = [t for t in read_trajectories(tmp_path) if t.status == "finished"]
     assert len({t.query.id for t in finished}) == len(finished) == QUERIES
 
 
 def test_with_two_servers_the_sound_one_takes_over_and_the_record_says_so(tmp_path: Path) -> None:
-    patience = Patience(first=0.005, longest=0.02, deadline=60.0)
+    retry = RetryPolicy(initial=0.005, longest=0.02, timeout=60.0)
     with OpenAIServer() as server, FaultProxy(root(server), share=1.0, faults=["500"]) as broken:
-        summary = carried_out([broken.url, server.url], tmp_path, patience)
+        summary = carried_out([broken.url, server.url], tmp_path, retry)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
     check_whole(tmp_path)
     writers = {c["served"]["by"] for record in lines(tmp_path) for c in record["candidates"]}

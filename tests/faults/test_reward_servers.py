@@ -10,9 +10,9 @@ from tests.fault_proxy import FAULTS, FaultProxy
 from tests.faults.test_dying_servers import MIDDLE, InTheMiddle
 from tests.faults.whole_run import HELD, QUERIES, SCORES, check_whole, lines, scored
 from tests.rewards.vllm.pooling_server import PoolingServer, logit
-from tpo.http import Patience
+from tpo.http import RetryPolicy
 
-QUICK = Patience(first=0.005, longest=0.02, deadline=60.0)
+QUICK = RetryPolicy(initial=0.005, longest=0.02, timeout=60.0)
 PROBES = 4
 """Requests that find out how a server is asked."""
 
@@ -47,7 +47,7 @@ def test_with_every_fifth_reply_spoiled_all_queries_finish(
 
 
 def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path: Path) -> None:
-    patience = Patience(first=0.02, longest=0.1, deadline=60.0)
+    retry = RetryPolicy(initial=0.02, longest=0.1, timeout=60.0)
     with PoolingServer() as server:
         before = FaultProxy(server.root, share=0.0)
         before.__enter__()
@@ -58,7 +58,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path: Path) -> None
             after.__enter__()
 
         outage = InTheMiddle(restart)
-        summary = scored(before.root, tmp_path, patience, outage)
+        summary = scored(before.root, tmp_path, retry, outage)
         outage.thread.join()
         after.__exit__(None, None, None)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
@@ -69,13 +69,13 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path: Path) -> None
 
 
 def test_when_one_of_two_servers_dies_the_other_takes_its_queries(tmp_path: Path) -> None:
-    patience = Patience(first=0.02, longest=0.1, deadline=60.0)
+    retry = RetryPolicy(initial=0.02, longest=0.1, timeout=60.0)
     with PoolingServer() as server:
         dies, stays = FaultProxy(server.root, share=0.0), FaultProxy(server.root, share=0.0)
         dies.__enter__()
         death = InTheMiddle(lambda: dies.__exit__(None, None, None))
         with stays:
-            summary = scored([dies.root, stays.root], tmp_path, patience, death)
+            summary = scored([dies.root, stays.root], tmp_path, retry, death)
         death.thread.join()
     assert (summary.finished, summary.failed) == (QUERIES, 0)
     check_whole(tmp_path)

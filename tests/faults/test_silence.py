@@ -7,9 +7,7 @@ import pytest
 from tests.fault_proxy import FaultProxy
 from tests.faults.whole_run import root
 from tests.openai_server import OpenAIServer
-from tpo.config import build_policy, build_reward, load_settings
-from tpo.config.build import policy_of
-from tpo.config.rewards import reward_of
+from tpo.config import build_policy, build_reward, load_settings, policy_of, reward_of
 from tpo.errors import PolicyError, RewardError
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
@@ -29,20 +27,20 @@ async def scored(reward: Reward) -> float:
 
 async def test_a_silent_server_is_left_after_the_timeout_that_was_set() -> None:
     with OpenAIServer() as server, FaultProxy(root(server), share=1.0, faults=["held"], held=60.0) as proxy:
-        policy = build_policy(proxy.url, timeout=0.3, patience=0.0)
+        policy = build_policy(proxy.url, timeout=0.3, retry_timeout=0.0)
         with pytest.raises(PolicyError, match=SILENT):
             await drawn(policy)
-        judge = build_reward(f"judge:{proxy.url}", timeout=0.3, patience=0.0)
+        judge = build_reward(f"judge:{proxy.url}", timeout=0.3, retry_timeout=0.0)
         with pytest.raises(RewardError, match=SILENT):
             await scored(judge)
         for model in (policy, judge):
             await model.aclose()  # type: ignore[union-attr]  # a protocol says nothing of closing
 
 
-async def test_patience_is_how_long_it_is_tried_again() -> None:
+async def test_the_retry_timeout_is_how_long_it_is_tried_again() -> None:
     with OpenAIServer() as server, FaultProxy(root(server), share=1.0, faults=["held"], held=60.0) as proxy:
         models = {"policy": proxy.url, "reward": f"judge:{proxy.url}"}
-        settings = load_settings(models | {"timeout": 0.3, "patience": 1.2}, {})
+        settings = load_settings(models | {"timeout": 0.3, "retry_timeout": 1.2}, {})
         policy, judge = policy_of(settings, {}), reward_of(settings, {})
         with pytest.raises(PolicyError, match=r"given up after \d+ tries"):
             await drawn(policy)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.openai_server import OpenAIServer
 from tpo.events import Listener
-from tpo.http import Patience
+from tpo.http import RetryPolicy
 from tpo.methods.catalog import tpo
 from tpo.policies import OpenAIPolicy, Policy, ScriptedPolicy
 from tpo.rewards.base import Reward
@@ -38,17 +38,17 @@ def root(server: OpenAIServer) -> str:
 
 
 def carried_out(
-    url: str | list[str], path: Path, patience: Patience, listener: Listener | None = None
+    url: str | list[str], path: Path, retry: RetryPolicy, listener: Listener | None = None
 ) -> Summary:
     """The run at *path*, begun or gone on with."""
-    policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, patience=patience, most=64)
+    policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, retry=retry, most=64)
     return run_whole(path, policy, ScriptedReward(len), policy.aclose, listener)
 
 
-def scored(url: str | list[str], path: Path, patience: Patience, listener: Listener | None = None) -> Summary:
+def scored(url: str | list[str], path: Path, retry: RetryPolicy, listener: Listener | None = None) -> Summary:
     """The run at *path* with a served reward and a scripted policy."""
     retries = Retries()
-    reward = VLLMReward(url, tokenizer="none", timeout=TIMEOUT, patience=patience, listener=retries)
+    reward = VLLMReward(url, tokenizer="none", timeout=TIMEOUT, retry=retry, listener=retries)
     return run_whole(path, ScriptedPolicy(), reward, reward.aclose, listener, retries)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.serving import LoopbackServer
-from tpo.http import Timekeeper
+from tpo.http import Clock
 
 
 @dataclass
@@ -25,8 +25,8 @@ class VirtualTime:
         await asyncio.sleep(0)
 
     @property
-    def keeper(self) -> Timekeeper:
-        return Timekeeper(now=lambda: self.seconds, sleep=self.sleep, chance=lambda: 0.0)
+    def clock(self) -> Clock:
+        return Clock(now=lambda: self.seconds, sleep=self.sleep, jitter=lambda: 0.0)
 
 
 @dataclass(frozen=True)

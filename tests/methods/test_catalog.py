@@ -3,12 +3,13 @@
 import pytest
 
 import tpo
+from tpo.entry_points import METHODS, names
 from tpo.errors import ConfigError
-from tpo.methods.catalog import METHODS, build_method
+from tpo.methods.catalog import build_method
 
 
 def test_an_unknown_method_is_told_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"tpoo: unknown; there are tpo, paper.* and MODULE:CLASS"):
+    with pytest.raises(ConfigError, match=r"tpoo: unknown; there are tpo, bon, .*paper.* and MODULE:CLASS"):
         build_method("tpoo")
 
 
@@ -16,7 +17,7 @@ def test_best_of_n_is_depth_zero_whatever_depth_is_asked() -> None:
     assert build_method("bon", max_iterations=3, sample_size=9).max_iterations == 0
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", names(METHODS))
 def test_a_method_has_the_name_that_it_is_built_by(name: str) -> None:
     assert build_method(name).name == name
 

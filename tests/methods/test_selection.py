@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tpo.entry_points import SELECTION, load
 from tpo.methods.optimize import Optimizer
-from tpo.methods.selection import SELECTION, HighestReward
+from tpo.methods.selection import HighestReward
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Candidate, Query, Score, user
@@ -48,5 +49,5 @@ def test_a_rule_that_fails_is_its_querys_failure() -> None:
 
 
 def test_the_default_is_named_reward() -> None:
-    assert SELECTION["reward"]().name == "reward"
+    assert load(SELECTION, "reward", "test")().name == "reward"
     assert Optimizer(ScriptedPolicy(), ScriptedReward()).run(QUERY).selection == "reward"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tpo.methods.catalog import METHODS
+from tpo.entry_points import METHODS, names
+from tpo.methods.catalog import build_method
 from tpo.methods.tpo import Tpo
 from tpo.types import (
     Call,
@@ -27,7 +28,7 @@ TALK = Query("q2", (system("Be brief."), user("Hi"), assistant("Hello."), user("
 
 
 def calls(name: str, query: Query, pair: Pair = PAIR) -> tuple[Messages, Messages, Messages]:
-    method = METHODS[name]()
+    method = build_method(name)
     assert isinstance(method, Tpo)
     loss = Call.answered("loss", method.loss_prompt(query, pair), "the loss")
     gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), "the gradient")
@@ -59,18 +60,18 @@ def test_with_one_response_only_the_critique_falls_back_to_revision(name: str, a
     assert calls(name, QUERY, pair) == calls(alone, QUERY, pair)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", names(METHODS))
 def test_the_first_sample_carries_the_users_messages_unchanged(name: str) -> None:
-    messages = METHODS[name]().first_prompt(TALK)
+    messages = build_method(name).first_prompt(TALK)
     assert messages[-len(TALK.messages) :] == TALK.messages
 
 
 def test_only_the_papers_layout_sends_a_system_text_of_its_own() -> None:
-    assert METHODS["tpo"]().first_prompt(QUERY) == QUERY.messages
-    opening, *rest = METHODS["paper"]().first_prompt(QUERY)
+    assert build_method("tpo").first_prompt(QUERY) == QUERY.messages
+    opening, *rest = build_method("paper").first_prompt(QUERY)
     assert opening["role"] == "system"
     assert tuple(rest) == QUERY.messages
-    assert METHODS["paper"]().first_prompt(TALK) == TALK.messages
+    assert build_method("paper").first_prompt(TALK) == TALK.messages
 
 
 @pytest.mark.parametrize("query", [QUERY, TALK])

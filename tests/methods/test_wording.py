@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tpo.entry_points import METHODS, names
 from tpo.errors import ConfigError
-from tpo.methods.catalog import METHODS, build_method
+from tpo.methods.catalog import build_method
 from tpo.methods.wording import Wording, load_wording
 
 
@@ -49,6 +50,6 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_wording("conversation", tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", names(METHODS))
 def test_every_method_has_its_texts(name: str) -> None:
     assert build_method(name).wording.texts

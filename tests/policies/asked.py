@@ -41,7 +41,7 @@ class Served:
                 await policy.aclose()
 
     def _policy(self, url: str, model: str | None) -> OpenAIPolicy:
-        return OpenAIPolicy(url, model, "sk-hidden", listener=self.events.append, timekeeper=self.time.keeper)
+        return OpenAIPolicy(url, model, "sk-hidden", listener=self.events.append, clock=self.time.clock)
 
     @property
     def seeds(self) -> list[tuple[int, int]]:

@@ -195,7 +195,7 @@ async def test_a_listener_that_fails_does_not_end_the_call() -> None:
         raise ValueError
 
     async with Loopback(error(500, ""), choices("a")).up() as url:
-        policy = OpenAIPolicy(url, "m", listener=broken, timekeeper=VirtualTime().keeper)
+        policy = OpenAIPolicy(url, "m", listener=broken, clock=VirtualTime().clock)
         assert len(await drawn(policy)) == 1
         await policy.aclose()
 

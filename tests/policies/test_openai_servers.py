@@ -1,9 +1,11 @@
 """Several servers of one model."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Self
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 from tests.http.loopback import Answer, Loopback, VirtualTime, choices
@@ -25,7 +27,7 @@ class Several:
     async def __aenter__(self) -> Self:
         self.stack = AsyncExitStack()
         self.urls = [await self.stack.enter_async_context(one.up()) for one in self.loopbacks]
-        self.policy = OpenAIPolicy(self.urls, "m", listener=self.events.append, timekeeper=self.time.keeper)
+        self.policy = OpenAIPolicy(self.urls, "m", listener=self.events.append, clock=self.time.clock)
         self.stack.push_async_callback(self.policy.aclose)
         return self
 
@@ -62,12 +64,12 @@ async def test_a_check_starts_without_a_server_that_is_down_and_not_without_all(
 ) -> None:
     async with Loopback(choices("a")).up() as up:
         down = f"http://127.0.0.1:{unused_port()}/v1"
-        policy = OpenAIPolicy([down, up], timekeeper=VirtualTime().keeper)
+        policy = OpenAIPolicy([down, up], clock=VirtualTime().clock)
         await policy.check()
         assert f"no server answers at {down}" in caplog.text
         assert "the run starts without it" in caplog.text
         await policy.aclose()
-    policy = OpenAIPolicy([down, up], "m", timekeeper=VirtualTime().keeper)
+    policy = OpenAIPolicy([down, up], "m", clock=VirtualTime().clock)
     with pytest.raises(PolicyError, match="no server answers"):
         await policy.check()
     await policy.aclose()
@@ -82,3 +84,27 @@ async def test_a_check_of_several_names_the_one_without_the_model() -> None:
         with pytest.raises(PolicyRefused, match=f"{other} has no model 'm'; it serves 'x'"):
             await policy.check()
         await policy.aclose()
+
+
+async def test_no_more_requests_are_in_flight_to_a_server_than_allowed() -> None:
+    three = asyncio.Barrier(3)
+
+    class Counting(Loopback):
+        in_flight = most = 0
+
+        async def handle(self, request: web.Request) -> web.StreamResponse:
+            self.in_flight += 1
+            self.most = max(self.most, self.in_flight)
+            if request.path != "/v1/models":
+                await three.wait()
+            self.in_flight -= 1
+            return await super().handle(request)
+
+    loopback = Counting(choices("a"))
+    async with loopback.up() as url:
+        policy = OpenAIPolicy(url, "m", most=3)
+        scopes = [Scope(f"q{number}", 0, "sample") for number in range(12)]
+        calls = [policy.sample((user("hi"),), Sampling(), scope) for scope in scopes]
+        await asyncio.gather(*(anext(call) for call in calls))
+        await policy.aclose()
+    assert loopback.most == 3

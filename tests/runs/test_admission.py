@@ -8,8 +8,8 @@ import pytest
 
 from tests.runs.models import RECIPE, by_id, opened, policy, queries, reward
 from tpo.runs import run
-from tpo.runs.admission import Admission
-from tpo.runs.turns import Turns
+from tpo.runs.forecast import planned_calls
+from tpo.runs.scheduler import Scheduler
 from tpo.store import read_trajectories
 from tpo.types import Completion, Messages, Query, Sampling, Scope, user
 
@@ -37,18 +37,17 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def started(places: int, sequences: int | None, count: int) -> tuple[Held, list[str]]:
+async def started(places: int, sequences: int, count: int) -> tuple[Held, list[str]]:
     """Places that each take a query and draw three samples; the ids of those that were taken."""
     held, taken = Held(), list[str]()
-    turns = Turns(held, RECIPE, sequences)
-    admission = Admission(few(count), turns, places)
+    scheduler = Scheduler(held, planned_calls(RECIPE), sequences, few(count), places)
 
     async def work() -> None:
-        while (query := await admission.take()) is not None:
+        while (query := await scheduler.take()) is not None:
             taken.append(query.id)
-            async for _ in turns.sample(query.messages, Sampling(n=3), Scope(query.id, 0, "sample")):
+            async for _ in scheduler.sample(query.messages, Sampling(n=3), Scope(query.id, 0, "sample")):
                 pass
-            admission.give_back(query)
+            scheduler.end(query.id)
 
     held.callers = [asyncio.create_task(work()) for _ in range(places)]
     await settle()
@@ -73,11 +72,6 @@ async def test_what_is_left_starts_at_once_when_it_fits() -> None:
     assert len(taken) == 8
 
 
-async def test_without_a_bound_only_the_places_count() -> None:
-    _, taken = await started(places=5, sequences=None, count=20)
-    assert len(taken) == 5
-
-
 async def test_no_more_queries_are_taken_from_the_data_than_there_are_places() -> None:
     read = 0
 
@@ -87,14 +81,13 @@ async def test_no_more_queries_are_taken_from_the_data_than_there_are_places() -
             read += 1
             yield query
 
-    turns = Turns(Held(), RECIPE, 1)
-    admission = Admission(counting(), turns, 4)
+    scheduler = Scheduler(Held(), planned_calls(RECIPE), 1, counting(), 4)
 
     async def call() -> None:
-        async for _ in turns.sample((user("hi"),), Sampling(), Scope("other", 0, "sample")):
+        async for _ in scheduler.sample((user("hi"),), Sampling(), Scope("other", 0, "sample")):
             pass
 
-    tasks = [asyncio.create_task(call()), asyncio.create_task(admission.take())]
+    tasks = [asyncio.create_task(call()), asyncio.create_task(scheduler.take())]
     await settle()
     for task in tasks:
         task.cancel()

@@ -24,9 +24,9 @@ async def test_the_examples_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
     exec(running, names)  # noqa: S102 - the page is ours
     main: Callable[..., Awaitable[Any]] = names["main"]
     with contextlib.chdir(tmp_path):
-        summary = await main(queries(2), policy(), reward())
+        found = await main(queries(2), policy(), reward())
         exec(reading.replace("NAME", "mine"), {})  # noqa: S102 - as above
-    assert summary.finished == 2
+    assert found.summary.finished == 2
     assert capsys.readouterr().out.startswith("q")
     assert read_run(tmp_path / "runs" / "mine").ended is not None
 

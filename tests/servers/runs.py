@@ -34,7 +34,7 @@ def client(
         *(option for url in urls for option in ("--policy", url)),
         *reward,
         *("-n", str(SAMPLES), "-d", "1", "--max-tokens", "96"),
-        *("--concurrency", str(concurrency), "--patience", str(SECONDS)),
+        *("--concurrency", str(concurrency), "--retry-timeout", str(SECONDS)),
     ]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:

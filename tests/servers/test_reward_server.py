@@ -11,7 +11,7 @@ import pytest
 from tests.servers.vllm import POOLING, Vllm, tpo
 from tpo import HFReward
 from tpo.data import load_queries
-from tpo.http import Endpoint
+from tpo.http import HttpClient
 from tpo.http.address import root_address
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.rewards.calibration import Example, probe_examples
@@ -110,7 +110,7 @@ class Careless:
     """Sends what a hasty client sends: a start token too many, or no word on activation."""
 
     def __init__(self, url: str, chat: ChatTokenizer, *, raw: bool) -> None:
-        self.endpoint = Endpoint(url, address=root_address)
+        self.client = HttpClient(url, address=root_address)
         self.chat = chat
         self.raw = raw
 
@@ -118,7 +118,7 @@ class Careless:
         ids = self.chat.conversation_ids((*messages, assistant(response)))
         careless = [self.chat.start, *ids] if self.raw else ids
         body = {"model": "tiny-reward", "input": careless} | ({"use_activation": False} if self.raw else {})
-        numbers = await self.endpoint.ask(
+        numbers = await self.client.request(
             "POST", "/classify", body, read=lambda reply: read_numbers(reply, 1)
         )
         return Score(numbers.values[0], tokens=numbers.tokens)
@@ -133,6 +133,6 @@ async def test_a_careless_client_is_found_out(
     try:
         comparison = await check_golden(careless, golden, await misread_scores(here, golden))
     finally:
-        await careless.endpoint.aclose()
+        await careless.client.aclose()
         await here.aclose()
     assert comparison.fault == fault, str(comparison)

@@ -15,8 +15,8 @@ from aiohttp import web
 from tpo.report.salvage import salvage
 from tpo.store.jsonline import seal
 from tpo.store.trajectory_line import encode_trajectory
+from tpo.view.catalog import Catalog
 from tpo.view.server import Server
-from tpo.view.shelf import Shelf
 
 
 class Growing:
@@ -102,7 +102,7 @@ class Serving:
         self._loop.close()
 
     async def _serve(self) -> None:
-        self._runner = web.AppRunner(Server(Shelf(self.root)).app(), shutdown_timeout=0.2)
+        self._runner = web.AppRunner(Server(Catalog(self.root)).app(), shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_figures_are_drawn_again_where_they_stand(page: Page, growing: Growing) 
     growing.grow(15)
     page.until("document.querySelector('#figure-training-curve td:last-child').textContent === '35'", 60)
     after = "[...document.querySelectorAll('.chart')].map((c) => c.getBoundingClientRect().top)"
-    assert page.run(f"return {after}") == page.run("return window.places")
+    page.until(f"JSON.stringify({after}) === JSON.stringify(window.places)")
     assert page.run("return document.querySelectorAll('.chart canvas').length") == 8
     assert page.run("return document.querySelector('#figure-training-curve details').open")
 
@@ -104,11 +105,12 @@ def test_what_is_unfolded_on_the_overview_stays_so(page: Page, growing: Growing)
 def test_new_rows_come_below_and_nothing_moves(page: Page, growing: Growing) -> None:
     show_queries(page)
     page.run("document.querySelector('.scroller').scrollTop = 217")
+    page.until("document.querySelector('.scroller').scrollTop === 217")
     page.until("document.querySelector('.row[data-place=\"5\"]')")
     page.run("window.kept = document.querySelector('.row[data-place=\"5\"]')")
     growing.grow(20)
     page.until(f"{COUNT} === '40 queries'")
-    assert page.run("return document.querySelector('.scroller').scrollTop") == 217
+    page.until("document.querySelector('.scroller').scrollTop === 217")
     assert page.run("return document.querySelector('.row[data-place=\"5\"]') === window.kept")
 
 
@@ -128,7 +130,7 @@ def test_a_sorted_table_stays_sorted_and_the_row_at_the_top_stays_there(page: Pa
     before = page.run(f"return {at_top}")
     growing.grow(40)
     page.until(f"{COUNT} === '60 queries'")
-    assert page.run(f"return {at_top}") == before
+    page.until(f"JSON.stringify({at_top}) === '{json.dumps(before, separators=(',', ':'))}'")
     gains = page.run(
         "return [...document.querySelectorAll('.row')].sort((a, b) => a.dataset.place - b.dataset.place)"
         ".map((row) => row.children[2].textContent)"
@@ -156,14 +158,16 @@ def test_an_open_trajectory_stays_open_where_it_was_scrolled_to(page: Page, grow
     page.run("document.querySelector('.row[data-place=\"2\"]').click()")
     page.until("document.querySelector('#trajectory .iteration')")
     opened = page.run("return document.querySelector('#trajectory h2').textContent")
-    page.run("document.querySelector('#trajectory').scrollTop = 333")
     page.run("document.querySelector('.prompts summary').click()")
+    page.until("document.querySelector('.prompts details').open")
+    page.run("document.querySelector('#trajectory').scrollTop = 333")
+    page.until("document.querySelector('#trajectory').scrollTop === 333")
     page.run("window.kept = document.querySelector('#trajectory .iteration')")
     growing.grow(20)
     page.until(f"{COUNT} === '40 queries'")
     assert page.run("return document.querySelector('#trajectory h2').textContent") == opened
     assert page.run("return document.querySelector('#trajectory .iteration') === window.kept")
-    assert page.run("return document.querySelector('#trajectory').scrollTop") == 333
+    page.until("document.querySelector('#trajectory').scrollTop === 333")
     assert page.run("return document.querySelector('.prompts details').open")
 
 

@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from tests.report import runs
 from tests.view.growing import Growing
 from tpo.view import server as servers
+from tpo.view.catalog import Catalog
 from tpo.view.server import Server
-from tpo.view.shelf import Shelf
 
 DATA = [
     "/data/summary",
@@ -52,9 +52,9 @@ async def opened(made: Path, tmp_path: Path) -> AsyncIterator[Open]:
     growing.grow(3)
     (tmp_path / "secret.txt").write_text("secret")
     (growing.path / "notes.txt").write_text("secret")
-    server = Server(Shelf(tmp_path / "shown"))
+    server = Server(Catalog(tmp_path / "shown"))
     async with TestClient(TestServer(server.app(follow=False))) as client:
-        await server.look()
+        await server.refresh()
         yield Open(growing, server, client)
 
 
@@ -83,7 +83,7 @@ async def test_the_table_is_asked_for_from_where_it_is_known(opened: Open) -> No
     first = await opened.json("/data/runs/0/rows")
     assert len(first["columns"]["id"]) == 3
     opened.growing.grow(2)
-    await opened.server.look()
+    await opened.server.refresh()
     rest = await opened.json("/data/runs/0/rows?generation=0&from=3&changes=0")
     assert (rest["start"], len(rest["columns"]["id"]), rest["more"]) == (3, 2, False)
 
@@ -93,7 +93,7 @@ async def test_a_trajectory_comes_when_it_is_asked_for(opened: Open) -> None:
     assert record["id"] == json.loads(opened.growing.lines[2])["query"]["id"]
     assert (await opened.client.get("/data/runs/0/queries/3")).status == 404
     opened.growing.throw_away()
-    await opened.server.look()
+    await opened.server.refresh()
     answer = await opened.client.get("/data/runs/0/queries/2?generation=0")
     assert (answer.status, "begun anew" in await answer.text()) == (404, True)
 
@@ -110,7 +110,7 @@ async def test_a_change_is_told_as_it_happens(opened: Open) -> None:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         before = await event(answer)
         opened.growing.grow(1)
-        await opened.server.look()
+        await opened.server.refresh()
         after = await event(answer)
         assert after["change"] == before["change"] + 1
         assert after["session"] == before["session"] == (await opened.json("/data/summary"))["session"]
@@ -118,7 +118,7 @@ async def test_a_change_is_told_as_it_happens(opened: Open) -> None:
 
 async def test_nothing_is_told_where_nothing_changed(opened: Open) -> None:
     before = opened.server.changes.version
-    await opened.server.look()
+    await opened.server.refresh()
     assert opened.server.changes.version == before
 
 
@@ -131,7 +131,7 @@ async def test_streams_end_with_the_server(opened: Open) -> None:
 
 async def test_more_pages_than_can_follow_are_turned_away(opened: Open) -> None:
     with opened.server.changes.listening() as _:
-        answers = [await opened.client.get("/data/changes") for _ in range(servers.LISTENERS - 1)]
+        answers = [await opened.client.get("/data/changes") for _ in range(servers.MAX_LISTENERS - 1)]
         assert {answer.status for answer in answers} == {200}
         await asyncio.gather(*(event(answer) for answer in answers))
         assert (await opened.client.get("/data/changes")).status == 503

@@ -7,7 +7,7 @@ from tests.report import runs
 from tests.view.growing import Growing
 from tpo.store import read_run
 from tpo.store.lock import Lock
-from tpo.view.state import process_lives, state_of
+from tpo.view.state import process_is_alive, state_of
 
 LATER = 1e12
 
@@ -21,7 +21,7 @@ def test_a_run_that_noted_its_end_has_ended_whoever_lives(made: Path) -> None:
     assert state_of(made, read_run(made), LATER, lambda _: True) == "ended"
 
 
-def test_a_run_whose_process_lives_works(made: Path, tmp_path: Path) -> None:
+def test_a_run_whose_process_is_alive_works(made: Path, tmp_path: Path) -> None:
     path = Growing(made, tmp_path / "run").begin().path
     assert state_of(path, read_run(path), LATER, lambda number: number == os.getpid()) == "working"
     assert state_of(path, read_run(path), LATER, lambda _: False) == "stopped"
@@ -48,6 +48,6 @@ def test_looking_at_a_run_keeps_nobody_out(tmp_path: Path) -> None:
     Lock(tmp_path).release()
 
 
-def test_this_process_lives_and_none_of_an_impossible_number_does() -> None:
-    assert process_lives(os.getpid())
-    assert not process_lives(9_999_999_999)
+def test_this_process_is_alive_and_none_of_an_impossible_number_does() -> None:
+    assert process_is_alive(os.getpid())
+    assert not process_is_alive(9_999_999_999)

@@ -21,14 +21,14 @@ def everything(tail: Tail) -> list[tuple[int, int, bytes]]:
             return found
 
 
-@given(lines=st.lists(CONTENT, max_size=12), cuts=st.lists(st.integers(0, 500)), at_once=st.integers(1, 64))
+@given(lines=st.lists(CONTENT, max_size=12), cuts=st.lists(st.integers(0, 500)), read_size=st.integers(1, 64))
 def test_each_line_is_read_once_and_whole_however_it_is_written(
-    lines: list[bytes], cuts: list[int], at_once: int
+    lines: list[bytes], cuts: list[int], read_size: int
 ) -> None:
     whole = b"".join(lines)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lines"
-        tail, seen = Tail(path, at_once), []
+        tail, seen = Tail(path, read_size), []
         ends = [*sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
         for start, end in zip([0, *ends], ends, strict=False):
             with path.open("ab") as file:
@@ -53,8 +53,8 @@ def test_a_file_begun_anew_is_read_from_its_start(before: list[bytes], after: li
         os.utime(path, ns=(0, 1))
         growth = tail.read()
         # What begins with all that was read is the same file, grown.
-        assert growth.anew == (not new.startswith(old))
-        assert [line.content for line in growth.lines] == (after if growth.anew else after[len(before) :])
+        assert growth.replaced == (not new.startswith(old))
+        assert [line.content for line in growth.lines] == (after if growth.replaced else after[len(before) :])
 
 
 def test_a_half_written_line_waits_and_is_told(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_torn_end_that_was_cut_off_is_no_new_file(tmp_path: Path) -> None:
     tail.read()
     path.write_bytes(b"one\nthree\n")
     growth = tail.read()
-    assert ([line.content for line in growth.lines], growth.anew) == ([b"three\n"], False)
+    assert ([line.content for line in growth.lines], growth.replaced) == ([b"three\n"], False)
 
 
 def test_a_file_that_is_removed_and_comes_again_is_another(tmp_path: Path) -> None:
@@ -85,13 +85,13 @@ def test_a_file_that_is_removed_and_comes_again_is_another(tmp_path: Path) -> No
     tail = Tail(path)
     assert tail.read().lines == ()
     path.write_bytes(b"one\n")
-    assert not tail.read().anew
+    assert not tail.read().replaced
     path.unlink()
-    assert tail.read().anew
-    assert not tail.read().anew
+    assert tail.read().replaced
+    assert not tail.read().replaced
     path.write_bytes(b"one\n")
     growth = tail.read()
-    assert ([line.number for line in growth.lines], growth.anew) == ([1], False)
+    assert ([line.number for line in growth.lines], growth.replaced) == ([1], False)
 
 
 def test_what_is_no_file_is_an_error_and_holds_nobody_up(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_nothing_is_read_of_a_file_that_is_as_it_was(tmp_path: Path) -> None:
     assert path.stat().st_atime_ns == seen
 
 
-@pytest.mark.parametrize("at_once", [1, 3, 1000])
-def test_a_line_longer_than_a_block_is_read_whole(tmp_path: Path, at_once: int) -> None:
+@pytest.mark.parametrize("read_size", [1, 3, 1000])
+def test_a_line_longer_than_a_block_is_read_whole(tmp_path: Path, read_size: int) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"x" * 100 + b"\n" + b"y\n")
-    assert [content for *_, content in everything(Tail(path, at_once))] == [b"x" * 100 + b"\n", b"y\n"]
+    assert [content for *_, content in everything(Tail(path, read_size))] == [b"x" * 100 + b"\n", b"y\n"]

@@ -11,8 +11,8 @@ from tpo.cli import options
 from tpo.cli.complain import complain
 
 if TYPE_CHECKING:
-    from tpo.config import Setup
-    from tpo.events import Listener
+    from tpo.methods.method import Method
+    from tpo.runs.models import Models
     from tpo.types import Trajectory
 
 EXAMPLES = """\
@@ -28,56 +28,34 @@ echo "A haiku about rain" | tpo ask - -d 1 > haiku.txt
 FAILED = 1
 
 
+@options.with_settings(without=("column", "limit", "out", "sequences"))
 def ask(
+    given: options.Given,
     question: Annotated[str, typer.Argument(help="What to answer; - reads it from stdin.")],
-    policy: options.Policy = None,
-    model: options.Model = None,
-    policy_extra: options.PolicyExtra = None,
-    reward: options.Reward = None,
-    combine: options.Combine = None,
-    calibration: options.Calibration = None,
-    reward_tokenizer: options.RewardTokenizer = None,
-    rubric: options.Rubric = None,
-    votes: options.Votes = None,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    trust_remote_code: options.TrustRemoteCode = None,
-    method: options.Method = None,
-    sample_size: options.SampleSize = None,
-    max_iterations: options.MaxIterations = None,
-    prompts: options.Prompts = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = None,
-    seed: options.Seed = None,
-    concurrency: options.Concurrency = None,
-    timeout: options.Timeout = None,
-    patience: options.Patience = None,
-    config: options.Config = None,
-    quiet: options.Quiet = None,
-    debug: options.Debug = False,
 ) -> None:
     """Answer one question and show how: samples and rewards, what is said of them, what came of it.
 
     When stdout is no terminal it gets the answer alone, and the rest goes to stderr.
     """
-    flags = dict(locals())
     import asyncio
-    import os
 
     from rich.console import Console
 
     from tpo.cli.conversation import Conversation
     from tpo.cli.setup import interruptible, settings_of
-    from tpo.config import build
+    from tpo.config import make_recipe
+    from tpo.runs.models import Relay, load_models
 
     text = _question(question)
-    settings = settings_of(flags, config)
+    settings = settings_of(given)
+    recipe = make_recipe(settings)
     apart = not sys.stdout.isatty()
     console = Console(stderr=apart, quiet=settings.quiet, highlight=False)
     with interruptible(console, "interrupted"), console.status("loading the models") as status:
-        view = Conversation(console, status.update)
-        trajectory = asyncio.run(answer(build(settings, os.environ, view), text, view))
+        view, events = Conversation(console, status.update), Relay()
+        with events.forwarding(view):
+            models = load_models(settings, events)
+            trajectory = asyncio.run(answer(models, recipe, text, settings.seed))
     _finish(trajectory, alone=apart or settings.quiet)
 
 
@@ -88,14 +66,12 @@ def _question(argument: str) -> str:
     return text.strip() if argument == "-" else text
 
 
-async def answer(setup: Setup, question: str, view: Listener) -> Trajectory:
-    """The way of *question*, shown by *view*."""
-    from tpo.cli.setup import ready
+async def answer(models: Models, recipe: Method, question: str, seed: int) -> Trajectory:
+    """Optimize *question* with *models*, and close them."""
     from tpo.methods.optimize import Optimizer
 
-    async with ready(setup):
-        seed = setup.settings.seed
-        optimizer = Optimizer(setup.policy, setup.reward, setup.recipe, seed=seed, listener=view)
+    async with models.ready():
+        optimizer = Optimizer(models.policy, models.reward, recipe, seed=seed, listener=models.events)
         return await optimizer.optimize(question)
 
 

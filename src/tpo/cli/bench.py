@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
+from tpo.config.settings import DATA, METHOD, SAMPLING
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -57,8 +58,14 @@ def ids(
     show_ids(name, data)
 
 
-@app.command(epilog=EXAMPLES)
+@app.command(epilog=EXAMPLES, cls=options.Command)
+@options.with_settings(
+    without=("column", "sequences"),
+    several=("method", "seed"),
+    texts={"limit": "Maximum number of queries, each kind of them with its share."},
+)
 def run(
+    given: options.Given,
     name: Name,
     data: Annotated[
         str | None,
@@ -66,7 +73,7 @@ def run(
             metavar="FILE",
             help="Rows in the published schema (.jsonl, .json, .csv, .parquet)."
             " [dim]\\[default: from the hub][/dim]",
-            rich_help_panel=options.DATA,
+            rich_help_panel=DATA,
         ),
     ] = None,
     baseline: Annotated[
@@ -74,44 +81,17 @@ def run(
         typer.Option(
             metavar="FILE",
             help="The opponent's answers, for benchmarks that have one.",
-            rich_help_panel=options.DATA,
+            rich_help_panel=DATA,
         ),
     ] = None,
-    policy: options.Policy = None,
-    model: options.Model = None,
-    policy_extra: options.PolicyExtra = None,
-    reward: options.Reward = None,
-    combine: options.Combine = None,
-    calibration: options.Calibration = None,
-    reward_tokenizer: options.RewardTokenizer = None,
-    rubric: options.Rubric = None,
-    votes: options.Votes = None,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    trust_remote_code: options.TrustRemoteCode = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="One method or several, by commas. [dim]\\[default: tpo][/dim]",
-            rich_help_panel=options.METHOD,
-        ),
-    ] = None,
-    sample_size: options.SampleSize = None,
-    max_iterations: options.MaxIterations = None,
-    prompts: options.Prompts = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = None,
-    seed: options.Seed = None,
     repeats: Annotated[
         int,
         typer.Option(
             metavar="R",
             min=1,
-            help="Seeds, from --seed on. [dim]\\[default: 1][/dim]",
+            help="Number of seeds, counted up from --seed. [dim]\\[default: 1][/dim]",
             show_default=False,
-            rich_help_panel=options.SAMPLING,
+            rich_help_panel=SAMPLING,
         ),
     ] = 1,
     paper: Annotated[
@@ -119,26 +99,17 @@ def run(
         typer.Option(
             "--paper",
             help="The paper's settings exactly, and its numbers beside ours.",
-            rich_help_panel=options.METHOD,
+            rich_help_panel=METHOD,
         ),
     ] = False,
     paper_model: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The paper's model to stand beside. [dim]\\[default: the closest][/dim]",
-            rich_help_panel=options.METHOD,
+            help="The paper's model to compare with. [dim]\\[default: the closest][/dim]",
+            rich_help_panel=METHOD,
         ),
     ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            help="K queries only, each kind of them with its share.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
-    out: options.Out = None,
     fresh: options.Fresh = False,
     judge: Annotated[
         str | None,
@@ -152,7 +123,7 @@ def run(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="A reward that guides nothing, for benchmarks whose metric is one.",
+            help="Held-out reward that guides no run, for benchmarks whose metric is a reward.",
             rich_help_panel=GRADING,
         ),
     ] = None,
@@ -171,23 +142,17 @@ def run(
         ),
     ] = False,
     no_page: Annotated[
-        bool, typer.Option("--no-page", help="No report.html of the runs.", rich_help_panel=GRADING)
+        bool, typer.Option("--no-page", help="Do not write report.html.", rich_help_panel=GRADING)
     ] = False,
-    concurrency: options.Concurrency = None,
-    timeout: options.Timeout = None,
-    patience: options.Patience = None,
-    config: options.Config = None,
-    quiet: options.Quiet = None,
-    debug: options.Debug = False,
 ) -> None:
     """Answer a benchmark's queries with one method or several, grade them, and tell what aligning changed.
 
     What was answered and graded is kept: the same command goes on after a crash, or when a judge is back.
     """
-    flags = dict(locals())
+    flags = {**locals(), **given.flags}
     from tpo.cli.benching import Benching
 
-    if Benching.of(name, flags, config).carry_out():
+    if Benching.of(name, flags, given.config).carry_out():
         raise typer.Exit(SOME_FAILED)
 
 

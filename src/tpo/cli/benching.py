@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,29 +15,27 @@ import typer
 from rich.console import Console
 
 from tpo.cli.live import run_view
-from tpo.cli.setup import Relay, built, interruptible, ready, settings_of
+from tpo.cli.setup import axes_of, interruptible
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
-from tpo.config import Settings, Setup
-from tpo.config.build import name_model
-from tpo.config.names import check_reward
-from tpo.config.rewards import load_reward
+from tpo.config import Settings, load_reward, name_model, policy_name
 from tpo.counting import queries
+from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
-from tpo.events import Listener
-from tpo.experiments.bench.arms import Arm, make_arms, policy_name
+from tpo.experiments.bench.arms import Arm, make_arms
 from tpo.experiments.bench.asked import ask
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete, working_in
+from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete, run_plan, working_in
 from tpo.experiments.bench.grading import Context
 from tpo.experiments.bench.judge import Judge
 from tpo.experiments.bench.judging import aclose, load_judge
 from tpo.experiments.bench.paper import published
-from tpo.experiments.bench.registry import HOMES, load_benchmark
+from tpo.experiments.bench.registry import benchmark_names, load_benchmark
 from tpo.experiments.bench.summary import markdown
 from tpo.experiments.bench.tables import latex_table, markdown_table
 from tpo.experiments.bench.together import head_and_rows
-from tpo.runs import Retries
+from tpo.registry import parse
+from tpo.runs.models import Models
 
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
@@ -55,7 +53,6 @@ class Benching:
     held_out: str | None
     talk: Console
     result: Console
-    models: Callable[[Settings, Console, Listener], Setup] = built
 
     @classmethod
     def of(cls, name: str, flags: Flags, config: Path | None) -> Self:
@@ -66,19 +63,17 @@ class Benching:
         """
         benchmark = load_benchmark(name)
         if flags["check_reward"] is not None:
-            check_reward(flags["check_reward"], "--check-reward")
+            parse(REWARDS, flags["check_reward"], "--check-reward")
         flags = with_paper(flags) if flags["paper"] else flags
-        methods = flags.pop("method")
-        settings = settings_of(flags, config)
-        methods = methods_in(methods or settings.method)
+        settings, lists = axes_of(flags, config, ("method", "seed"))
+        seeds = seeds_of(lists["seed"], flags["repeats"])
         settings = asyncio.run(name_model(settings, os.environ))
         asked = ask(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
-        seeds = [settings.seed + repeat for repeat in range(flags["repeats"])]
         out = settings.out or Path("runs") / folder_name(benchmark, settings)
         plan = Plan(
             benchmark=benchmark,
             asked=asked,
-            arms=make_arms(settings, methods, seeds),
+            arms=make_arms(settings, lists["method"], seeds),
             settings=settings,
             out=out,
             context=_context(flags, settings, out),
@@ -110,20 +105,19 @@ class Benching:
         arms = incomplete(self.plan)
         if not arms:
             return 0
-        heard = Relay()
         # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
-        setup = self.models(self.plan.settings, self.talk, heard)
-        return asyncio.run(self._run(arms, setup, heard))
+        with self.talk.status("loading the models"):
+            models = run_plan(self.plan, arms[0]).load_models(complete=False)
+        return asyncio.run(self._run(arms, models))
 
-    async def _run(self, arms: Sequence[Arm], setup: Setup, heard: Relay) -> int:
+    async def _run(self, arms: Sequence[Arm], models: Models) -> int:
         failed = 0
-        async with ready(setup):
+        async with models.ready():
             for arm in arms:
                 self._say(f"{arm.method}, seed {arm.seed}")
                 tally = Tally(completions_per_query(arm.recipe))
                 with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
-                    heard.listeners[:] = [view, retries := Retries()]
-                    failed += (await generate(self.plan, arm, setup, heard, retries)).failed
+                    failed += (await generate(self.plan, arm, models, view)).failed
         return failed
 
     def _graded(self) -> Mapping[str, Any]:
@@ -167,7 +161,7 @@ async def _grade(plan: Plan) -> Mapping[str, Any]:
 def _context(flags: Flags, settings: Settings, out: Path) -> Context:
     judge: Judge | None = None
     if flags["judge"] is not None and not flags["no_grade"]:
-        more = {"timeout": settings.timeout, "patience": settings.patience}
+        more = {"timeout": settings.timeout, "retry_timeout": settings.retry_timeout}
         judge = asyncio.run(load_judge(flags["judge"], os.environ, settings.concurrency, **more))
     return Context(
         judge=judge,
@@ -184,9 +178,15 @@ def _option(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def methods_in(text: str) -> tuple[str, ...]:
-    """The methods between commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip()) or ("tpo",)
+def seeds_of(seeds: Sequence[int], repeats: int) -> list[int]:
+    """Return *seeds*, or as many as *repeats* from the only one on.
+
+    Raises:
+        ConfigError: both are several.
+    """
+    if len(seeds) > 1 and repeats > 1:
+        raise ConfigError("--repeats counts up from one --seed: give one seed, or leave out --repeats")
+    return [seed + repeat for seed in seeds for repeat in range(repeats)]
 
 
 def with_paper(flags: Flags) -> Flags:
@@ -202,19 +202,18 @@ def with_paper(flags: Flags) -> Flags:
     )
     if shape not in PAPER_SHAPES:
         raise ConfigError(f"--paper: the paper's shapes are D2-N5 and D5-N20, not D{shape[0]}-N{shape[1]}")
-    methods = methods_in(flags["method"] or wanted["method"])
-    for name in methods:
+    methods = flags["method"] or wanted["method"]
+    for name in filter(None, map(str.strip, methods.split(","))):
         if name not in PAPER_METHODS:
             raise ConfigError(
                 f"--paper: --method {name} is not the paper's; there are {', '.join(PAPER_METHODS)}"
             )
-    wanted |= {"max_iterations": shape[0], "sample_size": shape[1], "method": ",".join(methods)}
+    wanted |= {"max_iterations": shape[0], "sample_size": shape[1], "method": methods}
     for key, value in wanted.items():
-        if key not in ("method", "max_iterations", "sample_size") and flags[key] not in (None, value):
+        given = flags[key]
+        if key not in ("method", "max_iterations", "sample_size") and str(given) not in ("None", str(value)):
             option = "--" + key.replace("_", "-")
-            raise ConfigError(
-                f"--paper: {option} is {value} there; leave out {option} {flags[key]}, or --paper"
-            )
+            raise ConfigError(f"--paper: {option} is {value} there; leave out {option} {given}, or --paper")
     return flags | wanted
 
 
@@ -227,7 +226,7 @@ def folder_name(benchmark: Benchmark, settings: Settings) -> str:
 def show_list() -> None:
     """Every benchmark in a table."""
     rows = []
-    for name in HOMES:
+    for name in benchmark_names():
         known = load_benchmark(name)
         grader = known.paper_judge or known.paper_reward or "none"
         rows.append((name, f"{known.size:,}", known.metric, grader, known.hub.spec, known.licence))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli import options
+from tpo.config.settings import DATA, MODELS, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,61 +31,33 @@ tpo doctor --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001
 WOULD_NOT_WORK = 1
 
 
+@options.with_settings(without=("sequences",))
 def doctor(
+    given: options.Given,
     data: Annotated[
         str | None,
         typer.Option(
             metavar="DATA",
             help="The data of the run: every row is read, and the whole run estimated.",
-            rich_help_panel=options.DATA,
+            rich_help_panel=DATA,
         ),
     ] = None,
-    policy: options.Policy = None,
-    model: options.Model = None,
-    policy_extra: options.PolicyExtra = None,
-    reward: options.Reward = None,
     golden: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|MODEL",
             help="Compare the reward with golden scores, or with a model in this process: hf:ID-OR-PATH.",
-            rich_help_panel=options.MODELS,
+            rich_help_panel=MODELS,
         ),
     ] = None,
-    combine: options.Combine = None,
-    calibration: options.Calibration = None,
-    reward_tokenizer: options.RewardTokenizer = None,
-    rubric: options.Rubric = None,
-    votes: options.Votes = None,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    trust_remote_code: options.TrustRemoteCode = None,
-    method: options.Method = None,
-    sample_size: options.SampleSize = None,
-    max_iterations: options.MaxIterations = None,
-    prompts: options.Prompts = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = None,
-    seed: options.Seed = None,
-    column: options.Column = None,
-    limit: options.Limit = None,
-    out: options.Out = None,
-    concurrency: options.Concurrency = None,
-    timeout: options.Timeout = None,
-    patience: options.Patience = None,
-    config: options.Config = None,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=options.RUNNING)
+        bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=RUNNING)
     ] = False,
-    quiet: options.Quiet = None,
-    debug: options.Debug = False,
 ) -> None:
     """Check models, method and data before a long run, with the same options; say what to change.
 
     Exit code 0 if a run would work, 1 if not, 2 if the options are wrong.
     """
-    flags = dict(locals())
     import asyncio
 
     from rich.console import Console
@@ -93,7 +66,7 @@ def doctor(
     from tpo.cli.setup import interruptible, settings_of
     from tpo.doctor import examine, works
 
-    settings = settings_of(flags, config)
+    settings = settings_of(given)
     patient = patient_of(settings, data, golden)
     console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
     checklist = Checklist(console)
@@ -120,9 +93,8 @@ def patient_of(settings: Settings, data: str | None, golden: str | None) -> Pati
     """
     import os
 
-    from tpo.config import make_recipe
-    from tpo.config.build import api_key, policy_of
-    from tpo.config.rewards import REWARD_KEY_VARIABLE, reward_of
+    from tpo.config import make_recipe, policy_of, reward_of
+    from tpo.config.specs import REWARD_KEY_VARIABLE, api_key
     from tpo.doctor import Patient
 
     return Patient(

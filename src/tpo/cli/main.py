@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from tpo.cli import ask, bench, doctor, export, repair, report, run, sweep, view
 from tpo.cli.complain import complain
-from tpo.cli.options import DEBUG
+from tpo.cli.options import DEBUG, Command
 from tpo.errors import TpoError
 
 WRONG = 2
@@ -42,14 +42,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="run", epilog=run.EXAMPLES)(run.run)
-app.command(name="ask", epilog=ask.EXAMPLES)(ask.ask)
-app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command(name="run", epilog=run.EXAMPLES, cls=Command)(run.run)
+app.command(name="ask", epilog=ask.EXAMPLES, cls=Command)(ask.ask)
+app.command(name="doctor", epilog=doctor.EXAMPLES, cls=Command)(doctor.doctor)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="repair", epilog=repair.EXAMPLES)(repair.repair)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.add_typer(bench.app)
-app.command(name="sweep", epilog=sweep.EXAMPLES)(sweep.sweep)
+app.command(name="sweep", epilog=sweep.EXAMPLES, cls=Command)(sweep.sweep)
 app.command(name="view", epilog=view.EXAMPLES)(view.view)
 
 

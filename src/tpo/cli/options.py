@@ -1,24 +1,143 @@
-"""The options that commands share, in the groups in which ``--help`` shows them.
+"""The options of commands, made from the definition of the settings, in the groups that ``--help`` shows.
 
-None is "not given": what then holds is found in the environment, in a file, or among the defaults of
-``tpo.config``. This module imports nothing heavy, so that ``--help`` is quick.
+A flag that is not given is None: its value comes from the environment, a file or the defaults. This module
+imports nothing heavy, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
-MODELS = "Models"
-METHOD = "Method"
-SAMPLING = "Sampling"
-DATA = "Data and results"
-RUNNING = "Running"
+from tpo.config.option import Setting, flag_of
+from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING
 
 DEBUG = "tpo.debug"
 """Where a context remembers that tracebacks are wanted."""
+
+FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
+    "--samples": "--sample-size",
+    "--iterations": "--max-iterations",
+    "--seeds": "--seed",
+}
+"""Flags that have been renamed; they still work and say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Settings that a command line gives: *flags*, None if not given, and the file *config*."""
+
+    flags: Mapping[str, Any]
+    config: Path | None
+
+
+class Command(TyperCommand):
+    """A command that takes former names of its flags, with a note on stderr, and lists what is registered."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show the help, with the kinds of models and the methods that there are."""
+        from tpo.registry import describe  # on demand: it imports the kinds
+
+        for each in self.params:
+            group = OPTIONS[each.name].option.group if each.name in OPTIONS else None
+            if group is not None and isinstance(each, TyperOption):
+                each.help = (each.help or "").replace("{kinds}", describe(group))
+        super().format_help(ctx, formatter)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse *args* under the current names."""
+        known = {flag for each in self.params for flag in each.opts}
+        end = args.index("--") if "--" in args else len(args)
+        return super().parse_args(ctx, [*(_current(each, known) for each in args[:end]), *args[end:]])
+
+
+def with_settings(
+    *,
+    without: Collection[str] = (),
+    several: Collection[str] = (),
+    texts: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of the settings; the function gets them as its parameter ``given``.
+
+    Args:
+        without: settings that the command does not take.
+        several: settings that take many values, by commas.
+        texts: help texts where a setting means something else for the command.
+    """
+    taken = {name: each for name, each in OPTIONS.items() if name not in without}
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())
+        parameters = [
+            _parameter(each, name in several, (texts or {}).get(name)) for name, each in taken.items()
+        ]
+        parameters += [each.replace(kind=each.KEYWORD_ONLY) for each in own if each.name != "given"]
+        parameters += [_keyword("config", Config, None), _keyword("debug", Debug, default=False)]
+
+        @wraps(function)
+        def command(**values: Any) -> None:
+            del values["debug"]  # heeded where errors are translated
+            flags = {name: values.pop(name) for name in taken}
+            function(given=Given(flags, values.pop("config")), **values)
+
+        command.__signature__ = inspect.Signature(_by_panel(parameters))  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
+
+    return decorate
+
+
+def option(setting: Setting, *, several: bool = False, text: str | None = None) -> Any:
+    """Return typer's option for *setting*."""
+    given = setting.option
+    metavar = f"{given.metavar},..." if several else given.metavar
+    return typer.Option(
+        setting.flag,
+        *([given.short] if given.short else []),
+        metavar=metavar,
+        help=_help(text or given.help + (" Several by commas." if several else ""), setting.default_text),
+        rich_help_panel=given.panel,
+    )
+
+
+def _help(text: str, default: str) -> str:
+    """Return *text* with the default; the backslash keeps the bracket out of markup."""
+    return f"{text} [dim]\\[default: {default}][/dim]" if default else text
+
+
+def _parameter(setting: Setting, several: bool, text: str | None) -> inspect.Parameter:
+    kind = str if several else setting.flag_type
+    return _keyword(setting.name, Annotated[kind | None, option(setting, several=several, text=text)], None)
+
+
+def _keyword(name: str, annotation: Any, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _by_panel(parameters: Sequence[inspect.Parameter]) -> list[inspect.Parameter]:
+    """Sort *parameters* by panel: arguments, the settings' panels, a command's own, and last how it runs."""
+    order = [None, MODELS, METHOD, SAMPLING, DATA]
+    panels = [getattr(get_args(each.annotation)[-1], "rich_help_panel", None) for each in parameters]
+    order += [each for each in dict.fromkeys(panels) if each not in (*order, RUNNING)]
+    order += [RUNNING]
+    return [parameters[i] for i in sorted(range(len(parameters)), key=lambda i: order.index(panels[i]))]
+
+
+def _current(argument: str, known: Collection[str]) -> str:
+    """Return *argument* with a former flag replaced, and say so."""
+    flag, equals, value = argument.partition("=")
+    new = FORMER_FLAGS.get(flag)
+    if new is None or new not in known or flag in known:
+        return argument
+    typer.echo(f"note: {flag} is now called {new}", err=True)
+    return f"{new}{equals}{value}"
 
 
 def _remember(ctx: typer.Context, wanted: bool) -> bool:
@@ -26,258 +145,17 @@ def _remember(ctx: typer.Context, wanted: bool) -> bool:
     return wanted
 
 
-def _help(text: str, default: str) -> str:
-    """*text* with what holds when the option is not given; the backslash keeps the bracket out of markup."""
-    return f"{text} [dim]\\[default: {default}][/dim]"
-
-
-Policy = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="MODEL",
-        help=_help(
-            "What answers: tiny, hf:ID-OR-PATH (in this process), or the base URL of an OpenAI-compatible"
-            " server, such as http://localhost:8000/v1; once for each of several servers of one model.",
-            default="tiny",
-        ),
-        rich_help_panel=MODELS,
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help=_help("The model's name at the server.", default="the server's only one"),
-        rich_help_panel=MODELS,
-    ),
-]
-Reward = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="MODEL",
-        help=_help(
-            "What scores the answers: tiny, hf:ID-OR-PATH (a one-label sequence classifier), vllm:URL (one"
-            " behind a vLLM server), judge:URL (a language model that grades; #NAME after a URL names the"
-            " model), or python:MODULE:FUNCTION. Several make an ensemble.",
-            default="tiny, for the tiny policy",
-        ),
-        rich_help_panel=MODELS,
-    ),
-]
-Combine = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HOW",
-        help=_help("How several rewards make one: mean, min, or lcb (mean less spread).", default="mean"),
-        rich_help_panel=MODELS,
-    ),
-]
-Calibration = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="The scales of several rewards: read if it is there, else measured and written.",
-        rich_help_panel=MODELS,
-    ),
-]
-RewardTokenizer = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ID-OR-PATH",
-        help=_help("Of a vllm: reward; none sends messages.", default="what the server names"),
-        rich_help_panel=MODELS,
-    ),
-]
-Rubric = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A judge's criteria, in place of ours.", rich_help_panel=MODELS),
-]
-Votes = Annotated[
-    int | None,
-    typer.Option(
-        metavar="K",
-        help=_help("Of a judge whose server gives no log-probabilities.", default="5"),
-        rich_help_panel=MODELS,
-    ),
-]
-PolicyExtra = Annotated[
-    str | None,
-    typer.Option(
-        metavar="JSON",
-        help="Fields added to each request to the server, such as '{\"top_k\": 20}'.",
-        rich_help_panel=MODELS,
-    ),
-]
-Dtype = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TYPE",
-        help=_help(
-            "Of models in this process: float32, bfloat16, float16.",
-            default="bfloat16 on CUDA, float32 on a CPU",
-        ),
-        rich_help_panel=MODELS,
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help=_help(
-            "Of models in this process: cpu, cuda, cuda:1, mps; auto for all cards, cuda:0,cuda:1 for these.",
-            default="the best there is",
-        ),
-        rich_help_panel=MODELS,
-    ),
-]
-TrustRemoteCode = Annotated[
-    bool | None,
-    typer.Option(
-        "--trust-remote-code",
-        help="Run Python code that comes with an hf: model, as heads of their own need it.",
-        rich_help_panel=MODELS,
-    ),
-]
-Method = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help=_help(
-            "tpo; fused (one critique call); revision (never shows the rejected answer); bon (best of N);"
-            " paper, paper-revision, paper-bon (the same in the paper's layout of separate calls);"
-            " MODULE:CLASS (your own).",
-            default="tpo",
-        ),
-        rich_help_panel=METHOD,
-    ),
-]
-SampleSize = Annotated[
-    int | None,
-    typer.Option(
-        "--sample-size",
-        "-n",
-        metavar="N",
-        help=_help("Answers a step.", default="5"),
-        rich_help_panel=METHOD,
-    ),
-]
-MaxIterations = Annotated[
-    int | None,
-    typer.Option(
-        "--max-iterations",
-        "-d",
-        metavar="D",
-        help=_help("Iterations after the first samples.", default="2"),
-        rich_help_panel=METHOD,
-    ),
-]
-Prompts = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help="A folder of texts of your own, in place of the method's.",
-        rich_help_panel=METHOD,
-    ),
-]
-Temperature = Annotated[
-    float | None,
-    typer.Option(
-        metavar="T",
-        help=_help("Of the softmax; 0 is greedy.", default="0.7"),
-        rich_help_panel=SAMPLING,
-    ),
-]
-TopP = Annotated[
-    float | None,
-    typer.Option(
-        metavar="P",
-        help=_help("Nucleus of answers; critiques keep the method's own.", default="0.95"),
-        rich_help_panel=SAMPLING,
-    ),
-]
-MaxTokens = Annotated[
-    int | None,
-    typer.Option(
-        metavar="K",
-        help=_help("Longest reply.", default="2048; 256 for tiny"),
-        rich_help_panel=SAMPLING,
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        metavar="SEED",
-        help=_help("The same seed makes the same calls, resumed or not.", default="7"),
-        rich_help_panel=SAMPLING,
-    ),
-]
-Column = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help=_help("Where the data holds the prompt or the messages.", default="prompt, else messages"),
-        rich_help_panel=DATA,
-    ),
-]
-Limit = Annotated[
-    int | None, typer.Option(metavar="K", help="The first K queries only.", rich_help_panel=DATA)
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help=_help("The run's directory.", default="in runs/, named after the options"),
-        rich_help_panel=DATA,
-    ),
-]
-Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Throw away the run that is there.", rich_help_panel=DATA)
-]
-Concurrency = Annotated[
-    int | None,
-    typer.Option(
-        metavar="K",
-        help=_help("Queries and calls in flight; with --sequences twice those, if more.", default="64"),
-        rich_help_panel=RUNNING,
-    ),
-]
-Sequences = Annotated[
-    int | None,
-    typer.Option(
-        metavar="K",
-        help="Sequences that the servers run at a time: calls wait here until there is room for them.",
-        rich_help_panel=RUNNING,
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SECONDS",
-        help=_help("A server that is silent for so long has lost the request.", default="1200"),
-        rich_help_panel=RUNNING,
-    ),
-]
-Patience = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SECONDS",
-        help=_help("For how long a failing request is tried again; 0 is never.", default="300"),
-        rich_help_panel=RUNNING,
-    ),
-]
+Quiet = Annotated[bool | None, option(OPTIONS["quiet"])]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Delete the existing run first.", rich_help_panel=DATA)]
 Config = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.toml",
         envvar="TPO_CONFIG",
         show_envvar=False,
-        help="Options from a file: flags first, then TPO_… variables, then the file.",
+        help="File of options. Flags take precedence over TPO_... variables, and these over the file.",
         rich_help_panel=RUNNING,
     ),
-]
-Quiet = Annotated[
-    bool | None,
-    typer.Option("--quiet", "-q", help="Nothing but the result.", rich_help_panel=RUNNING),
 ]
 Debug = Annotated[
     bool,
@@ -286,7 +164,7 @@ Debug = Annotated[
         envvar="TPO_DEBUG",
         show_envvar=False,
         callback=_remember,
-        help="Errors with their traceback.",
+        help="Show errors with their traceback.",
         rich_help_panel=RUNNING,
     ),
 ]

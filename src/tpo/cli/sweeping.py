@@ -5,50 +5,50 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
 
 from tpo.cli.live import run_view
-from tpo.cli.setup import Relay, interruptible, settings_of
+from tpo.cli.setup import axes_of, interruptible
+from tpo.cli.sweep import SEVERAL
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
-from tpo.config import Settings
-from tpo.config.build import name_model, policy_of
-from tpo.config.names import check_reward
-from tpo.config.rewards import reward_of
+from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.counting import queries
-from tpo.errors import ConfigError, RewardError
+from tpo.entry_points import REWARDS
+from tpo.errors import RewardError
 from tpo.events import Listener
-from tpo.experiments.bench.arms import policy_name
 from tpo.experiments.bench.engine import working_in
 from tpo.experiments.sweep.checking import HeldOut
-from tpo.experiments.sweep.grid import Axes, Cell, make_cells, names, slug, whole_numbers
+from tpo.experiments.sweep.grid import Axes, Cell, make_cells, slug
 from tpo.experiments.sweep.plan import Plan, check, load_data, require_held_out
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
-from tpo.experiments.sweep.running import Models, Watch, run_cells
+from tpo.experiments.sweep.running import SweepModels, Watching, run_cells
 from tpo.experiments.sweep.tables import TINY_NOTE, equal_table, table
+from tpo.registry import parse
 from tpo.rewards.base import Reward
-from tpo.runs import Retries
+from tpo.runs.models import Relay
 from tpo.store import read_trajectories
 from tpo.types import Trajectory
 
 Flags = Mapping[str, Any]
 
 
-def loaded(plan: Plan, console: Console, listener: Listener) -> Models:
-    """Every model of *plan*, so that one which cannot be had is known before any work."""
+def loaded(plan: Plan, console: Console) -> SweepModels:
+    """Load every model of *plan*, so that one that cannot be had is known before any work."""
+    events = Relay()
     with console.status("loading the models"):
         rewards = {
-            name: reward_of(_with_reward(plan.settings, name), os.environ, listener) for name in plan.rewards
+            name: reward_of(_with_reward(plan.settings, name), os.environ, events) for name in plan.rewards
         }
-        held_out = None if plan.check_reward is None else load_check(plan, listener)
-        policy = policy_of(plan.settings, os.environ, listener)
-    return Models(plan.settings, policy, rewards, held_out)
+        held_out = None if plan.check_reward is None else load_check(plan, events)
+        policy = policy_of(plan.settings, os.environ, events)
+    return SweepModels(policy, rewards, held_out, events)
 
 
 def load_check(plan: Plan, listener: Listener | None = None) -> Reward:
@@ -64,7 +64,7 @@ class Sweeping:
     plan: Plan
     talk: Console
     result: Console
-    models: Callable[[Plan, Console, Listener], Models] = loaded
+    models: Callable[[Plan, Console], SweepModels] = loaded
 
     @classmethod
     def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
@@ -73,9 +73,18 @@ class Sweeping:
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
-        settings = settings_of(flags, config)
-        axes = axes_of(flags, settings)
-        held_out = checked_name(flags["check_reward"])
+        settings, lists = axes_of(flags, config, SEVERAL)
+        axes = Axes(
+            methods=lists["method"],
+            samples=lists["sample_size"],
+            iterations=lists["max_iterations"],
+            rewards=settings.reward,
+            seeds=lists["seed"],
+            pool=flags["pool"],
+        )
+        held_out: str | None = flags["check_reward"]
+        if held_out is not None:
+            parse(REWARDS, held_out, "--check-reward")
         # Before a server is asked for its model's name.
         require_held_out(held_out, axes.rewards)
         make_cells(settings, axes)
@@ -109,19 +118,18 @@ class Sweeping:
         return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
 
     def _worked(self, todo: Sequence[Cell]) -> Outcome:
-        heard = Relay()
         # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
-        models = self.models(self.plan, self.talk, heard) if todo else None
-        return asyncio.run(self._work(todo, models, heard))
+        models = self.models(self.plan, self.talk) if todo else None
+        return asyncio.run(self._work(todo, models))
 
-    async def _work(self, todo: Sequence[Cell], models: Models | None, heard: Relay) -> Outcome:
-        async with _ready(models):
+    async def _work(self, todo: Sequence[Cell], models: SweepModels | None) -> Outcome:
+        async with nullcontext() if models is None else models.ready():
             failures = {}
             if models is not None:
-                failures = await run_cells(self.plan, todo, models, self._watching(heard, len(todo)))
+                failures = await run_cells(self.plan, todo, models, self._watching(len(todo)))
             return await self._checked(failures, models)
 
-    async def _checked(self, failures: Mapping[str, str], models: Models | None) -> Outcome:
+    async def _checked(self, failures: Mapping[str, str], models: SweepModels | None) -> Outcome:
         plan = self.plan
         if plan.check_reward is None:
             return Outcome(failures)
@@ -145,13 +153,13 @@ class Sweeping:
             if (self.plan.path(cell) / "trajectories.jsonl").exists():
                 yield from (t for t in read_trajectories(self.plan.path(cell)) if t.status == "finished")
 
-    def _watching(self, heard: Relay, count: int) -> Callable[[Cell, int], Iterator[Watch]]:
-        def watching(cell: Cell, number: int) -> Iterator[Watch]:
+    def _watching(self, count: int) -> Watching:
+        @contextmanager
+        def watching(cell: Cell, number: int) -> Iterator[Listener]:
             self._say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
-            tally, retries = Tally(completions_per_query(cell.recipe)), Retries()
+            tally = Tally(completions_per_query(cell.recipe))
             with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
-                heard.listeners[:] = [view, retries]
-                yield Watch(heard, retries)
+                yield view
 
         return watching
 
@@ -181,37 +189,6 @@ class Sweeping:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def axes_of(flags: Flags, settings: Settings) -> Axes:
-    """What *flags* cross, and what *settings* hold where they say nothing."""
-
-    def numbers(option: str, default: int) -> tuple[int, ...]:
-        text = flags[option]
-        return (default,) if text is None else whole_numbers(f"--{option}", text)
-
-    return Axes(
-        methods=names("--method", settings.method),
-        samples=numbers("samples", settings.sample_size),
-        iterations=numbers("iterations", settings.max_iterations),
-        rewards=settings.reward,
-        seeds=numbers("seeds", settings.seed),
-        pool=flags["pool"],
-    )
-
-
-def checked_name(name: str | None) -> str | None:
-    """*name*, if a reward is called so.
-
-    Raises:
-        ConfigError: none is.
-    """
-    if name is not None:
-        try:
-            check_reward(name)
-        except ConfigError as error:
-            raise ConfigError(str(error).replace("--reward", "--check-reward", 1)) from None
-    return name
-
-
 def folder_name(data: str, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
@@ -219,19 +196,4 @@ def folder_name(data: str, settings: Settings) -> str:
 
 
 def _with_reward(settings: Settings, name: str) -> Settings:
-    return settings.model_copy(update={"reward": (name,)})
-
-
-@asynccontextmanager
-async def _ready(models: Models | None) -> AsyncIterator[None]:
-    """Check that the policy answers, so that a wrong key is known at once; close everything at the end."""
-    async with AsyncExitStack() as stack:
-        if models is not None:
-            for part in (*models.rewards.values(), models.check, models.policy):
-                close = getattr(part, "aclose", None)
-                if close is not None:
-                    stack.push_async_callback(close)
-            ask = getattr(models.policy, "check", None)
-            if ask is not None:
-                await ask()
-        yield
+    return replace(settings, reward=(name,))

@@ -1,15 +1,48 @@
-"""Configuration: the only place that reads flags, environment and files, and builds what they name."""
+"""Configuration: the only place that reads flags, environment and files, and builds what they name.
 
-from tpo.config.build import (
-    Setup,
-    build,
-    build_policy,
-    load_policy,
-    make_recipe,
-)
-from tpo.config.rewards import build_reward, load_reward
-from tpo.config.settings import Settings
-from tpo.config.sources import load_settings
+Names are imported when they are first used: the command line needs the options, not what they build.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tpo.config.models import (
+        Setup,
+        build,
+        build_policy,
+        build_reward,
+        load_policy,
+        load_reward,
+        make_recipe,
+        name_model,
+        policy_of,
+        resolve,
+        reward_of,
+        weights_of,
+    )
+    from tpo.config.settings import Settings
+    from tpo.config.sources import load_axes, load_settings
+    from tpo.config.specs import (
+        policy_identity,
+        policy_name,
+        policy_short_name,
+        policy_spec,
+        reward_identity,
+        reward_specs,
+    )
+
+_HOMES = {
+    "tpo.config.models": "Setup build build_policy build_reward load_policy load_reward make_recipe"
+    " name_model policy_of resolve reward_of weights_of",
+    "tpo.config.settings": "Settings",
+    "tpo.config.sources": "load_axes load_settings",
+    "tpo.config.specs": "policy_identity policy_name policy_short_name policy_spec reward_identity"
+    " reward_specs",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "Settings",
@@ -17,8 +50,30 @@ __all__ = [
     "build",
     "build_policy",
     "build_reward",
+    "load_axes",
     "load_policy",
     "load_reward",
     "load_settings",
     "make_recipe",
+    "name_model",
+    "policy_identity",
+    "policy_name",
+    "policy_of",
+    "policy_short_name",
+    "policy_spec",
+    "resolve",
+    "reward_identity",
+    "reward_of",
+    "reward_specs",
+    "weights_of",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take it for a promise of every name
+
+    def __getattr__(name: str) -> Any:
+        """Return the public *name*, from the module that it lives in."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value

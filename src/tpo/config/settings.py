@@ -1,14 +1,18 @@
-"""Every value that a user may set, as one frozen, checked value."""
+"""Every option of a run, defined once.
+
+The command line, the environment variables, the TOML keys and the table in the documentation all follow from
+the fields of :class:`Settings`. This module imports nothing heavy, so that ``--help`` is quick; values are
+checked in :mod:`tpo.config.sources`.
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-
-from tpo.http.patience import DEADLINE, SILENCE
+from tpo.config.option import Option, read_options
 
 TINY = "tiny"
 """The name of the embedded pair, as policy and as reward."""
@@ -18,72 +22,277 @@ MAX_TOKENS = 2048
 TINY_MAX_TOKENS = 256
 """The embedded policy replies in under 150 tokens; its context of 2,048 must hold a whole conversation."""
 
-
-def _as_tuple(value: object) -> object:
-    """One text as a tuple of one, or of the URLs between its commas; a list, as TOML and flags give it."""
-    if isinstance(value, str):
-        parts = tuple(part.strip() for part in value.split(",") if part.strip())
-        urls = all(part.startswith(("http://", "https://")) for part in parts)
-        return parts if parts and urls else (value,)
-    return tuple(value) if isinstance(value, list) else value
+MODELS = "Models"
+METHOD = "Method"
+SAMPLING = "Sampling"
+DATA = "Data and results"
+RUNNING = "Running"
 
 
-def _as_table(value: object) -> object:
-    """A table, from TOML as it is, from a flag or the environment as JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        table = json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"must be a JSON object ({error})") from None
-    if not isinstance(table, dict):
-        raise ValueError('must be a JSON object, such as {"top_k": 20}')
-    return table
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run is made from. API keys are not settings: they come from the environment alone."""
 
+    policy: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Policy model: {kinds}. Repeat it for several servers of one model.",
+            group="tpo.policies",
+            panel=MODELS,
+            metavar="MODEL",
+            default="tiny",
+            docs="[Policies](policies.md).",
+        ),
+    ] = (TINY,)
+    model: Annotated[
+        str | None,
+        Option(
+            help="Model name at the server.",
+            panel=MODELS,
+            metavar="NAME",
+            default="the only model that the server lists",
+        ),
+    ] = None
+    policy_extra: Annotated[
+        dict[str, Any],
+        Option(
+            help="Fields added to each request to the policy server, such as '{\"top_k\": 20}'.",
+            panel=MODELS,
+            metavar="JSON",
+        ),
+    ] = field(default_factory=dict)
+    reward: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Reward model: {kinds}. #NAME after a URL names the model there. Repeat it for an ensemble.",
+            group="tpo.rewards",
+            panel=MODELS,
+            metavar="MODEL",
+            default="tiny, for the tiny policy only",
+            docs="[Rewards](rewards.md).",
+        ),
+    ] = (TINY,)
+    combine: Annotated[
+        Literal["mean", "min", "lcb"],
+        Option(
+            help="How an ensemble combines rewards: mean, min, or lcb (mean minus the standard deviation).",
+            panel=MODELS,
+            metavar="HOW",
+        ),
+    ] = "mean"
+    calibration: Annotated[
+        Path | None,
+        Option(
+            help="File with the scales of an ensemble's rewards: read if it exists, else written.",
+            panel=MODELS,
+            metavar="FILE",
+        ),
+    ] = None
+    reward_tokenizer: Annotated[
+        str | None,
+        Option(
+            help="Tokenizer of a vllm: reward: an id or a directory; none sends messages.",
+            panel=MODELS,
+            metavar="ID-OR-PATH",
+            default="the one that the server names",
+        ),
+    ] = None
+    rubric: Annotated[
+        Path | None,
+        Option(
+            help="Text file with a judge's criteria.",
+            panel=MODELS,
+            metavar="FILE",
+            default="a built-in rubric",
+        ),
+    ] = None
+    votes: Annotated[
+        int,
+        Option(
+            help="Samples per score of a judge whose server returns no log-probabilities.",
+            panel=MODELS,
+            metavar="K",
+            ge=1,
+        ),
+    ] = 5
+    kind_options: Annotated[
+        dict[str, dict[str, Any]],
+        Option(
+            help='Options of model kinds that other packages add, by kind: \'{"KIND": {"NAME": VALUE}}\'.',
+            panel=MODELS,
+            metavar="JSON",
+            docs="[Kinds of your own](library.md#kinds-of-your-own).",
+        ),
+    ] = field(default_factory=dict)
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"] | None,
+        Option(
+            help="Data type of models in this process: float32, bfloat16 or float16.",
+            panel=MODELS,
+            metavar="TYPE",
+            default="bfloat16 on CUDA, float32 on a CPU",
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        Option(
+            help="Device of models in this process: cpu, cuda, cuda:1 or mps; auto for all GPUs,"
+            " cuda:0,cuda:1 for these.",
+            panel=MODELS,
+            metavar="NAME",
+            default="the fastest available",
+            docs="[Several GPUs](rewards.md#several-cards).",
+        ),
+    ] = None
+    trust_remote_code: Annotated[
+        bool,
+        Option(help="Run Python code that comes with an hf: model, with your rights.", panel=MODELS),
+    ] = False
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-Table = Annotated[dict[str, Any], BeforeValidator(_as_table)]
-LoosePath = Annotated[Path, Field(strict=False)]
+    method: Annotated[
+        str,
+        Option(
+            help="Method: {kinds}, or MODULE:CLASS (your own).",
+            group="tpo.methods",
+            panel=METHOD,
+            metavar="NAME",
+            docs="[Methods](methods.md).",
+        ),
+    ] = "tpo"
+    sample_size: Annotated[
+        int, Option(help="N: responses per step.", panel=METHOD, metavar="N", short="-n", ge=1)
+    ] = 5
+    max_iterations: Annotated[
+        int,
+        Option(
+            help="D: iterations after the first samples; 0 is best-of-N.",
+            panel=METHOD,
+            metavar="D",
+            short="-d",
+            ge=0,
+        ),
+    ] = 2
+    prompts: Annotated[
+        Path | None,
+        Option(
+            help="Directory of prompt texts that replace the method's.",
+            panel=METHOD,
+            metavar="DIR",
+        ),
+    ] = None
 
+    temperature: Annotated[
+        float,
+        Option(help="Sampling temperature; 0 is greedy.", panel=SAMPLING, metavar="T", ge=0),
+    ] = 0.7
+    top_p: Annotated[
+        float,
+        Option(
+            help="Nucleus sampling of responses; loss and gradient calls use the method's own value.",
+            panel=SAMPLING,
+            metavar="P",
+            gt=0,
+            le=1,
+        ),
+    ] = 0.95
+    max_tokens: Annotated[
+        int,
+        Option(
+            help="Maximum tokens per completion.",
+            panel=SAMPLING,
+            metavar="K",
+            default=f"{MAX_TOKENS}; {TINY_MAX_TOKENS} for tiny",
+            ge=1,
+        ),
+    ] = MAX_TOKENS
+    seed: Annotated[
+        int,
+        Option(
+            help="Random seed; the seed of every call derives from it.",
+            panel=SAMPLING,
+            metavar="SEED",
+        ),
+    ] = 7
 
-class Settings(BaseModel):
-    """What a run is made from. Keys never stand here: they come from the environment when they are needed."""
+    column: Annotated[
+        str | None,
+        Option(
+            help="Column or key with the prompt or the messages.",
+            panel=DATA,
+            metavar="NAME",
+            default="prompt, else messages",
+        ),
+    ] = None
+    limit: Annotated[
+        int | None, Option(help="Maximum number of queries, from the first.", panel=DATA, metavar="K", ge=1)
+    ] = None
+    out: Annotated[
+        Path | None,
+        Option(
+            help="Run directory.",
+            panel=DATA,
+            metavar="DIR",
+            default="in runs/, named after the options",
+        ),
+    ] = None
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-    policy: Names = (TINY,)
-    model: str | None = None
-    policy_extra: Table = Field(default_factory=dict)
-    reward: Names = (TINY,)
-    combine: Literal["mean", "min", "lcb"] = "mean"
-    calibration: LoosePath | None = None
-    reward_tokenizer: str | None = None
-    rubric: LoosePath | None = None
-    votes: int = Field(default=5, ge=1)
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    device: str | None = None
-    trust_remote_code: bool = False
-    timeout: float = Field(default=SILENCE, gt=0)
-    patience: float = Field(default=DEADLINE, ge=0)
-
-    method: str = "tpo"
-    sample_size: int = Field(default=5, ge=1)
-    max_iterations: int = Field(default=2, ge=0)
-    prompts: LoosePath | None = None
-
-    temperature: float = Field(default=0.7, ge=0)
-    top_p: float = Field(default=0.95, gt=0, le=1)
-    max_tokens: int = Field(default=MAX_TOKENS, ge=1)
-    seed: int = 7
-
-    concurrency: int = Field(default=CONCURRENCY, ge=1)
-    sequences: int | None = Field(default=None, ge=1)
-    limit: int | None = Field(default=None, ge=1)
-    column: str | None = None
-    out: LoosePath | None = None
-    quiet: bool = False
+    concurrency: Annotated[
+        int,
+        Option(
+            help="Maximum queries in flight, and calls in flight per server; at least twice --sequences"
+            " unless given.",
+            panel=RUNNING,
+            metavar="K",
+            ge=1,
+        ),
+    ] = CONCURRENCY
+    sequences: Annotated[
+        int | None,
+        Option(
+            help="Sequences that the servers run at a time (vLLM's --max-num-seqs); further calls wait here.",
+            panel=RUNNING,
+            metavar="K",
+            ge=1,
+            docs="[How calls wait](performance.md#how-calls-wait).",
+        ),
+    ] = None
+    timeout: Annotated[
+        float,
+        Option(
+            help="Read timeout of a server in seconds; it must outlast the longest completion.",
+            panel=RUNNING,
+            metavar="SECONDS",
+            gt=0,
+        ),
+    ] = 1200.0
+    retry_timeout: Annotated[
+        float,
+        Option(
+            help="Seconds during which a failing request is retried; 0 never retries.",
+            panel=RUNNING,
+            metavar="SECONDS",
+            former=("patience",),
+            ge=0,
+            docs="[Failures](failures.md).",
+        ),
+    ] = 300.0
+    quiet: Annotated[bool, Option(help="Print the result only.", panel=RUNNING, short="-q")] = False
 
     @property
     def uses_tiny(self) -> bool:
-        """Whether either half of the embedded pair is at work."""
+        """Whether either half of the embedded pair is used."""
         return TINY in self.policy or TINY in self.reward
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every value as plain JSON, for a run's record."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain = {name: str(value) for name, value in values.items() if isinstance(value, Path)}
+        lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+        return values | plain | lists
+
+
+OPTIONS = read_options(Settings)
+"""The settings by name."""
+
+FORMER: Mapping[str, str] = {old: new for new, each in OPTIONS.items() for old in each.option.former}
+"""The current name of each former name."""

@@ -66,6 +66,17 @@ def write_parquet(
             writer.write_table(arrow.Table.from_pylist(list(rows), schema=schema))
 
 
+def to_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Any:
+    """Return *rows* as a ``pyarrow.Table``; *columns* as for :func:`write_parquet`.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
+    arrow, _ = _import("an Arrow table")
+    schema = arrow.schema([(name, _type(arrow, kind)) for name, kind in columns.items()])
+    return arrow.Table.from_pylist(list(rows), schema=schema)
+
+
 def _type(arrow: Any, kind: str) -> Any:
     if kind == "messages":
         return arrow.list_(arrow.struct([("role", arrow.string()), ("content", arrow.string())]))

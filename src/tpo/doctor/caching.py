@@ -7,10 +7,7 @@ import re
 from tpo.doctor.finding import good, unknown, warning
 from tpo.doctor.patient import Notes, Patient, Subject
 from tpo.doctor.sampling import SEED, draw
-from tpo.http import HttpFailure
-from tpo.http.address import root_address
-from tpo.http.exchange import Exchange
-from tpo.http.failures import Server
+from tpo.http import HttpClient
 from tpo.types import Sampling, user
 
 CHECK = "prefix cache"
@@ -38,17 +35,17 @@ async def check_caching(patient: Patient, notes: Notes) -> None:
 
 
 async def _check(subject: Subject, address: str, patient: Patient, notes: Notes) -> None:
-    exchange = Exchange(Server(root_address(address), patient.api_key), 1, 10.0)
-    notes.close_later(exchange)
-    before = await _counts(exchange)
+    client = HttpClient(address, patient.api_key, timeout=10.0)
+    notes.close_later(client)
+    before = await _counts(client)
     sampling = Sampling(1, patient.recipe.temperature, patient.recipe.top_p, 1, SEED)
     cached = 0
     for _ in range(2):
         cached = sum(c.usage.cached_tokens for c in await draw(subject, PROMPT, sampling))
-    after = await _counts(exchange)
+    after = await _counts(client)
     if before is not None and before == after:
         await patient.sleep(PAUSE)
-        after = await _counts(exchange)
+        after = await _counts(client)
     _judge(subject, cached, _difference(before, after), notes)
 
 
@@ -73,13 +70,10 @@ def _difference(before: Counts | None, after: Counts | None) -> Counts | None:
     return {name: after[name] - before[name] for name in COUNTERS}
 
 
-async def _counts(exchange: Exchange) -> Counts | None:
-    """The server's own counters, in tokens; None where it has none."""
-    try:
-        reply = await exchange.send("GET", "/metrics")
-    except HttpFailure:
-        return None
-    return read_counts(reply.body.decode("utf-8", "replace")) if reply.status == 200 else None
+async def _counts(client: HttpClient) -> Counts | None:
+    """Return the server's own counters, in tokens; None where it has none."""
+    metrics = await client.get_text("/metrics")
+    return None if metrics is None else read_counts(metrics)
 
 
 def read_counts(metrics: str) -> Counts | None:

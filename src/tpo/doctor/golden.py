@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tpo.config.rewards import ServedName, build_reward
+from tpo.config import build_reward, reward_specs
 from tpo.doctor.finding import failure, good, unknown
 from tpo.doctor.patient import BRIEF, Notes, Patient
+from tpo.entry_points import REWARDS
 from tpo.errors import TpoError
-from tpo.http import Endpoint
+from tpo.http import Balancer, HttpClient
 from tpo.http.address import root_address
+from tpo.registry import find_kind, parse
 from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.diagnosis import Fault
 from tpo.rewards.golden import Golden, check_golden, golden_scores, read_golden
@@ -50,7 +52,7 @@ async def _golden(
     source: str, patient: Patient, notes: Notes
 ) -> tuple[list[Golden], Mapping[Fault, Sequence[Sequence[float]]]]:
     """Of a file, or of a model that is loaded for it; with what that model says of what is misread."""
-    if source != "tiny" and not source.startswith("hf:"):
+    if find_kind(REWARDS, source) is None or parse(REWARDS, source, "--golden").location is None:
         return read_golden(Path(source)), {}
     given = patient.settings
     reward = build_reward(
@@ -63,14 +65,14 @@ async def _golden(
 
 async def _same_weights(patient: Patient, notes: Notes) -> str | None:
     """The files of a served reward model, if they are on this machine and not large."""
-    names = patient.settings.reward
-    if len(names) != 1 or not names[0].startswith("vllm:"):
+    served, *others = reward_specs(patient.settings.reward)
+    if others or not (served.urls and served.gives_logits):
         return None
-    served = ServedName.of(names[0])
-    endpoint = Endpoint(served.urls[0], patient.reward_key, address=root_address, patience=BRIEF)
-    notes.close_later(endpoint)
-    cards = await endpoint.ask("GET", "/v1/models", read=read_cards)
-    card = chosen_card(cards, served.model, endpoint.address)
+    client = HttpClient(served.urls[0], patient.reward_key, address=root_address)
+    notes.close_later(client)
+    balancer = Balancer([(client.address, client)], retry=BRIEF)
+    cards = await balancer.ask("", lambda it: it.request("GET", "/v1/models", read=read_cards))
+    card = chosen_card(cards, served.model, client.address)
     model = card.root or card.name
     if _is_light(Path(model)):
         return f"hf:{model}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tpo.config.names import is_server
+from dataclasses import replace
+
+from tpo.config import policy_spec
 from tpo.doctor.finding import good, unknown
 from tpo.doctor.patient import Notes, Patient, Subject
 
@@ -10,22 +12,22 @@ from tpo.doctor.patient import Notes, Patient, Subject
 async def check_policy_loads(patient: Patient, notes: Notes) -> None:
     """Make the policy; one in this process is there to be probed from now on."""
     settings = patient.settings
-    names = settings.policy
-    if any(map(is_server, names)) and not notes.subjects:
+    spec = policy_spec(settings.policy)
+    if spec.urls and not notes.subjects:
         notes.tell(unknown("policy", "not looked at further, since no server answers"))
         return
     started = patient.now()
-    policy = patient.policy(settings.model_copy(update={"model": settings.model or notes.model}))
+    policy = patient.policy(replace(settings, model=settings.model or notes.model))
     notes.policy = policy
     notes.close_later(policy)
-    if any(map(is_server, names)):
+    if spec.urls:
         return
     context = getattr(policy, "context", None)
     context = context if isinstance(context, int) else None
-    notes.subjects.append(Subject(names[0], policy, None, context))
+    notes.subjects.append(Subject(spec.name, policy, None, context))
     limit = f"; it reads up to {context:,} tokens" if context else ""
     seconds = patient.now() - started
-    sentence = f"{names[0]} was loaded in {seconds:.1f} s{limit}"
+    sentence = f"{spec.name} was loaded in {seconds:.1f} s{limit}"
     notes.tell(good("policy", sentence, seconds=seconds, context=context))
 
 

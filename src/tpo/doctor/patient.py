@@ -11,14 +11,14 @@ from typing import Any
 
 from tpo.config import Settings
 from tpo.doctor.finding import Finding
-from tpo.http import Patience
+from tpo.http import RetryPolicy
 from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.types import Query, Trajectory
 
-BRIEF = Patience(deadline=10.0)
-"""For the doctor's own requests: a hiccup is ridden out, and no more."""
+BRIEF = RetryPolicy(timeout=10.0)
+"""For the doctor's own requests: a hiccup is retried, and no more."""
 
 
 @dataclass(frozen=True, slots=True)

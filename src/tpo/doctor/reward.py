@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from tpo.config import reward_specs
 from tpo.doctor.finding import failure, good, warning
 from tpo.doctor.patient import Notes, Patient
 from tpo.rewards.base import Reward
@@ -12,8 +13,6 @@ from tpo.rewards.probes import PROBES
 from tpo.types import Messages, Scope
 
 CHECK = "reward's sense"
-MODELS = ("hf:", "vllm:")
-"""Rewards whose scores are a classifier's raw logits; others may have a scale of their own."""
 
 
 async def check_reward_sense(patient: Patient, notes: Notes) -> None:
@@ -35,8 +34,8 @@ async def _score(reward: Reward, messages: Messages, response: str, index: int) 
 
 
 def _is_logit(patient: Patient) -> bool:
-    names = patient.settings.reward
-    return len(names) == 1 and names[0].startswith(MODELS)
+    first, *others = reward_specs(patient.settings.reward)
+    return not others and first.gives_logits
 
 
 def _tell_of_sense(good_ones: Sequence[float], poor: Sequence[float], seconds: float, notes: Notes) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from tpo.config.names import is_server
+from tpo.config import policy_spec
 from tpo.doctor.finding import failure, good, warning
 from tpo.doctor.patient import BRIEF, Notes, Patient, Subject
 from tpo.errors import PolicyError
-from tpo.http import Endpoint, HttpFailure
+from tpo.http import Balancer, HttpClient, HttpFailure
 from tpo.http.address import is_loopback
 from tpo.policies.openai import OpenAIPolicy
 
@@ -22,7 +22,7 @@ SILENCE = 120.0
 async def check_servers(patient: Patient, notes: Notes) -> None:
     """Each URL by itself, so that one that is down is named."""
     gone: list[HttpFailure] = []
-    for url in filter(is_server, patient.settings.policy):
+    for url in policy_spec(patient.settings.policy).urls:
         try:
             await _check_server(url, patient, notes)
         except HttpFailure as error:
@@ -47,9 +47,9 @@ def _tell_of_gone(gone: list[HttpFailure], notes: Notes) -> None:
 
 async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
     silence = min(SILENCE, patient.settings.timeout)
-    endpoint = Endpoint(url, patient.api_key, timeout=silence, patience=BRIEF)
-    notes.close_later(endpoint)
-    rows = await _models(endpoint, may_lack=patient.settings.model is not None)
+    client = HttpClient(url, patient.api_key, timeout=silence)
+    notes.close_later(client)
+    rows = await _models(client, may_lack=patient.settings.model is not None)
     settings = patient.settings
     policy = OpenAIPolicy(
         url,
@@ -57,7 +57,7 @@ async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
         patient.api_key,
         extra=settings.policy_extra,
         timeout=silence,
-        patience=BRIEF,
+        retry=BRIEF,
     )
     notes.close_later(policy)
     try:
@@ -69,18 +69,19 @@ async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
         raise
     notes.model = notes.model or policy.model
     context = _context(rows, policy.model)
-    notes.subjects.append(Subject(endpoint.address, policy, endpoint.address, context))
+    notes.subjects.append(Subject(client.address, policy, client.address, context))
     limit = f", which reads up to {context:,} tokens" if context else ""
-    answers = f"{endpoint.address} answers as {policy.model!r}{limit}"
-    notes.tell(good(CHECK, answers, url=endpoint.address, model=policy.model, context=context))
-    _tell_of_name(endpoint.address, rows, policy.model, notes)
-    _tell_of_key(endpoint.address, patient.api_key is not None, notes)
+    answers = f"{client.address} answers as {policy.model!r}{limit}"
+    notes.tell(good(CHECK, answers, url=client.address, model=policy.model, context=context))
+    _tell_of_name(client.address, rows, policy.model, notes)
+    _tell_of_key(client.address, patient.api_key is not None, notes)
 
 
-async def _models(endpoint: Endpoint, *, may_lack: bool) -> list[dict[str, Any]]:
+async def _models(client: HttpClient, *, may_lack: bool) -> list[dict[str, Any]]:
     """The rows of the server's list of models; none where it has no such list, and *may_lack* it."""
     try:
-        reply = await endpoint.ask("GET", "/models", read=lambda reply: reply)
+        balancer = Balancer([(client.address, client)], retry=BRIEF)
+        reply = await balancer.ask("", lambda it: it.request("GET", "/models", read=lambda reply: reply))
     except HttpFailure as error:
         if may_lack and error.status == 404:
             return []

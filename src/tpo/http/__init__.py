@@ -1,10 +1,13 @@
-"""JSON over HTTP as models are served: one address, one key, retries within a deadline, plain failures.
+"""JSON over HTTP: one client per server, an adaptive limit per client, one retry loop, sticky balancing.
 
-Policies and rewards both stand on this; each turns an :class:`HttpFailure` into an error of its own kind.
+A policy or reward behind servers asks a :class:`~tpo.http.balancer.Balancer`, which picks a server and
+retries; each attempt is one request of an :class:`HttpClient`. An :class:`HttpFailure` becomes an error of
+the caller's kind.
 """
 
-from tpo.http.endpoint import Endpoint
+from tpo.http.balancer import Balancer
+from tpo.http.client import HttpClient
 from tpo.http.failures import HttpFailure
-from tpo.http.patience import Patience, Timekeeper
+from tpo.http.retry import Clock, RetryPolicy
 
-__all__ = ["Endpoint", "HttpFailure", "Patience", "Timekeeper"]
+__all__ = ["Balancer", "Clock", "HttpClient", "HttpFailure", "RetryPolicy"]

@@ -11,6 +11,8 @@ from typing import Any
 
 PASSING = {408, 409, 425, 429}
 """Statuses below 500 after which the same request may succeed."""
+BUSY = {429, 529}
+"""Statuses of a server that is healthy, and asks for fewer requests."""
 REFUSING_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
 """Codes that hosted APIs send with a status 429 which no waiting cures."""
 WORDS_KEPT = 500
@@ -23,7 +25,8 @@ class HttpFailure(Exception):
     ``passes``: the same request may succeed later. ``fatal``: no other request will fare better.
     ``status``: the server's, None if it gave none. ``retry_after``: seconds that it asked to wait.
     ``unreachable``: no connection came about. ``broken``: one broke off, so that whoever answers next may be
-    another than before.
+    another than before. ``ambiguous``: fatal from a server that never answered, but of one that has answered
+    well it may be a moment's error of a gateway before it.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class HttpFailure(Exception):
         retry_after: float | None = None,
         unreachable: bool = False,
         broken: bool = False,
+        ambiguous: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -45,6 +49,7 @@ class HttpFailure(Exception):
         self.retry_after = retry_after
         self.unreachable = unreachable
         self.broken = broken
+        self.ambiguous = ambiguous
 
     def __str__(self) -> str:
         return self.reason
@@ -112,16 +117,17 @@ def status_failure(reply: Reply, server: Server) -> HttpFailure:
     because = f": {said}" if said else ""
     at, status = f"the server at {server.address}", reply.status
     if status in (401, 403):
-        return HttpFailure(_key_refused(server, status, because), fatal=True, status=status)
+        reason = _key_refused(server, status, because)
+        return HttpFailure(reason, fatal=True, ambiguous=True, status=status)
     if code in REFUSING_CODES or status == 402:
         return HttpFailure(f"{at} asks for payment ({status}){because}", fatal=True, status=status)
     if 300 <= status < 400:
         target = server.quote(reply.headers.get("Location", "elsewhere"))
-        return HttpFailure(f"{at} redirects to {target}: use that URL", fatal=True, status=status)
+        reason = f"{at} redirects to {target}: use that URL"
+        return HttpFailure(reason, fatal=True, ambiguous=True, status=status)
     if status in (404, 405) or code == "model_not_found":
-        return HttpFailure(
-            f"{at} does not know this path or model ({status}){because}", fatal=True, status=404
-        )
+        reason = f"{at} does not know this path or model ({status}){because}"
+        return HttpFailure(reason, fatal=True, ambiguous=True, status=404)
     if status in PASSING or (status >= 500 and status != 501):
         wait = _retry_after(reply.headers)
         return HttpFailure(f"{at} answered {status}{because}", passes=True, status=status, retry_after=wait)

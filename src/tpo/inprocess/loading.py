@@ -104,7 +104,7 @@ def load_checkpoint(
     """
     torch, transformers = require_torch("an in-process model")
     name = str(Path(path_or_id).expanduser()) if str(path_or_id).startswith("~") else str(path_or_id)
-    options = {"trust_remote_code": trust_remote_code, "local_files_only": _is_local(name, refused)}
+    options = {"trust_remote_code": trust_remote_code, "local_files_only": is_local(name, refused)}
     place = placement(torch, device)
     kind = _dtype(torch, dtype or best_dtype(torch, place.device, classifier=head == "classifier"))
     try:
@@ -152,7 +152,7 @@ def load_tokenizer(path_or_id: str | Path, refused: Refused, *, trust_remote_cod
     except ImportError as error:
         raise MissingExtra("transformers", "local", "a tokenizer of your own") from error
     name = str(path_or_id)
-    local = _is_local(name, refused)
+    local = is_local(name, refused)
     try:
         with _quiet(transformers):
             return transformers.AutoTokenizer.from_pretrained(
@@ -162,8 +162,8 @@ def load_tokenizer(path_or_id: str | Path, refused: Refused, *, trust_remote_cod
         raise refused(_sentence(name, error)) from error
 
 
-def _is_local(name: str, refused: Refused) -> bool:
-    """Whether *name* is a folder here; what is neither that nor an id of the hub is refused at once."""
+def is_local(name: str, refused: Refused) -> bool:
+    """Return whether *name* is a folder here; refuse at once what is neither that nor an id of the hub."""
     if name and Path(name).is_dir():
         return True
     if not _HUB_ID.fullmatch(name):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tpo.methods.attempt import Attempt
-from tpo.methods.method import Method, PlannedCall
+from tpo.methods.method import Method, StepCall
 from tpo.methods.paper import behind_system_text
 from tpo.types import Messages, Query
 
@@ -27,7 +27,7 @@ class BestOfN(Method):
         has_system = "sample_system" in self.wording.texts
         return behind_system_text(self.wording, query) if has_system else query.messages
 
-    def step_calls(self, n: int) -> Sequence[PlannedCall]:
+    def step_calls(self, n: int) -> Sequence[StepCall]:
         """Return no calls: there are no steps."""
         del n
         return ()

@@ -1,21 +1,19 @@
-"""The methods by name."""
+"""The built-in methods, and any method by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from tpo.entry_points import METHODS, load
 from tpo.errors import ConfigError
 from tpo.methods.best_of_n import BestOfN
 from tpo.methods.fused import Fused
 from tpo.methods.method import Method
 from tpo.methods.paper import Paper
-from tpo.methods.textgrad.method import textgrad, textgrad_revision
 from tpo.methods.tpo import Tpo
 from tpo.methods.wording import load_wording
-from tpo.naming import load_object
 
 Builder = Callable[..., Method]
 
@@ -60,39 +58,17 @@ def paper_bon(prompts: Path | None = None, **shape: Any) -> BestOfN:
     return BestOfN(name="paper-bon", wording=wording, **(shape | {"max_iterations": 0}))
 
 
-METHODS: Mapping[str, Builder] = MappingProxyType(
-    {
-        "tpo": tpo,
-        "paper": paper,
-        "revision": revision,
-        "fused": fused,
-        "bon": bon,
-        "paper-revision": paper_revision,
-        "paper-bon": paper_bon,
-        "textgrad": textgrad,
-        "textgrad-revision": textgrad_revision,
-    }
-)
-
-
 def build_method(name: str, prompts: Path | None = None, **shape: Any) -> Method:
     """Return the method *name* with its texts from *prompts* where given; *shape* sets N, D and sampling.
 
-    ``module:class`` names a :class:`Method` of the user's own, or a function that makes one.
+    ``module:class`` names a :class:`Method` of the user's own, or a function that makes one. Methods are
+    registered as entry points in the group ``tpo.methods``.
 
     Raises:
         ConfigError: there is no such method, or a value is out of its range.
     """
-    if name in METHODS:
-        return METHODS[name](prompts, **shape)
-    if ":" not in name:
-        raise ConfigError(f"--method {name}: unknown; there are {', '.join(METHODS)}, and MODULE:CLASS")
-    return _of_the_user(name, prompts, shape)
-
-
-def _of_the_user(name: str, prompts: Path | None, shape: dict[str, Any]) -> Method:
     given = f"--method {name}"
-    builder = load_object(name, given)
+    builder: Builder = load(METHODS, name, given, own="MODULE:CLASS")
     texts = {} if prompts is None else {"prompts": prompts}
     wanted = f"{given}: it must be a Method, or a function that makes one (see {MIGRATION} for a Recipe)"
     try:

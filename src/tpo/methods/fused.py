@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tpo.methods.attempt import Attempt
-from tpo.methods.method import Method, PlannedCall
+from tpo.methods.method import Method, StepCall
 from tpo.methods.tags import tagged_response
 from tpo.types import EDITOR, Call, Messages, Pair, Query, assistant, user
 
@@ -34,9 +34,9 @@ class Fused(Method):
                     role=EDITOR,
                 )
 
-    def step_calls(self, n: int) -> Sequence[PlannedCall]:
+    def step_calls(self, n: int) -> Sequence[StepCall]:
         """Return the critique's call and the updates'."""
-        return (PlannedCall("gradient", 1), PlannedCall("update", n, scored=True))
+        return (StepCall("gradient", 1), StepCall("update", n, scored=True))
 
     def critique_prompt(self, query: Query, pair: Pair) -> Messages:
         """Ask for a comparison of the chosen response with the rejected one and for the changes to make."""

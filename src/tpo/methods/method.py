@@ -17,7 +17,7 @@ from tpo.types import Messages, Phase, Query, Sampling, user
 NO_WORDING = Wording({})
 
 
-class PlannedCall(NamedTuple):
+class StepCall(NamedTuple):
     """A policy call that a method makes in each step.
 
     *completions*: how many it draws. *scored*: whether they are read as responses, and scored.
@@ -83,13 +83,13 @@ class Method(ABC):
         """Return the prompt of the first samples: the user's messages, unchanged."""
         return query.messages
 
-    def step_calls(self, n: int) -> Sequence[PlannedCall]:
+    def step_calls(self, n: int) -> Sequence[StepCall]:
         """Return the calls of one step with N = *n*, in the order in which they are made."""
-        return (PlannedCall("loss", 1), PlannedCall("gradient", 1), PlannedCall("update", n, scored=True))
+        return (StepCall("loss", 1), StepCall("gradient", 1), StepCall("update", n, scored=True))
 
     def cost(self, n: int, d: int) -> Cost:
         """Return what a query takes with N = *n* and D = *d*."""
-        calls = (PlannedCall("sample", n, scored=True), *(tuple(self.step_calls(n)) * d))
+        calls = (StepCall("sample", n, scored=True), *(tuple(self.step_calls(n)) * d))
         return Cost(
             len(calls),
             sum(call.completions for call in calls),

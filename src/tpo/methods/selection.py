@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 from tpo.types import Candidate, Query
@@ -33,7 +32,3 @@ class HighestReward:
         """Return the candidate with the highest reward."""
         del query
         return max(pool, key=lambda candidate: candidate.reward)
-
-
-SELECTION: Mapping[str, Callable[[], Selection]] = MappingProxyType({HighestReward.name: HighestReward})
-"""The shipped rules by name."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from tpo.errors import ConfigError
@@ -74,9 +73,3 @@ class Deadline:
     async def expire(self, attempt: Attempt) -> None:
         """Return when the time is over."""
         await self.sleep(max(0.0, self.seconds - attempt.elapsed))
-
-
-STOPPING: Mapping[str, Callable[[float], StoppingRule]] = MappingProxyType(
-    {TargetReward.name: TargetReward, Deadline.name: Deadline}
-)
-"""The shipped rules by name; each is made from one number."""

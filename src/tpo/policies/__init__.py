@@ -2,13 +2,11 @@
 
 from tpo.policies.base import Policy
 from tpo.policies.function import FunctionPolicy, PolicyFunction, as_policy
-from tpo.policies.limit import Limited
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 
 __all__ = [
     "FunctionPolicy",
-    "Limited",
     "OpenAIPolicy",
     "Policy",
     "PolicyCall",

@@ -1,14 +1,17 @@
-"""A plain function as a policy."""
+"""A plain function as a policy, and ``--policy python:MODULE:FUNCTION``."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import cast
+from dataclasses import dataclass
+from typing import ClassVar, cast
 
 from tpo.calling import awaitable
 from tpo.errors import ConfigError, PolicyError, TpoError
+from tpo.model_kinds import FunctionSpec
 from tpo.policies.base import Policy
 from tpo.policies.siblings import as_finished
+from tpo.registry import ModelOptions
 from tpo.types import Completion, Message, Messages, Sampling, Scope, Usage
 
 PolicyFunction = Callable[[list[Message], Sampling], str | Awaitable[str]]
@@ -60,3 +63,26 @@ def as_policy(policy: Policy | PolicyFunction) -> Policy:
     if hasattr(policy, "sample"):
         return cast("Policy", policy)
     return FunctionPolicy(policy)
+
+
+@dataclass(frozen=True)
+class Function(FunctionSpec[Policy]):
+    """``--policy python:MODULE:FUNCTION``, or an object with a ``sample`` method."""
+
+    noun: ClassVar[str] = "policy"
+
+    def load(self) -> Policy | PolicyFunction:
+        """Import the function.
+
+        Raises:
+            ConfigError: there is none, its module fails as it is imported, or it is no function.
+        """
+        found = super().load()
+        if isinstance(found, type) or not (hasattr(found, "sample") or callable(found)):
+            raise ConfigError(f"policy {self.name}: it is {found!r:.200}, not a function")
+        return cast("Policy | PolicyFunction", found)
+
+    def build(self, options: ModelOptions) -> Policy:
+        """Wrap the function."""
+        del options
+        return as_policy(self.load())

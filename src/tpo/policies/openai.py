@@ -10,23 +10,21 @@ from typing import Any
 
 from tpo.errors import PolicyError, PolicyRefused
 from tpo.events import Listener
-from tpo.http import HttpFailure, Patience, Timekeeper
-from tpo.http.announcing import announcing
-from tpo.http.patience import SILENCE, persist
-from tpo.http.spread import Spread, close_all
+from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
+from tpo.http.balancer import close_all, ignore
+from tpo.http.client import MOST
+from tpo.http.retry import READ_TIMEOUT, OnRetry, announce_to
 from tpo.perloop import PerLoop
 from tpo.policies.chat import are_copies, checked_extra
-from tpo.policies.server import Access, ChatServer
+from tpo.policies.chat_server import ChatServer
 from tpo.policies.siblings import as_finished
 from tpo.types import Completion, Messages, Sampling, Scope, user
 
 log = logging.getLogger(__name__)
 
-CHECK_PATIENCE = Patience(deadline=10.0)
-"""A check before a run rides out a hiccup, and no more."""
+CHECK_RETRY = RetryPolicy(timeout=10.0)
+"""For the check before a run: a hiccup is retried, and no more."""
 NAMES_SHOWN = 20
-MOST = 1024
-"""Requests at a time to one server, where nobody says otherwise."""
 
 
 class OpenAIPolicy:
@@ -38,18 +36,18 @@ class OpenAIPolicy:
     waits, within a deadline. Choices that are all the same text are drawn again singly, since some servers
     give each of them the same seed, until a server has once given different ones. A query stays with one
     server as long as that one is well, since its prompts continue each other and are in that server's cache;
-    see :class:`tpo.http.spread.Spread`. Each completion tells which server wrote it.
+    see :class:`tpo.http.balancer.Balancer`. Each completion tells which server wrote it.
 
     Args:
         urls: one or several, ``http://host:8000`` or with ``/v1``; any other path is taken as it is.
         model: its name on the servers; None takes the only one that they list.
         api_key: sent as a bearer token, shown nowhere.
         extra: fields added to each request, ``{"top_k": 20}``; None leaves out one that is sent otherwise.
-        listener: hears a ``CallRetried`` before every further try.
-        timeout: seconds of silence after which a request counts as lost.
-        most: requests at a time to each server; how many it is really given is learned from how it does.
-        patience: how long failures that pass are tried again.
-        timekeeper: the time that waits go by.
+        listener: receives a ``CallRetried`` before every retry.
+        timeout: read timeout in seconds.
+        most: maximum of requests in flight to each server; an adaptive limit stays below it.
+        retry: how long failures that pass are retried.
+        clock: the time that waits go by.
 
     Raises:
         ConfigError: a URL is none or is given twice, or *extra* holds a field that is set here.
@@ -63,18 +61,19 @@ class OpenAIPolicy:
         *,
         extra: Mapping[str, Any] | None = None,
         listener: Listener | None = None,
-        timeout: float = SILENCE,
+        timeout: float = READ_TIMEOUT,
         most: int = MOST,
-        patience: Patience | None = None,
-        timekeeper: Timekeeper | None = None,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._timekeeper = timekeeper or Timekeeper()
-        access = Access(api_key, timeout, most, self._timekeeper)
+        self._clock = clock or Clock()
         extra = checked_extra(extra or {})
-        addresses = [urls] if isinstance(urls, str) else list(urls)
-        servers = [ChatServer(url, access, extra) for url in addresses]
-        self._spread = Spread(
-            [(server.address, server) for server in servers], patience=patience, timekeeper=self._timekeeper
+        servers = [
+            ChatServer(HttpClient(url, api_key, most=most, timeout=timeout, clock=self._clock), extra)
+            for url in ([urls] if isinstance(urls, str) else urls)
+        ]
+        self._balancer = Balancer(
+            [(server.address, server) for server in servers], retry=retry, clock=self._clock
         )
         self.model = model
         self._listener = listener
@@ -85,11 +84,20 @@ class OpenAIPolicy:
     @property
     def servers(self) -> tuple[str, ...]:
         """The servers' base URLs."""
-        return tuple(self._spread.members)
+        return tuple(self._balancer.members)
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield the choices of one request, then those that it left out, each as its own request ends."""
-        found = await self._together(messages, sampling, scope)
+        found: list[Completion] = []
+        # Servers refuse several greedy samples, as copies; asked for singly, copies are what they give.
+        if sampling.n == 1 or not (self._singly or sampling.temperature == 0):
+            try:
+                found = await self._request(messages, sampling, scope)
+            except PolicyError as error:
+                if sampling.n == 1 or not _is_refusal(error):
+                    raise
+                # Perhaps n is what it refuses. If it is not, a single is told what is.
+                found = await self._request(messages, sampling, scope, 0)
         copies = self._suspects(found)
         found = found[:1] if copies else found
         missing = set(range(sampling.n)) - {completion.index for completion in found}
@@ -99,8 +107,8 @@ class OpenAIPolicy:
             yield completion
         if not missing:
             return
-        jobs = [self._single(messages, sampling, scope, index) for index in sorted(missing)]
-        async for completion in as_finished(jobs):
+        jobs = [self._request(messages, sampling, scope, index) for index in sorted(missing)]
+        async for completion, *_ in as_finished(jobs):
             if copies and completion.text != found[0].text:
                 self._singly = True  # it draws all of a request's choices with the same seed
             yield completion
@@ -113,7 +121,9 @@ class OpenAIPolicy:
         Raises:
             PolicyError: it would, and why: no server, no such model, a wrong key.
         """
-        failures = await asyncio.gather(*(self._checked(server) for server in self._spread.members.values()))
+        failures = await asyncio.gather(
+            *(self._checked(server) for server in self._balancer.members.values())
+        )
         down = [failure for failure in failures if failure is not None]
         for failure in down:
             gone = failure.unreachable or failure.passes
@@ -123,62 +133,52 @@ class OpenAIPolicy:
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
-        await close_all([server.aclose for server in self._spread.members.values()])
+        await close_all([server.client.aclose for server in self._balancer.members.values()])
 
     async def _checked(self, server: ChatServer) -> HttpFailure | None:
-        """Why *server* does not answer, if so."""
-
-        async def attempt() -> None:
-            model = await self._model_name(server)
-            await server.complete(model, (user("Hello"),), Sampling(max_tokens=1), Scope("", 0, "sample"))
-
+        """Return why *server* does not answer, if so."""
+        scope = Scope("", 0, "sample")
+        alone = Balancer([(server.address, server)], retry=CHECK_RETRY, clock=self._clock)
         try:
-            await persist(attempt, CHECK_PATIENCE, self._timekeeper, _silent)
+            model = self.model or await self._named_by(alone)
+            await alone.ask(
+                "", lambda it: it.complete(model, (user("Hello"),), Sampling(max_tokens=1), scope)
+            )
         except HttpFailure as failure:
             return failure
         return None
 
-    async def _together(self, messages: Messages, sampling: Sampling, scope: Scope) -> list[Completion]:
-        """As many of a call's samples as one request brings; none where singles are due."""
-        # Servers refuse several greedy samples, as copies; asked for singly, copies are what they give.
-        if sampling.n > 1 and (self._singly or sampling.temperature == 0):
-            return []
-        try:
-            return await self._request(messages, sampling, scope)
-        except HttpFailure as failure:
-            if sampling.n == 1 or failure.status not in (400, 422):
-                raise await self._error(failure, scope) from failure
-        # Perhaps n is what it refuses. If it is not, a single is told what is.
-        return [await self._single(messages, sampling, scope, 0)]
-
     def _suspects(self, found: list[Completion]) -> bool:
-        """Whether *found* are copies, of a server that has not yet given different samples to one request."""
+        """Return whether *found* are copies, of a server that never gave one request different samples."""
         if len(found) < 2 or (server := _writer(found[0])) in self._various:
             return False
         if len({completion.text for completion in found}) > 1:
             self._various.add(server)
         return are_copies(found)
 
-    async def _single(self, messages: Messages, sampling: Sampling, scope: Scope, index: int) -> Completion:
-        scope = replace(scope, index=index)
+    async def _request(
+        self, messages: Messages, sampling: Sampling, scope: Scope, index: int | None = None
+    ) -> list[Completion]:
+        """Return what one request brings of a call, or its sample *index* alone."""
+        if index is not None:
+            sampling, scope = sampling.only(index), replace(scope, index=index)
         try:
-            completions = await self._request(messages, sampling.only(index), scope)
+            announce = announce_to(self._listener, scope)
+            model = self.model or await self._named_by(self._balancer, scope.query, announce)
+            found = await self._balancer.ask(
+                scope.query, lambda server: server.complete(model, messages, sampling, scope), announce
+            )
         except HttpFailure as failure:
             raise await self._error(failure, scope) from failure
-        return replace(completions[0], index=index)
+        return found if index is None else [replace(found[0], index=index)]
 
-    async def _request(self, messages: Messages, sampling: Sampling, scope: Scope) -> list[Completion]:
-        async def attempt(server: ChatServer) -> list[Completion]:
-            return await server.complete(await self._model_name(server), messages, sampling, scope)
-
-        return await self._spread.ask(scope.query, attempt, announcing(self._listener, scope))
-
-    async def _model_name(self, server: ChatServer) -> str:
-        """The model's name; the first call of all asks *server* if none was given."""
-        if self.model is None:
-            async with self._naming.get():
-                if self.model is None:
-                    self.model = _only(await server.names(), server.address)
+    async def _named_by(
+        self, balancer: Balancer[ChatServer], key: str = "", on_retry: OnRetry = ignore
+    ) -> str:
+        """Return the name of the only model there is; the first call of all asks for it."""
+        async with self._naming.get():
+            if self.model is None:
+                self.model = await balancer.ask(key, _only_model, on_retry)
         return self.model
 
     async def _error(self, failure: HttpFailure, scope: Scope | None = None) -> PolicyError:
@@ -192,7 +192,7 @@ class OpenAIPolicy:
     async def _not_found(self, failure: HttpFailure) -> str:
         """Why a path or model is unknown: the lists of models tell which of both, and where."""
         lists = False
-        for server in self._spread.members.values():
+        for server in self._balancer.members.values():
             try:
                 names = [card.name for card in await server.cards()]
             except HttpFailure:
@@ -219,12 +219,13 @@ def _listed(names: list[str]) -> str:
     return shown + (f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else "") or "none"
 
 
-def _silent(reason: str, wait: float) -> None:
-    del reason, wait
+def _is_refusal(error: PolicyError) -> bool:
+    return isinstance(error.__cause__, HttpFailure) and error.__cause__.status in (400, 422)
 
 
-def _only(names: list[str], address: str) -> str:
+async def _only_model(server: ChatServer) -> str:
+    names = [card.name for card in await server.cards()]
     if len(names) != 1:
         serves = f"serves {_listed(names)}" if names else "lists no model"
-        raise HttpFailure(f"the server at {address} {serves}: name one with --model", fatal=True)
+        raise HttpFailure(f"the server at {server.address} {serves}: name one with --model", fatal=True)
     return names[0]

@@ -1,13 +1,15 @@
-"""A plain function as a reward, and how one is named on a command line."""
+"""A plain function as a reward, and ``--reward python:MODULE:FUNCTION``."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from dataclasses import dataclass
+from typing import ClassVar, cast
 
 from tpo.calling import awaitable
 from tpo.errors import ConfigError, RewardError, TpoError
-from tpo.naming import load_object
+from tpo.model_kinds import FunctionSpec
+from tpo.registry import ModelOptions
 from tpo.rewards.base import Reward
 from tpo.rewards.batched import BatchedReward, batched_function
 from tpo.rewards.values import RewardValue, finite_score, place
@@ -66,8 +68,31 @@ def _can_score(thing: object) -> bool:
     return callable(thing) or hasattr(thing, "score") or hasattr(thing, "score_batch")
 
 
+@dataclass(frozen=True)
+class Function(FunctionSpec[Reward]):
+    """``--reward python:MODULE:FUNCTION``, or an object with a ``score`` or ``score_batch`` method."""
+
+    noun: ClassVar[str] = "reward"
+
+    def load(self) -> Reward | RewardFunction:
+        """Import the function.
+
+        Raises:
+            ConfigError: there is none, its module fails as it is imported, or it is no function.
+        """
+        found = super().load()
+        if not _can_score(found):
+            raise ConfigError(f"reward {self.name}: it is {found!r:.200}, not a function")
+        return cast("Reward | RewardFunction", found)
+
+    def build(self, options: ModelOptions) -> Reward:
+        """Wrap the function."""
+        del options
+        return as_reward(self.load())
+
+
 def load_function(specification: str) -> Reward | RewardFunction:
-    """What ``module:function`` names, the working directory being importable; for :func:`as_reward`.
+    """Import ``module:function``, the working directory being importable; for :func:`as_reward`.
 
     It may also name an object with a ``score`` or ``score_batch`` method, and dots lead into objects
     (``module:thing.part``).
@@ -75,10 +100,4 @@ def load_function(specification: str) -> Reward | RewardFunction:
     Raises:
         ConfigError: no such module or attribute, the module fails as it is imported, or it is no function.
     """
-    module_name, colon, path = specification.partition(":")
-    if not (module_name and colon and path):
-        raise ConfigError(f"reward python:{specification}: write python:MODULE:FUNCTION")
-    found = load_object(specification, f"reward python:{specification}")
-    if not _can_score(found):
-        raise ConfigError(f"reward python:{specification}: {path} is {found!r:.200}, not a function")
-    return cast("Reward | RewardFunction", found)
+    return Function(f"python:{specification}").load()

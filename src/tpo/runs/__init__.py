@@ -1,4 +1,7 @@
-"""Many queries: bounded, resumable, observed."""
+"""Run queries with bounded concurrency, persist each result, resume after interruption.
+
+:class:`tpo.runs.plan.RunPlan` leads from settings to a run; it is not imported here, since it reads settings.
+"""
 
 from tpo.runs.fingerprint import fingerprint, measured, scales_in
 from tpo.runs.retries import Retries

@@ -1,11 +1,17 @@
-"""What decides a run's trajectories, and so may not change between its invocations."""
+"""Fingerprint: the values that decide a run's trajectories, and so may not change between invocations."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tpo.methods.method import Method
+from tpo.naming import files_digest
 from tpo.rewards.calibration import Scale, Scales
+
+KNOWN = {"tpo", "abc", "builtins", "typing"}
+"""Packages whose classes are told by the versions in a run's record."""
 
 
 def fingerprint(recipe: Method, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
@@ -20,21 +26,35 @@ def fingerprint(recipe: Method, *, seed: int, data: str | None, **models: Any) -
         data: the data set's digest; None where there is none, as with a stream.
         models: names of policy and reward, and what shapes their answers; plain JSON.
     """
+    source = method_source(recipe)
     return {f"method.{key}": value for key, value in recipe.describe().items()} | {
         "seed": seed,
         "data": data,
         **models,
+        **({} if source is None else {"source of method": source}),
     }
+
+
+def method_source(recipe: Method) -> str | None:
+    """Return a digest of the files that define *recipe*'s class, if it is not one of this package."""
+    foreign = [cls for cls in type(recipe).__mro__ if cls.__module__.partition(".")[0] not in KNOWN]
+    files = [getattr(sys.modules.get(cls.__module__), "__file__", None) for cls in foreign]
+    return files_digest(sorted({Path(file) for file in files if file})) if any(files) else None
 
 
 def measured(weights: Mapping[str, str | None], scales: Scales | None) -> dict[str, Any]:
     """What is measured of models, for :func:`fingerprint`: it counts wherever both invocations know it.
 
     Args:
-        weights: digests by model, those in this process; None of one whose files are not here.
+        weights: digests by model, those in this process, and of sources by ``source of MODEL``; None of
+            one whose files are not here.
         scales: those of an ensemble's members, if there is one.
     """
-    known = {f"weights of {name}": digest for name, digest in weights.items() if digest is not None}
+    known = {
+        name if name.startswith("source of ") else f"weights of {name}": digest
+        for name, digest in weights.items()
+        if digest is not None
+    }
     return known | {f"scale of {name}": asdict(scale) for name, scale in (scales or {}).items()}
 
 

@@ -1,4 +1,4 @@
-"""Many queries: so many at a time, each one kept before it counts, taken up again where it stopped."""
+"""Run queries with bounded concurrency, persist each result, resume after interruption."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
-from tpo.runs.admission import Admission
 from tpo.runs.collecting import collecting_rarely
+from tpo.runs.forecast import planned_calls
 from tpo.runs.retries import Retries
+from tpo.runs.scheduler import Scheduler
 from tpo.runs.summary import Summary, Tally
-from tpo.runs.turns import Turns
 from tpo.store.directory import RunDirectory
 from tpo.store.journaled import JournaledDecisions, JournaledPolicy, JournaledReward
 from tpo.types import Query, Trajectory
@@ -56,7 +56,7 @@ async def run(
     Ids must be unique, since a run is gone on with by them. Models may be plain functions; their calls go
     through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
     with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
-    a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.admission`).
+    a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.scheduler`).
     *stopping* rules end a query early; *selection* chooses the answer from its pool.
     *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
     tried again when the run ends, for its record.
@@ -67,9 +67,12 @@ async def run(
     """
     if concurrency < 1:
         raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
-    turns = Turns(as_policy(policy), recipe, sequences)
+    model, waiting = as_policy(policy), _unfinished(queries, directory)
+    scheduler = None
+    if sequences is not None:
+        model = scheduler = Scheduler(model, planned_calls(recipe), sequences, waiting, concurrency)
     optimizer = Optimizer(
-        JournaledPolicy(turns, directory.journal),
+        JournaledPolicy(model, directory.journal),
         JournaledReward(as_reward(reward), directory.journal),
         recipe,
         seed=seed,
@@ -79,10 +82,9 @@ async def run(
         listener=listener,
         clock=directory.now,
     )
-    under_way = _Run(optimizer, directory, retries or Retries())
-    admission = Admission(under_way.unfinished(queries), turns, concurrency)
+    under_way = _Run(optimizer, directory, retries or Retries(), waiting, scheduler)
     with collecting_rarely():
-        return await under_way.over(admission, concurrency, total)
+        return await under_way.over(concurrency, total)
 
 
 @dataclass
@@ -92,6 +94,8 @@ class _Run:
     optimizer: Optimizer
     directory: RunDirectory
     retries: Retries
+    waiting: Iterator[Query]
+    scheduler: Scheduler | None
     tally: Tally = field(default_factory=Tally)
     keeping: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -100,12 +104,12 @@ class _Run:
         for trajectory in self.directory.read_finished():
             self.tally.add(trajectory)
 
-    async def over(self, admission: Admission, concurrency: int, total: int | None) -> Summary:
+    async def over(self, concurrency: int, total: int | None) -> Summary:
         self.optimizer.announce(RunStarted(total, self.tally.finished, len(self.failed_before)))
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(concurrency):
-                    workers.create_task(self._work(admission))
+                    workers.create_task(self._work())
         except BaseExceptionGroup as failures:
             await self._stop()
             raise _worst(failures) from None
@@ -114,21 +118,12 @@ class _Run:
             raise
         return await self._end(interrupted=False)
 
-    def unfinished(self, queries: Iterable[Query]) -> Iterator[Query]:
-        seen: set[str] = set()
-        for query in queries:
-            if query.id in seen:
-                raise DataError(
-                    f"query id {query.id!r} occurs twice in the data; ids must be unique, "
-                    "since a run is gone on with by them"
-                )
-            seen.add(query.id)
-            if not self.directory.is_finished(query):
-                yield query
+    async def _take(self) -> Query | None:
+        return next(self.waiting, None) if self.scheduler is None else await self.scheduler.take()
 
-    async def _work(self, admission: Admission) -> None:
+    async def _work(self) -> None:
         """Take the next query that nobody works on, until there is none."""
-        while (query := await admission.take()) is not None:
+        while (query := await self._take()) is not None:
             earlier = self.directory.earlier(query.id)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
@@ -136,7 +131,8 @@ class _Run:
             self.keeping.add(keep)
             keep.add_done_callback(self.keeping.discard)
             await asyncio.shield(keep)
-            admission.give_back(query)
+            if self.scheduler is not None:
+                self.scheduler.end(query.id)
 
     async def _keep(self, trajectory: Trajectory) -> None:
         await self.directory.append(trajectory)
@@ -164,6 +160,19 @@ class _Run:
         finally:
             self.optimizer.announce(RunEnded(summary.finished, summary.failed, interrupted))
         return summary
+
+
+def _unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
+    seen: set[str] = set()
+    for query in queries:
+        if query.id in seen:
+            raise DataError(
+                f"query id {query.id!r} occurs twice in the data; ids must be unique, "
+                "since a run is gone on with by them"
+            )
+        seen.add(query.id)
+        if not directory.is_finished(query):
+            yield query
 
 
 def _worst(failures: BaseExceptionGroup[BaseException]) -> BaseException:

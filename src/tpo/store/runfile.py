@@ -25,7 +25,7 @@ from tpo.store.files import replace_file
 NAME = "run.json"
 BACKUP = "run.json.bak"
 LIBRARIES = ("tpo", "torch", "transformers")
-MEASURED = ("weights", "scale")
+MEASURED = ("weights", "source", "scale")
 """Kinds of fingerprint keys ``KIND of MODEL`` that are measured; see :func:`is_measured`."""
 
 
@@ -189,7 +189,7 @@ def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[st
     """
     now = json.loads(json.dumps(now))
     found = ((key, _difference(key, there, now)) for key in {**there, **now})
-    rows = [f"  {key}: {reason}" for key, reason in found if reason]
+    rows = [f"  {key.removeprefix('source of ')}: {reason}" for key, reason in found if reason]
     if rows:
         raise StoreMismatch(
             f"{directory} holds a run of another configuration:\n" + "\n".join(rows) + "\n"
@@ -207,6 +207,9 @@ def _difference(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> s
     if key == MAX_ITERATIONS and known:
         fewer = new < old
         return f"{old} there, {new} now; iterations can be added, not taken away" if fewer else None
+    if key.startswith("source of "):
+        values = f"{_short(there, key)} there, {_short(now, key)} now"
+        return f"its source file was edited after the run began (digest {values})"
     if all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in (old, new)):
         return "has changed since the run began"
     return f"{_short(there, key)} there, {_short(now, key)} now"

@@ -1,7 +1,7 @@
-"""Runs in the browser while they work: the report's page, served to this machine alone.
+"""Live view: the report's page over runs in progress, served on 127.0.0.1 only.
 
-:mod:`tpo.view.tail` reads what a file has grown by, :mod:`tpo.view.watched` follows one run,
-:mod:`tpo.view.shelf` the runs of a directory; :mod:`tpo.view.server` answers the page.
+:mod:`tpo.view.tail` reads appended lines, :mod:`tpo.view.live_run` follows one run, :mod:`tpo.view.catalog`
+the runs of a directory; :mod:`tpo.view.server` answers the page's requests.
 """
 
 from tpo.view.serve import serve

@@ -1,8 +1,8 @@
-"""Who may ask: pages of this very server in a browser of this machine, and nobody in their name.
+"""Access control: only pages of this server in a browser on this machine may make requests.
 
-A server on the loopback is within reach of every page that the browser shows. A page elsewhere whose name is
-made to resolve to 127.0.0.1 (DNS rebinding) still sends that name as Host; one that asks across origins sends
-its Origin, or says so in Sec-Fetch-Site. Each is refused.
+Every page that the browser shows can reach a server on the loopback interface. A foreign page whose name
+resolves to 127.0.0.1 (DNS rebinding) still sends that name as Host; a cross-origin request sends its Origin
+or a Sec-Fetch-Site header. Each is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-"""Names of this machine. Any port: a tunnel may give it another one."""
+"""Names of this machine. Any port is accepted, since a tunnel may use another one."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -24,14 +24,14 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 BARE = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-"""The policy of whatever is not the page."""
+"""Content security policy of responses other than the page."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let *handler* answer whom it may."""
+    """Call *handler* for permitted requests, refuse others."""
     if request.method != "GET":
         raise web.HTTPMethodNotAllowed(request.method, ["GET"])
     if not (_ours(request) and _same_origin(request)):
@@ -39,21 +39,21 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-async def harden(_request: web.Request, response: web.StreamResponse) -> None:
-    """Add to every answer, refusals among them, what keeps it from being used elsewhere."""
+async def add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """Add security headers to every response, refusals included."""
     for name, value in HEADERS.items():
         response.headers[name] = value
     response.headers.setdefault("Content-Security-Policy", BARE)
 
 
 def _ours(request: web.Request) -> bool:
-    """Whether the one Host names this machine."""
+    """Return whether the single Host header names this machine."""
     hosts = request.headers.getall("Host", [])
     return len(hosts) == 1 and _name(f"//{hosts[0]}") in LOOPBACK
 
 
 def _same_origin(request: web.Request) -> bool:
-    """Whether no page elsewhere asks; following a link to the page itself is no asking."""
+    """Return whether the request is same-origin, or a navigation to the page itself."""
     origins = request.headers.getall("Origin", [])
     if any(origin != f"http://{request.headers['Host']}" for origin in origins):
         return False
@@ -63,7 +63,7 @@ def _same_origin(request: web.Request) -> bool:
 
 
 def _name(address: str) -> str | None:
-    """The host of *address*, in small letters; None where it has none that can be read."""
+    """Return the host of *address* in lower case; None if it cannot be parsed."""
     try:
         parts = urlsplit(address)
         return None if parts.username is not None or parts.path else parts.hostname

@@ -1,4 +1,4 @@
-"""The server on its port, for as long as it is wanted."""
+"""Run the server on its port until cancelled."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from aiohttp import web
 
 from tpo.errors import ConfigError
 from tpo.report.prices import Prices
+from tpo.view.catalog import Catalog
 from tpo.view.server import Server
-from tpo.view.shelf import Shelf
 
 HOST = "127.0.0.1"
-"""This machine alone. Whoever is elsewhere comes through a tunnel that asks who they are."""
+"""Loopback only. Remote users need a tunnel with its own authentication."""
 
 GRACE = 1.0
-"""Seconds that open connections have to end."""
+"""Shutdown timeout of open connections in seconds."""
 
 
 async def serve(
@@ -28,15 +28,15 @@ async def serve(
 
     Args:
         root: a directory.
-        port: on 127.0.0.1; 0 takes one that is free.
-        prices: of tokens; None: no cost is told.
-        ready: called with the page's address once it answers.
+        port: port on 127.0.0.1; 0 chooses a free one.
+        prices: token prices; None shows no cost.
+        ready: called with the page's address when the server accepts requests.
 
     Raises:
         StoreError: there is no such directory.
-        ConfigError: the port cannot be had.
+        ConfigError: the port cannot be used.
     """
-    runner = web.AppRunner(Server(Shelf(root, prices)).app(), shutdown_timeout=GRACE, access_log=None)
+    runner = web.AppRunner(Server(Catalog(root, prices)).app(), shutdown_timeout=GRACE, access_log=None)
     await runner.setup()
     try:
         await _listen(runner, port)

@@ -1,6 +1,6 @@
-"""What the page asks for: itself, the overview, the table by the piece, a trajectory, figures, changes.
+"""HTTP routes of the live view: page, summary, table rows, trajectories, figures, change events.
 
-Runs are named by their numbers and queries by their rows; no name of a file is ever taken from a request.
+Requests name runs and queries by number; a file name is never taken from a request.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ from aiohttp import web
 from tpo.report import page
 from tpo.report.curves import Measured
 from tpo.store.jsonline import to_line
-from tpo.view.changes import Changes
-from tpo.view.drawings import TOGETHER, Drawings, Numbers
-from tpo.view.guard import guard, harden
-from tpo.view.shelf import Shelf
-from tpo.view.watched import Gone, Watched
+from tpo.view.catalog import Catalog
+from tpo.view.change_notifier import ChangeNotifier
+from tpo.view.figure_cache import MAX_RUNS_DRAWN, FigureCache, Numbers
+from tpo.view.guard import add_security_headers, guard
+from tpo.view.live_run import LiveRun, StaleRequest
 
 INTERVAL = 0.5
-"""Seconds between two looks at the files."""
+"""Seconds between two reads of the files."""
 
-PULSE = 5.0
-"""Seconds after which a page hears that the server is there, though nothing has changed."""
+HEARTBEAT = 5.0
+"""Seconds between two events when nothing changes."""
 
-LISTENERS = 64
-"""Pages that may follow at a time."""
+MAX_LISTENERS = 64
+"""Maximum pages that follow changes."""
 
 T = TypeVar("T")
 Pause = Callable[[float], Awaitable[object]]
 
 
 class Server:
-    """The answers of a server over *shelf*; *pause* waits so many seconds.
+    """Request handlers over *catalog*; *pause* sleeps for a number of seconds.
 
-    The shelf is read and asked in one thread of its own, a piece at a time, so that neither waits long.
+    One worker thread reads and queries the catalog in small pieces, so that neither waits long.
     """
 
-    def __init__(self, shelf: Shelf, *, pause: Pause = asyncio.sleep) -> None:
-        self.changes = Changes()
-        self._shelf = shelf
+    def __init__(self, catalog: Catalog, *, pause: Pause = asyncio.sleep) -> None:
+        self.changes = ChangeNotifier()
+        self._catalog = catalog
         self._pause = pause
         self._session = secrets.token_hex(8)
-        self._drawings = Drawings(self._snapshot)
+        self._drawings = FigureCache(self._snapshot)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="tpo-view")
         self._page, self._policy = _page()
 
     def app(self, *, follow: bool = True) -> web.Application:
-        """The application; unless it shall *follow* the files by itself, :meth:`look` is called by others."""
+        """Return the application. Unless it shall *follow* the files, the caller calls :meth:`refresh`."""
         app = web.Application(middlewares=[guard])
-        app.on_response_prepare.append(harden)
+        app.on_response_prepare.append(add_security_headers)
         app.router.add_get("/", self._front)
         app.router.add_get("/data/summary", self._summary)
         app.router.add_get("/data/figures", self._figures)
@@ -67,17 +67,17 @@ class Server:
         app.on_cleanup.append(self._clean)
         return app
 
-    async def look(self) -> bool:
-        """Read what is new and tell the pages; whether there is more to read at once."""
-        changed, more = await self._read(self._shelf.look)
+    async def refresh(self) -> bool:
+        """Read new lines and notify the pages; return whether more can be read now."""
+        changed, more = await self._read(self._catalog.refresh)
         if changed:
-            self.changes.tell()
+            self.changes.notify()
         return more
 
     async def _following(self, _app: web.Application) -> AsyncIterator[None]:
         async def follow() -> None:
             while True:
-                more = await self.look()
+                more = await self.refresh()
                 await self._pause(0.0 if more else INTERVAL)
 
         following = asyncio.create_task(follow())
@@ -92,12 +92,12 @@ class Server:
 
     async def _summary(self, _request: web.Request) -> web.Response:
         version = self.changes.version
-        told = await self._read(self._shelf.summary)
+        told = await self._read(self._catalog.summary)
         return _json(told | {"session": self._session, "change": version})
 
     async def _figures(self, request: web.Request) -> web.Response:
         numbers = tuple(sorted({_number(text) for text in request.query.get("runs", "").split(",") if text}))
-        if len(numbers) > TOGETHER or (numbers and numbers[-1] >= len(self._shelf.runs)):
+        if len(numbers) > MAX_RUNS_DRAWN or (numbers and numbers[-1] >= len(self._catalog.runs)):
             raise web.HTTPNotFound(text="There are no such runs.\n")
         return _json(await self._drawings.of(numbers))
 
@@ -113,12 +113,12 @@ class Server:
         generation = _number(request.query.get("generation", "0"))
         try:
             return _json(await self._read(lambda: run.trajectory(generation, row)))
-        except Gone as gone:
+        except StaleRequest as gone:
             raise web.HTTPNotFound(text=f"{gone}\n") from gone
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events: one at once, then one whenever something has changed, or PULSE has passed."""
-        if len(self.changes) >= LISTENERS:
+        """Send server-sent events: one now, then one per change or per HEARTBEAT seconds."""
+        if len(self.changes) >= MAX_LISTENERS:
             raise web.HTTPServiceUnavailable(text="Too many pages follow these runs.\n")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         with self.changes.listening() as listener, contextlib.suppress(ConnectionError):
@@ -127,27 +127,27 @@ class Server:
                 told = f'{{"session":"{self._session}","change":{self.changes.version}}}'
                 await response.write(f"data: {told}\n\n".encode())
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(listener.wait(), PULSE)
+                    await asyncio.wait_for(listener.wait(), HEARTBEAT)
                 listener.clear()
         return response
 
     async def _snapshot(self, numbers: Numbers) -> tuple[object, list[Measured]]:
         def taken() -> tuple[object, list[Measured]]:
-            runs = [self._shelf.runs[number].measured() for number in numbers]
-            marks = [(self._shelf.runs[n].generation, len(self._shelf.runs[n].collected)) for n in numbers]
+            runs = [self._catalog.runs[number].measured() for number in numbers]
+            marks = [(self._catalog.runs[n].generation, len(self._catalog.runs[n].table)) for n in numbers]
             return marks, runs
 
         return await self._read(taken)
 
     async def _read(self, what: Callable[[], T]) -> T:
-        """What *what* returns, called in the thread that has the shelf."""
+        """Return the result of *what*, called in the catalog's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, what)
 
-    def _run(self, request: web.Request) -> Watched:
+    def _run(self, request: web.Request) -> LiveRun:
         number = int(request.match_info["run"])
-        if number >= len(self._shelf.runs):
+        if number >= len(self._catalog.runs):
             raise web.HTTPNotFound(text="There is no such run.\n")
-        return self._shelf.runs[number]
+        return self._catalog.runs[number]
 
     async def _shut(self, _app: web.Application) -> None:
         self.changes.close()
@@ -157,7 +157,7 @@ class Server:
 
 
 def _page() -> tuple[bytes, str]:
-    """The page that asks this server, and the policy that it comes with."""
+    """Return the page and its content security policy."""
     head, script = page.front(source=page.LIVE, connect="'self'")
     return head + script + page.END, page.policy(page.LIVE, "'self'") + "; frame-ancestors 'none'"
 

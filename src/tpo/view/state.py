@@ -1,7 +1,7 @@
-"""Whether somebody works in a run, told from outside and without touching its lock.
+"""State of a run (working, ended, ...) as seen from outside, without touching its lock.
 
-Trying the lock, even for a moment, could turn away a run that starts just then. The lock's file names the
-process; where that runs on another machine, or the files are a copy that is brought up to date, growth tells.
+Taking the lock, even briefly, could turn away a run that starts at that moment. The lock file names the
+process. For a process on another machine, or a synchronized copy, growth of the files shows the state.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from tpo.store import lock, reading, runfile
 from tpo.store.runfile import RunRecord
 
 State = Literal["working", "ended", "interrupted", "stopped", "unknown"]
-"""Stopped: it has not ended, and nobody works in it. Unknown: nothing tells."""
+"""``stopped``: not ended, and no process works in it. ``unknown``: there is no evidence."""
 
-RECENTLY = 30.0
-"""Seconds for which a file that has changed is taken for a sign of work."""
+RECENT_SECONDS = 30.0
+"""Seconds for which a changed file counts as activity."""
 
-Lives = Callable[[int], bool]
-"""Whether a process of this number runs on this machine."""
+IsAlive = Callable[[int], bool]
+"""Return whether a process with this id runs on this machine."""
 
 
-def process_lives(number: int) -> bool:
-    """Whether there is a process *number*, whoever's it is."""
+def process_is_alive(number: int) -> bool:
+    """Return whether a process *number* exists, whoever owns it."""
     try:
         os.kill(number, 0)
     except PermissionError:
@@ -38,22 +38,22 @@ def process_lives(number: int) -> bool:
     return True
 
 
-def state_of(path: Path, record: RunRecord | None, now: float, lives: Lives = process_lives) -> State:
-    """The state of the run in the directory *path*, at *now* in seconds since the epoch."""
+def state_of(path: Path, record: RunRecord | None, now: float, is_alive: IsAlive = process_is_alive) -> State:
+    """Return the state of the run in *path* at *now* (seconds since the epoch)."""
     if record is not None and record.ended is not None:
         return "interrupted" if record.invocations[-1].interrupted else "ended"
-    if _held(path, lives) or _changed(path) > now - RECENTLY:
+    if _held(path, is_alive) or _changed(path) > now - RECENT_SECONDS:
         return "working"
     return "unknown" if record is None else "stopped"
 
 
-def _held(path: Path, lives: Lives) -> bool:
+def _held(path: Path, is_alive: IsAlive) -> bool:
     holder = _holder(path / lock.NAME)
-    return holder is not None and lives(holder)
+    return holder is not None and is_alive(holder)
 
 
 def _holder(file: Path) -> int | None:
-    """The process that *file* names."""
+    """Return the process id in *file*, if it is a lock file."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
@@ -70,7 +70,7 @@ def _holder(file: Path) -> int | None:
 
 
 def _changed(path: Path) -> float:
-    """When one of the run's files last changed."""
+    """Return the latest modification time of the run's files."""
     times = []
     for name in (reading.NAME, JOURNAL, runfile.NAME):
         try:

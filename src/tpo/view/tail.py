@@ -1,8 +1,8 @@
-"""The lines of a file that grows: each is read once, when it is whole.
+"""Read appended lines of a growing file, each once, when it is complete.
 
-A file that was begun anew is told by what stands before the place where reading stopped: if that is not what
-was read there, all of it is another file. So a copy that is brought up to date by being replaced goes on,
-and a run that was thrown away does not.
+A replaced file is recognised by the bytes before the read position: if they differ from what was read there,
+the whole file is new. So a synchronized copy that is replaced by a longer one continues, and a run that was
+deleted and started again begins at the start.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-AT_ONCE = 1 << 20
-"""Bytes read at a time, so that a large file is read in parts and nobody waits for the whole of it."""
+READ_SIZE = 1 << 20
+"""Bytes per read; a large file is read in parts."""
 
-LONGEST = 1 << 28
-"""Bytes of a line that is still taken for one."""
+MAX_LINE = 1 << 28
+"""Maximum length of a line in bytes."""
 
 MARK = 128
-"""Bytes remembered of what was read last: a trajectory ends with its times, which no other one shares."""
+"""Bytes before the read position that are remembered; a trajectory ends with its unique times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A whole line with its line feed; *number* counts from 1, *offset* is its first byte."""
+    """Complete line with its line feed; *number* counts from 1, *offset* is its first byte."""
 
     number: int
     offset: int
@@ -34,37 +34,37 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a file has grown by since the last look.
+    """Content appended to a file since the last read.
 
     Attributes:
-        lines: whole ones, in order.
-        anew: what was read before stands there no longer; *lines* begin at the file's start.
-        more: there is more to read at once.
-        torn: whether something follows the last whole line.
-        error: why the file cannot be read; None where it can, or is not there.
+        lines: complete lines, in order.
+        replaced: the file was replaced; *lines* begin at its start.
+        more: more can be read now.
+        torn: an incomplete line follows the last complete one.
+        error: why the file cannot be read; None if it can, or does not exist.
     """
 
     lines: tuple[Line, ...] = ()
-    anew: bool = False
+    replaced: bool = False
     more: bool = False
     torn: bool = False
     error: str | None = None
 
 
 class Tail:
-    """The end of the file at *path*, which may not be there yet; *at_once* bytes are read at a time."""
+    """Reader of the file at *path*, which may not exist yet; *read_size* bytes per read."""
 
-    def __init__(self, path: Path, at_once: int = AT_ONCE) -> None:
+    def __init__(self, path: Path, read_size: int = READ_SIZE) -> None:
         self._path = path
-        self._at_once = at_once
+        self._read_size = read_size
         self._seen: tuple[int, ...] | None = None
         self._torn = False
         self._rewind()
 
     def read(self) -> Growth:
-        """What was appended; nothing where the file is as it was."""
+        """Return what was appended since the last call."""
         try:
-            # Without blocking, so that no pipe under this name holds up the reader.
+            # Non-blocking: a pipe of this name must not block the reader.
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
             return self._gone()
@@ -80,10 +80,10 @@ class Tail:
     def _gone(self) -> Growth:
         anew = self._rewind()
         self._seen, self._torn = None, False
-        return Growth(anew=anew)
+        return Growth(replaced=anew)
 
     def _rewind(self) -> bool:
-        """Begin at the start; whether there was anything read."""
+        """Start again at the beginning; return whether anything had been read."""
         began = getattr(self, "_offset", 0) > 0
         self._offset, self._lines, self._mark = 0, 0, b""
         return began
@@ -98,20 +98,20 @@ class Tail:
         anew = not self._continues(descriptor) and self._rewind()
         block, more = self._block(descriptor)
         if block is None:
-            return Growth(anew=anew, error=f"it holds a line of more than {LONGEST >> 20} MB")
+            return Growth(replaced=anew, error=f"it holds a line of more than {MAX_LINE >> 20} MB")
         lines = self._split(block)
         self._torn = not more and self._offset < about.st_size
         self._seen = None if more else now
         return Growth(lines, anew, more, self._torn)
 
     def _continues(self, descriptor: int) -> bool:
-        """Whether what was read last still stands before the place where reading stopped."""
+        """Return whether the bytes before the read position are still the same."""
         return os.pread(descriptor, len(self._mark), self._offset - len(self._mark)) == self._mark
 
     def _block(self, descriptor: int) -> tuple[bytes | None, bool]:
-        """Whole lines from where reading stopped, and whether more follows; None: the line is too long."""
-        size = self._at_once
-        while size <= LONGEST:
+        """Return complete lines (None: a line is too long), and whether more follows."""
+        size = self._read_size
+        while size <= MAX_LINE:
             data = os.pread(descriptor, size, self._offset)
             whole = data.rfind(b"\n") + 1
             more = len(data) == size
@@ -121,7 +121,7 @@ class Tail:
         return None, False
 
     def _split(self, block: bytes) -> tuple[Line, ...]:
-        """The lines of *block*, and reading goes on behind them."""
+        """Split *block* into lines and advance the read position."""
         lines = []
         for content in io.BytesIO(block):
             lines.append(Line(self._lines + 1, self._offset, content))

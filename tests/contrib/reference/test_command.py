@@ -12,13 +12,14 @@ from rich.console import Console
 
 from tests.contrib.reference.chat_server import ChatServer, by_role, serving
 from tpo.contrib.reference.arguments import parse
-from tpo.contrib.reference.command import carry_out, open_run, optimize
+from tpo.contrib.reference.command import carry_out, optimize, run_plan
 from tpo.contrib.reference.files import Files
 from tpo.contrib.reference.work import read_work
 from tpo.events import Event, Listener, QueryEnded
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import Summary
+from tpo.runs.models import Models
 
 NAME = (
     "data.json_model_model_mode_{mode}_rm_python:tests.contrib.reference.scores:length"
@@ -172,6 +173,13 @@ def test_a_query_that_fails_loses_nothing_and_is_tried_again(command: Command, s
     assert len(server.bodies) - asked == 7  # the failed query's own calls
 
 
+def test_retries_are_counted_in_the_record(command: Command, server: ChatServer) -> None:
+    server.busy = 2
+    assert command("--num_threads 1") == 0
+    record = json.loads((command.files.run / "run.json").read_text())
+    assert record["totals"]["retries"] == {"sample": 2}
+
+
 def test_a_finished_run_is_not_asked_again_and_needs_no_server(tmp_path: Path) -> None:
     with serving(ChatServer()) as server:
         command = Command(tmp_path, server.port)
@@ -257,8 +265,9 @@ async def test_an_interrupted_run_leaves_its_files_and_goes_on(tmp_path: Path) -
             task.cancel()
 
     async def start(policy: ScriptedPolicy, show: Listener) -> Summary:
-        work, directory = read_work(arguments.data_path, files), open_run(arguments, files)
-        return await optimize(arguments, files, work, directory, policy, ScriptedReward(), show)
+        work = read_work(arguments.data_path, files)
+        plan, console = run_plan(arguments, files, work, {}), Console(file=io.StringIO())
+        return await optimize(plan, Models(policy, ScriptedReward()), files, work, console, show)
 
     task = asyncio.create_task(start(ScriptedPolicy(before=before), interrupt))
     with pytest.raises(asyncio.CancelledError):

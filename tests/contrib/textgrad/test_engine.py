@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.openai_server import OpenAIServer
 from tpo.contrib.textgrad import PolicyEngine, import_textgrad
 from tpo.errors import ConfigError, PolicyError, StoreBusy, StoreError
-from tpo.http import Patience, Timekeeper
+from tpo.http import Clock, RetryPolicy
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
@@ -209,9 +209,9 @@ def test_what_passes_is_tried_again_by_the_policy() -> None:
             raise web.HTTPServiceUnavailable
         return "at last"
 
-    timekeeper = Timekeeper(now=lambda: 0.0, sleep=waited, chance=lambda: 0.0)
+    clock = Clock(now=lambda: 0.0, sleep=waited, jitter=lambda: 0.0)
     with OpenAIServer(busy_at_first) as server:
-        policy = OpenAIPolicy(server.url, server.model, patience=Patience(), timekeeper=timekeeper)
+        policy = OpenAIPolicy(server.url, server.model, retry=RetryPolicy(), clock=clock)
         with PolicyEngine(policy, name=server.model) as engine:
             assert engine("?") == "at last"
     assert tries

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tpo.config import Settings, Setup
+from tpo.config import Settings
 from tpo.experiments.bench.arms import make_arms
 from tpo.experiments.bench.asked import ask
 from tpo.experiments.bench.benchmark import Benchmark
@@ -16,6 +16,7 @@ from tpo.experiments.bench.grading import Answer, Context
 from tpo.experiments.bench.judge import Judge
 from tpo.policies.scripted import PolicyCall, Reply, Script, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
+from tpo.runs.models import Models
 from tpo.types import Message, Query, user
 
 DATA = Path(__file__).parent / "data"
@@ -52,12 +53,13 @@ def plan(
     )
 
 
-def models(of: Plan, script: Any, reward: ScriptedReward | None = None) -> Setup:
+def models(of: Plan, script: Any, reward: ScriptedReward | None = None) -> Models:
     """Scripted ones; a reward of a text's length unless another is given."""
-    return Setup(of.settings, ScriptedPolicy(script), reward or ScriptedReward(), of.arms[0].recipe)
+    del of
+    return Models(ScriptedPolicy(script), reward or ScriptedReward())
 
 
-async def carry_out(of: Plan, setup: Setup) -> dict[str, Any]:
+async def carry_out(of: Plan, setup: Models) -> dict[str, Any]:
     """Answer and grade."""
     check(of)
     for arm in incomplete(of):

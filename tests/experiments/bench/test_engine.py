@@ -174,6 +174,14 @@ async def test_a_query_that_failed_is_missing_and_tried_again(tmp_path: Path) ->
     assert (record["methods"][0]["missing"], leading(record, "after")["graded"]) == (0, 8)
 
 
+async def test_a_bound_on_sequences_holds_for_every_arm(tmp_path: Path) -> None:
+    of = plan(BEAVERTAILS, tmp_path)
+    of = replace(of, settings=replace(of.settings, sequences=2, concurrency=8))
+    policy = ScriptedPolicy(script("four", "a longer one"))
+    await carry_out(of, replace(models(of, {}), policy=policy))
+    assert policy.most_in_flight <= 2  # each of these calls draws up to two samples; 8 queries would start
+
+
 def test_a_larger_limit_goes_on_with_a_smaller_ones_run(tmp_path: Path) -> None:
     carried_out(plan(BEAVERTAILS, tmp_path, limit=4), script("four", "a longer one"))
     of = plan(BEAVERTAILS, tmp_path, limit=8)

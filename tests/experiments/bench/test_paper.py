@@ -2,7 +2,7 @@ import pytest
 
 from tpo.errors import ConfigError
 from tpo.experiments.bench.paper import closest_model, is_model, paper_number, published
-from tpo.experiments.bench.registry import HOMES, load_benchmark
+from tpo.experiments.bench.registry import benchmark_names, load_benchmark
 
 SFT = "allenai/Llama-3.1-Tulu-3-70B-SFT"
 FSFAIRX = "hf:sfairXC/FsfairX-LLaMA3-RM-v0.1"
@@ -67,7 +67,7 @@ def test_the_table_is_whole() -> None:
 
 @pytest.mark.parametrize("name", ["hh-rlhf", "beavertails", "xstest", "math-500"])
 def test_every_benchmark_names_a_column_of_it(name: str) -> None:
-    assert name in HOMES
+    assert name in benchmark_names()
     benchmark = load_benchmark(name)
     assert benchmark.paper
     assert {column for _, column in benchmark.paper} <= set(published()["columns"])

@@ -14,7 +14,7 @@ from tpo.experiments.sweep.checking import HeldOut
 from tpo.experiments.sweep.grid import Axes, Cell, make_cells
 from tpo.experiments.sweep.plan import Plan, check
 from tpo.experiments.sweep.results import Outcome, write_results
-from tpo.experiments.sweep.running import Models, run_cells
+from tpo.experiments.sweep.running import SweepModels, run_cells
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
@@ -68,13 +68,13 @@ def models(
     policy: ScriptedPolicy | None = None,
     rewards: Mapping[str, Reward] | None = None,
     order: Callable[[Sequence[int]], Iterable[int]] = iter,
-) -> Models:
+) -> SweepModels:
     """Scripted ones; the same reward under every name unless others are given."""
     each = rewards or {name: ScriptedReward(worth) for name in of.rewards}
-    return Models(of.settings, policy or ScriptedPolicy(say, order=order), each)
+    return SweepModels(policy or ScriptedPolicy(say, order=order), each)
 
 
-async def carry_out(of: Plan, with_: Models, held_out: Reward | None = None) -> dict[str, Any]:
+async def carry_out(of: Plan, with_: SweepModels, held_out: Reward | None = None) -> dict[str, Any]:
     """Run, check and sum up."""
     failures = await run_cells(of, check(of), with_)
     if held_out is None:
@@ -87,7 +87,7 @@ async def carry_out(of: Plan, with_: Models, held_out: Reward | None = None) -> 
         await kept.close()
 
 
-def carried_out(of: Plan, with_: Models | None = None, held_out: Reward | None = None) -> dict[str, Any]:
+def carried_out(of: Plan, with_: SweepModels | None = None, held_out: Reward | None = None) -> dict[str, Any]:
     """As :func:`carry_out`, in a loop of its own."""
     return asyncio.run(carry_out(of, with_ or models(of), held_out))
 

@@ -25,7 +25,7 @@ def call(*arguments: object) -> tuple[int, str]:
 
 
 def test_a_sweep_runs_against_a_server_and_goes_on_without_asking_again(data: Path, tmp_path: Path) -> None:
-    grid = ("--method", "tpo,revision,bon", "--samples", "2,3", "--iterations", "1", "--seeds", "1,2")
+    grid = ("--method", "tpo,revision,bon", "--sample-size", "2,3", "--max-iterations", "1", "--seed", "1,2")
     rest = (
         "--reward",
         LENGTH,
@@ -55,13 +55,13 @@ def test_a_sweep_runs_against_a_server_and_goes_on_without_asking_again(data: Pa
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        (["--samples", "0"], "--samples: 0 is below 1"),
-        (["--samples", "3,3"], "--samples: 3 is named twice"),
-        (["--samples", "three"], "--samples three: write whole numbers"),
-        (["--iterations", "-1"], "--iterations: -1 is below 0"),
+        (["--sample-size", "0"], "--sample-size is '0'; it must be greater than or equal to 1"),
+        (["--samples", "3,3"], "--sample-size: 3 is named twice"),
+        (["-n", "3,three"], "--sample-size is 'three'; it must be a valid integer"),
+        (["--iterations", "-1"], "--max-iterations is '-1'; it must be greater than or equal to 0"),
         (["--method", "tpo,magic"], "--method magic: unknown"),
         (["--method", "bon,bon"], "--method: bon is named twice"),
-        (["--seeds", ","], "--seeds is empty"),
+        (["--seeds", ","], "--seed is empty"),
         (["--reward", LENGTH, "--reward", LENGTH], "name each reward once"),
         (["--reward", LENGTH, "--check-reward", LENGTH], "it would check what it guides"),
         (["--check-reward", "wrong"], "--check-reward wrong: unknown"),

@@ -5,7 +5,7 @@ import pytest
 from tests.experiments.sweep.scripted import GUIDE, OTHER
 from tpo.config import Settings
 from tpo.errors import ConfigError
-from tpo.experiments.sweep.grid import Axes, Cell, make_cells, names, slug, whole_numbers
+from tpo.experiments.sweep.grid import Axes, Cell, make_cells, slug
 
 
 def axes(
@@ -61,32 +61,21 @@ def test_a_pool_is_drawn_beside_the_grid_in_each_layout_that_is_asked_for() -> N
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"samples": (0,)}, "--samples: 0 is below 1"),
-        ({"samples": (3, 3)}, "--samples: 3 is named twice"),
-        ({"samples": ()}, "--samples is empty"),
+        ({"samples": (0,)}, "--sample-size: 0 is below 1"),
+        ({"samples": (3, 3)}, "--sample-size: 3 is named twice"),
+        ({"samples": ()}, "--sample-size is empty"),
         ({"pool": 0}, "--pool: 0 is below 1"),
-        ({"iterations": (-1,)}, "--iterations: -1 is below 0"),
-        ({"iterations": (1, 1)}, "--iterations: 1 is named twice"),
+        ({"iterations": (-1,)}, "--max-iterations: -1 is below 0"),
+        ({"iterations": (1, 1)}, "--max-iterations: 1 is named twice"),
         ({"methods": ("tpo", "tpo")}, "--method: tpo is named twice"),
         ({"methods": ("magic",)}, "--method magic: unknown"),
         ({"rewards": (GUIDE, GUIDE)}, "is named twice"),
-        ({"seeds": (7, 7)}, "--seeds: 7 is named twice"),
+        ({"seeds": (7, 7)}, "--seed: 7 is named twice"),
     ],
 )
 def test_what_makes_no_grid_is_refused_in_one_sentence(values: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         cells(axes(**values))
-
-
-@pytest.mark.parametrize("text", ["3,x", "3.5", "3;5", ","])
-def test_numbers_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="--samples"):
-        whole_numbers("--samples", text)
-
-
-def test_lists_are_read_between_commas() -> None:
-    assert whole_numbers("--samples", " 3, 5,10 ") == (3, 5, 10)
-    assert names("--method", "tpo, bon") == ("tpo", "bon")
 
 
 def test_names_that_differ_only_in_what_files_cannot_hold_stay_apart() -> None:

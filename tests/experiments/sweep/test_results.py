@@ -116,7 +116,7 @@ def test_a_held_out_reward_that_guides_is_refused_before_any_call(tmp_path: Path
 
 
 def test_a_directory_of_other_runs_is_refused_before_any_call(tmp_path: Path) -> None:
-    of = plan(tmp_path)
+    of = plan(tmp_path, rewards=["python:tests.experiments.sweep.rewards:marks"])
     carried_out(of)
     with pytest.raises(StoreMismatch, match="data"):
         check(replace(of, digest="sha256:another"))

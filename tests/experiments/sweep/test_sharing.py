@@ -73,7 +73,7 @@ def test_scores_are_shared_under_one_reward_and_never_between_two(tmp_path: Path
 
 def test_calls_of_another_policy_are_never_answered_from(tmp_path: Path) -> None:
     one = plan(tmp_path)
-    other = replace(one, settings=one.settings.model_copy(update={"policy": ("hf:made/another",)}))
+    other = replace(one, settings=replace(one.settings, policy=("hf:made/another",)))
     assert one.shared() != other.shared()
     assert one.shared() != replace(one, digest="sha256:another").shared()
 

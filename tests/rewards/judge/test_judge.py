@@ -12,7 +12,7 @@ from tests.http.loopback import VirtualTime
 from tests.rewards.judge.judge_server import JudgeServer
 from tpo.errors import ConfigError, RewardError, RewardRefused
 from tpo.events import CallRetried, Event
-from tpo.http import Patience
+from tpo.http import RetryPolicy
 from tpo.rewards.judge import JudgeReward
 from tpo.types import Scope, Score, user
 
@@ -22,7 +22,7 @@ SCOPE = Scope("q", 1, "reward", 2)
 
 async def graded(server: JudgeServer, response: str = "Four.", **options: Any) -> Score:
     async with server.up() as url:
-        judge = JudgeReward(url, timekeeper=VirtualTime().keeper, **options)
+        judge = JudgeReward(url, clock=VirtualTime().clock, **options)
         try:
             return await judge.score(MESSAGES, response, SCOPE)
         finally:
@@ -103,7 +103,7 @@ async def test_when_half_the_votes_cannot_be_read_the_response_gets_no_grade() -
 async def test_a_server_that_is_busy_is_asked_again_and_that_is_heard() -> None:
     heard: list[Event] = []
     with pytest.raises(RewardError, match="given up"):
-        await graded(JudgeServer(status=503), patience=Patience(deadline=2.0), listener=heard.append)
+        await graded(JudgeServer(status=503), retry=RetryPolicy(timeout=2.0), listener=heard.append)
     assert heard
     assert all(isinstance(event, CallRetried) and event.scope == SCOPE for event in heard)
 

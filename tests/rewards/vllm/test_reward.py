@@ -14,18 +14,18 @@ from tests.http.loopback import VirtualTime
 from tests.rewards.vllm.pooling_server import PoolingServer, logit
 from tpo.errors import ConfigError, RewardError, RewardRefused
 from tpo.events import CallRetried, Event
-from tpo.http import Patience, Timekeeper
+from tpo.http import Clock, RetryPolicy
 from tpo.rewards.vllm import VLLMReward
 from tpo.types import Scope, Score, user
 
 QUESTION = "Why?"
 MESSAGES = (user(QUESTION),)
-PATIENCE = Patience(deadline=60.0)
+RETRY = RetryPolicy(timeout=60.0)
 
 
 def reward_at(*urls: str, time: VirtualTime | None = None, **options: Any) -> VLLMReward:
-    keeper = (time or VirtualTime()).keeper
-    return VLLMReward(urls, timekeeper=keeper, patience=PATIENCE, **({"tokenizer": "none"} | options))
+    clock = (time or VirtualTime()).clock
+    return VLLMReward(urls, clock=clock, retry=RETRY, **({"tokenizer": "none"} | options))
 
 
 def at(query: str = "q", index: int = 0) -> Scope:
@@ -213,8 +213,8 @@ async def test_a_server_that_comes_back_as_another_version_is_asked_anew() -> No
 
         async with PoolingServer().up() as url:
             port = int(url.rpartition(":")[2])
-            keeper = Timekeeper(now=lambda: 0.0, sleep=restart)
-            reward = VLLMReward(url, tokenizer="none", timekeeper=keeper)
+            clock = Clock(now=lambda: 0.0, sleep=restart)
+            reward = VLLMReward(url, tokenizer="none", clock=clock)
             before = await reward.score(MESSAGES, "x", at())
         assert await reward.score(MESSAGES, "x", at()) == before
         await reward.aclose()

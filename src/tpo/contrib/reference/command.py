@@ -8,27 +8,24 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict
-from typing import NoReturn
 
 from rich.console import Console
 
+from tpo.config import make_recipe
 from tpo.contrib.reference.arguments import Arguments, parse
-from tpo.contrib.reference.context import ContextBound
 from tpo.contrib.reference.files import Files
-from tpo.contrib.reference.models import make_policy, make_recipe, make_reward, reward_name
+from tpo.contrib.reference.models import make_policy, make_reward, make_settings, reward_name
 from tpo.contrib.reference.progress import progress_bar
 from tpo.contrib.reference.saving import Saving
 from tpo.contrib.reference.work import Work, read_work
 from tpo.data import data_digest
-from tpo.errors import PolicyRefused, StoreMismatch, TpoError
-from tpo.events import Event, Listener
-from tpo.policies.base import Policy
-from tpo.policies.function import as_policy
-from tpo.rewards.base import Reward
-from tpo.rewards.function import as_reward
-from tpo.runs import Summary, fingerprint, run
+from tpo.errors import StoreMismatch, TpoError
+from tpo.events import Listener
+from tpo.runs import Summary
+from tpo.runs.inputs import QueryInput
+from tpo.runs.models import Models, Relay
+from tpo.runs.plan import RunPlan
 from tpo.store import RunDirectory
 
 DONE, SOME_FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -49,9 +46,14 @@ def carry_out(arguments: Arguments, files: Files, console: Console, environment:
     """Do what *arguments* say, tell *console* what came of it, and give the exit code."""
     try:
         work = read_work(arguments.data_path, files)
-        directory = open_run(arguments, files)
-        _introduce(work, directory, files, console)
-        summary = _optimize(arguments, files, work, directory, console, environment)
+        plan = run_plan(arguments, files, work, environment)
+        # Outside of the event loop, where Ctrl-C would have to wait until the model is loaded.
+        models = plan.load_models()
+        with progress_bar(console) as show:
+            summary = asyncio.run(optimize(plan, models, files, work, console, show))
+    except StoreMismatch as error:
+        _say(console, f"error: {error}\n(here: another --output_path, or remove {files.run})", "red")
+        return WRONG
     except TpoError as error:
         _say(console, f"error: {error}", "red")
         return WRONG
@@ -62,88 +64,39 @@ def carry_out(arguments: Arguments, files: Files, console: Console, environment:
     return SOME_FAILED if summary.failed else DONE
 
 
-def open_run(arguments: Arguments, files: Files) -> RunDirectory:
-    """The run's directory beside the result file.
+def run_plan(arguments: Arguments, files: Files, work: Work, environment: Mapping[str, str]) -> RunPlan:
+    """Return the run of *work*; its directory lies beside the result file."""
 
-    Raises:
-        StoreMismatch: what is there was made by other values than *arguments*.
-    """
-    shape = fingerprint(
-        make_recipe(arguments),
-        seed=arguments.seed,
-        data=data_digest(arguments.data_path),
-        policy=arguments.model,
-        reward=reward_name(arguments),
-        max_tokens_all=arguments.max_tokens_all,
+    def load(events: Relay) -> Models:
+        return Models(make_policy(arguments, environment, events), make_reward(arguments), events)
+
+    settings = make_settings(arguments)
+    return RunPlan(
+        settings=settings,
+        recipe=make_recipe(settings),
+        data=QueryInput(arguments.data_path, work, data_digest(arguments.data_path), work.total),
+        path=files.run,
+        load=load,
+        # The fingerprint of the runs of earlier versions: a server's address is part of its reward's name.
+        identity={
+            "reward": reward_name(arguments),
+            "max_tokens_all": arguments.max_tokens_all,
+            "policy_extra": None,
+            "column": None,
+        },
+        configuration=asdict(arguments) | {"output_path": str(arguments.output_path)},
     )
-    configuration = asdict(arguments) | {"output_path": str(arguments.output_path)}
-    try:
-        return RunDirectory.open(files.run, configuration=configuration, fingerprint=shape)
-    except StoreMismatch as error:
-        raise StoreMismatch(f"{error}\n(here: another --output_path, or remove {files.run})") from error
-
-
-def _optimize(
-    arguments: Arguments,
-    files: Files,
-    work: Work,
-    directory: RunDirectory,
-    console: Console,
-    environment: Mapping[str, str],
-) -> Summary:
-    policy: Policy = as_policy(_nobody)
-    reward: Reward = as_reward(_nobody)
-    with progress_bar(console) as show:
-        try:
-            if len(directory.finished) < work.total:
-                # Outside of the event loop, where Ctrl-C would have to wait until the model is loaded.
-                policy, reward = make_policy(arguments, environment, show), make_reward(arguments)
-        except BaseException:
-            asyncio.run(directory.close())
-            raise
-        return asyncio.run(optimize(arguments, files, work, directory, policy, reward, show))
 
 
 async def optimize(
-    arguments: Arguments,
-    files: Files,
-    work: Work,
-    directory: RunDirectory,
-    policy: Policy,
-    reward: Reward,
-    show: Listener,
+    plan: RunPlan, models: Models, files: Files, work: Work, console: Console, show: Listener
 ) -> Summary:
-    """Run the queries that are left, the files following; then close *directory*, *policy* and *reward*."""
-    started = directory.record.started or directory.now()
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(directory)
-        for model in (policy, reward):
-            if hasattr(model, "aclose"):
-                stack.push_async_callback(model.aclose)
-        saving = await stack.enter_async_context(Saving(lambda: files.write(work.order, started)))
-        if isinstance(policy, ContextBound):
-            await policy.check()
-
-        def listen(event: Event) -> None:
-            saving(event)
-            show(event)
-
-        return await run(
-            work.queries(),
-            policy,
-            reward,
-            make_recipe(arguments),
-            directory,
-            seed=arguments.seed,
-            concurrency=arguments.num_threads,
-            total=work.total,
-            listener=listen,
-        )
-
-
-def _nobody(*_: object) -> NoReturn:
-    """Stands for the models where nothing is left to ask, so that none need be loaded."""
-    raise PolicyRefused("a finished run asked for more; please report this")
+    """Run the queries that are left, the files following; then close *models*."""
+    async with models.ready(), plan.opened(models) as opened:
+        _introduce(work, opened.directory, files, console)
+        started = opened.directory.record.started or opened.directory.now()
+        async with Saving(lambda: files.write(work.order, started)) as saving:
+            return await opened.execute(saving, show)
 
 
 def _introduce(work: Work, directory: RunDirectory, files: Files, console: Console) -> None:

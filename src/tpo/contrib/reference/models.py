@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tpo.config.build import api_key, build_policy
-from tpo.config.rewards import build_reward
+from tpo.config import Settings
+from tpo.config.models import build_policy, build_reward
+from tpo.config.specs import api_key
 from tpo.contrib.reference.arguments import RECIPES, Arguments
 from tpo.contrib.reference.context import ContextBound
+from tpo.entry_points import REWARDS
 from tpo.events import Listener
-from tpo.methods.catalog import build_method
-from tpo.methods.method import Method
+from tpo.registry import find_kind
 from tpo.rewards.base import Reward
 
 PLACEHOLDER_KEY = "token-abc123"
@@ -19,18 +20,22 @@ PLACEHOLDER_KEY = "token-abc123"
 STOP = ("<|end_of_text|>", "<|eot_id|>", "<|im_end|>")
 """Where the reference has every reply end, for models whose own settings do not."""
 
-REWARD_KINDS = ("hf", "python", "vllm", "judge")
 LEAST_CONNECTIONS = 64
 
 
-def make_recipe(arguments: Arguments) -> Method:
-    """The mode in the paper's layout, with N, D and the sampling values."""
-    return build_method(
-        RECIPES[arguments.tpo_mode],
+def make_settings(arguments: Arguments) -> Settings:
+    """Return the settings that the flags stand for."""
+    return Settings(
+        policy=(arguments.base_url,),
+        model=arguments.model,
+        reward=(reward_name(arguments),),
+        method=RECIPES[arguments.tpo_mode],
         sample_size=arguments.sample_size,
         max_iterations=arguments.max_iterations,
         temperature=arguments.temperature,
         max_tokens=arguments.max_tokens_response,
+        seed=arguments.seed,
+        concurrency=arguments.num_threads,
     )
 
 
@@ -52,8 +57,7 @@ def make_policy(
 def reward_name(arguments: Arguments) -> str:
     """The reward as this package names it: an id or a path is a classifier in Hugging Face format."""
     name = arguments.reward_model
-    known = name == "tiny" or name.partition(":")[0] in REWARD_KINDS
-    return name if known else f"hf:{name}"
+    return name if find_kind(REWARDS, name) is not None else f"hf:{name}"
 
 
 def make_reward(arguments: Arguments) -> Reward:
@@ -63,9 +67,6 @@ def make_reward(arguments: Arguments) -> Reward:
         MissingExtra: torch or transformers is not installed.
         RewardRefused: the model cannot be loaded.
     """
-    kind, _, name = reward_name(arguments).partition(":")
-    if kind != "hf" or not name:
-        return build_reward(reward_name(arguments))
-    from tpo.rewards.hf import HFReward
-
-    return HFReward(name, max_batch_tokens=arguments.batch_size * arguments.max_tokens_all)
+    return build_reward(
+        reward_name(arguments), max_batch_tokens=arguments.batch_size * arguments.max_tokens_all
+    )

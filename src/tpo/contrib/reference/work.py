@@ -25,8 +25,8 @@ class Work:
         """How many queries are this run's."""
         return len(self.order) - len(self.carried)
 
-    def queries(self) -> Iterator[Query]:
-        """Those, streaming."""
+    def __iter__(self) -> Iterator[Query]:
+        """Stream them, from the start each time."""
         return (query for query in load_queries(self.data) if query.id not in self.carried)
 
 

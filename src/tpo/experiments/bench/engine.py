@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tpo.config import Settings, Setup
+from tpo.config import Settings, policy_name
 from tpo.errors import ConfigError, MissingExtra, StoreError
 from tpo.events import Listener
-from tpo.experiments.bench.arms import AFTER, BEFORE, Answers, Arm, Generation, policy_name
+from tpo.experiments.bench.arms import AFTER, BEFORE, Answers, Arm, Generation
 from tpo.experiments.bench.asked import Asked
 from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.grades import NAME as GRADES
@@ -25,7 +25,9 @@ from tpo.experiments.bench.results import Reader, compare_methods, unit
 from tpo.experiments.bench.summary import latex, markdown, shown
 from tpo.export.writing import replacing_text
 from tpo.report import Options, write_report
-from tpo.runs import Retries, Summary
+from tpo.runs import Summary
+from tpo.runs.models import Models
+from tpo.runs.plan import RunPlan
 from tpo.store.jsonline import plain
 from tpo.store.lock import Lock
 from tpo.store.runfile import versions
@@ -107,20 +109,19 @@ def working_in(out: Path) -> Iterator[None]:
         held.release()
 
 
+def run_plan(plan: Plan, arm: Arm) -> RunPlan:
+    """Return the run of *arm*."""
+    return plan.generation.run_plan(arm, fresh=plan.fresh)
+
+
 def incomplete(plan: Plan) -> tuple[Arm, ...]:
-    """The arms that models are needed for."""
-    return tuple(arm for arm in plan.arms if plan.fresh or not plan.generation.is_complete(arm))
+    """Return the arms that models are needed for."""
+    return tuple(arm for arm in plan.arms if not run_plan(plan, arm).is_complete())
 
 
-async def generate(
-    plan: Plan,
-    arm: Arm,
-    setup: Setup,
-    listener: Listener | None = None,
-    retries: Retries | None = None,
-) -> Summary:
-    """Run *arm*, or go on with it; *retries* count among the events that the models announce."""
-    return await plan.generation.generate(arm, setup, fresh=plan.fresh, listener=listener, retries=retries)
+async def generate(plan: Plan, arm: Arm, models: Models, listener: Listener | None = None) -> Summary:
+    """Run *arm*, or resume its run; *models* stay open."""
+    return await run_plan(plan, arm).execute(models, listener)
 
 
 async def grade(plan: Plan) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def _record(
         "held_out_reward": context.held_out_name or None,
         "judge": _judged(plan.benchmark, context),
         "grader_options": dict(context.options),
-        "settings": plan.settings.model_dump(mode="json"),
+        "settings": plan.settings.to_json(),
         "arms": [_arm(plan, arm) for arm in plan.arms],
         "methods": [result.record() for result in results],
         "against": [asdict(against) for against in compare_methods(final, scale)],

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar
 
-from tpo.config import Settings, make_recipe
-from tpo.config.identity import reward_identity
+from tpo.config import Settings, make_recipe, reward_identity
 from tpo.errors import ConfigError
 from tpo.methods.method import Method
 
@@ -34,12 +33,12 @@ class Axes:
 
     def __post_init__(self) -> None:
         _require_once("--method", self.methods)
-        _require_once("--samples", self.samples)
-        _require_once("--iterations", self.iterations)
+        _require_once("--sample-size", self.samples)
+        _require_once("--max-iterations", self.iterations)
         _require_once("--reward", self.rewards)
-        _require_once("--seeds", self.seeds)
-        _require_least("--samples", self.samples, 1)
-        _require_least("--iterations", self.iterations, 0)
+        _require_once("--seed", self.seeds)
+        _require_least("--sample-size", self.samples, 1)
+        _require_least("--max-iterations", self.iterations, 0)
         _require_least("--pool", () if self.pool is None else (self.pool,), 1)
 
 
@@ -95,38 +94,19 @@ def slug(name: str) -> str:
     return f"{plain}-{digest}".strip("-") if lost else plain
 
 
-def whole_numbers(option: str, text: str) -> tuple[int, ...]:
-    """The whole numbers between the commas of *text*.
-
-    Raises:
-        ConfigError: one is none, or there is none.
-    """
-    parts = names(option, text)
-    try:
-        return tuple(int(part) for part in parts)
-    except ValueError:
-        raise ConfigError(f"{option} {text}: write whole numbers between commas, as in 3,5,10") from None
-
-
-def names(option: str, text: str) -> tuple[str, ...]:
-    """What stands between the commas of *text*.
-
-    Raises:
-        ConfigError: nothing does.
-    """
-    parts = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not parts:
-        raise ConfigError(f"{option} is empty; name at least one")
-    return parts
-
-
 def _crossed(settings: Settings, axes: Axes | None) -> Iterator[tuple[str, Cell]]:
     if axes is None:
         return
     every = product(axes.rewards, axes.methods, axes.iterations, axes.samples, axes.seeds)
     for reward, method, depth, samples, seed in every:
-        shape = {"method": method, "sample_size": samples, "max_iterations": depth}
-        own = settings.model_copy(update=shape | {"reward": (reward,), "seed": seed})
+        own = replace(
+            settings,
+            method=method,
+            sample_size=samples,
+            max_iterations=depth,
+            reward=(reward,),
+            seed=seed,
+        )
         yield method, Cell(own, make_recipe(own), reward, seed)
 
 

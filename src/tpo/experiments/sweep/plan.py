@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tpo.config import Settings
-from tpo.config.identity import reward_identity, weights_of
+from tpo.config import Settings, policy_identity, reward_identity, weights_of
 from tpo.data import data_digest, load_queries
 from tpo.errors import ConfigError, MissingExtra
-from tpo.experiments.bench.arms import policy_name
 from tpo.experiments.sweep.grid import Cell, slug
+from tpo.experiments.sweep.sharing import Demand, shared
 from tpo.methods.method import Method
-from tpo.runs import fingerprint, measured
-from tpo.store import is_complete
+from tpo.policies.base import Policy
+from tpo.rewards.base import Reward
+from tpo.runs.inputs import QueryInput
+from tpo.runs.plan import RunPlan
 from tpo.store.journal import request_hash
 from tpo.types import Query
 
@@ -80,7 +82,7 @@ class Plan:
         """Of the calls in common, for this policy on this data: another's are never answered from."""
         settings = self.settings
         weights = {key: value for key, value in self._digests(self.cells[0]).items() if "policy" in key}
-        told = request_hash(policy_name(settings), settings.policy_extra, weights, self.digest)
+        told = request_hash(policy_identity(settings), settings.policy_extra, weights, self.digest)
         return self.out / SHARED / told[:12]
 
     def reward_file(self, cell: Cell) -> str:
@@ -91,40 +93,30 @@ class Plan:
 
     def held_out_file(self) -> Path:
         """Where the scores of the reward that guides nothing are kept, apart from any other's."""
-        own = self.settings.model_copy(update={"reward": (self.check_reward,)})
+        own = replace(self.settings, reward=(self.check_reward,) if self.check_reward else ())
         weights = {key: value for key, value in weights_of(own).items() if "reward" in key}
         told = request_hash(reward_identity(own), weights)
         return self.out / SHARED / f"held-out-{told[:12]}.jsonl"
 
-    def configuration(self, cell: Cell) -> dict[str, Any]:
-        """For the record of the run."""
-        noted = {"data": self.source, "queries": len(self.queries), "out": str(self.path(cell))}
-        return cell.settings.model_dump(mode="json") | noted
-
-    def fingerprint(self, cell: Cell) -> dict[str, Any]:
-        """As of a run by ``tpo run`` with the same options: a cell is an ordinary run."""
-        settings = cell.settings
-        return fingerprint(
-            cell.recipe,
-            seed=cell.seed,
-            data=self.digest,
-            column=settings.column,
-            policy=policy_name(settings),
-            policy_extra=settings.policy_extra,
-            reward=reward_identity(settings),
-            **measured(self._digests(cell), None),
+    def run_plan(self, cell: Cell) -> RunPlan:
+        """Return the run of *cell*: the one of ``tpo run`` with the same options."""
+        return RunPlan(
+            settings=cell.settings,
+            recipe=cell.recipe,
+            data=QueryInput(self.source, self.queries, self.digest, len(self.queries)),
+            path=self.path(cell),
+            fresh=self.fresh,
+            wrap=partial(self._shared, cell) if self.shares else None,
+            weights=self._digests(cell),
+            clock=self.clock,
         )
 
-    def is_complete(self, cell: Cell) -> bool:
-        """Whether every query of *cell* is finished, so that no model need be loaded for it.
-
-        Raises:
-            StoreMismatch: the run there is of another configuration.
-        """
-        path = self.path(cell)
-        if not (path / "run.json").exists():
-            return False
-        return is_complete(path, self.fingerprint(cell), self.queries)
+    def _shared(
+        self, cell: Cell, policy: Policy, reward: Reward
+    ) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
+        """The models of *cell* behind the journals of the calls in common."""
+        demand = Demand(self.recipes, {query.id: query for query in self.queries}, cell.seed)
+        return shared(self.shared(), self.reward_file(cell), policy, reward, demand)
 
     def _digests(self, cell: Cell) -> dict[str, str | None]:
         if cell.reward not in self._weights:
@@ -152,7 +144,7 @@ def check(plan: Plan) -> tuple[Cell, ...]:
     """
     require_held_out(plan.check_reward, plan.rewards)
     _require_matplotlib(plan)
-    return tuple(cell for cell in plan.cells if plan.fresh or not plan.is_complete(cell))
+    return tuple(cell for cell in plan.cells if not plan.run_plan(cell).is_complete())
 
 
 def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from tpo.config import policy_name
 from tpo.config.settings import TINY
 from tpo.errors import StoreError
-from tpo.experiments.bench.arms import policy_name
 from tpo.experiments.sweep.arms import Arm, make_arms
 from tpo.experiments.sweep.charts import charts
 from tpo.experiments.sweep.checking import HeldOut
@@ -98,7 +98,7 @@ def _record(plan: Plan, outcome: Outcome, arms: Sequence[Arm]) -> dict[str, Any]
         "held_out_missed": len(missed),
         "held_out_error": outcome.check_error,
         "shared_calls": plan.shares,
-        "settings": plan.settings.model_dump(mode="json"),
+        "settings": plan.settings.to_json(),
         "cells": [_cell(plan, cell, outcome.failures) for cell in plan.cells],
         "arms": [arm_record(arm) for arm in arms],
         "against": against(arms),

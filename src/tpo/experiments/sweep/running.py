@@ -1,112 +1,82 @@
-"""Carries out the cells, one after another; one that fails leaves the others."""
+"""Run the cells one after another; one that fails leaves the others."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 
-from tpo.config import Settings
 from tpo.errors import StoreError, TpoError
 from tpo.events import Listener
 from tpo.experiments.sweep.grid import Cell
 from tpo.experiments.sweep.plan import SHARED, Plan
-from tpo.experiments.sweep.sharing import Demand, shared
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
-from tpo.runs import Retries, Summary, run
-from tpo.store import RunDirectory
+from tpo.runs import Summary
+from tpo.runs.models import Models, Relay, ready
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
-    """What cells are run with: *rewards* by the name on the command line; *check* guides nothing."""
+class SweepModels:
+    """The models of all cells: *rewards* by the name on the command line; *check* guides nothing."""
 
-    settings: Settings
     policy: Policy
     rewards: Mapping[str, Reward]
     check: Reward | None = None
+    events: Relay = field(default_factory=Relay)
+
+    def of(self, cell: Cell) -> Models:
+        """Return the models of *cell*."""
+        return Models(self.policy, self.rewards[cell.reward], self.events)
+
+    @asynccontextmanager
+    async def ready(self) -> AsyncIterator[None]:
+        """Check that the policy answers; close all models at the end of the block.
+
+        Raises:
+            PolicyError: it does not answer.
+        """
+        async with ready(self.policy, [*self.rewards.values(), self.check, self.policy]):
+            yield
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Who sees a cell: hears its events, and counts what was tried again."""
-
-    listener: Listener | None = None
-    retries: Retries | None = None
+Watching = Callable[[Cell, int], AbstractContextManager[Listener | None]]
+"""A context around the cell of a number, counted from 0; its value receives the events of the cell."""
 
 
-Watching = Callable[[Cell, int], Iterator[Watch]]
-"""A context around the cell of a number, counted from 0."""
-
-
-def unwatched(cell: Cell, number: int) -> Iterator[Watch]:
-    """Nobody looks."""
+def unwatched(cell: Cell, number: int) -> AbstractContextManager[Listener | None]:
+    """Return a context without a listener."""
     del cell, number
-    yield Watch()
+    return nullcontext()
 
 
 async def run_cells(
-    plan: Plan, cells: Sequence[Cell], models: Models, watching: Watching = unwatched
+    plan: Plan, cells: Sequence[Cell], models: SweepModels, watching: Watching = unwatched
 ) -> dict[str, str]:
-    """Run *cells*, or go on with them; by folder, why those that failed did so.
+    """Run *cells*, or resume their runs; return the reasons of those that failed, by folder.
 
-    What is finished is kept, and the same sweep goes on from there.
+    What is finished is kept, and the same sweep resumes there.
     """
     if plan.fresh:
         _forget(plan)
     failures: dict[str, str] = {}
     for number, cell in enumerate(cells):
-        with contextmanager(watching)(cell, number) as watch:
+        with watching(cell, number) as listener:
             try:
-                await run_cell(plan, cell, models, watch)
+                await run_cell(plan, cell, models, listener)
             except TpoError as error:
                 failures[cell.folder] = str(error)
     return failures
 
 
-async def run_cell(plan: Plan, cell: Cell, models: Models, watch: Watch = Watch()) -> Summary:
-    """Run *cell*, or go on with it.
+async def run_cell(plan: Plan, cell: Cell, models: SweepModels, listener: Listener | None = None) -> Summary:
+    """Run *cell*, or resume its run.
 
     Raises:
         TpoError: a fatal one; what is finished is kept.
     """
-    async with _open(plan, cell) as directory:
-        if not plan.shares:
-            return await _run(plan, cell, models.policy, models.rewards[cell.reward], directory, watch)
-        demand = Demand(plan.recipes, {query.id: query for query in plan.queries}, cell.seed)
-        own = models.rewards[cell.reward]
-        async with shared(plan.shared(), plan.reward_file(cell), models.policy, own, demand) as together:
-            return await _run(plan, cell, *together, directory, watch)
-
-
-async def _run(
-    plan: Plan, cell: Cell, policy: Policy, reward: Reward, directory: RunDirectory, watch: Watch
-) -> Summary:
-    return await run(
-        plan.queries,
-        policy,
-        reward,
-        cell.recipe,
-        directory,
-        seed=cell.seed,
-        concurrency=plan.settings.concurrency,
-        sequences=plan.settings.sequences,
-        total=len(plan.queries),
-        listener=watch.listener,
-        retries=watch.retries,
-    )
-
-
-def _open(plan: Plan, cell: Cell) -> RunDirectory:
-    return RunDirectory.open(
-        plan.path(cell),
-        configuration=plan.configuration(cell),
-        fingerprint=plan.fingerprint(cell),
-        fresh=plan.fresh,
-        clock=plan.clock,
-    )
+    return await plan.run_plan(cell).execute(models.of(cell), listener)
 
 
 def _forget(plan: Plan) -> None:

@@ -6,14 +6,15 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
+from typing import Any
 
 from tpo.errors import ConfigError, RewardError, RewardRefused
 from tpo.events import Listener
-from tpo.http import Endpoint, HttpFailure, Patience, Timekeeper
-from tpo.http.announcing import announcing
-from tpo.http.patience import SILENCE
-from tpo.http.spread import AT_ONCE, Spread, close_all
+from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
+from tpo.http.balancer import close_all
+from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.perloop import PerLoop
 from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.judge.request import FULL
@@ -46,11 +47,11 @@ class JudgeReward:
         api_key: sent as a bearer token, shown nowhere.
         votes: how many, where there are no log-probabilities.
         max_tokens: of a reply; models that think before they answer need thousands.
-        concurrency: requests in flight.
-        patience: how long failures that pass are tried again, over all servers.
-        timekeeper: the time that waits go by.
-        timeout: seconds of silence after which a request counts as lost.
-        listener: hears a ``CallRetried`` before every further try, of replies that cannot be read as well.
+        concurrency: maximum of requests in flight to each server; an adaptive limit stays below it.
+        retry: how long failures that pass are retried, over all servers.
+        clock: the time that waits go by.
+        timeout: read timeout in seconds.
+        listener: receives a ``CallRetried`` before every retry, of replies that cannot be read as well.
 
     Raises:
         ConfigError: a URL is none or is given twice, or a number is below 1.
@@ -66,20 +67,22 @@ class JudgeReward:
         votes: int = 5,
         max_tokens: int = 2048,
         concurrency: int = 64,
-        patience: Patience | None = None,
-        timekeeper: Timekeeper | None = None,
-        timeout: float = SILENCE,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        timeout: float = READ_TIMEOUT,
         listener: Listener | None = None,
     ) -> None:
         if min(votes, max_tokens, concurrency) < 1:
             raise ConfigError("judge: votes, max_tokens and concurrency must be at least 1")
         addresses = [urls] if isinstance(urls, str) else list(urls)
-        endpoints = [Endpoint(url, api_key, key_variable=KEY_VARIABLE, timeout=timeout) for url in addresses]
-        self._spread = Spread(
-            [(endpoint.address, endpoint) for endpoint in endpoints],
-            patience=patience,
-            timekeeper=timekeeper,
-        )
+        access: dict[str, Any] = {
+            "key_variable": KEY_VARIABLE,
+            "most": concurrency,
+            "timeout": timeout,
+            "clock": clock,
+        }
+        clients = [HttpClient(url, api_key, **access) for url in addresses]
+        self._balancer = Balancer([(client.address, client) for client in clients], retry=retry, clock=clock)
         self._listener = listener
         self.model = model
         self.rubric = rubric
@@ -87,7 +90,6 @@ class JudgeReward:
         self._max_tokens = max_tokens
         self._shape = FULL
         self._naming = PerLoop(asyncio.Lock)
-        self._places = PerLoop(lambda: asyncio.Semaphore(concurrency))
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """The grade of *response* as the answer to *messages*.
@@ -109,7 +111,7 @@ class JudgeReward:
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
-        await close_all([endpoint.aclose for endpoint in self._spread.members.values()])
+        await close_all([client.aclose for client in self._balancer.members.values()])
 
     async def _grade(self, asked: list[Message], scope: Scope) -> Score:
         first = await self._vote(asked, scope, 0)
@@ -129,42 +131,33 @@ class JudgeReward:
 
     async def _vote(self, asked: list[Message], scope: Scope, vote: int) -> _Vote:
         """A readable reply; vote 0 is greedy at first, the others and all second tries are sampled."""
+        announce = announce_to(self._listener, scope)
         tokens = 0
         reply = Reply("", (), 0)
         for attempt in range(ATTEMPTS):
             temperature = 0.0 if vote == attempt == 0 else 1.0
-            reply = await self._ask(asked, scope, temperature, _seed(asked, vote * ATTEMPTS + attempt))
+            seed = _seed(asked, vote * ATTEMPTS + attempt)
+            ask = partial(self._ask, asked=asked, temperature=temperature, seed=seed)
+            reply = await self._balancer.ask(scope.query, ask, announce)
             tokens += reply.cost
             stated = stated_score(reply.text)
             if stated is not None:
                 return _Vote(reply, stated, tokens)
             if attempt + 1 < ATTEMPTS:
-                announcing(self._listener, scope)(f"the judge gave no grade: {reply.text[:SHOWN]!r}", 0.0)
+                announce(f"the judge gave no grade: {reply.text[:SHOWN]!r}", 0.0)
         raise Unreadable(
             f"{place(scope)}: the judge gave no grade from {LOWEST} to {HIGHEST} in {ATTEMPTS} replies;"
             f" the last begins {reply.text[:SHOWN]!r}"
         )
 
-    async def _ask(self, asked: list[Message], scope: Scope, temperature: float, seed: int) -> Reply:
-        async with self._places.get():
-            return await self._spread.ask(
-                scope.query,
-                lambda endpoint: self._request(endpoint, asked, temperature, seed),
-                announcing(self._listener, scope),
-            )
-
-    async def _request(
-        self, endpoint: Endpoint, asked: list[Message], temperature: float, seed: int
-    ) -> Reply:
-        """One reply; what the server refuses to be asked for is left out, in later requests too."""
-        model = await self._name(endpoint)
+    async def _ask(self, client: HttpClient, asked: list[Message], temperature: float, seed: int) -> Reply:
+        """Return one reply; what the server refuses to be asked for is left out, in later requests too."""
+        model = self.model or await self._name(client)
         shape = self._shape
         while True:
             body = shape.body(model, asked, tokens=self._max_tokens, temperature=temperature, seed=seed)
             try:
-                reply = await endpoint.ask(
-                    "POST", "/chat/completions", body, read=read_reply, patience=AT_ONCE
-                )
+                reply = await client.request("POST", "/chat/completions", body, read=read_reply, work=_tokens)
             except HttpFailure as failure:
                 smaller = shape.without(str(failure)) if failure.status in (400, 422) else None
                 if smaller is None:
@@ -174,11 +167,11 @@ class JudgeReward:
                 self._shape = shape
                 return reply
 
-    async def _name(self, endpoint: Endpoint) -> str:
+    async def _name(self, client: HttpClient) -> str:
         async with self._naming.get():
             if self.model is None:
-                cards = await endpoint.ask("GET", "/models", read=read_cards, patience=AT_ONCE)
-                self.model = chosen_card(cards, None, endpoint.address).name
+                cards = await client.request("GET", "/models", read=read_cards)
+                self.model = chosen_card(cards, None, client.address).name
             return self.model
 
 
@@ -202,6 +195,10 @@ def _readable(result: _Vote | BaseException) -> _Vote | None:
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def _tokens(reply: Reply) -> float:
+    return float(reply.cost or 1)
 
 
 def _seed(asked: list[Message], number: int) -> int:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tpo.http import Endpoint, HttpFailure
-from tpo.http.spread import AT_ONCE
+from tpo.http import HttpClient, HttpFailure
 from tpo.perloop import PerLoop
 from tpo.rewards.cards import Card, chosen_card, read_cards
 from tpo.rewards.gatherer import Gatherer
@@ -29,14 +28,14 @@ class Scored:
 
 
 class Replica:
-    """The classifier behind *endpoint*; *model* is its name there, None taking the only one.
+    """The classifier behind *client*; *model* is its name there, None taking the only one.
 
     Conversations in token ids share requests; one that is sent as messages goes alone, since vLLM takes one
     a request. A server that takes no messages is asked for the ids first (``/tokenize``).
     """
 
-    def __init__(self, endpoint: Endpoint, model: str | None, *, batch_tokens: int = BATCH_TOKENS) -> None:
-        self.endpoint = endpoint
+    def __init__(self, client: HttpClient, model: str | None, *, batch_tokens: int = BATCH_TOKENS) -> None:
+        self.client = client
         self._model = model
         self._card: Card | None = None
         self._dialect: Dialect | None = None
@@ -56,8 +55,8 @@ class Replica:
             HttpFailure: it has no such model, or several where none was named.
         """
         if self._card is None:
-            cards = await self.endpoint.ask("GET", "/v1/models", read=read_cards, patience=AT_ONCE)
-            self._card = chosen_card(cards, self._model, self.endpoint.address)
+            cards = await self.client.request("GET", "/v1/models", read=read_cards)
+            self._card = chosen_card(cards, self._model, self.client.address)
         return self._card
 
     async def dialect(self, probes: Sequence[Reading]) -> Dialect:
@@ -93,7 +92,7 @@ class Replica:
     async def _send(self, readings: Sequence[Reading]) -> list[Scored]:
         dialect = self._dialect
         if dialect is None:
-            raise HttpFailure(f"the server at {self.endpoint.address} went away", passes=True)
+            raise HttpFailure(f"the server at {self.client.address} went away", passes=True)
         numbers = await self._ask(dialect.path, readings, dialect.fields())
         counts = [len(reading.ids) if reading.ids is not None else numbers.tokens for reading in readings]
         return [Scored(value, tokens) for value, tokens in zip(numbers.values, counts, strict=True)]
@@ -102,8 +101,12 @@ class Replica:
         card = await self.card()
         body = {"model": card.name, **inputs_of(readings), "add_special_tokens": False, **fields}
         count = len(readings)
-        return await self.endpoint.ask(
-            "POST", path, body, read=lambda reply: read_numbers(reply, count), patience=AT_ONCE
+        return await self.client.request(
+            "POST",
+            path,
+            body,
+            read=lambda reply: read_numbers(reply, count),
+            work=lambda numbers: len(numbers.values),
         )
 
     async def _find(self, probes: Sequence[Reading]) -> Dialect:
@@ -131,7 +134,7 @@ class Replica:
             "add_generation_prompt": False,
             "add_special_tokens": False,  # the template writes the start token
         }
-        ids = await self.endpoint.ask("POST", "/tokenize", body, read=read_tokens, patience=AT_ONCE)
+        ids = await self.client.request("POST", "/tokenize", body, read=read_tokens)
         return replace(reading, ids=ids)
 
 

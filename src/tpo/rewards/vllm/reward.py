@@ -7,14 +7,14 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tpo.errors import ConfigError, MissingExtra, RewardError, RewardRefused
 from tpo.events import Listener
-from tpo.http import Endpoint, HttpFailure, Patience, Timekeeper
+from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.address import root_address
-from tpo.http.announcing import announcing
-from tpo.http.patience import SILENCE
-from tpo.http.spread import Spread, close_all
+from tpo.http.balancer import close_all
+from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.loading import load_tokenizer
 from tpo.perloop import PerLoop
@@ -45,10 +45,10 @@ class VLLMReward:
         api_key: sent as a bearer token, shown nowhere.
         max_length: reads less than the model's whole context, in tokens.
         batch_tokens: most in one request.
-        patience: how long failures that pass are tried again, over all servers.
-        timekeeper: the time that waits go by.
-        timeout: seconds of silence after which a request counts as lost.
-        listener: hears a ``CallRetried`` before every further try.
+        retry: how long failures that pass are retried, over all servers.
+        clock: the time that waits go by.
+        timeout: read timeout in seconds.
+        listener: receives a ``CallRetried`` before every retry.
         trust_remote_code: run code that comes with the tokenizer.
 
     Raises:
@@ -64,23 +64,26 @@ class VLLMReward:
         api_key: str | None = None,
         max_length: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
-        patience: Patience | None = None,
-        timekeeper: Timekeeper | None = None,
-        timeout: float = SILENCE,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        timeout: float = READ_TIMEOUT,
         listener: Listener | None = None,
         trust_remote_code: bool = False,
     ) -> None:
         if max_length is not None and max_length < 1:
             raise ConfigError(f"max_length is {max_length}; it must be at least 1")
         addresses = [urls] if isinstance(urls, str) else list(urls)
-        endpoints = [
-            Endpoint(url, api_key, address=root_address, key_variable=KEY_VARIABLE, timeout=timeout)
-            for url in addresses
-        ]
-        self._spread = Spread(
-            [(point.address, Replica(point, model, batch_tokens=batch_tokens)) for point in endpoints],
-            patience=patience,
-            timekeeper=timekeeper,
+        access: dict[str, Any] = {
+            "address": root_address,
+            "key_variable": KEY_VARIABLE,
+            "timeout": timeout,
+            "clock": clock,
+        }
+        clients = [HttpClient(url, api_key, **access) for url in addresses]
+        self._balancer = Balancer(
+            [(client.address, Replica(client, model, batch_tokens=batch_tokens)) for client in clients],
+            retry=retry,
+            clock=clock,
         )
         self._listener = listener
         self._tokenizer = tokenizer
@@ -101,10 +104,10 @@ class VLLMReward:
         try:
             probes = await self._prepared()
             reading = self._read(messages, response, scope)
-            scored = await self._spread.ask(
+            scored = await self._balancer.ask(
                 scope.query,
                 lambda replica: replica.score(reading, probes),
-                announcing(self._listener, scope),
+                announce_to(self._listener, scope),
             )
         except HttpFailure as failure:
             raise _error(failure, scope) from failure
@@ -120,22 +123,22 @@ class VLLMReward:
         """
         try:
             probes = await self._prepared()
-            dialects = {await replica.dialect(probes) for replica in self._spread.members.values()}
+            dialects = {await replica.dialect(probes) for replica in self._balancer.members.values()}
         except HttpFailure as failure:
             raise _error(failure) from failure
         how = "token ids" if self._chat else "messages"
         paths = ", ".join(sorted(f"{d.path} with {d.switch}" for d in dialects))
-        return f"{len(self._spread.members)} server(s), raw logits by {paths}, conversations as {how}"
+        return f"{len(self._balancer.members)} server(s), raw logits by {paths}, conversations as {how}"
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
-        await close_all([replica.endpoint.aclose for replica in self._spread.members.values()])
+        await close_all([replica.client.aclose for replica in self._balancer.members.values()])
 
     async def _prepared(self) -> list[Reading]:
         """The probes as they are sent, once it is known how conversations are."""
         async with self._preparing.get():
             if self._probes is None:
-                card = await self._spread.ask("", lambda replica: replica.card())
+                card = await self._balancer.ask("", lambda replica: replica.card())
                 self._chat = await asyncio.to_thread(self._load, card)
                 limits = [limit for limit in (card.context, self._max_length) if limit]
                 self._context = min(limits, default=None)

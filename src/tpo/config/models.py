@@ -1,0 +1,183 @@
+"""From settings to policy, reward and method; all kinds of model names are those of the registry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tpo.config.settings import Settings
+from tpo.config.specs import (
+    REWARD_KEY_VARIABLE,
+    api_key,
+    own_options,
+    policy_options,
+    policy_spec,
+    require_taken,
+    reward_options,
+    reward_specs,
+)
+from tpo.entry_points import REWARDS
+from tpo.events import Listener
+from tpo.inprocess.weights import weights_digest
+from tpo.methods.catalog import build_method
+from tpo.methods.method import Method
+from tpo.policies.base import Policy
+from tpo.registry import ModelOptions, ModelSpec, parse
+from tpo.rewards.base import Reward
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a run works with."""
+
+    settings: Settings
+    policy: Policy
+    reward: Reward
+    recipe: Method
+
+
+def build(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Setup:
+    """Build the method and the models that *settings* name, the method first: its mistakes show at once.
+
+    *listener* receives an event for each retry.
+
+    Raises:
+        ConfigError: a name is unknown, or values do not go together.
+        MissingExtra: an in-process model is named, and its libraries are not installed.
+        PolicyRefused, RewardRefused: a model cannot be loaded.
+    """
+    recipe = make_recipe(settings)
+    reward = reward_of(settings, environment, listener)
+    return Setup(settings, policy_of(settings, environment, listener), reward, recipe)
+
+
+def make_recipe(settings: Settings) -> Method:
+    """Build the method with its N, D, texts and sampling values."""
+    return build_method(
+        settings.method,
+        settings.prompts,
+        sample_size=settings.sample_size,
+        max_iterations=settings.max_iterations,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        max_tokens=settings.max_tokens,
+    )
+
+
+def resolve(settings: Settings) -> None:
+    """Find the policy, the rewards and the method without loading a model or asking a server.
+
+    Raises:
+        ConfigError: one is not there.
+    """
+    make_recipe(settings)
+    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    policy.resolve(policy_options(settings))
+    for each in rewards:
+        each.resolve(reward_options(settings))
+
+
+async def name_model(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """Return *settings* with the model's name, asked of the server where it serves one and none was named.
+
+    Raises:
+        PolicyRefused: it serves several, or none.
+        PolicyError: it does not answer.
+    """
+    spec = policy_spec(settings.policy)
+    return replace(settings, model=await spec.find_model(policy_options(settings, environment)))
+
+
+def policy_of(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Policy:
+    """Build the policy that *settings* name; *listener* receives an event for each retry.
+
+    Raises:
+        ConfigError, MissingExtra, PolicyRefused: as :func:`build`.
+    """
+    spec, options = policy_spec(settings.policy), policy_options(settings, environment, listener)
+    require_taken(spec, options)
+    return spec.build(replace(options, own=own_options(spec, settings)))
+
+
+def reward_of(
+    settings: Settings, environment: Mapping[str, str] | None = None, listener: Listener | None = None
+) -> Reward:
+    """Build the reward that *settings* name, or the ensemble of them; *listener* as of :func:`policy_of`.
+
+    Raises:
+        ConfigError: a name is unknown, or a file does not fit.
+        MissingExtra, RewardRefused: a model cannot be loaded.
+    """
+    options = reward_options(settings, environment or {}, listener)
+    specs = reward_specs(settings.reward)
+    rewards = {spec.name: spec.build(replace(options, own=own_options(spec, settings))) for spec in specs}
+    if len(rewards) == 1:
+        return next(iter(rewards.values()))
+    from tpo.rewards.ensemble import Ensemble
+
+    return Ensemble(rewards, settings.combine, calibration=settings.calibration)
+
+
+def build_policy(specification: str | Sequence[str], **options: Any) -> Policy:
+    """Build the policy that *specification* names: ``tiny``, ``hf:ID-or-path``, a base URL or several.
+
+    *options* are those of :class:`tpo.registry.ModelOptions`.
+
+    Raises:
+        ConfigError: it names none, or an option does not go with it.
+        MissingExtra, PolicyRefused: the model cannot be loaded.
+    """
+    spec = policy_spec((specification,) if isinstance(specification, str) else specification)
+    values = ModelOptions(**options)
+    require_taken(spec, values)
+    return spec.build(values)
+
+
+def build_reward(specification: str, **options: Any) -> Reward:
+    """Build the reward that *specification* names, such as ``hf:ID-or-path`` or ``vllm:URL``.
+
+    *options* are those of :class:`tpo.registry.ModelOptions`.
+
+    Raises:
+        ConfigError: it names none.
+        MissingExtra, RewardRefused: the model cannot be loaded.
+    """
+    spec: ModelSpec[Reward] = parse(REWARDS, specification, "--reward")
+    return spec.build(ModelOptions(**options))
+
+
+def load_policy(specification: str | Sequence[str], **options: Any) -> Policy:
+    """Build the policy that *specification* names as on the command line.
+
+    *options* are those of :class:`tpo.registry.ModelOptions`. A server's key comes from ``TPO_API_KEY`` or
+    ``OPENAI_API_KEY`` unless *api_key* is given.
+    """
+    return build_policy(specification, **({"api_key": api_key(os.environ)} | options))
+
+
+def load_reward(specification: str | Sequence[str], **options: Any) -> Reward:
+    """Build the reward that *specification* names as on the command line; several make an ensemble.
+
+    *options* are those of :class:`tpo.registry.ModelOptions`. A server's key comes from
+    ``TPO_REWARD_API_KEY`` unless *api_key* is given.
+    """
+    options = {"api_key": os.environ.get(REWARD_KEY_VARIABLE)} | options
+    if isinstance(specification, str):
+        return build_reward(specification, **options)
+    from tpo.rewards.ensemble import Ensemble
+
+    return Ensemble({name: build_reward(name, **options) for name in specification})
+
+
+def weights_of(settings: Settings) -> dict[str, str | None]:
+    """Return digests of what the models are made of, by a name for each; None if it is not here.
+
+    They are of the weights of models in this process, and of the source of Python functions. A server's
+    weights cannot be seen: there the model's name stands for them.
+    """
+    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    specs = [(f"policy {policy.name}", policy), *((f"reward {each.name}", each) for each in rewards)]
+    weights = {what: weights_digest(each.location) for what, each in specs if each.location is not None}
+    return weights | {f"source of {what}": each.source for what, each in specs if each.source is not None}

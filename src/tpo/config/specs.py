@@ -1,0 +1,210 @@
+"""Specs of the models that settings name, their options, and what is refused.
+
+Nothing here loads a model or asks a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tpo.config.option import flag_of
+from tpo.config.settings import TINY, Settings
+from tpo.entry_points import POLICIES, REWARDS
+from tpo.errors import ConfigError
+from tpo.events import Listener
+from tpo.policies.base import Policy
+from tpo.registry import ModelOptions, ModelSpec, parse, usages
+from tpo.rewards.base import Reward
+
+API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
+"""Where a policy server's key is looked for; nowhere else."""
+REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
+"""A reward's server is not the policy's, and must not be sent its key."""
+KEY_FIELDS = frozenset(
+    {"api_key", "apikey", "x_api_key", "authorization", "access_token", "headers", "extra_headers"}
+)
+"""Names under which a key would be recorded."""
+
+
+def policy_spec(names: Sequence[str]) -> ModelSpec[Policy]:
+    """Parse the policy *names*: one, or several servers of one model.
+
+    Raises:
+        ConfigError: one is unknown, or several are not different servers of one kind.
+    """
+    specs: list[ModelSpec[Policy]] = [parse(POLICIES, name, "--policy") for name in names]
+    first, *others = specs
+    if not others:
+        return first
+    for spec in specs:
+        if not spec.urls or type(spec) is not type(first):
+            raise ConfigError(
+                f"--policy {spec.name}: several policies must all be servers' URLs, of the same model"
+            )
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--policy: {', '.join(names)}: name each server once")
+    return first.join(others)
+
+
+def reward_specs(names: Sequence[str]) -> tuple[ModelSpec[Reward], ...]:
+    """Parse the reward *names*.
+
+    Raises:
+        ConfigError: one is unknown, or named twice.
+    """
+    specs = tuple(parse(REWARDS, name, "--reward") for name in names)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--reward: {', '.join(names)}: name each reward once")
+    return specs
+
+
+def check_names(settings: Settings) -> None:
+    """Refuse names that no policy or reward has, and options that do not go with them.
+
+    Raises:
+        ConfigError: naming the option, what there is, and what may have been meant.
+    """
+    _refuse_keys("--policy-extra", settings.policy_extra)
+    for kind, options in settings.kind_options.items():
+        _refuse_keys(f"--kind-options: {kind}", options)
+    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    require_taken(policy, policy_options(settings))
+    for each in (policy, *rewards):
+        own_options(each, settings)
+    if settings.rubric is not None and not any("rubric" in each.takes for each in rewards):
+        raise ConfigError(f"--rubric {settings.rubric} is for --reward judge:URL")
+    unused = settings.kind_options.keys() - {each.kind for each in (policy, *rewards)}
+    if unused:
+        raise ConfigError(f"--kind-options: {min(unused)}: no policy or reward of this kind is named")
+
+
+def require_reward(policies: Sequence[str], *, has_reward: bool) -> None:
+    """Refuse a policy other than the embedded one without a reward by name.
+
+    Raises:
+        ConfigError: likewise, or a policy is unknown.
+    """
+    policy_spec(policies)
+    if has_reward or tuple(policies) == (TINY,):
+        return
+    there = ", ".join(usage for usage in usages(REWARDS) if usage != TINY)
+    raise ConfigError(
+        f"--policy {policies[0]}: name a reward too, with --reward ({there}); the embedded toy reward would"
+        " judge its answers by a measure of another world (--reward tiny, if that is what you want)"
+    )
+
+
+def policy_identity(settings: Settings) -> Any:
+    """Return what may not change of the policy in a run: a server may move, its model may not."""
+    own = settings.kind_options.get(policy_spec(settings.policy).kind)
+    return {"name": policy_name(settings), "options": own} if own else policy_name(settings)
+
+
+def reward_identity(settings: Settings) -> Any:
+    """Return what may not change of the rewards in a run: names, combination and what shapes scores."""
+    options = reward_options(settings)
+    specs = reward_specs(settings.reward)
+    names = [spec.identity(options) for spec in specs]
+    extra: dict[str, Any] = {"combine": settings.combine} if len(names) > 1 else {}
+    for spec in specs:
+        extra |= spec.details(options)
+        if spec.kind in settings.kind_options:
+            extra.setdefault("options", {})[spec.kind] = settings.kind_options[spec.kind]
+    if extra:
+        return {"names": names} | extra
+    return names[0] if len(names) == 1 else names
+
+
+def policy_name(settings: Settings) -> str:
+    """Return the policy's name: its model's at a server."""
+    return policy_spec(settings.policy).identity(policy_options(settings))
+
+
+def policy_short_name(settings: Settings) -> str:
+    """Return the policy's name as a directory's name includes it; empty for the embedded one."""
+    return policy_spec(settings.policy).short_name(policy_options(settings))
+
+
+def api_key(environment: Mapping[str, str]) -> str | None:
+    """Return the policy server's key, from the first variable that holds one."""
+    return next((environment[name] for name in API_KEY_VARIABLES if environment.get(name)), None)
+
+
+def policy_options(
+    settings: Settings, environment: Mapping[str, str] | None = None, listener: Listener | None = None
+) -> ModelOptions:
+    """Return what *settings* and *environment* say of the policy; *listener* receives retries."""
+    return ModelOptions(
+        model=settings.model,
+        extra=settings.policy_extra,
+        dtype=settings.dtype,
+        device=settings.device,
+        trust_remote_code=settings.trust_remote_code,
+        timeout=settings.timeout,
+        retry_timeout=settings.retry_timeout,
+        concurrency=settings.concurrency,
+        api_key=api_key(environment or {}),
+        listener=listener,
+    )
+
+
+def reward_options(
+    settings: Settings, environment: Mapping[str, str] | None = None, listener: Listener | None = None
+) -> ModelOptions:
+    """Return what *settings* and *environment* say of the rewards; *listener* receives retries."""
+    return ModelOptions(
+        dtype=settings.dtype,
+        device=settings.device,
+        trust_remote_code=settings.trust_remote_code,
+        timeout=settings.timeout,
+        retry_timeout=settings.retry_timeout,
+        tokenizer=settings.reward_tokenizer,
+        rubric=settings.rubric,
+        votes=settings.votes,
+        api_key=(environment or {}).get(REWARD_KEY_VARIABLE),
+        listener=listener,
+    )
+
+
+def require_taken(spec: ModelSpec[Policy], options: ModelOptions) -> None:
+    """Refuse options for servers that the policy's kind does not take."""
+    for name, value in (("model", options.model), ("extra", options.extra or None)):
+        if value is not None and name not in spec.takes:
+            option = flag_of("policy_extra" if name == "extra" else name)
+            raise ConfigError(f"{option} is for a server's base URL; --policy {spec.name} takes none")
+
+
+def own_options(spec: ModelSpec[Any], settings: Settings) -> Any:
+    """Return the options that *spec*'s kind brings, validated.
+
+    Raises:
+        ConfigError: the kind has none, or a name or a value is wrong.
+    """
+    given = settings.kind_options.get(spec.kind, {})
+    if spec.Options is None:
+        if given:
+            raise ConfigError(f"--kind-options: {spec.kind} has no options of its own")
+        return None
+    from pydantic import TypeAdapter, ValidationError
+
+    known = getattr(spec.Options, "__dataclass_fields__", {})
+    for name in given.keys() - known.keys():
+        raise ConfigError(
+            f"--kind-options: {spec.kind}: {name}: no such option; there are {', '.join(known)}"
+        )
+    try:
+        return TypeAdapter(spec.Options).validate_python(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"--kind-options: {spec.kind}: {where}: {first['msg']}") from None
+
+
+def _refuse_keys(option: str, values: Mapping[str, object]) -> None:
+    for name in values:
+        if name.lower().replace("-", "_") in KEY_FIELDS:
+            raise ConfigError(
+                f"{option}: {name} would be written into the run's record; a key comes from TPO_API_KEY"
+                " alone, and only fields of a request's body can be added"
+            )

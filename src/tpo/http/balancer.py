@@ -1,0 +1,128 @@
+"""Sticky load balancing over servers of one model, with the only retry loop there is for servers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Generic, TypeVar
+
+from tpo.errors import ConfigError
+from tpo.http.failures import BUSY, HttpFailure
+from tpo.http.retry import Backoff, Clock, OnRetry, RetryPolicy
+
+Member = TypeVar("Member")
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Health:
+    """Consecutive ``failures``, the time of the last, and until when the server rests."""
+
+    failures: int = 0
+    since: float = -math.inf
+    until: float = -math.inf
+
+
+def ignore(reason: str, delay: float) -> None:
+    """Do nothing on a retry."""
+    del reason, delay
+
+
+class Balancer(Generic[Member]):
+    """Sends each key to one of *members* (by name) for as long as that one is healthy.
+
+    A key's order of members comes from hashes of key and name (rendezvous hashing): keys spread evenly, the
+    same in every process, and when a member is left out only its own keys move. After a failure that passes,
+    or when it cannot be reached, a member rests, longer after each consecutive failure, and its keys go to
+    the next in their order; then a single call probes it, and if that succeeds the others return. When no
+    member answers, the round is repeated as *retry* says.
+
+    Raises:
+        ConfigError: there is no member, or one is named twice.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[tuple[str, Member]],
+        *,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.members = dict(members)
+        if not members or len(self.members) < len(members):
+            names = ", ".join(name for name, _ in members)
+            raise ConfigError(f"name each server once, and at least one; given: {names or 'none'}")
+        self._health = {name: _Health() for name in self.members}
+        self._retry = retry or RetryPolicy()
+        self._clock = clock or Clock()
+
+    def order(self, key: str) -> list[str]:
+        """Return the members' names in the order in which *key* tries them: healthy ones first."""
+        if len(self.members) == 1:
+            return list(self.members)
+        now = self._clock.now()
+        ranked = sorted(self.members, key=lambda name: _rank(key, name))
+        return sorted(ranked, key=lambda name: max(0.0, self._health[name].until - now))
+
+    async def ask(
+        self, key: str, attempt: Callable[[Member], Awaitable[Answer]], on_retry: OnRetry = ignore
+    ) -> Answer:
+        """Return what *attempt* gives for the first member in the order of *key* that answers.
+
+        Raises:
+            HttpFailure: the request itself was refused, or no member answered in time.
+        """
+        backoff = Backoff(self._retry, self._clock)
+        while True:
+            failures: list[HttpFailure] = []
+            for name in self.order(key):
+                if failures:
+                    on_retry(failures[-1].reason, 0.0)
+                started = self._begin(name)
+                try:
+                    answer = await attempt(self.members[name])
+                except HttpFailure as failure:
+                    failures.append(failure)
+                    if not (failure.passes or failure.unreachable):
+                        self._health[name] = _Health()  # a server that refuses is up
+                        failures = [failure]
+                        break
+                    self._rest(name, failure, started)
+                else:
+                    self._health[name] = _Health()
+                    return answer
+            # One that has answered before may come back; if none ever did, the first failure says what is
+            # wrong.
+            worst = next((failure for failure in failures if failure.passes), failures[0])
+            await backoff.wait(worst, on_retry)
+
+    def _begin(self, name: str) -> float:
+        """Return the time; where this call probes a rested member, the others wait for its result."""
+        health, now = self._health[name], self._clock.now()
+        if health.failures and now >= health.until:
+            health.until = now + self._retry.delay(health.failures, None, self._clock.jitter())
+        return now
+
+    def _rest(self, name: str, failure: HttpFailure, started: float) -> None:
+        health, now = self._health[name], self._clock.now()
+        if started <= health.since:
+            return  # many calls met one and the same failure
+        if failure.status not in BUSY:
+            health.failures, health.since = health.failures + 1, now
+        delay = self._retry.delay(max(1, health.failures), failure.retry_after, self._clock.jitter())
+        health.until = max(health.until, now + delay)
+
+
+def _rank(key: str, name: str) -> bytes:
+    return blake2b(f"{name}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+async def close_all(parts: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Close every one of *parts*; the first error is raised when all are closed."""
+    results = await asyncio.gather(*(part() for part in parts), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

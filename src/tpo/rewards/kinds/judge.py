@@ -1,0 +1,54 @@
+"""``--reward judge:URL``: a language model behind an OpenAI-compatible server grades by a rubric."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tpo.http.retry import RetryPolicy
+from tpo.model_kinds import ServedSpec
+from tpo.registry import ModelOptions
+from tpo.rewards.base import Reward
+
+
+@dataclass(frozen=True)
+class Judge(ServedSpec[Reward]):
+    """A chat model on one server or several."""
+
+    usage: ClassVar[str] = "judge:URL"
+    summary: ClassVar[str] = "a language model that grades by a rubric"
+    takes: ClassVar[frozenset[str]] = frozenset({"rubric"})
+    key_variable: ClassVar[str] = "TPO_REWARD_API_KEY"
+
+    def resolve(self, options: ModelOptions) -> None:
+        """Read the rubric."""
+        _rubric(options)
+
+    def details(self, options: ModelOptions) -> dict[str, Any]:
+        """Return the number of votes, and a digest of the user's rubric."""
+        if options.rubric is None:
+            return {"votes": options.votes}
+        digest = hashlib.sha256(options.rubric.read_bytes()).hexdigest()[:16]
+        return {"votes": options.votes, "rubric": digest}
+
+    def build(self, options: ModelOptions) -> Reward:
+        """Make the client."""
+        from tpo.rewards.judge import JudgeReward
+
+        return JudgeReward(
+            self.urls,
+            model=self.model,
+            api_key=options.api_key,
+            rubric=_rubric(options),
+            votes=options.votes,
+            timeout=options.timeout,
+            retry=RetryPolicy(timeout=options.retry_timeout),
+            listener=options.listener,
+        )
+
+
+def _rubric(options: ModelOptions) -> str:
+    from tpo.rewards.judge.wording import DEFAULT_RUBRIC, read_rubric
+
+    return DEFAULT_RUBRIC if options.rubric is None else read_rubric(options.rubric)

@@ -1,0 +1,36 @@
+"""``--reward vllm:URL``: a sequence classifier behind vLLM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tpo.http.retry import RetryPolicy
+from tpo.model_kinds import ServedSpec
+from tpo.registry import ModelOptions
+from tpo.rewards.base import Reward
+
+
+@dataclass(frozen=True)
+class VLLM(ServedSpec[Reward]):
+    """A pooling server of vLLM, or several of the same model."""
+
+    usage: ClassVar[str] = "vllm:URL"
+    summary: ClassVar[str] = "a sequence classifier behind vLLM"
+    gives_logits: ClassVar[bool] = True
+    key_variable: ClassVar[str] = "TPO_REWARD_API_KEY"
+
+    def build(self, options: ModelOptions) -> Reward:
+        """Make the client."""
+        from tpo.rewards.vllm import VLLMReward
+
+        return VLLMReward(
+            self.urls,
+            model=self.model,
+            api_key=options.api_key,
+            tokenizer=options.tokenizer,
+            trust_remote_code=options.trust_remote_code,
+            timeout=options.timeout,
+            retry=RetryPolicy(timeout=options.retry_timeout),
+            listener=options.listener,
+        )

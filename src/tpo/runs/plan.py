@@ -1,0 +1,247 @@
+"""RunPlan: the only way from settings to a run directory with its results."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Self
+
+from tpo.config import Settings, make_recipe, name_model, policy_identity, reward_identity, weights_of
+from tpo.errors import StoreError, StoreMismatch, TpoError
+from tpo.events import Listener
+from tpo.methods.blocking import run_blocking
+from tpo.methods.method import Method
+from tpo.policies.base import Policy
+from tpo.rewards.base import Reward
+from tpo.rewards.calibration import Scales
+from tpo.runs.fingerprint import fingerprint, measured, scales_in
+from tpo.runs.inputs import RunInput
+from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
+from tpo.runs.naming import run_name
+from tpo.runs.retries import Retries
+from tpo.runs.runner import run
+from tpo.runs.summary import Summary
+from tpo.store import RunDirectory, is_complete, read_run
+from tpo.store.runfile import NAME as RUN_FILE
+
+RUNS = Path("runs")
+"""Folder of the default run directories."""
+
+Wrap = Callable[[Policy, Reward], AbstractAsyncContextManager[tuple[Policy, Reward]]]
+"""Puts something in front of the models while a run uses them, such as journals that runs share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """All that decides a run, resolved; :meth:`resolve` makes one from settings as the command line does.
+
+    Attributes:
+        settings: every option; the model of a server is named.
+        recipe: the method.
+        data: the queries.
+        path: the run directory.
+        fresh: whether a run that is there is thrown away.
+        load: loads the models, which announce retries to the relay; None: those that the settings name.
+        wrap: puts something in front of the models while the run uses them.
+        identity: further keys of the fingerprint; they replace others, and None leaves a key out.
+        weights: digests of the weights of models in this process; None computes them.
+        configuration: further keys of the configuration in ``run.json``.
+        notices: what the user should be told of the choice of the directory.
+        clock: seconds since the epoch.
+    """
+
+    settings: Settings
+    recipe: Method
+    data: RunInput
+    path: Path
+    fresh: bool = False
+    load: Callable[[Relay], Models] | None = None
+    wrap: Wrap | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, str | None] | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+    clock: Callable[[], float] = time.time
+
+    @classmethod
+    async def resolve(
+        cls, settings: Settings, data: RunInput, *, recipe: Method | None = None, **options: Any
+    ) -> Self:
+        """Return the plan that *settings* make over *data*; a server is asked for its model's name.
+
+        Without ``settings.out`` the directory is named after the options (:mod:`tpo.runs.naming`). *options*
+        are further attributes.
+
+        Raises:
+            ConfigError: the method is unknown.
+            PolicyError: a server does not say which model it serves.
+        """
+        settings = await name_model(settings, os.environ)
+        recipe = recipe if recipe is not None else make_recipe(settings)
+        plan = cls(settings=settings, recipe=recipe, data=data, path=settings.out or RUNS, **options)
+        return plan if settings.out is not None else plan._in_default_directory()
+
+    def is_complete(self) -> bool:
+        """Return whether every query is finished, so that no model needs to be loaded.
+
+        Raises:
+            StoreMismatch: the directory holds a run of another configuration.
+            TpoError: it does, and a model of this one does not exist.
+            DataError: a row is wrong.
+        """
+        total = self.data.total
+        if self.fresh or not (self.path / RUN_FILE).exists():
+            return total == 0
+        queries = self.data.queries if total is not None else ()
+        try:
+            # Without the scales, which are measured with the models: a run that is complete scores nothing.
+            return is_complete(self.path, self.fingerprint(), queries) and total is not None
+        except StoreMismatch as mismatch:
+            self._require_models(mismatch)
+            raise
+
+    def load_models(self, *, complete: bool | None = None) -> Models:
+        """Load the models; stand-ins if the run is *complete* (None: find out). Blocks: not for event loops.
+
+        Raises:
+            TpoError: a model cannot be loaded, or as :meth:`is_complete`.
+        """
+        if self.is_complete() if complete is None else complete:
+            return no_models()
+        return load_models(self.settings, Relay()) if self.load is None else self.load(Relay())
+
+    @asynccontextmanager
+    async def opened(self, models: Models) -> AsyncIterator[OpenRun]:
+        """Open the directory, or resume the run in it, and close it at the end of the block.
+
+        Raises:
+            StoreError: it is in use, of another configuration, or unusable.
+            RewardError: the scales of an ensemble cannot be measured.
+        """
+        scales = await self._scales(models.reward)
+        directory = RunDirectory.open(
+            self.path,
+            configuration=self._configuration(),
+            fingerprint=self.fingerprint(scales),
+            fresh=self.fresh,
+            clock=self.clock,
+        )
+        async with directory:
+            yield OpenRun(self, models, directory)
+
+    async def execute(self, models: Models, listener: Listener | None = None) -> Summary:
+        """Run the unfinished queries with *models*, which stay open.
+
+        Raises:
+            TpoError: a fatal one; what is finished is kept.
+        """
+        async with self.opened(models) as opened:
+            return await opened.execute(*([listener] if listener is not None else []))
+
+    async def run(self, models: Models, listener: Listener | None = None) -> Summary:
+        """Check *models*, :meth:`execute`, and close them."""
+        async with models.ready():
+            return await self.execute(models, listener)
+
+    def fingerprint(self, scales: Scales | None = None) -> dict[str, Any]:
+        """Return what may not change between invocations; *scales* are those of an ensemble."""
+        settings = self.settings
+        models = {
+            "column": settings.column,
+            "policy": policy_identity(settings),
+            "policy_extra": settings.policy_extra,
+            "reward": self._reward_identity,
+            **self.identity,
+        }
+        left_out = {key for key, value in self.identity.items() if value is None}
+        models = {key: value for key, value in models.items() if key not in left_out}
+        known = measured(self._weights, scales)
+        return fingerprint(self.recipe, seed=settings.seed, data=self.data.digest, **models, **known)
+
+    @cached_property
+    def _reward_identity(self) -> Any:
+        return self.identity["reward"] if "reward" in self.identity else reward_identity(self.settings)
+
+    @cached_property
+    def _weights(self) -> Mapping[str, str | None]:
+        return weights_of(self.settings) if self.weights is None else self.weights
+
+    def _configuration(self) -> dict[str, Any]:
+        noted = {"data": self.data.source, "queries": self.data.total, "out": str(self.path)}
+        return self.settings.to_json() | noted | dict(self.configuration)
+
+    def _require_models(self, mismatch: StoreMismatch) -> None:
+        """Report a model that does not exist before the *mismatch* that its name causes."""
+        if self.load is not None:
+            return
+        try:
+            run_blocking(resolve_models(self.settings))
+        except TpoError as error:
+            if error.fatal:
+                raise error from mismatch
+
+    async def _scales(self, reward: Reward) -> Scales | None:
+        """The scales of an ensemble: of its file, of the run that is resumed, or measured now."""
+        from tpo.rewards.ensemble import Ensemble
+
+        if not isinstance(reward, Ensemble):
+            return None
+        if not self.fresh and (self.path / RUN_FILE).exists():
+            reward.keep(scales_in(read_run(self.path).fingerprint))
+        return await reward.scales()
+
+    def _in_default_directory(self) -> Self:
+        """The plan with its default directory, or with the one of an earlier version that holds this run."""
+        source = self.data.source
+        named, policy = partial(run_name, self.settings, self.recipe, source), self.identity.get("policy")
+        path = RUNS / named(policy=policy, reward=self._reward_identity)
+        earlier = replace(self, path=RUNS / named(policy=policy))
+        if (path / RUN_FILE).exists() or not (earlier.path / RUN_FILE).exists():
+            return replace(self, path=path)
+        found = f"{earlier.path} has the default name of earlier versions, without the reward"
+        if self.fresh:
+            return replace(self, path=path, notices=(f"{found}: it is left as it is",))
+        try:
+            is_complete(earlier.path, earlier.fingerprint(), ())
+        except StoreError:
+            return replace(self, path=path, notices=(f"{found}, and holds another run: it is left as it is",))
+        return replace(earlier, notices=(f"{found}, and holds this run: it is resumed there",))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run whose directory is open."""
+
+    plan: RunPlan
+    models: Models
+    directory: RunDirectory
+
+    async def execute(self, *listeners: Listener) -> Summary:
+        """Run the unfinished queries; *listeners* receive every event. Retries are counted for the record.
+
+        Raises:
+            TpoError: a fatal one; what is finished is kept.
+        """
+        plan, settings, models, retries = self.plan, self.plan.settings, self.models, Retries()
+        unwrapped = nullcontext((models.policy, models.reward))
+        wrapped = unwrapped if plan.wrap is None else plan.wrap(models.policy, models.reward)
+        with models.events.forwarding(retries, *listeners):
+            async with wrapped as (policy, reward):
+                return await run(
+                    plan.data.queries,
+                    policy,
+                    reward,
+                    plan.recipe,
+                    self.directory,
+                    seed=settings.seed,
+                    concurrency=settings.concurrency,
+                    sequences=settings.sequences,
+                    total=plan.data.total,
+                    listener=models.events,
+                    retries=retries,
+                )

@@ -1,0 +1,45 @@
+"""Queries in flight and their tokens, as recorded in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from pathlib import Path
+
+from tpo.report.salvage import JOURNAL
+from tpo.store.jsonline import unseal
+from tpo.view.tail import Tail
+
+
+class InFlightQueries:
+    """Queries in the journal of the run directory *path*."""
+
+    def __init__(self, path: Path) -> None:
+        self._tail = Tail(path / JOURNAL)
+        self._written: dict[str, int] = {}
+        self.calls = 0
+        """Number of finished calls in the journal."""
+
+    def refresh(self) -> bool:
+        """Read appended lines; return whether more can be read now."""
+        growth = self._tail.read()
+        if growth.replaced:  # compaction rewrites it without the calls of ended queries
+            self._written.clear()
+            self.calls = 0
+        for line in growth.lines:
+            self._take(line.content)
+        return growth.more
+
+    def queries(self, ended: Container[str]) -> tuple[int, int]:
+        """Return the number of queries not in *ended*, and their completion tokens so far."""
+        written = [tokens for query, tokens in self._written.items() if query not in ended]
+        return len(written), sum(written)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            record = unseal(line)
+            query = str(record["query"])
+            tokens = int(record.get("completion", {}).get("usage", {}).get("completion_tokens", 0))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return  # a damaged line
+        self.calls += "decision" not in record
+        self._written[query] = self._written.get(query, 0) + tokens

@@ -1,0 +1,166 @@
+"""Follow one run: appended lines update its totals; texts stay on disk until requested."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tpo.report.curves import Measured
+from tpo.report.prices import Prices
+from tpo.report.salvage import read_line, read_record
+from tpo.report.transcript import transcript
+from tpo.store import reading, runfile
+from tpo.store.runfile import RunRecord
+from tpo.types import Trajectory
+from tpo.view.in_flight import InFlightQueries
+from tpo.view.run_table import RunTable
+from tpo.view.state import IsAlive, State, process_is_alive, state_of
+from tpo.view.tail import Growth, Tail
+
+
+class StaleRequest(Exception):
+    """A request refers to a run that has been replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Clock (seconds since the epoch) and process check; tests inject their own."""
+
+    now: Callable[[], float] = time.time
+    is_alive: IsAlive = process_is_alive
+
+
+class LiveRun:
+    """The run in the directory *path*, run *number* on the page.
+
+    *generation* increases whenever the run was deleted and started again; rows belong to a generation.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        number: int,
+        *,
+        prices: Prices | None = None,
+        environment: Environment | None = None,
+    ) -> None:
+        self.path = path
+        self.name = name
+        self.number = number
+        self.generation = 0
+        self.record: RunRecord | None = None
+        self.record_notes: list[str] = []
+        self.state: State = "unknown"
+        self.growth = Growth()
+        self.table = RunTable(name, number)
+        self.in_flight = InFlightQueries(path)
+        self.prices = prices
+        self._environment = environment or Environment()
+        self._tail = Tail(path / reading.NAME)
+        self._record_seen: object = ()
+        self._told: object = None
+
+    def refresh(self) -> tuple[bool, bool]:
+        """Read appended lines; return whether anything changed and whether more can be read now."""
+        self.growth = growth = self._tail.read()
+        if growth.replaced:
+            self._reset()
+        for line in growth.lines:
+            self.table.add_line(line)
+        if self.table.stale and not growth.more and not self.table.rebuild(self._read):
+            self._tail = Tail(self.path / reading.NAME)  # the file changed meanwhile: read it from its start
+            self._reset()
+        more = self.in_flight.refresh() or growth.more
+        if not more:
+            _, tokens = self.in_flight.queries(self.table)
+            self.table.throughput.mark(self.now, tokens)
+        self._look_at_record()
+        self.state = state_of(self.path, self.record, self.now, self._environment.is_alive)
+        told = (
+            self.generation,
+            self._record_seen,
+            self.state,
+            self.in_flight.calls,
+            growth.error,
+            growth.torn,
+        )
+        changed, self._told = told != self._told, told
+        return changed or bool(growth.lines), more
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._environment.now()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time in seconds, up to now if the run is in progress."""
+        if self.record is None:
+            return 0.0
+        since = self.since
+        running = 0.0 if since is None or self.state != "working" else self.now - since
+        return self.record.seconds + max(running, 0.0)
+
+    @property
+    def since(self) -> float | None:
+        """Start time of the invocation that has not ended."""
+        if self.record is None or not self.record.invocations or self.record.ended is not None:
+            return None
+        return self.record.invocations[-1].started
+
+    def measured(self) -> Measured:
+        """Return the measurements that figures are drawn from."""
+        return self.table.gathering.measured(self.record)
+
+    def rows(self, generation: int, start: int, changes: int) -> dict[str, Any]:
+        """Return rows as :meth:`RunTable.rows`; for another *generation*, from the first row."""
+        if generation != self.generation:
+            start = changes = 0
+        return {"generation": self.generation} | self.table.rows(start, changes)
+
+    def trajectory(self, generation: int, row: int) -> dict[str, Any]:
+        """Return the transcript of the query in *row*.
+
+        Raises:
+            StaleRequest: the run was replaced, or its file has changed.
+        """
+        place = self.table.place(row) if generation == self.generation else None
+        if place is None:
+            raise StaleRequest("there is no such query; was the run begun anew?")
+        found = self._read(place)
+        if found is None or found.query.id != self.table.ids[row]:
+            raise StaleRequest(f"{reading.NAME} has changed since it was read")
+        return transcript(found)
+
+    def _reset(self) -> None:
+        self.generation += 1
+        self.table = RunTable(self.name, self.number)
+
+    def _read(self, offset: int) -> Trajectory | None:
+        """Return the trajectory at *offset*, if there is one."""
+        try:
+            with (self.path / reading.NAME).open("rb") as lines:
+                lines.seek(offset)
+                found = read_line(lines.readline(), 0)
+        except OSError:
+            return None
+        return found if isinstance(found, Trajectory) else None
+
+    def _look_at_record(self) -> None:
+        seen = _seen(self.path / runfile.NAME)
+        if seen != self._record_seen:
+            self._record_seen = seen
+            self.record, self.record_notes = read_record(self.path)
+
+
+def _seen(file: Path) -> tuple[int, ...] | None:
+    """Return a value that changes with *file*; None if it does not exist."""
+    try:
+        about = file.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_size, about.st_mtime_ns

@@ -1,0 +1,99 @@
+"""Table of a run's queries: totals, the file offset of each query's line, and the rows page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tpo.report.gather import Gathering
+from tpo.report.salvage import SHOWN, read_line, unreadable_note
+from tpo.types import Trajectory
+from tpo.view.tail import Line
+from tpo.view.throughput import Throughput
+
+PAGE_SIZE = 5000
+"""Maximum rows per response."""
+
+
+class RunTable:
+    """Rows of one generation of a run. Of several lines for a query, the last one counts.
+
+    A query keeps its first row, so that what the page has open stays in place.
+    """
+
+    def __init__(self, name: str, number: int) -> None:
+        self.gathering = Gathering(name, number)
+        self.throughput = Throughput()
+        self.stale = False
+        """Whether a finished query occurred again (no run writes that): totals must be computed again."""
+        self._places: list[int] = []
+        """Offset of each row's line."""
+        self._changes: list[int] = []
+        """Rows that changed after they were added, in the order of the changes."""
+        self._unreadable = 0
+        self._reasons: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, query: object) -> bool:
+        return query in self.gathering.rows
+
+    @property
+    def ids(self) -> list[str]:
+        """Query id of each row."""
+        return self.gathering.index.columns["id"]
+
+    def notes(self) -> list[str]:
+        """Return notes on lines that could not be read."""
+        return unreadable_note(self._reasons, self._unreadable)
+
+    def place(self, row: int) -> int | None:
+        """Return the offset of the line of *row*; None if there is no such row."""
+        return self._places[row] if 0 <= row < len(self._places) else None
+
+    def add_line(self, line: Line) -> None:
+        """Add *line*."""
+        found = read_line(line.content, line.number)
+        if not isinstance(found, Trajectory):
+            self._unreadable += 1
+            if self._unreadable <= SHOWN:
+                self._reasons.append(found)
+            return
+        self.throughput.add(found)
+        row = self.gathering.rows.get(found.query.id)
+        if row is None:
+            self._places.append(line.offset)
+        else:
+            self._places[row] = line.offset
+            self._changes.append(row)
+        if self.gathering.settled(found.query.id):
+            self.stale = True
+        else:
+            self.gathering.add(found)
+
+    def rebuild(self, read: Callable[[int], Trajectory | None]) -> bool:
+        """Compute totals again from the lines that *read* returns; return whether all were there."""
+        before, self.stale = self.gathering, False
+        self.gathering = Gathering(before.name, before.number)
+        for query, offset in zip(before.rows, self._places, strict=True):
+            found = read(offset)
+            if found is None or found.query.id != query:
+                return False
+            self.gathering.add(found)
+        return True
+
+    def rows(self, start: int, changes: int) -> dict[str, Any]:
+        """Return PAGE_SIZE rows at most from *start*, and earlier rows changed since *changes*."""
+        columns = self.gathering.index.columns
+        start = min(start, len(self))
+        end = min(start + PAGE_SIZE, len(self))
+        revised = sorted({row for row in self._changes[changes:] if row < start})
+        return {
+            "start": start,
+            "columns": {name: values[start:end] for name, values in columns.items()},
+            "revised": revised,
+            "revisions": {name: [values[row] for row in revised] for name, values in columns.items()},
+            "changes": len(self._changes),
+            "more": end < len(self),
+        }

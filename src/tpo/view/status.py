@@ -1,0 +1,76 @@
+"""Status of a live run for the page: totals, activity, and notes on missing data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tpo.report.overview import overview
+from tpo.report.salvage import Salvaged, journal_note
+from tpo.runs.summary import Summary
+from tpo.store import reading
+from tpo.view.live_run import LiveRun
+from tpo.view.throughput import Rates
+
+STOPPED = (
+    "The run has not ended, and no process works in it: it was killed, or its machine stopped."
+    " The same command resumes it."
+)
+
+
+def run_status(run: LiveRun) -> dict[str, Any]:
+    """Return the page's overview of *run*, with its activity under ``live``."""
+    summary = run.table.gathering.summary(run.seconds)
+    told = overview(run.name, Salvaged(run.path, run.record, (), tuple(notes(run))), summary, run.prices)
+    return told | {"live": _live(run, summary), "generation": run.generation}
+
+
+def _live(run: LiveRun, summary: Summary) -> dict[str, Any]:
+    """Return the activity of *run*; unknown values are None."""
+    queries, tokens = run.in_flight.queries(run.table)
+    working, since = run.state == "working", run.since
+    rates = Rates(None, None)
+    if working and since is not None:
+        rates = run.table.throughput.rates(since, run.now)
+    total = _total(run)
+    left = None if total is None else max(total - summary.finished - summary.failed, 0)
+    return {
+        "state": run.state,
+        "total": total,
+        "under_way": queries if working else None,
+        "written": run.table.throughput.written + tokens,
+        "tokens_a_second": rates.tokens,
+        "queries_a_minute": None if rates.queries is None else 60 * rates.queries,
+        "seconds_left": left / rates.queries if rates.queries and left is not None else None,
+        "reading": run.growth.more,
+    }
+
+
+def notes(run: LiveRun) -> list[str]:
+    """Return notes on data missing in *run* that no process is about to write."""
+    found = [STOPPED] if run.state == "stopped" else []
+    if run.record is None or run.state == "interrupted":
+        found += run.record_notes
+    found += _lines(run)
+    if run.in_flight.calls and run.state != "working":
+        found.append(journal_note(run.in_flight.calls))
+    return found
+
+
+def _lines(run: LiveRun) -> list[str]:
+    """Return notes on the trajectories file."""
+    found = run.table.notes()
+    if run.growth.error is not None:
+        return [*found, f"{reading.NAME} cannot be read: {run.growth.error}."]
+    if run.state == "working":  # whatever is not there yet may come
+        return found
+    if run.growth.torn:
+        return [*found, f"{reading.NAME}: the last line is cut off."]
+    if not (run.path / reading.NAME).exists():
+        return [*found, f"{reading.NAME} is missing: no query has ended yet, or the file was removed."]
+    return found
+
+
+def _total(run: LiveRun) -> int | None:
+    """Return the number of queries, if the run recorded it."""
+    noted = run.record.configuration.get("queries") if run.record else None
+    return noted if isinstance(noted, int) and noted > 0 else None

@@ -1,0 +1,266 @@
+"""From settings to a run: completeness, resuming, default directories, the order of errors."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.openai_server import OpenAIServer
+from tpo.config import load_settings
+from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused, StoreMismatch
+from tpo.events import CallRetried, Event, RunEnded
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.rewards.ensemble import Ensemble
+from tpo.rewards.scripted import ScriptedReward
+from tpo.runs.inputs import QueryRow, SourceInput, as_input, rows_input
+from tpo.runs.models import Models, Relay
+from tpo.runs.naming import run_name
+from tpo.runs.plan import RunPlan
+from tpo.store import read_run
+from tpo.types import Messages, Query, Sampling, Scope, user
+
+GIVEN = {"sample_size": 2, "max_iterations": 1}
+
+
+async def planned(path: Path | None, prompts: Sequence[str] = ("one", "two"), **more: Any) -> RunPlan:
+    """A plan over *prompts* with scripted models; *more* are settings."""
+    settings = load_settings({**GIVEN, "out": path, **more}, {})
+    plan = await RunPlan.resolve(settings, rows_input(prompts))
+    return replace(plan, load=lambda events: Models(ScriptedPolicy(), ScriptedReward(), events))
+
+
+async def done(plan: RunPlan, models: Models | None = None) -> Models:
+    """Execute *plan* and return its models."""
+    models = models or plan.load_models()
+    await plan.run(models)
+    return models
+
+
+async def test_a_run_is_complete_once_every_query_is_finished(tmp_path: Path) -> None:
+    plan = await planned(tmp_path)
+    assert not plan.is_complete()
+    broken = ScriptedPolicy(failures={Scope("q1", 0, "sample"): PolicyError("gone")})
+    await done(plan, Models(broken, ScriptedReward()))
+    assert not plan.is_complete()
+    again = ScriptedPolicy()
+    await done(plan, Models(again, ScriptedReward()))
+    assert plan.is_complete()
+    assert {call.scope.query for call in again.calls} == {"q1"}
+    assert not replace(plan, fresh=True).is_complete()
+
+
+async def test_a_complete_run_loads_no_model_and_notes_its_start(tmp_path: Path) -> None:
+    plan = await planned(tmp_path)
+    await done(plan)
+
+    def load(events: Relay) -> Models:
+        raise AssertionError("a complete run needs no model")
+
+    await done(replace(plan, load=load))
+    assert len(read_run(tmp_path).invocations) == 2
+
+
+async def test_a_run_that_was_killed_before_its_first_query_is_not_complete(tmp_path: Path) -> None:
+    plan = await planned(tmp_path)
+    await done(plan)
+    (tmp_path / "trajectories.jsonl").unlink()
+    assert not plan.is_complete()
+
+
+async def test_a_total_that_is_unknown_is_never_complete(tmp_path: Path) -> None:
+    plan = await planned(tmp_path)
+    await done(plan)
+    assert not replace(plan, data=replace(plan.data, total=None)).is_complete()  # type: ignore[type-var]  # a QueryInput
+
+
+async def test_retries_that_the_models_announce_are_in_the_record(tmp_path: Path) -> None:
+    plan = await planned(tmp_path, ["one"])
+    models = plan.load_models()
+
+    async def retried(call: Any, _: int) -> None:
+        models.events(CallRetried(call.scope, "busy", 0.5))
+
+    heard: list[Event] = []
+    await plan.execute(replace(models, policy=ScriptedPolicy(before=retried)), heard.append)
+    kept = read_run(tmp_path)
+    assert kept.totals["retries"] == {"sample": 2, "loss": 1, "gradient": 1, "update": 2}
+    assert sum(isinstance(event, CallRetried) for event in heard) == 6
+    assert isinstance(heard[-1], RunEnded)
+    models.events(CallRetried(Scope("q0", 0, "sample"), "busy", 0.5))
+    assert isinstance(heard[-1], RunEnded)  # a run that has ended listens no more
+
+
+async def test_models_that_the_plan_loaded_are_closed_and_borrowed_ones_are_not(tmp_path: Path) -> None:
+    class Closing(ScriptedPolicy):
+        closed = checked = False
+
+        async def check(self) -> None:
+            self.checked = True
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    own, other = Closing(), Closing()
+    await done(await planned(tmp_path / "a"), Models(own, ScriptedReward()))
+    await done(await planned(tmp_path / "b"), Models(other, ScriptedReward(), borrowed=(other,)))
+    assert (own.checked, own.closed) == (True, True)
+    assert (other.checked, other.closed) == (True, False)
+
+
+async def test_what_stands_before_the_models_sees_every_call_and_ends_with_the_run(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def wrap(inner: Any, reward: Any) -> Any:
+        class Counting:
+            async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> Any:
+                seen.append(scope.phase)
+                async for completion in inner.sample(messages, sampling, scope):
+                    yield completion
+
+        yield Counting(), reward
+        seen.append("end")
+
+    await done(replace(await planned(tmp_path, ["one"]), wrap=wrap))
+    assert seen == ["sample", "loss", "gradient", "update", "end"]
+
+
+async def test_identity_adds_replaces_and_leaves_out_keys(tmp_path: Path) -> None:
+    plan = replace(
+        await planned(tmp_path), identity={"benchmark": "xstest", "reward": "mine", "policy_extra": None}
+    )
+    marks = plan.fingerprint()
+    assert (marks["benchmark"], marks["reward"], marks["policy"]) == ("xstest", "mine", "tiny")
+    assert "policy_extra" not in marks
+    assert marks["weights of policy tiny"]
+    await done(plan)
+    with pytest.raises(StoreMismatch, match="benchmark"):
+        replace(plan, identity={**plan.identity, "benchmark": "other"}).is_complete()
+
+
+async def test_an_ensembles_scales_are_kept_from_the_run(tmp_path: Path) -> None:
+    def ensemble(factor: float) -> Ensemble:
+        return Ensemble({"a": ScriptedReward(lambda text: factor * len(text))})
+
+    plan = await planned(tmp_path)
+    broken = ScriptedPolicy(failures={Scope("q1", 0, "sample"): PolicyError("gone")})
+    first, later = ensemble(1.0), ensemble(3.0)
+    await done(plan, Models(broken, first))
+    await done(plan, Models(ScriptedPolicy(), later))
+    assert await later.scales() == await first.scales()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
+
+
+async def test_runs_with_other_rewards_have_other_default_directories(folder: Path) -> None:
+    one, other = [await planned(None, reward=name) for name in ("tiny", "python:tests.cli.values:length_of")]
+    await done(one)
+    await done(other)
+    assert len({one.path, other.path}) == 2
+    assert "python-tests.cli.values-length_of" in other.path.name
+    assert one.notices == other.notices == ()
+
+
+async def test_a_run_under_the_earlier_default_name_is_resumed(folder: Path) -> None:
+    plan = await planned(None)
+    earlier = plan.path.with_name(run_name(plan.settings, plan.recipe, plan.data.source))
+    await done(replace(plan, path=earlier))
+    again = await planned(None)
+    assert again.path == earlier
+    assert again.is_complete()
+    assert "it is resumed there" in again.notices[0]
+
+
+async def test_another_run_under_the_earlier_default_name_is_left_and_told(folder: Path) -> None:
+    other = await planned(None, reward="python:tests.cli.values:length_of")
+    earlier = other.path.with_name(run_name(other.settings, other.recipe, other.data.source))
+    await done(replace(other, path=earlier))
+    plan = await planned(None)
+    assert plan.path != earlier
+    assert "holds another run: it is left as it is" in plan.notices[0]
+    await done(plan)
+    assert not (await planned(None)).notices  # once there is a run under the new name
+
+
+async def test_a_fresh_run_leaves_the_one_under_the_earlier_default_name(folder: Path) -> None:
+    plan = await planned(None)
+    earlier = plan.path.with_name(run_name(plan.settings, plan.recipe, plan.data.source))
+    await done(replace(plan, path=earlier))
+    again = await RunPlan.resolve(load_settings(GIVEN, {}), rows_input(["one", "two"]), fresh=True)
+    assert again.path == plan.path
+    assert "left as it is" in again.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "words"),
+    [
+        ({"reward": "hf:./no/such/folder"}, ConfigError, "no such directory"),
+        ({"policy": "hf:./no/such/folder", "reward": "tiny"}, ConfigError, "no such directory"),
+        ({"reward": "python:tests.cli.values:no_such"}, ConfigError, "has no 'no_such'"),
+        ({"seed": 8}, StoreMismatch, "seed: 7 there, 8 now"),
+    ],
+)
+async def test_a_model_that_does_not_exist_is_reported_before_a_conflict(
+    tmp_path: Path, more: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    await done(await planned(tmp_path))
+    plan = replace(await planned(tmp_path, **more), load=None)
+    with pytest.raises(error, match=words):
+        plan.load_models()
+
+
+async def test_a_model_that_a_server_lacks_is_reported_before_a_conflict(tmp_path: Path) -> None:
+    def reply(body: dict[str, Any], _: int) -> str:
+        if body["model"] != OpenAIServer.model:
+            raise web.HTTPNotFound
+        return "Hello"
+
+    await done(await planned(tmp_path))
+    with OpenAIServer(reply) as server:
+        given: dict[str, Any] = {"policy": server.url, "reward": "tiny"}
+        with pytest.raises(StoreMismatch, match="policy"):
+            replace(await planned(tmp_path, **given), load=None).is_complete()
+        with pytest.raises(PolicyRefused, match="has no model 'typo'"):
+            replace(await planned(tmp_path, **given, model="typo"), load=None).is_complete()
+
+
+def test_rows_in_memory_are_queries_with_a_digest_of_them_all() -> None:
+    rows: list[QueryRow] = ["one", {"id": "b", "prompt": "two", "topic": "x"}, Query("c", (user("three"),))]
+    data = rows_input(rows, limit=2)
+    assert [query.id for query in data.queries] == ["q0", "b"]
+    assert [query.text for query in data.queries] == ["one", "two"]
+    assert data.total == 2
+    assert data.digest == rows_input(rows).digest
+    assert data.digest != rows_input([*rows[:2], "other"]).digest
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "holds no query"),
+        (["a", " "], r"data\[1\]: the query is empty"),
+        (["a", 5], r"data\[1\]: a query is a text or an object"),
+        ([{"id": "x", "prompt": "a"}, {"id": "x", "prompt": "b"}], r"data\[1\]: query ids must be unique"),
+    ],
+)
+def test_wrong_rows_are_refused_by_their_place(rows: list[Any], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        rows_input(rows)
+
+
+def test_a_path_is_read_and_checked_when_it_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"prompt": "one"}\n{"prompt": ""}\n')
+    assert as_input(file, limit=1).total == 1
+    with pytest.raises(DataError, match=r"a\.jsonl:2"):
+        _ = SourceInput(str(file)).total

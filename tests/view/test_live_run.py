@@ -1,0 +1,191 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.report import runs
+from tests.store.values import trajectory
+from tests.view.growing import Growing
+from tpo.runs.summary import Tally
+from tpo.store.trajectory_line import encode_trajectory
+from tpo.view import run_table
+from tpo.view.live_run import Environment, LiveRun, StaleRequest
+from tpo.view.status import run_status
+
+
+def line(query: str, error: str | None = None, reward: float = 1.0) -> bytes:
+    return encode_trajectory(trajectory(query, error=error, reward=reward))
+
+
+def put(path: Path, *lines: bytes) -> Path:
+    with (path / "trajectories.jsonl").open("ab") as file:
+        file.writelines(lines)
+    return path
+
+
+def watched(path: Path, now: float = 1e12) -> LiveRun:
+    """Long after its files have changed, on a machine on which nothing runs."""
+    run = LiveRun(path, "run", 0, environment=Environment(lambda: now, lambda _: False))
+    follow(run)
+    return run
+
+
+def follow(run: LiveRun) -> bool:
+    changed, more = run.refresh()
+    while more:
+        _, more = run.refresh()
+    return changed
+
+
+def column(run: LiveRun, name: str) -> list[Any]:
+    return run.rows(run.generation, 0, 0)["columns"][name]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return runs.ordinary(tmp_path_factory.mktemp("made") / "run", 12)
+
+
+def test_a_run_that_grows_has_the_numbers_of_one_read_at_once(made: Path, tmp_path: Path) -> None:
+    growing = Growing(made, tmp_path / "run").begin()
+    run = watched(growing.path)
+    for count in (1, 0, 4, 7):
+        growing.grow(count)
+        assert follow(run) == (count > 0)
+    read_size = watched(made)
+    assert run.rows(0, 0, 0) == read_size.rows(0, 0, 0)
+    assert run.measured().measures == read_size.measured().measures
+    same = ("finished", "failed", "by_step", "phases", "reward", "stop_reasons")
+    assert [run_status(run)[name] for name in same] == [run_status(read_size)[name] for name in same]
+
+
+def test_a_query_that_failed_and_is_tried_again_keeps_its_row(tmp_path: Path) -> None:
+    run = watched(put(tmp_path, line("a"), line("b", error="no"), line("c", error="no")))
+    assert run_status(run)["failures"] == [("no", 2)]
+    before = run.rows(0, 0, 0)
+    put(tmp_path, line("b", reward=7.0), line("d"))
+    follow(run)
+    told = run_status(run)
+    assert (told["finished"], told["failed"]) == (3, 1)
+    piece = run.rows(0, len(before["columns"]["id"]), before["changes"])
+    assert piece["columns"]["id"] == ["d"]
+    assert (piece["revised"], piece["revisions"]["answer"]) == ([1], [7.0])
+    assert column(run, "id") == ["a", "b", "c", "d"]
+    assert run.trajectory(0, 1)["status"] == "finished"
+
+
+def test_of_a_finished_query_that_comes_twice_the_last_counts(tmp_path: Path) -> None:
+    run = watched(put(tmp_path, line("a", reward=1.0), line("b")))
+    put(tmp_path, line("a", reward=5.0))
+    follow(run)
+    assert column(run, "answer") == [5.0, 1.0]
+    assert run_status(run)["finished"] == 2
+    assert [m.answer for m in run.measured().measures] == [5.0, 1.0]
+
+
+def test_a_run_that_is_begun_anew_is_another_generation(made: Path, tmp_path: Path) -> None:
+    growing = Growing(made, tmp_path / "run").begin()
+    growing.grow(5)
+    run = watched(growing.path)
+    growing.throw_away()
+    growing.begin().append(line("other"))
+    assert follow(run)
+    assert run.generation == 1
+    assert column(run, "id") == ["other"]
+    assert run_status(run)["finished"] == 1
+    with pytest.raises(StaleRequest):
+        run.trajectory(0, 0)
+    assert run.trajectory(1, 0)["id"] == "other"
+    assert run.rows(0, 5, 0)["start"] == 0, "who knows the old table gets the new one from its start"
+
+
+def test_a_trajectory_is_read_from_its_file_when_it_is_asked_for(tmp_path: Path) -> None:
+    run = watched(put(tmp_path, line("a"), line("b")))
+    assert [run.trajectory(0, row)["id"] for row in (0, 1)] == ["a", "b"]
+    for row in (-1, 2):
+        with pytest.raises(StaleRequest):
+            run.trajectory(0, row)
+    (tmp_path / "trajectories.jsonl").write_bytes(line("z") + line("b"))
+    with pytest.raises(StaleRequest, match="has changed"):
+        run.trajectory(0, 0)
+
+
+def test_a_long_table_goes_by_the_piece(tmp_path: Path) -> None:
+    count = run_table.PAGE_SIZE + 3
+    put(tmp_path, *(encode_trajectory(trajectory(f"q{n}")) for n in range(count)))
+    run = watched(tmp_path)
+    first = run.rows(0, 0, 0)
+    rest = run.rows(0, run_table.PAGE_SIZE, first["changes"])
+    assert (len(first["columns"]["id"]), first["more"]) == (run_table.PAGE_SIZE, True)
+    assert (rest["columns"]["id"], rest["more"]) == ([f"q{n}" for n in range(count - 3, count)], False)
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:
+    run = watched(put(tmp_path, line("a"), b"{}\n", b"\xff\n", line("b"), line("c")[:40]))
+    notes = " ".join(run_status(run)["notes"])
+    assert "2 lines cannot be read: line 2" in notes
+    assert "the last line is cut off" in notes
+    assert "run.json is missing" in notes
+    assert column(run, "id") == ["a", "b"]
+
+
+def test_a_run_without_trajectories_says_so(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes((made / "run.json").read_bytes())
+    run = watched(tmp_path)
+    assert any("trajectories.jsonl is missing" in note for note in run_status(run)["notes"])
+
+
+def test_a_killed_run_says_so_and_one_that_works_does_not(made: Path, tmp_path: Path) -> None:
+    growing = Growing(made, tmp_path / "run").begin(total=12)
+    growing.grow(2)
+    growing.call("q10", tokens=4)
+    killed = run_status(watched(growing.path))
+    assert killed["live"]["state"] == "stopped"
+    assert any("killed" in note for note in killed["notes"])
+    assert any("1 finished call of" in note for note in killed["notes"])
+    began = growing.record["invocations"][-1]["started"]
+    run = LiveRun(growing.path, "run", 0, environment=Environment(lambda: began + 60, lambda _: True))
+    follow(run)
+    working = run_status(run)
+    assert (working["live"]["state"], working["notes"]) == ("working", [])
+    assert (working["live"]["total"], working["live"]["under_way"]) == (12, 1)
+    assert working["seconds"] == pytest.approx(60)
+    assert working["live"]["queries_a_minute"] == pytest.approx(2)
+    assert working["live"]["seconds_left"] == pytest.approx(300)
+
+
+def test_queries_in_flight_are_those_of_the_journal_that_have_not_ended(made: Path, tmp_path: Path) -> None:
+    growing = Growing(made, tmp_path / "run").begin()
+    run = LiveRun(growing.path, "run", 0, environment=Environment(is_alive=lambda _: True))
+    ended = json.loads(growing.lines[0])["query"]["id"]
+    for query in (ended, "later", "later"):
+        growing.call(query, tokens=3)
+    follow(run)
+    before = run_status(run)["live"]
+    assert (before["under_way"], before["written"]) == (2, 9)
+    growing.grow(1)
+    follow(run)
+    assert run_status(run)["live"]["under_way"] == 1
+    (growing.path / "journal.jsonl").write_bytes(b"damaged\n")
+    follow(run)
+    assert run_status(run)["live"]["under_way"] == 0
+
+
+def test_numbers_do_not_depend_on_how_often_one_asks(tmp_path: Path) -> None:
+    """Failed queries are counted apart, since they may be tried again: sums are those of a plain tally."""
+    run = watched(put(tmp_path, line("a", error="x"), line("b")))
+    run_status(run)
+    put(tmp_path, line("a"), line("c", error="y"))
+    follow(run)
+    plain = Tally()
+    for each in (trajectory("b"), trajectory("a"), trajectory("c", error="y")):
+        plain.add(each)
+    assert run.table.gathering.summary(0.0) == plain.summary(0.0)
+
+
+def test_a_run_of_the_loop_itself_is_read_to_its_end(tmp_path: Path) -> None:
+    path = runs.ordinary(tmp_path / "run", 2)
+    run = watched(path)
+    assert run.state == "ended"
+    assert len(run.table) == 2
