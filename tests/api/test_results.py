@@ -46,7 +46,8 @@ def test_a_run_is_loaded_with_what_was_returned(tmp_path: Path) -> None:
 def test_totals_of_a_run_that_was_killed_are_those_of_its_trajectories(tmp_path: Path) -> None:
     totals = made(tmp_path).totals
     record = read_run(tmp_path)
-    write_run(tmp_path, replace(record, ended=None, totals={**record.totals, "finished": 0}))
+    killed = replace(record.invocations[-1], ended=None)
+    write_run(tmp_path, replace(record, invocations=(killed,), totals={**record.totals, "finished": 0}))
     there = tpo.load_run(tmp_path)
     assert there.record.ended is None
     assert there.totals["finished"] == totals["finished"] == 1
