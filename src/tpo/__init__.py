@@ -31,7 +31,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
         StoreMismatch,
         TpoError,
     )
-    from tpo.methods.attempt import Attempt, Branch
+    from tpo.methods.attempt import Attempt
+    from tpo.methods.branch import Branch
     from tpo.methods.catalog import build_method
     from tpo.methods.contrast import contrast
     from tpo.methods.method import Method, StepCall
@@ -73,7 +74,8 @@ _HOMES = {
     "tpo.config": "load_policy load_reward",
     "tpo.errors": "ConfigError DataError MissingExtra PolicyError PolicyRefused RewardError RewardRefused"
     " StoreBusy StoreError StoreMismatch TpoError",
-    "tpo.methods.attempt": "Attempt Branch",
+    "tpo.methods.attempt": "Attempt",
+    "tpo.methods.branch": "Branch",
     "tpo.methods.catalog": "build_method",
     "tpo.methods.contrast": "contrast",
     "tpo.methods.method": "Method StepCall",

@@ -9,7 +9,8 @@ import pytest
 from tests.methods.own import PROMPT, QUERY, run
 from tpo.errors import PolicyError
 from tpo.events import CritiqueWritten, Event, PairChosen
-from tpo.methods.attempt import Attempt, Branch
+from tpo.methods.attempt import Attempt
+from tpo.methods.branch import Branch
 from tpo.methods.seeds import base_seed
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import RewardCall, ScriptedReward

@@ -112,6 +112,68 @@ def test_a_deadline_before_any_score_is_a_failure_with_that_reason() -> None:
     assert "no response was scored before it ended (deadline)" in str(trajectory.error)
 
 
+def test_a_rule_that_fails_is_its_querys_failure() -> None:
+    async def broken(seconds: float) -> None:
+        raise ValueError("no clock")
+
+    never = asyncio.Event()
+
+    async def wait(call: PolicyCall, index: int) -> None:
+        await (never.wait() if call.scope.step else asyncio.sleep(0))
+
+    policy = ScriptedPolicy(before=wait)
+    optimizer = Optimizer(policy, ScriptedReward(), stopping=[Deadline(9.0, sleep=broken)])
+    assert "unexpected ValueError: no clock" in str(optimizer.run(QUERY).error)
+    assert policy.in_flight == 0
+
+
+def test_of_two_deadlines_that_pass_at_once_the_first_speaks_and_the_task_is_not_left_cancelled() -> None:
+    time, never = Time(), asyncio.Event()
+
+    async def wait(call: PolicyCall, index: int) -> None:
+        if call.scope.step == 1:
+            time.pass_to(10.0)
+            await never.wait()
+
+    async def main() -> tuple[Trajectory, int]:
+        rules = [Deadline(10.0, sleep=time.sleep), Deadline(10.0, sleep=time.sleep)]
+        optimizer = Optimizer(ScriptedPolicy(before=wait), ScriptedReward(), stopping=rules, clock=time)
+        trajectory = await optimizer.optimize(QUERY)
+        task = asyncio.current_task()
+        assert task is not None
+        return trajectory, task.cancelling()
+
+    trajectory, cancelling = asyncio.run(main())
+    assert (trajectory.status, trajectory.stop_reason, cancelling) == ("finished", "deadline", 0)
+
+
+async def test_a_cancellation_from_outside_passes_through() -> None:
+    never, asked = asyncio.Event(), asyncio.Event()
+
+    async def wait(call: PolicyCall, index: int) -> None:
+        asked.set()
+        await never.wait()
+
+    policy = ScriptedPolicy(before=wait)
+    optimizer = Optimizer(policy, ScriptedReward(), stopping=[Deadline(9.0)])
+    task = asyncio.create_task(optimizer.optimize(QUERY))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert policy.in_flight == 0
+
+
+async def test_with_a_deadline_the_first_call_starts_before_anything_else_is_awaited() -> None:
+    policy = ScriptedPolicy()
+    optimizer = Optimizer(policy, ScriptedReward(), stopping=[Deadline(9.0)])
+    coroutine = optimizer.optimize(QUERY)
+    task = asyncio.ensure_future(coroutine)
+    await asyncio.sleep(0)
+    assert policy.in_flight == 1
+    await task
+
+
 def test_a_method_that_ends_in_time_is_not_touched() -> None:
     assert late(Time(), ScriptedPolicy()).stop_reason == "max_iterations"
 

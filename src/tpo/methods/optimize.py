@@ -151,25 +151,37 @@ class _Driver:
         return "max_iterations"
 
     async def _method_in_time(self) -> None:
-        """Run the method; a timed rule cancels it."""
-        at = self._optimizer
-        timed = [rule for rule in at.stopping if isinstance(rule, TimedRule)]
-        method = at.method.optimize(self._attempt)
-        if not timed:
-            return await method
-        work = asyncio.create_task(method)
-        alarms = {asyncio.create_task(rule.expire(self._attempt)): rule.name for rule in timed}
-        try:
-            await asyncio.wait({work, *alarms}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-        finally:
-            for task in (work, *alarms):
+        """Run the method; a timed rule cancels it.
+
+        It runs in this task, so that its first call starts at once, as the scheduler counts on.
+        """
+        at, rung = self._optimizer, list[StopReason | Exception]()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+
+        async def watch(rule: TimedRule) -> None:
+            outcome: StopReason | Exception = rule.name
+            try:
+                await rule.expire(self._attempt)
+            except Exception as failure:  # noqa: BLE001 - a rule's own failure is the query's
+                outcome = failure
+            if not rung:
+                rung.append(outcome)
                 task.cancel()
-            await asyncio.gather(work, *alarms, return_exceptions=True)
-        rung = next(alarm for alarm in alarms if not alarm.cancelled())
-        rung.result()  # a rule's own failure is raised
-        raise AttemptStopped(alarms[rung])
+
+        alarms = [asyncio.create_task(watch(rule)) for rule in at.stopping if isinstance(rule, TimedRule)]
+        try:
+            await at.method.optimize(self._attempt)
+        except BaseException as raised:
+            requests = task.uncancel() if rung else 0
+            if not rung or requests or not isinstance(raised, asyncio.CancelledError):
+                raise  # cancelled from outside, or the method's own failure
+            if isinstance(rung[0], Exception):
+                raise rung[0] from None
+            raise AttemptStopped(rung[0]) from None
+        finally:
+            for alarm in alarms:
+                alarm.cancel()
 
     async def _keep(self, reason: str) -> None:
         """Keep the decision of a timed rule, unless there is no answer and the query is to be retried."""
