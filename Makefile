@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format types lint contracts docs tiny servers browser wheel release-check clean
+.PHONY: help install run test check format types lint contracts docs golden tiny servers browser wheel release-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ types: install
 
 contracts: install
 	$(BIN)/lint-imports
+
+golden: install ## Every request and reply of each method against the recording (minutes)
+	$(BIN)/python -m benchmarks.golden check benchmarks/results/golden.json.gz
 
 docs: install ## Build the site into build/site; a warning is an error
 	$(BIN)/zensical build --strict --clean

@@ -23,7 +23,7 @@ from typing import Any
 from aiohttp import web
 
 import tpo
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import fingerprint, run
@@ -109,7 +109,7 @@ async def longest_chain(*, takes_n: bool = True, sequences: int | None = None) -
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     policy = OpenAIPolicy(f"http://127.0.0.1:{runner.addresses[0][1]}", "m")
-    recipe, query = build_recipe("tpo", max_iterations=1), Query("q", (user("hi"),))
+    recipe, query = build_method("tpo", max_iterations=1), Query("q", (user("hi"),))
     with tempfile.TemporaryDirectory() as folder:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:

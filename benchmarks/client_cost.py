@@ -29,7 +29,7 @@ from benchmarks.record import write_result
 
 from tpo.cli.show import Highlights
 from tpo.cli.tally import Tally, completions_per_query
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import Retries, fingerprint, run
@@ -115,7 +115,7 @@ def questions(count: int) -> Iterator[Query]:
 
 async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
     """Run *count* queries through the whole package; CPU and wall milliseconds a call."""
-    recipe = build_recipe("tpo")
+    recipe = build_method("tpo")
     heard, retries = Relay(), Retries()
     heard.listeners += [Highlights(), retries, Tally(completions_per_query(recipe))]
     policy = OpenAIPolicy(url, "m", listener=heard, most=concurrency)

@@ -27,7 +27,7 @@ from benchmarks.ways import together
 from tpo.config import build_reward
 from tpo.data.load import load_queries
 from tpo.http.address import base_address
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.policies.chat import request_body
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.wrapper import Wrapper, closing
@@ -60,7 +60,7 @@ async def level(
     url: str, model: str, reward: Reward, queries: Sequence[Query], number: int
 ) -> dict[str, Any]:
     """*number* queries in flight, and then *number* of their requests."""
-    recipe = build_recipe("tpo", max_tokens=256)
+    recipe = build_method("tpo", max_tokens=256)
     server = OpenAIPolicy(url, model, extra={"cache_salt": uuid4().hex}, most=number)
     recorded = Recorded(server)
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ from benchmarks.simulation.limits import Limit, limit, unlimited
 from benchmarks.simulation.models import Delivery
 from benchmarks.simulation.schedules import Outcome, Work, alone, reference, this_package
 
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 
 HARDWARE = {
     "70B on four H100": LARGE,
@@ -41,7 +41,7 @@ def rows(
     name: str, size: int, schedules: list[str], delivery: Delivery, with_reference: bool
 ) -> dict[str, Any]:
     """One engine, one number of queries: the limits, and every schedule against them."""
-    work = Work(size, Lengths(), build_recipe("tpo"), HARDWARE[name])
+    work = Work(size, Lengths(), build_method("tpo"), HARDWARE[name])
     least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
     bound = limit(work.hardware, least)
     found: dict[str, Any] = {
@@ -65,7 +65,7 @@ def rows(
         )
         found["schedules"][schedule] = row(work.hardware, outcome, bound, least)
     if with_reference:
-        outcome = run_virtual(reference(replace(work, recipe=build_recipe("paper"))))
+        outcome = run_virtual(reference(replace(work, recipe=build_method("paper"))))
         found["schedules"]["reference"] = row(work.hardware, outcome, bound, least)
     return found
 

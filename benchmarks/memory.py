@@ -21,8 +21,8 @@ from typing import Any
 from benchmarks.client_cost import Forgetful, questions
 from benchmarks.record import write_result
 
-from tpo.methods.recipe import CLOSING, OPENING
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
+from tpo.methods.tags import CLOSING, OPENING
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import fingerprint, run
 from tpo.store import RunDirectory
@@ -46,7 +46,7 @@ class Instant:
 
 async def measure(count: int, in_flight: int) -> dict[str, Any]:
     """Run *count* queries; peak resident megabytes of this process, before and after."""
-    recipe, before = build_recipe("tpo"), resident()
+    recipe, before = build_method("tpo"), resident()
     reward = ScriptedReward(lambda text: float(len(text)))
     reward.calls = Forgetful()  # a scripted reward remembers its calls, for tests
     with tempfile.TemporaryDirectory() as folder:

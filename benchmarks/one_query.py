@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.record import write_result
 
 from tpo.data.load import load_queries
+from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipes import build_recipe
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.tiny import examples_path
@@ -47,7 +47,7 @@ async def measured(url: str, method: str, count: int) -> dict[str, Any]:
     """Mean seconds a query, by phase and in all."""
     server = OpenAIPolicy(url)
     policy = Timed(server)
-    optimizer = Optimizer(policy, ScriptedReward(), build_recipe(method, max_tokens=256))
+    optimizer = Optimizer(policy, ScriptedReward(), build_method(method, max_tokens=256))
     queries = list(islice(load_queries(str(examples_path())), count + 1))
     await optimizer.optimize(queries.pop())  # the first one pays for what starts with it
     policy.seconds.clear()

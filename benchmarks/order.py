@@ -21,8 +21,8 @@ from benchmarks.simulation.limits import limit, unlimited
 from benchmarks.simulation.models import Priority
 from benchmarks.simulation.schedules import Outcome, Work, alone
 
+from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipes import build_recipe
 from tpo.types import Completion, Messages, Sampling, Scope
 
 HARDWARE = {"70B on four H100": LARGE, "8B on one H100": SMALL}
@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", type=int, default=200)
     size: int = parser.parse_args().size
-    recipe = build_recipe("tpo")
+    recipe = build_method("tpo")
     result = {name: rows(Work(size, Lengths(), recipe, hardware)) for name, hardware in HARDWARE.items()}
     write_result("order", {"queries": size, "engines": result})
 

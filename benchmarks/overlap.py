@@ -28,7 +28,7 @@ from benchmarks.ways import WAYS, Body, Drawn, Way
 
 from tpo.data.load import load_queries
 from tpo.http.address import base_address
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.tiny import examples_path
 
 HARDWARE = {"70B on four H100": LARGE, "8B on one H100": SMALL}
@@ -49,7 +49,7 @@ def simulated(size: int) -> dict[str, Any]:
 
 
 def _makespan(size: int, name: str, delivery: Delivery, budget: int) -> float:
-    work = Work(size, Lengths(), build_recipe("tpo"), HARDWARE[name])
+    work = Work(size, Lengths(), build_method("tpo"), HARDWARE[name])
     return run_virtual(
         this_package(work, concurrency=256, sequences=256, delivery=delivery, reward_budget=budget)
     ).seconds
@@ -105,7 +105,7 @@ def bodies(model: str, count: int, max_tokens: int) -> list[Body]:
 
 async def every_way(options: argparse.Namespace) -> dict[str, Any]:
     """Each way, *rounds* times in turn, so that what else the machine does meets all alike."""
-    n = build_recipe("tpo").sample_size
+    n = build_method("tpo").sample_size
     found: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
     first = bodies(options.model, options.in_flight, options.max_tokens)
     await served(options.url, WAYS["one request with n"], first, n, options.in_flight)  # warms up

@@ -28,7 +28,7 @@ from benchmarks.simulation.schedules import Work, alone
 from benchmarks.words import EXTRA, ByPlace, OfLengths, questions
 
 from tpo.data.load import load_queries
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.policies.base import Policy
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.base import Reward
@@ -48,7 +48,7 @@ COUNTERS = {
 
 def simulated(layout: str, size: int, lengths: Lengths, gain: float) -> dict[str, float]:
     """Tokens a query on an engine that forgets nothing, where rewards rise by *gain* a step."""
-    work = Work(size, lengths, build_recipe(layout), unlimited(LARGE), gain)
+    work = Work(size, lengths, build_method(layout), unlimited(LARGE), gain)
     totals = run_virtual(alone(work)).engine
     return per_query(totals.prompt_tokens, totals.computed_tokens, totals.written_tokens, size)
 
@@ -98,7 +98,7 @@ async def counted(
     url: str, layout: str, queries: list[Query], policy: Policy, reward: Reward, *, max_tokens: int
 ) -> dict[str, float]:
     """Run *queries*, and read the server's counters around it."""
-    recipe = build_recipe(layout, max_tokens=max_tokens)
+    recipe = build_method(layout, max_tokens=max_tokens)
     before = await asyncio.to_thread(counters, url)
     with tempfile.TemporaryDirectory() as folder:
         shape = fingerprint(recipe, seed=7, data=None)

@@ -17,6 +17,7 @@ import random
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,8 @@ from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.report import write_report
 from tpo.rewards.scripted import ScriptedReward
-from tpo.store.jsonline import to_line
-from tpo.store.records import trajectory_record
-from tpo.types import Query, user
+from tpo.store.trajectory_line import encode_trajectory
+from tpo.types import Query, Trajectory, user
 
 WORDS = 120
 DISTINCT = 1000
@@ -73,16 +73,16 @@ def make_run(path: Path, queries: int) -> None:
 
     optimizer = Optimizer(ScriptedPolicy(say), ScriptedReward(score), recipe())
 
-    async def records() -> list[dict[str, Any]]:
+    async def trajectories() -> list[Trajectory]:
         texts = (" ".join(generator.choices(words, weights, k=30)) for _ in range(min(DISTINCT, queries)))
-        return [trajectory_record(await optimizer.optimize(Query("q", (user(text),)))) for text in texts]
+        return [await optimizer.optimize(Query("q", (user(text),))) for text in texts]
 
-    distinct = asyncio.run(records())
+    distinct = asyncio.run(trajectories())
     with (path / "trajectories.jsonl").open("wb") as file:
         for number in range(queries):
-            record = distinct[number % len(distinct)]
-            query = record["query"] | {"id": f"q{number}"}
-            file.write(to_line(record | {"query": query}))
+            trajectory = distinct[number % len(distinct)]
+            query = replace(trajectory.query, id=f"q{number}")
+            file.write(encode_trajectory(replace(trajectory, query=query)))
 
 
 def opened(address: str) -> dict[str, float]:

@@ -19,7 +19,7 @@ from benchmarks.simulation.models import Lengths, drawn
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from tpo.methods.recipe import CLOSING, OPENING
+from tpo.methods.tags import CLOSING, OPENING
 from tpo.policies.base import Policy
 from tpo.policies.siblings import as_finished
 from tpo.types import Completion, Messages, Query, Sampling, Scope, Score, user

@@ -17,7 +17,7 @@ from tpo import (
     ScriptedPolicy,
     ScriptedReward,
     Trajectory,
-    build_recipe,
+    build_method,
     load_policy,
     load_reward,
 )
@@ -43,7 +43,7 @@ def scripted() -> tuple[Policy, Reward]:
 
 def improve(policy: Policy, reward: Reward, request: str) -> Trajectory:
     """Two iterations of two samples, asked for in TextGrad's words."""
-    return Optimizer(policy, reward, build_recipe("textgrad", sample_size=2)).run(request)
+    return Optimizer(policy, reward, build_method("textgrad", sample_size=2)).run(request)
 
 
 def main(arguments: list[str]) -> None:
@@ -51,10 +51,11 @@ def main(arguments: list[str]) -> None:
     policy, reward = (load_policy(arguments[0]), load_reward(arguments[1])) if arguments else scripted()
     trajectory = improve(policy, reward, "Write a thank-you note to Mia for the blue scarf.")
     for step in trajectory.steps:
-        print(f"step {step.number}: chosen {step.pair.chosen.text!r}")
-        print(f"  loss:     {step.loss.text}")
-        print(f"  gradient: {step.gradient.text}")
-        print(f"  update:   {len(step.candidates)} responses, {len(step.malformed)} without TextGrad's tags")
+        if step.pair is not None:
+            print(f"step {step.number}: chosen {step.pair.chosen.text!r}")
+        for call in step.calls:
+            print(f"  {call.phase}: {call.text}")
+        print(f"  {len(step.candidates)} responses, {len(step.unreadable)} without TextGrad's tags")
     print("best:", trajectory.answer)
 
 

@@ -36,7 +36,7 @@ COUNT = PAGE.partition("## Kinds of your own")[2].partition("```python\n")[2].pa
 """The reward kind that the documentation shows."""
 
 MORE = """
-from tpo.methods.recipes import tpo as built_in
+from tpo.methods.catalog import tpo as built_in
 from tpo.policies.function import as_policy
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def test_of_a_package_every_file_counts_and_none_is_imported(here: Path) -> None
 
 
 def test_an_edited_method_is_another_run(here: Path) -> None:
-    body = "from tpo.methods.conversation import Conversation\n\n\nclass {}(Conversation):\n    pass\n"
+    body = "from tpo import Tpo\n\n\nclass {}(Tpo):\n    pass\n"
     seen = []
     for name in ("Mine", "Other"):
         (here / "my_method.py").write_text(body.format("Mine") + f"# {name}\n")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from tpo.methods.recipe import Recipe
+from tpo.methods.tpo import Tpo
 from training.critique import (
     ADD,
     EXTRA_NAMES,
@@ -63,7 +63,7 @@ def read_orders(gradient: str) -> list[Edit]:
 
 
 def measure(
-    pair: EmbeddedPair, recipe: Recipe, tasks: Sequence[Task], courses: Sequence[Course], seed: int
+    pair: EmbeddedPair, method: Tpo, tasks: Sequence[Task], courses: Sequence[Course], seed: int
 ) -> Causal:
     """Rewrite every chosen draft by its own gradient and by others; the courses were criticised before."""
     rng = random.Random(seed)
@@ -80,7 +80,7 @@ def measure(
         "perfect gradient": [gradient_text(edits) for edits in perfect],
         "wrong order": [gradient_text([order]) for order in wrong],
     }
-    made = {name: updates(pair, recipe, courses, texts, 1) for name, texts in variants.items()}
+    made = {name: updates(pair, method, courses, texts, 1) for name, texts in variants.items()}
     hidden = {"before": mean(hidden_score(t, d) for t, d in zip(tasks, drafts, strict=True))}
     for name, texts in made.items():
         hidden[name] = mean(hidden_score(t, text or "") for t, text in zip(tasks, texts, strict=True))

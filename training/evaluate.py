@@ -20,7 +20,7 @@ from statistics import mean
 import torch
 import transformers
 
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import paper, paper_revision, revision, tpo
 from tpo.tiny import policy_path
 from tpo.types import Query
 from training.causal import Causal, measure
@@ -31,6 +31,9 @@ from training.rounds import Course, EmbeddedPair, criticise, start, step
 from training.world import Task, draw_task
 
 RESULTS = Path(__file__).parent / "results"
+
+
+EVALUATED = {"tpo": tpo, "revision": revision, "paper": paper, "paper-revision": paper_revision}
 
 
 def steps_table(name: str, tasks: Sequence[Task], courses: Sequence[Course], depth: int) -> list[str]:
@@ -60,10 +63,10 @@ def causal_tables(causal: Causal) -> list[str]:
 
 def outside_lines(pair: EmbeddedPair, count: int, seed: int) -> list[str]:
     """How the pair behaves on queries that it was not made for."""
-    rng, recipe = random.Random(seed), build_recipe("tpo")
-    courses = start(pair, recipe, [draw_query(rng) for _ in range(count)], 3)
+    rng, method = random.Random(seed), tpo()
+    courses = start(pair, method, [draw_query(rng) for _ in range(count)], 3)
     first = [c.text for course in courses for c in course.at(0)]
-    step(pair, recipe, courses, 1, 3)
+    step(pair, method, courses, 1, 3)
     later = [c.text for course in courses for c in course.at(1)]
     malformed = sum(course.malformed for course in courses) / (3 * count)
     return [
@@ -112,21 +115,21 @@ def evaluate(args: argparse.Namespace) -> list[str]:
     ]
     ran: dict[str, list[Course]] = {}
     for name in args.methods.split(","):
-        recipe = build_recipe(name)
-        ran[name] = start(pair, recipe, [task.prompt for task in tasks], args.samples)
+        method = EVALUATED[name]()
+        ran[name] = start(pair, method, [task.prompt for task in tasks], args.samples)
         for number in range(1, args.depth + 1):
-            step(pair, recipe, ran[name], number, args.samples)
+            step(pair, method, ran[name], number, args.samples)
         lines += steps_table(name, tasks, ran[name], args.depth)
     first = next(iter(ran.values()))
     lines += ["", *reward_lines(pair, tasks, first, args.seed)]
-    few, recipe = tasks[: args.causal_queries], build_recipe("tpo")
-    fresh = start(pair, recipe, [task.prompt for task in few], args.samples)
-    criticise(pair, recipe, fresh)
+    few, method = tasks[: args.causal_queries], tpo()
+    fresh = start(pair, method, [task.prompt for task in few], args.samples)
+    criticise(pair, method, fresh)
     lines += [
         "",
         f"On {len(few)} of these queries:",
         "",
-        *causal_tables(measure(pair, recipe, few, fresh, args.seed)),
+        *causal_tables(measure(pair, method, few, fresh, args.seed)),
     ]
     return [*lines, "", *outside_lines(pair, args.outside_queries, args.seed)]
 
@@ -155,7 +158,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument(
-        "--methods", default="tpo,revision,paper", help="recipes, the first gives reward pairs"
+        "--methods", default="tpo,revision,paper", help="methods, the first gives reward pairs"
     )
     parser.add_argument("--causal-queries", type=int, default=200)
     parser.add_argument("--outside-queries", type=int, default=50)

@@ -1,4 +1,4 @@
-"""Training dialogues: cases laid out by the loop's own recipes, with the turns that are to be learned."""
+"""Training dialogues: cases laid out by the methods' own prompts, with the turns that are to be learned."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tpo.methods.conversation import Conversation
-from tpo.methods.independent import Independent
-from tpo.methods.recipe import CLOSING, OPENING
-from tpo.types import Candidate, Feedback, Message, Pair, Query, Score, assistant, system, user
+from tpo.methods.paper import Paper
+from tpo.methods.tags import CLOSING, OPENING
+from tpo.methods.tpo import Tpo
+from tpo.types import Call, Candidate, Message, Pair, Query, Score, assistant, system, user
 from training import outside
 from training.cases import Case, Draft, outside_case, world_case
 from training.wording import Wordings
@@ -81,25 +81,23 @@ class Protocol:
 
     def _conversation(self, case: Case, rng: random.Random) -> Dialogue:
         shows = self._shows_rejected(case, rng)
-        recipe = Conversation(
-            name="tpo", wording=self.wordings.draw("conversation", rng), shows_rejected=shows
-        )
+        method = Tpo(name="tpo", wording=self.wordings.draw("conversation", rng), shows_rejected=shows)
         query, pair = self._query(case.prompt, rng), _pair(case)
-        loss = Feedback(recipe.loss(query, pair), _loss(case, shows_rejected=shows))
-        gradient = Feedback(recipe.gradient(query, pair, loss), case.gradient)
-        messages = (*recipe.update(query, pair, loss, gradient), assistant(_tagged(case)))
+        loss = Call.answered("loss", method.loss_prompt(query, pair), _loss(case, shows_rejected=shows))
+        gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
+        messages = (*method.update_prompt(query, pair, loss, gradient), assistant(_tagged(case)))
         last = len(messages) - 1
         return Dialogue(messages, frozenset({last, last - 4} | ({last - 2} if case.true_gradient else set())))
 
     def _judge(self, case: Case, rng: random.Random) -> Dialogue:
         """Only the loss, and the gradient when it is true: short, so that there are many."""
         wording = self.wordings.draw("conversation", rng)
-        recipe = Conversation(name="revision", wording=wording, shows_rejected=False)
+        method = Tpo(name="revision", wording=wording, shows_rejected=False)
         query, pair = self._query(case.prompt, rng), _pair(case)
-        loss = Feedback(recipe.loss(query, pair), _loss(case, shows_rejected=False))
+        loss = Call.answered("loss", method.loss_prompt(query, pair), _loss(case, shows_rejected=False))
         if not case.true_gradient:
             return Dialogue((*loss.messages, assistant(loss.text)), frozenset({len(loss.messages)}))
-        messages = (*recipe.gradient(query, pair, loss), assistant(case.gradient))
+        messages = (*method.gradient_prompt(query, pair, loss), assistant(case.gradient))
         last = len(messages) - 1
         return Dialogue(messages, frozenset({last, last - 2}))
 
@@ -121,13 +119,14 @@ class Protocol:
 
     def _independent(self, case: Case, rng: random.Random) -> Dialogue:
         shows = self._shows_rejected(case, rng)
-        recipe = Independent(
-            name="paper", wording=self.wordings.draw("independent", rng), shows_rejected=shows
-        )
+        method = Paper(name="paper", wording=self.wordings.draw("independent", rng), shows_rejected=shows)
         query, pair = self._query(case.prompt, rng, 0.1), _pair(case)
-        loss = Feedback(recipe.loss(query, pair), _loss(case, shows_rejected=shows))
-        gradient = Feedback(recipe.gradient(query, pair, loss), case.gradient)
-        calls = [(loss.messages, loss.text), (recipe.update(query, pair, loss, gradient), _tagged(case))]
+        loss = Call.answered("loss", method.loss_prompt(query, pair), _loss(case, shows_rejected=shows))
+        gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
+        calls = [
+            (loss.messages, loss.text),
+            (method.update_prompt(query, pair, loss, gradient), _tagged(case)),
+        ]
         if case.true_gradient:
             calls.append((gradient.messages, gradient.text))
         messages, reply = rng.choice(calls)

@@ -11,8 +11,8 @@ import torch
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from tpo.methods.contrast import contrast
-from tpo.methods.recipe import Recipe
-from tpo.types import Candidate, Completion, Feedback, Message, Pair, Query, Score, assistant, user
+from tpo.methods.tpo import Tpo
+from tpo.types import Call, Candidate, Completion, Message, Pair, Query, Score, assistant, user
 from training.export import policy_of
 from training.protocol import Dialogue
 from training.sampler import Sampler
@@ -53,6 +53,9 @@ class EmbeddedPair:
         return values
 
 
+NO_CALL = Call("", ())
+
+
 @dataclass
 class Course:
     """A query's pool as it grows, and what was said in its last step."""
@@ -60,8 +63,8 @@ class Course:
     query: Query
     pool: list[Candidate] = field(default_factory=list)
     pair: Pair | None = None
-    loss: Feedback = field(default_factory=Feedback)
-    gradient: Feedback = field(default_factory=Feedback)
+    loss: Call = NO_CALL
+    gradient: Call = NO_CALL
     malformed: int = 0
 
     def at(self, step: int) -> list[Candidate]:
@@ -73,42 +76,42 @@ class Course:
         return max((c for c in self.pool if c.step <= step), key=lambda c: c.reward)
 
 
-def start(pair: EmbeddedPair, recipe: Recipe, prompts: Sequence[str], samples: int) -> list[Course]:
+def start(pair: EmbeddedPair, method: Tpo, prompts: Sequence[str], samples: int) -> list[Course]:
     """First samples of every query."""
     courses = [Course(Query(str(i), (user(prompt),))) for i, prompt in enumerate(prompts)]
-    texts = pair.write([recipe.sample(c.query) for c in courses for _ in range(samples)])
+    texts = pair.write([method.first_prompt(c.query) for c in courses for _ in range(samples)])
     _add(pair, courses, 0, texts, samples)
     return courses
 
 
-def criticise(pair: EmbeddedPair, recipe: Recipe, courses: Sequence[Course]) -> None:
+def criticise(pair: EmbeddedPair, method: Tpo, courses: Sequence[Course]) -> None:
     """Contrast, textual loss and textual gradient of every query."""
     for course in courses:
         course.pair = contrast(course.pool)
-    calls = [recipe.loss(c.query, _pair(c)) for c in courses]
+    calls = [method.loss_prompt(c.query, _pair(c)) for c in courses]
     for course, call, text in zip(courses, calls, pair.write(calls), strict=True):
-        course.loss = Feedback(call, text)
-    calls = [recipe.gradient(c.query, _pair(c), c.loss) for c in courses]
+        course.loss = Call.answered("loss", call, text)
+    calls = [method.gradient_prompt(c.query, _pair(c), c.loss) for c in courses]
     for course, call, text in zip(courses, calls, pair.write(calls), strict=True):
-        course.gradient = Feedback(call, text)
+        course.gradient = Call.answered("gradient", call, text)
 
 
 def updates(
-    pair: EmbeddedPair, recipe: Recipe, courses: Sequence[Course], gradients: Sequence[str], samples: int
+    pair: EmbeddedPair, method: Tpo, courses: Sequence[Course], gradients: Sequence[str], samples: int
 ) -> list[str | None]:
     """Updates of every query by its text in *gradients*; None where none could be read."""
     calls = [
-        recipe.update(c.query, _pair(c), c.loss, Feedback(c.gradient.messages, text))
+        method.update_prompt(c.query, _pair(c), c.loss, Call.answered("gradient", c.gradient.messages, text))
         for c, text in zip(courses, gradients, strict=True)
     ]
     replies = pair.write([call for call in calls for _ in range(samples)])
-    return [recipe.read_update(Completion(0, reply)) for reply in replies]
+    return [method.read_update(Completion(0, reply)) for reply in replies]
 
 
-def step(pair: EmbeddedPair, recipe: Recipe, courses: Sequence[Course], number: int, samples: int) -> None:
+def step(pair: EmbeddedPair, method: Tpo, courses: Sequence[Course], number: int, samples: int) -> None:
     """One whole iteration."""
-    criticise(pair, recipe, courses)
-    texts = updates(pair, recipe, courses, [c.gradient.text for c in courses], samples)
+    criticise(pair, method, courses)
+    texts = updates(pair, method, courses, [c.gradient.text for c in courses], samples)
     _add(pair, courses, number, texts, samples)
 
 

@@ -20,8 +20,8 @@ from benchmarks.simulation.models import (
     queries,
 )
 
+from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipe import Recipe
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.runs import fingerprint, run
@@ -41,7 +41,7 @@ class Work:
 
     count: int
     lengths: Lengths
-    recipe: Recipe
+    recipe: Method
     hardware: Hardware
     gain: float = 0.0
     """Of the reward, a step."""
@@ -132,7 +132,7 @@ async def reference(work: Work) -> Outcome:
 
 
 async def _in_a_thread(
-    threads: asyncio.Semaphore, policy: Policy, reward: Reward, recipe: Recipe, query: Query
+    threads: asyncio.Semaphore, policy: Policy, reward: Reward, recipe: Method, query: Query
 ) -> None:
     async with threads:
         await Optimizer(policy, OneAfterTheOther(reward), recipe).optimize(query)

@@ -31,9 +31,16 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
         StoreMismatch,
         TpoError,
     )
+    from tpo.methods.attempt import Attempt
+    from tpo.methods.branch import Branch
+    from tpo.methods.catalog import build_method
+    from tpo.methods.contrast import contrast
+    from tpo.methods.method import Method, StepCall
     from tpo.methods.optimize import Optimizer
-    from tpo.methods.recipe import Recipe
-    from tpo.methods.recipes import build_recipe
+    from tpo.methods.selection import HighestReward, Selection
+    from tpo.methods.stopping import Deadline, StoppingRule, TargetReward
+    from tpo.methods.tags import tagged_response
+    from tpo.methods.tpo import Tpo
     from tpo.policies.base import Policy
     from tpo.policies.local import HFPolicy
     from tpo.policies.openai import OpenAIPolicy
@@ -43,13 +50,14 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
     from tpo.rewards.scripted import ScriptedReward
     from tpo.runs.plan import RunPlan
     from tpo.types import (
+        Call,
         Candidate,
         Completion,
-        Feedback,
         Message,
         Messages,
         Pair,
         Query,
+        Reply,
         Sampling,
         Scope,
         Score,
@@ -66,9 +74,16 @@ _HOMES = {
     "tpo.config": "load_policy load_reward",
     "tpo.errors": "ConfigError DataError MissingExtra PolicyError PolicyRefused RewardError RewardRefused"
     " StoreBusy StoreError StoreMismatch TpoError",
+    "tpo.methods.attempt": "Attempt",
+    "tpo.methods.branch": "Branch",
+    "tpo.methods.catalog": "build_method",
+    "tpo.methods.contrast": "contrast",
+    "tpo.methods.method": "Method StepCall",
     "tpo.methods.optimize": "Optimizer",
-    "tpo.methods.recipe": "Recipe",
-    "tpo.methods.recipes": "build_recipe",
+    "tpo.methods.selection": "HighestReward Selection",
+    "tpo.methods.stopping": "Deadline StoppingRule TargetReward",
+    "tpo.methods.tags": "tagged_response",
+    "tpo.methods.tpo": "Tpo",
     "tpo.policies.base": "Policy",
     "tpo.policies.local": "HFPolicy",
     "tpo.policies.openai": "OpenAIPolicy",
@@ -77,9 +92,11 @@ _HOMES = {
     "tpo.rewards.hf": "HFReward",
     "tpo.rewards.scripted": "ScriptedReward",
     "tpo.runs.plan": "RunPlan",
-    "tpo.types": "Candidate Completion Feedback Message Messages Pair Query Sampling Scope Score Step"
+    "tpo.types": "Call Candidate Completion Message Messages Pair Query Reply Sampling Scope Score Step"
     " Trajectory Usage assistant system user",
 }
+_REPLACED = {"Recipe": "Method", "build_recipe": "build_method", "Feedback": "Call"}
+"""Public names of earlier versions and what took their place."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [  # noqa: RUF022 - by what they are for
@@ -91,7 +108,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "RunPlan",
     # one query
     "Optimizer",
-    "build_recipe",
+    "build_method",
     "load_policy",
     "load_reward",
     # policies and rewards
@@ -103,18 +120,31 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "HFReward",
     "ScriptedReward",
     # methods of your own
-    "Recipe",
+    "Method",
+    "StepCall",
+    "Tpo",
+    "Attempt",
+    "Branch",
+    "contrast",
+    "tagged_response",
     "assistant",
     "system",
     "user",
+    # when an attempt stops, and which candidate is the answer
+    "StoppingRule",
+    "Deadline",
+    "TargetReward",
+    "Selection",
+    "HighestReward",
     # values
+    "Call",
     "Candidate",
     "Completion",
-    "Feedback",
     "Message",
     "Messages",
     "Pair",
     "Query",
+    "Reply",
     "Sampling",
     "Scope",
     "Score",
@@ -139,7 +169,10 @@ __all__ = [  # noqa: RUF022 - by what they are for
 if not TYPE_CHECKING:  # a type checker would take it for a promise of every name
 
     def __getattr__(name: str) -> Any:
-        """The public *name*, from the module that it lives in."""
+        """Return the public *name*, from the module that it lives in."""
+        if name in _REPLACED:
+            new = _REPLACED[name]
+            raise ImportError(f"tpo.{name} was replaced by tpo.{new}: docs/migration.md shows how to move")
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_HOME_OF[name]), name)

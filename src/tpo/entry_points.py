@@ -1,4 +1,4 @@
-"""Entry points: the kinds of models, the methods and the benchmarks of this package and of others.
+"""Entry points: kinds of models, methods, their rules and benchmarks, of this package and of others.
 
 Built-in ones are registered like those of other packages, in pyproject.toml. What an entry point names is
 imported when it is used.
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 POLICIES = "tpo.policies"
 REWARDS = "tpo.rewards"
 METHODS = "tpo.methods"
+STOPPING = "tpo.stopping"
+SELECTION = "tpo.selection"
 BENCHMARKS = "tpo.benchmarks"
-DEFAULTS = {POLICIES: "tiny", REWARDS: "tiny", METHODS: "tpo"}
+DEFAULTS = {POLICIES: "tiny", REWARDS: "tiny", METHODS: "tpo", SELECTION: "reward"}
 """The entry that lists name first."""
 
 
@@ -78,7 +80,7 @@ def _installed(path: tuple[str, ...]) -> Mapping[str, Mapping[str, list[EntryPoi
     del path
     points = entry_points()  # once for all groups: it reads the metadata of every installed package
     found: dict[str, dict[str, list[EntryPoint]]] = {}
-    for group in (POLICIES, REWARDS, METHODS, BENCHMARKS):
+    for group in (POLICIES, REWARDS, METHODS, STOPPING, SELECTION, BENCHMARKS):
         by_name = found.setdefault(group, {})
         for point in points.select(group=group):
             same = by_name.setdefault(point.name, [])

@@ -75,3 +75,14 @@ class RewardRefused(RewardError):
     """The reward model will give no score in this run."""
 
     fatal = True
+
+
+class AttemptStopped(BaseException):
+    """The end of an attempt on purpose: a stopping rule spoke, or the method is done. No error.
+
+    Like a cancellation it passes through a method's ``except Exception``; the attempt's driver catches it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

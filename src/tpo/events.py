@@ -1,16 +1,16 @@
-"""What a run announces: past-tense values in one closed union. Listeners own showing and keeping."""
+"""Events of a run: past-tense values in one closed union. Listeners show them and keep them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tpo.types import Candidate, Completion, Feedback, Malformed, Pair, Query, Scope, Trajectory
+from tpo.types import Call, Candidate, Completion, Pair, Query, Reply, Scope, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins (or goes on): *total* queries if known, *finished* and *failed* of them earlier."""
+    """A run started or resumed: *total* queries if known, *finished* and *failed* of them earlier."""
 
     total: int | None
     finished: int
@@ -25,8 +25,24 @@ class QueryStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class StepStarted:
+    """An iteration was opened; every earlier response is scored."""
+
+    query: Query
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The method made a policy call for *samples* completions."""
+
+    scope: Scope
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sampled:
-    """The policy finished one completion, of whatever phase."""
+    """The policy finished one completion, of any phase."""
 
     scope: Scope
     completion: Completion
@@ -42,11 +58,11 @@ class CandidateScored:
 
 @dataclass(frozen=True, slots=True)
 class UpdateMalformed:
-    """An update held no readable response."""
+    """A completion held no readable response."""
 
     query: Query
     step: int
-    malformed: Malformed
+    malformed: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +75,12 @@ class PairChosen:
 
 
 @dataclass(frozen=True, slots=True)
-class LossWritten:
-    """The textual loss of a step is there."""
+class CritiqueWritten:
+    """A call that samples no response has its reply: a textual loss, a textual gradient."""
 
     query: Query
     step: int
-    loss: Feedback
-
-
-@dataclass(frozen=True, slots=True)
-class GradientWritten:
-    """The textual gradient of a step is there."""
-
-    query: Query
-    step: int
-    gradient: Feedback
+    call: Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class QueryEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallRetried:
-    """A call failed in a way that passes, and is tried again after *wait* seconds."""
+    """A call failed temporarily; it is retried after *wait* seconds."""
 
     scope: Scope
     reason: str
@@ -94,7 +101,7 @@ class CallRetried:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run came to its end, or was interrupted."""
+    """A run ended, or was interrupted."""
 
     finished: int
     failed: int
@@ -104,12 +111,13 @@ class RunEnded:
 Event = (
     RunStarted
     | QueryStarted
+    | StepStarted
+    | CallStarted
     | Sampled
     | CandidateScored
     | UpdateMalformed
     | PairChosen
-    | LossWritten
-    | GradientWritten
+    | CritiqueWritten
     | QueryEnded
     | CallRetried
     | RunEnded

@@ -1,10 +1,12 @@
-"""The values that all floors speak in: frozen, plain, made of the field's own words."""
+"""Values that all packages share: messages, queries, completions, scores, candidates, trajectories."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict  # pydantic takes the standard one from Python 3.12 on
 
 from tpo.errors import TpoError
 
@@ -19,8 +21,17 @@ class Message(TypedDict):
 
 Messages = tuple[Message, ...]
 
-Phase = Literal["sample", "loss", "gradient", "update", "reward"]
-"""What a call is for: first samples, textual loss, textual gradient, improved samples, scoring."""
+Phase = str
+"""Purpose of a call, named by the method; ``sample`` for first samples, ``reward`` for scoring."""
+
+WRITER = "writer"
+"""Role of a call that samples first responses; roles are mapped to policies by configuration."""
+
+CRITIC = "critic"
+"""Role of a call that writes a critique."""
+
+EDITOR = "editor"
+"""Role of a call that samples improved responses."""
 
 FinishReason = Literal["stop", "length", "other"]
 """Why a completion ended: by itself, cut at its token limit, or for a reason of the provider's own."""
@@ -90,12 +101,25 @@ class WeighedSampling(Sampling):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where in a run a call belongs; *index* is the sample's for a reward call, else None."""
+    """The place of a call in a run.
+
+    Attributes:
+        query: the query's id.
+        step: 0 for the first samples, then 1 to D.
+        phase: the purpose of the call.
+        index: the sample's index for a reward call or a single sample, else None.
+        branch: number of the concurrent branch of the step that made the call.
+        ordinal: how many calls of this phase the same branch of the step made before.
+        role: who answers, mapped to a policy by configuration; no part of the call's identity.
+    """
 
     query: str
     step: int
     phase: Phase
     index: int | None = None
+    branch: int = 0
+    ordinal: int = 0
+    role: str = field(default=WRITER, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,34 +174,63 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A reward: larger is better. *tokens* were read for it; *parts* are the members of an ensemble."""
+    """A reward: larger is better.
+
+    Attributes:
+        value: the reward.
+        tokens: tokens read to compute it.
+        truncated_tokens: tokens of the prompt that the reward model could not read.
+        parts: scores of an ensemble's members by name.
+        criteria: probability or grade by criterion, where the reward is a rubric.
+    """
 
     value: float
     tokens: int = 0
     truncated_tokens: int = 0
     parts: Mapping[str, float] = field(default_factory=dict)
+    criteria: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A scored response of the pool; its id is ``step.index``, step 0 being the first samples."""
+    """A response. Its id is ``step.index``; responses of later calls of the step append *call*.
+
+    Attributes:
+        step: the step that drew it; 0 for the first samples.
+        index: the sample's index in its call.
+        text: the response.
+        score: the reward; None where scoring failed.
+        finish_reason: why the completion ended.
+        reasoning: the policy's reasoning before the response.
+        served: which server wrote it.
+        parents: ids of the candidates that its call was given.
+        call: phase, branch and ordinal of its call; empty for the first sampled call of branch 0.
+    """
 
     step: int
     index: int
     text: str
-    score: Score
+    score: Score | None
     finish_reason: FinishReason = "stop"
     reasoning: str | None = None
     served: Served | None = None
+    parents: tuple[str, ...] = ()
+    call: str = ""
 
     @property
     def id(self) -> str:
-        """``step.index``."""
-        return f"{self.step}.{self.index}"
+        """``step.index``, or ``step.index-call`` for a later call of the step."""
+        return f"{self.step}.{self.index}" + (f"-{self.call}" if self.call else "")
 
     @property
     def reward(self) -> float:
-        """The score's value."""
+        """The score's value.
+
+        Raises:
+            TpoError: the candidate has no score.
+        """
+        if self.score is None:
+            raise TpoError(f"candidate {self.id} has no score")
         return self.score.value
 
 
@@ -190,40 +243,83 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Feedback:
-    """A critique call: the messages that went in (none: no call was made) and the text that came out."""
+class Reply:
+    """A completion that is not a candidate: a critique, or an update without a readable response."""
 
-    messages: Messages = ()
-    text: str = ""
+    index: int
+    text: str
     finish_reason: FinishReason = "stop"
+    reasoning: str | None = None
     served: Served | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
-    """An update from which no response could be read, kept as it came."""
+class Call:
+    """A policy call of a step.
 
-    index: int
-    text: str
-    finish_reason: FinishReason
-    served: Served | None = None
+    Attributes:
+        phase: its purpose, named by the method.
+        messages: the prompt.
+        n: number of samples requested.
+        seed: base seed; sample *i* draws with ``seed + i``.
+        request: hash of messages and sampling values, under which the journal keeps it.
+        branch, ordinal: see :class:`Scope`.
+        role: who answered.
+        reads: whether its completions are read as responses (a sampled call); False for a critique.
+        replies: the critique; of a sampled call the completions without a readable response.
+        usage: tokens and requests.
+    """
+
+    phase: Phase
+    messages: Messages
+    n: int = 1
+    seed: int = 0
+    request: str = ""
+    branch: int = 0
+    ordinal: int = 0
+    role: str = WRITER
+    reads: bool = False
+    replies: tuple[Reply, ...] = ()
+    usage: Usage = Usage()
+
+    @classmethod
+    def answered(cls, phase: Phase, messages: Messages, text: str) -> Call:
+        """Return a critique call with one reply."""
+        return cls(phase, messages, replies=(Reply(0, text),))
+
+    @property
+    def place(self) -> str:
+        """Phase, with branch and ordinal where they are not the first ones: ``loss``, ``loss.2.0``."""
+        later = self.branch or self.ordinal
+        return f"{self.phase}.{self.branch}.{self.ordinal}" if later else self.phase
+
+    @property
+    def text(self) -> str:
+        """Text of the first reply; empty where there is none."""
+        return self.replies[0].text if self.replies else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One iteration: what was contrasted, said, asked for and got."""
+    """An iteration (or, with number 0, the first samples): its calls and the candidates they brought.
+
+    *pair* is the contrast where the method contrasts one pair.
+    """
 
     number: int
-    pair: Pair
-    loss: Feedback
-    gradient: Feedback
-    update: Messages
+    calls: tuple[Call, ...] = ()
     candidates: tuple[Candidate, ...] = ()
-    malformed: tuple[Malformed, ...] = ()
+    pair: Pair | None = None
+
+    @property
+    def unreadable(self) -> tuple[Reply, ...]:
+        """The completions from which no response could be read, in the order of their calls."""
+        return tuple(reply for call in self.calls if call.reads for reply in call.replies)
 
 
 Status = Literal["finished", "failed"]
-StopReason = Literal["max_iterations", "no_parsable_update", "error"]
+StopReason = str
+"""``max_iterations``, ``error``, or the name of the stopping rule that spoke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +332,27 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """A query's way from its first samples to its best answer, whole or as far as it came."""
+    """A query's way from its first samples to its answer, whole or as far as it came.
+
+    Attributes:
+        query: what was asked.
+        method: the method's name.
+        first: the first samples, as step 0.
+        steps: the iterations, numbered from 1.
+        status: ``finished`` or ``failed``.
+        stop_reason: why it ended.
+        error: why it failed.
+        usage: policy usage by phase.
+        reward_usage: what scoring cost.
+        timing: start and end.
+        selection: the rule that chose the answer from the pool.
+        selected: id of the answer; None if nothing was scored.
+        fallback: the method that spent the rest of the budget, where one took over.
+    """
 
     query: Query
     method: str
-    initial: tuple[Candidate, ...]
+    first: Step
     steps: tuple[Step, ...]
     status: Status
     stop_reason: StopReason
@@ -248,16 +360,30 @@ class Trajectory:
     usage: Mapping[Phase, Usage]
     reward_usage: RewardUsage
     timing: Timing
+    selection: str = "reward"
+    selected: str | None = None
+    fallback: str | None = None
+
+    @property
+    def initial(self) -> tuple[Candidate, ...]:
+        """The scored first samples."""
+        return tuple(c for c in self.first.candidates if c.score is not None)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every candidate, those without a score included, first samples first."""
+        return self.first.candidates + tuple(c for step in self.steps for c in step.candidates)
 
     @property
     def pool(self) -> tuple[Candidate, ...]:
-        """Every candidate so far, first samples first."""
-        return self.initial + tuple(c for step in self.steps for c in step.candidates)
+        """Every scored candidate, first samples first."""
+        return tuple(c for c in self.candidates if c.score is not None)
 
     @property
     def best(self) -> Candidate | None:
-        """The highest reward of the pool, the earliest of equals; None of an empty pool."""
-        return max(self.pool, key=lambda c: c.reward, default=None)
+        """The selected candidate, else the earliest of the highest reward; None of an empty pool."""
+        selected = next((c for c in self.candidates if c.id == self.selected), None)
+        return selected or max(self.pool, key=lambda c: c.reward, default=None)
 
     @property
     def answer(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import tpo
 from tests.cli.values import length_of
 from tpo.errors import PolicyError, StoreError
 from tpo.policies.scripted import Script, improved
+from tpo.store.runfile import read_run, write_run
 from tpo.types import Scope
 
 SURROGATE = "\ud83d half"
@@ -43,13 +45,9 @@ def test_a_run_is_loaded_with_what_was_returned(tmp_path: Path) -> None:
 
 def test_totals_of_a_run_that_was_killed_are_those_of_its_trajectories(tmp_path: Path) -> None:
     totals = made(tmp_path).totals
-    file = tmp_path / "run.json"
-    ended = tpo.load_run(tmp_path).record.ended
-    file.write_text(
-        file.read_text()
-        .replace(f'"ended": {ended}', '"ended": null')
-        .replace('"finished": 1', '"finished": 0')
-    )
+    record = read_run(tmp_path)
+    killed = replace(record.invocations[-1], ended=None)
+    write_run(tmp_path, replace(record, invocations=(killed,), totals={**record.totals, "finished": 0}))
     there = tpo.load_run(tmp_path)
     assert there.record.ended is None
     assert there.totals["finished"] == totals["finished"] == 1

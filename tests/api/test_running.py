@@ -18,7 +18,7 @@ from tests.openai_server import OpenAIServer
 from tpo.config import load_settings, make_recipe
 from tpo.errors import ConfigError, PolicyError, StoreMismatch
 from tpo.events import Event, QueryEnded
-from tpo.methods.recipes import bon
+from tpo.methods.catalog import bon
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.ensemble import Ensemble
 from tpo.runs.identity import identity_of

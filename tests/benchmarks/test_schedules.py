@@ -14,14 +14,14 @@ from benchmarks.simulation.schedules import Work, alone, reference, this_package
 from tests.runs.models import by_id, essence
 from tests.store.memory import memory_folder
 from tpo.errors import ConfigError
+from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipes import build_recipe
 from tpo.runs import fingerprint, run
 from tpo.store import RunDirectory, read_trajectories
 from tpo.types import Trajectory
 
 COUNT = 5
-FEW = Work(COUNT, Lengths(), build_recipe("tpo", sample_size=3), replace(SMALL, sequences=8))
+FEW = Work(COUNT, Lengths(), build_method("tpo", sample_size=3), replace(SMALL, sequences=8))
 
 
 def simple() -> dict[str, Trajectory]:
@@ -86,13 +86,13 @@ def test_no_schedule_beats_the_limit(overlaps: bool) -> None:
 def test_the_references_schedule_leaves_a_wide_engine_idle() -> None:
     wide = replace(FEW, count=12, hardware=SMALL)
     ours = run_virtual(this_package(wide, concurrency=12))
-    theirs = run_virtual(reference(replace(wide, recipe=build_recipe("paper", sample_size=3))))
+    theirs = run_virtual(reference(replace(wide, recipe=build_method("paper", sample_size=3))))
     assert theirs.seconds > 1.5 * ours.seconds
 
 
 @pytest.mark.parametrize(("delivery", "most"), [("each", 1.05), ("together", 1.07)])
 def test_many_queries_come_near_the_limit(delivery: Delivery, most: float) -> None:
-    work = Work(60, Lengths(), build_recipe("tpo", sample_size=3), replace(SMALL, sequences=12))
+    work = Work(60, Lengths(), build_method("tpo", sample_size=3), replace(SMALL, sequences=12))
     least = run_virtual(alone(replace(work, hardware=unlimited(work.hardware))))
     bound = limit(work.hardware, least)
     ours = run_virtual(this_package(work, concurrency=24, sequences=12, delivery=delivery))
@@ -115,7 +115,7 @@ def test_a_bound_of_nothing_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_the_growing_conversation_computes_least() -> None:
     computed = {
-        layout: run_virtual(alone(replace(FEW, recipe=build_recipe(layout)))).engine.computed_tokens
+        layout: run_virtual(alone(replace(FEW, recipe=build_method(layout)))).engine.computed_tokens
         for layout in ("tpo", "fused", "paper")
     }
     assert computed["fused"] <= computed["tpo"] < 0.45 * computed["paper"]

@@ -7,7 +7,7 @@ from benchmarks.simulation.models import Lengths
 from benchmarks.words import EXTRA, NO_WORDS, ByPlace, OfLengths, questions, save_words
 from transformers import AutoTokenizer
 
-from tpo.methods.recipe import CLOSING, OPENING
+from tpo.methods.tags import CLOSING, OPENING
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.types import Sampling, Scope, user
 
@@ -34,7 +34,7 @@ def test_no_token_is_drawn_that_is_no_word() -> None:
 @pytest.mark.parametrize("phase", ["sample", "update"])
 async def test_replies_are_as_long_as_was_drawn(phase: str) -> None:
     scripted = ScriptedPolicy(lambda call, _: "w1 " * call.sampling.max_tokens)
-    scope, sampling = Scope("q1", 1, phase), Sampling(n=3, seed=1024, max_tokens=500)  # type: ignore[arg-type]
+    scope, sampling = Scope("q1", 1, phase), Sampling(n=3, seed=1024, max_tokens=500)
     replies = [one async for one in OfLengths(scripted, LENGTHS).sample((user("Hi"),), sampling, scope)]
     words = {reply.index: reply.text.count("w1") for reply in replies}
     assert words == {at: LENGTHS.of_reply(scope, 1024 + at) for at in range(3)}

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from tests.doctor.server import Habits, ModelServer
 from tpo.cli.main import app
+from tpo.store import read_trajectories
 
 LENGTH = "python:tests.cli.values:length_of"
 NOTHING_SET = dict.fromkeys(("TPO_CONFIG", "TPO_DEBUG", "TPO_API_KEY", "OPENAI_API_KEY"))
@@ -128,7 +129,22 @@ def test_another_configuration_is_refused_with_what_differs(server: ModelServer,
         assert words in result.stderr
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     data.write_text(row("b"))
-    assert "data: " in run(data, server).stderr
+    changed = run(data, server)
+    assert changed.exit_code == 2
+    assert "query 'q0': its messages or its reference have changed since" in changed.stderr
+    data.write_text(row("a") + row("b"))
+    assert run(data, server).exit_code == 0
+    assert [each.query.id for each in read_trajectories(tmp_path / "out")] == ["q0", "q1"]
+
+
+def test_more_iterations_continue_a_complete_run(server: ModelServer, tmp_path: Path) -> None:
+    data = written("prompts.jsonl", row("a"))(tmp_path)
+    assert run(data, server).exit_code == 0
+    assert run(data, server, "-d", 2).exit_code == 0
+    assert [len(each.steps) for each in read_trajectories(tmp_path / "out")] == [2]
+    fewer = run(data, server)
+    assert fewer.exit_code == 2
+    assert "max_iterations: 2 there, 1 now; iterations can be added, not taken away" in fewer.stderr
 
 
 def test_a_directory_that_is_no_run_s_is_refused(server: ModelServer, tmp_path: Path) -> None:

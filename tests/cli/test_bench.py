@@ -112,6 +112,7 @@ def test_results_of_several_stand_in_one_table(tmp_path: Path) -> None:
         (["--paper", "--temperature", "1"], "--temperature is 0.7 there"),
         (["--paper", "--method", "tpo"], "--method tpo is not the paper's"),
         (["--paper", "--seed", "8"], "--seed is 7 there"),
+        (["--paper", "--method", "textgrad", "--seed", "8"], "--seed is 7 there"),
         (["--method", "bon,bon"], "would be run twice"),
         (["--method", "magic"], "--method magic: unknown"),
         (["--judge", "gpt-9"], "--judge gpt-9: write a server's URL"),

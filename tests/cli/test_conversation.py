@@ -9,8 +9,8 @@ from rich.console import Console
 
 from tpo.cli.conversation import Conversation
 from tpo.events import CallRetried
+from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipes import build_recipe
 from tpo.policies.scripted import Script, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Scope
@@ -26,7 +26,7 @@ SCRIPT: Script = {
 def shown(script: Script, width: int = 80, max_iterations: int = 1) -> tuple[str, list[str]]:
     console = Console(file=io.StringIO(), width=width, highlight=False)
     waited: list[str] = []
-    recipe = build_recipe("tpo", sample_size=2, max_iterations=max_iterations)
+    recipe = build_method("tpo", sample_size=2, max_iterations=max_iterations)
     view = Conversation(console, waited.append)
     optimizer = Optimizer(ScriptedPolicy(script), ScriptedReward(), recipe, listener=view)
     asyncio.run(optimizer.optimize("q"))
@@ -41,10 +41,12 @@ def test_samples_contrast_critique_and_answer_are_shown_in_order() -> None:
         "Step 1",
         "chosen",
         "rejected",
-        "textual loss",
-        "textual gradient",
+        "Step 1: loss",
+        "the [red]loss[/red]",
+        "Step 1: gradient",
+        "the \\x1b[1mgradient",
     ]
-    order += ["Improved answers of step 1", "good and better", "Before: the best first sample", "After: 1.0"]
+    order += ["Step 1: update", "good and better", "Before: the best first sample", "After: 1.0"]
     places = [text.index(words) for words in order]
     assert places == sorted(places)
     assert "1.1 no readable answer in it" in text
@@ -60,10 +62,10 @@ def test_hostile_text_is_shown_as_text() -> None:
 def test_what_is_waited_for_is_told() -> None:
     _, waited = shown(SCRIPT)
     assert waited == [
-        "writing the first samples",
-        "comparing them",
-        "working out what to change",
-        "writing improved answers",
+        "waiting for sample of step 0",
+        "waiting for loss of step 1",
+        "waiting for gradient of step 1",
+        "waiting for update of step 1",
     ]
 
 

@@ -8,15 +8,14 @@ from typer.testing import CliRunner, Result
 
 from tests.export.trajectories import failed, finished
 from tpo.cli.main import app
-from tpo.store.jsonline import to_line
-from tpo.store.records import trajectory_record
 from tpo.store.runfile import RunRecord, write_run
+from tpo.store.trajectory_line import encode_trajectory
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     write_run(tmp_path, RunRecord({}, {"policy": "llama", "reward": "skywork"}).begin(1.0))
-    lines = (to_line(trajectory_record(trajectory)) for trajectory in (finished(), failed(), finished("q2")))
+    lines = (encode_trajectory(trajectory) for trajectory in (finished(), failed(), finished("q2")))
     (tmp_path / "trajectories.jsonl").write_bytes(b"".join(lines))
     return tmp_path
 

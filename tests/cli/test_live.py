@@ -10,7 +10,7 @@ from tests.cli.values import candidate, query, trajectory
 from tpo.cli.live import SECONDS_BETWEEN_LINES, Lines, Picture, counts, duration, run_view, standing
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.events import CallRetried, CandidateScored, QueryEnded, QueryStarted, RunStarted, Sampled
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.types import Completion, Phase, Scope, Usage
 
 
@@ -36,8 +36,8 @@ def output(console: Console) -> str:
 
 
 def test_a_query_takes_all_its_completions() -> None:
-    assert completions_per_query(build_recipe("tpo", sample_size=5, max_iterations=2)) == 19
-    assert completions_per_query(build_recipe("bon", sample_size=4)) == 4
+    assert completions_per_query(build_method("tpo", sample_size=5, max_iterations=2)) == 19
+    assert completions_per_query(build_method("bon", sample_size=4)) == 4
 
 
 def test_queries_are_counted_as_they_start_and_end() -> None:

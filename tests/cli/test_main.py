@@ -206,7 +206,7 @@ def test_ask_gives_the_answer_alone_on_stdout(server: OpenAIServer) -> None:
     result = tpo("ask", "hello?", "--policy", server.url, "--reward", LENGTH, "-n", 3, "-d", 1)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == "An improved answer, number 2!!\n"
-    for words in ("First samples", "chosen", "textual gradient", "After: 1.2"):
+    for words in ("First samples", "chosen", "Step 1: gradient", "After: 1.2"):
         assert words in result.stderr
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.steps import first_step, tpo_step
 from tpo.types import (
     Candidate,
-    Feedback,
     Message,
     Pair,
     Query,
     RewardUsage,
     Sampling,
     Score,
-    Step,
     Timing,
     Trajectory,
     user,
@@ -34,11 +33,13 @@ def trajectory(
     improved: Sequence[Candidate] = (),
     error: str | None = None,
 ) -> Trajectory:
-    steps = (_step(candidates, improved),) if improved else ()
+    best = max(candidates, key=lambda c: c.reward, default=None)
+    worst = min(candidates, key=lambda c: c.reward, default=None)
+    steps = (tpo_step(1, Pair(best, worst), improved),) if improved and best else ()
     return Trajectory(
         query=query(name),
         method="tpo",
-        initial=tuple(candidates),
+        first=first_step(candidates),
         steps=steps,
         status="failed" if error else "finished",
         stop_reason="error" if error else "max_iterations",
@@ -47,13 +48,6 @@ def trajectory(
         reward_usage=RewardUsage(),
         timing=Timing(0.0, 1.0),
     )
-
-
-def _step(candidates: Sequence[Candidate], improved: Sequence[Candidate]) -> Step:
-    best = max(candidates, key=lambda c: c.reward)
-    worst = min(candidates, key=lambda c: c.reward)
-    said = Feedback((user("why?"),), "because")
-    return Step(1, Pair(best, worst), said, said, (user("improve"),), tuple(improved))
 
 
 def length_of(messages: list[Message], response: str) -> float:

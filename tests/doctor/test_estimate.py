@@ -3,23 +3,21 @@
 import pytest
 
 from tests.doctor.values import by_check, patient
+from tests.steps import first_step, tpo_step
 from tpo.doctor import examine
 from tpo.doctor.estimate import Estimate, duration
-from tpo.methods.recipes import tpo
-from tpo.types import Query, RewardUsage, Timing, Trajectory, Usage, user
+from tpo.methods.catalog import tpo
+from tpo.types import Candidate, Pair, Query, RewardUsage, Score, Timing, Trajectory, Usage, user
 
 
 def trajectory() -> Trajectory:
     """One iteration, with its usage."""
-    usage = {
-        "sample": Usage(1, 10, 0, 100),
-        "loss": Usage(1, 200, 0, 50),
-        "gradient": Usage(1, 300, 0, 60),
-        "update": Usage(2, 400, 0, 500),
-    }
+    first = first_step(candidates := [Candidate(0, 0, "a", Score(1.0))], Usage(1, 10, 0, 100))
+    usage = (Usage(1, 200, 0, 50), Usage(1, 300, 0, 60), Usage(2, 400, 0, 500))
+    step = tpo_step(1, Pair(candidates[0], None), usage=usage)
     return Trajectory(
-        Query("q", (user("x"),)), "tpo", (), (), "finished", "max_iterations", None,
-        usage, RewardUsage(), Timing(0, 1),  # type: ignore[arg-type]  # phases by their names
+        Query("q", (user("x"),)), "tpo", first, (step,), "finished", "max_iterations", None,
+        {}, RewardUsage(), Timing(0, 1),
     )  # fmt: skip
 
 

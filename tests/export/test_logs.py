@@ -1,4 +1,4 @@
-"""Logs: four items an iteration."""
+"""Logs: the calls of each iteration."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,12 @@ from tests.export.trajectories import failed, finished
 from tpo.export import Exported, export_logs
 
 
-def test_each_iteration_holds_the_four_items(tmp_path: Path) -> None:
+def call(phase: str, output: str, *messages: dict[str, str]) -> dict[str, object]:
+    place = {"phase": phase, "branch": 0, "ordinal": 0, "role": "writer"}
+    return place | {"input": list(messages), "output": [output]}
+
+
+def test_each_iteration_holds_its_calls(tmp_path: Path) -> None:
     path = tmp_path / "out.json"
     assert export_logs([finished(), failed()], path) == Exported(2)
     assert json.loads(path.read_text()) == [
@@ -22,16 +27,17 @@ def test_each_iteration_holds_the_four_items(tmp_path: Path) -> None:
                     "iteration": 1,
                     "chosen": "0.0",
                     "rejected": "0.1",
-                    "loss": {
-                        "input": [
+                    "calls": [
+                        call(
+                            "loss",
+                            "the first has a reason",
                             {"role": "system", "content": "compare"},
                             {"role": "user", "content": "both"},
-                        ],
-                        "output": "the first has a reason",
-                    },
-                    "gradient_input": [{"role": "user", "content": "how?"}],
-                    "gradient_output": "say more",
-                    "update_input": [{"role": "user", "content": "rewrite"}],
+                        ),
+                        call("gradient", "say more", {"role": "user", "content": "how?"}),
+                        call("update", "oops", {"role": "user", "content": "rewrite"}),
+                    ],
+                    "candidates": ["1.0", "1.2"],
                 }
             ],
         },

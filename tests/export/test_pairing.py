@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.export.trajectories import candidate, failed, finished
+from tests.steps import first_step
 from tpo.errors import ConfigError
 from tpo.export import Eligible, Pairing, Steps
 from tpo.export.pairing import CHOICES
@@ -20,7 +21,7 @@ def ids(pairing: Pairing, trajectory: Trajectory | None = None) -> list[tuple[st
 
 
 def pool(*responses: Candidate) -> Trajectory:
-    return replace(finished(), initial=responses, steps=())
+    return replace(finished(), first=first_step(responses), steps=())
 
 
 def test_best_worst_is_the_contrast_of_the_method() -> None:
@@ -85,7 +86,7 @@ def test_the_first_sample_of_best_first_may_be_of_a_step_that_is_not_asked_for_b
 
 
 def test_a_first_sample_that_no_later_one_beats_is_never_rejected() -> None:
-    best = replace(finished(), initial=(candidate(0, 0, "best", 9.0),))
+    best = replace(finished(), first=first_step([candidate(0, 0, "best", 9.0)]))
     assert ids(Pairing("best-first", eligible=Eligible(Steps.parse("1-"))), best) == []
 
 

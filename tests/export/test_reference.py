@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.export.trajectories import candidate, failed, finished
+from tests.steps import first_step
 from tpo.export import Exported, export_reference
 
 
@@ -25,7 +26,7 @@ def test_the_shape_is_the_references(tmp_path: Path) -> None:
 def test_of_equal_responses_in_a_step_the_first_reward_stands(tmp_path: Path) -> None:
     path = tmp_path / "out.json"
     twice = (candidate(0, 0, "a", 1.0), candidate(0, 1, "a", 2.0))
-    export_reference([replace(finished(), initial=twice, steps=())], path)
+    export_reference([replace(finished(), first=first_step(twice), steps=())], path)
     assert json.loads(path.read_text()) == [{"INDEX-1<SEP>Why?<SEP>a": 1.0}]
 
 

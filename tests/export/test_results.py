@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.export.trajectories import candidate, failed, finished
+from tests.steps import first_step
 from tpo.errors import ConfigError
 from tpo.export import Exported, export_results
 from tpo.export.results import COLUMNS
@@ -53,7 +54,7 @@ def test_json_lines_hold_a_row_for_each_query_failed_ones_too(tmp_path: Path) ->
 def test_csv_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     texts = 'a "quoted", text\r\nwith lines\rand \u2028 signs'
-    export_results([replace(finished(), initial=(candidate(0, 0, texts, 9.0),)), failed()], path)
+    export_results([replace(finished(), first=first_step([candidate(0, 0, texts, 9.0)])), failed()], path)
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(COLUMNS)
@@ -78,7 +79,7 @@ def test_no_query_at_all_is_a_table_without_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_half_of_a_surrogate_pair_is_written_as_its_escape(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
-    export_results([replace(finished(), initial=(candidate(0, 0, "cut \ud83d", 9.0),))], path)
+    export_results([replace(finished(), first=first_step([candidate(0, 0, "cut \ud83d", 9.0)]))], path)
     assert b"cut \\ud83d" in path.read_bytes()
 
 

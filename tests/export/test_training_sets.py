@@ -11,6 +11,7 @@ import pytest
 from datasets import load_dataset
 
 from tests.export.trajectories import candidate, failed, finished
+from tests.steps import first_step
 from tpo.errors import ConfigError, DataError
 from tpo.export import Eligible, Exported, Models, Pairing, Steps, export_dpo, export_sft
 from tpo.export import answers as sft
@@ -80,7 +81,7 @@ def test_an_answer_is_a_conversation_and_tells_where_it_comes_from(path: Path) -
 
 def test_queries_that_give_nothing_are_counted_by_why(path: Path) -> None:
     picture = asking({"role": "user", "content": [{"type": "image", "url": "a.png"}]})
-    alone = replace(finished(), initial=(candidate(0, 0, "one", 1.0),), steps=())
+    alone = replace(finished(), first=first_step([candidate(0, 0, "one", 1.0)]), steps=())
     everything = [failed("a"), finished(), picture, alone, failed("b")]
     assert export_dpo(everything, path) == Exported(1, 2, nothing=1, not_text=1)
     short = Eligible(max_characters=3)
@@ -111,7 +112,8 @@ def test_a_turn_that_calls_a_tool_is_more_than_text(path: Path) -> None:
 
 def test_whole_rewards_are_written_as_numbers_with_a_fraction(path: Path) -> None:
     export_dpo(
-        [replace(finished(), initial=(candidate(0, 0, "a", 1), candidate(0, 1, "b", 0)), steps=())], path
+        [replace(finished(), first=first_step([candidate(0, 0, "a", 1), candidate(0, 1, "b", 0)]), steps=())],
+        path,
     )
     assert isinstance(read(path)[0]["margin"], float)
 
@@ -142,7 +144,7 @@ def test_an_error_on_the_way_leaves_what_stood_there(path: Path) -> None:
 def test_datasets_reads_it_odd_texts_and_all(path: Path, kind: str, tmp_path: Path) -> None:
     odd = replace(
         finished("odd", 'quo"te \u2028 \u202e </script> 🙂'),
-        initial=(candidate(0, 0, "cut \ud83d", 9.0), candidate(0, 1, "", -9.0)),
+        first=first_step([candidate(0, 0, "cut \ud83d", 9.0), candidate(0, 1, "", -9.0)]),
     )
     export = export_dpo if kind == "dpo" else export_sft
     export([finished(), odd, *(finished(f"q{i}") for i in range(1500))], path)

@@ -1,14 +1,13 @@
 """Trajectories written by hand, for the exports to be held against."""
 
+from tests.steps import first_step, tpo_step
 from tpo.types import (
     Candidate,
-    Feedback,
-    Malformed,
     Pair,
     Query,
+    Reply,
     RewardUsage,
     Score,
-    Step,
     Timing,
     Trajectory,
     system,
@@ -23,19 +22,18 @@ def candidate(step: int, index: int, text: str, reward: float) -> Candidate:
 def finished(identity: str = "q0", prompt: str = "Why?") -> Trajectory:
     """Two first samples, one step with an update as good as new, one repeated and one malformed."""
     first = (candidate(0, 0, "because", -1.0), candidate(0, 1, "no idea", -3.0))
-    step = Step(
-        number=1,
-        pair=Pair(first[0], first[1]),
-        loss=Feedback((system("compare"), user("both")), "the first has a reason"),
-        gradient=Feedback((user("how?"),), "say more"),
-        update=(user("rewrite"),),
-        candidates=(candidate(1, 0, "because of rain", 2.5), candidate(1, 2, "because", -1.0)),
-        malformed=(Malformed(1, "oops", "length"),),
+    step = tpo_step(
+        1,
+        Pair(first[0], first[1]),
+        (candidate(1, 0, "because of rain", 2.5), candidate(1, 2, "because", -1.0)),
+        (Reply(1, "oops", "length"),),
+        loss=((system("compare"), user("both")), "the first has a reason"),
+        gradient=((user("how?"),), "say more"),
     )
     return Trajectory(
         query=Query(identity, (user(prompt),), "rain", {"level": 1, "tags": ["é"]}),
         method="paper",
-        initial=first,
+        first=first_step(first),
         steps=(step,),
         status="finished",
         stop_reason="max_iterations",
@@ -50,7 +48,7 @@ def failed(identity: str = "q1") -> Trajectory:
     return Trajectory(
         query=Query(identity, (user("What?"),)),
         method="paper",
-        initial=(),
+        first=first_step(()),
         steps=(),
         status="failed",
         stop_reason="error",

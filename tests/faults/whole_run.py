@@ -12,7 +12,7 @@ from typing import Any
 from tests.openai_server import OpenAIServer
 from tpo.events import Listener
 from tpo.http import RetryPolicy
-from tpo.methods.recipes import tpo
+from tpo.methods.catalog import tpo
 from tpo.policies import OpenAIPolicy, Policy, ScriptedPolicy
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tpo.errors import DataError, PolicyError, PolicyRefused, RewardError, RewardRefused, TpoError
 from tpo.events import CandidateScored, Event, PairChosen, QueryEnded, QueryStarted, UpdateMalformed
+from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipes import build_recipe
 from tpo.policies.scripted import PolicyCall, Reply, ScriptedPolicy, improved
 from tpo.rewards.scripted import RewardCall, ScriptedReward
 from tpo.types import Completion, Phase, Query, Sampling, Scope, Trajectory, user
@@ -25,12 +25,18 @@ QUERY = Query("q7", (user("Say hello."),))
 def optimize(
     policy: ScriptedPolicy, reward: ScriptedReward | None = None, method: str = "tpo", **shape: Any
 ) -> Trajectory:
-    optimizer = Optimizer(policy, reward or ScriptedReward(), build_recipe(method, **shape))
+    optimizer = Optimizer(policy, reward or ScriptedReward(), build_method(method, **shape))
     return asyncio.run(optimizer.optimize(QUERY))
 
 
 def phases(policy: ScriptedPolicy) -> Counter[Phase]:
     return Counter(call.scope.phase for call in policy.calls)
+
+
+def pairs(trajectory: Trajectory) -> list[tuple[str, str | None]]:
+    """Ids of chosen and rejected of each step."""
+    found = [step.pair for step in trajectory.steps if step.pair is not None]
+    return [(pair.chosen.id, None if pair.rejected is None else pair.rejected.id) for pair in found]
 
 
 @pytest.mark.parametrize("method", ["tpo", "paper", "revision", "paper-revision"])
@@ -65,29 +71,15 @@ def test_chosen_and_rejected_are_taken_from_the_whole_pool_and_the_answer_too() 
     }
     scores = {"poor": -1.0, "good": 1.0, "better": 3.0, "awful": -9.0, "middling": 0.0, "fair": 2.0}
     trajectory = optimize(ScriptedPolicy(script), ScriptedReward(scores), sample_size=2, max_iterations=3 - 1)
-    pairs = [(s.pair.chosen.id, s.pair.rejected.id) for s in trajectory.steps if s.pair.rejected]
-    assert pairs == [("0.1", "0.0"), ("1.0", "1.1")]
+    assert pairs(trajectory) == [("0.1", "0.0"), ("1.0", "1.1")]
     assert trajectory.answer == "better"
 
 
-def test_rewards_see_the_users_messages_and_never_the_recipes() -> None:
+def test_rewards_see_the_users_messages_and_never_the_methods_prompts() -> None:
     reward = ScriptedReward()
     optimize(ScriptedPolicy(), reward, "paper")
     assert reward.calls
     assert all(call.messages == QUERY.messages for call in reward.calls)
-
-
-def test_a_call_without_messages_is_not_made() -> None:
-    class Terse(type(build_recipe("tpo"))):  # type: ignore[misc]
-        def loss(self, *_: object) -> tuple[()]:
-            return ()
-
-    recipe = build_recipe("tpo")
-    terse = Terse(name="terse", wording=recipe.wording)
-    policy = ScriptedPolicy()
-    trajectory = asyncio.run(Optimizer(policy, ScriptedReward(), terse).optimize(QUERY))
-    assert phases(policy) == {"sample": 1, "gradient": 2, "update": 2}
-    assert trajectory.steps[0].loss.text == ""
 
 
 def test_every_calls_seed_is_its_own_and_repeats() -> None:
@@ -124,15 +116,15 @@ def test_a_response_is_scored_while_its_siblings_are_still_being_written() -> No
 class TestWhatDoesNotGoByTheBook:
     def test_equal_rewards_choose_the_earliest(self) -> None:
         trajectory = optimize(ScriptedPolicy(), ScriptedReward(lambda _: 1.0))
-        assert trajectory.steps[0].pair.chosen.id == "0.0"
+        assert pairs(trajectory)[0][0] == "0.0"
         assert trajectory.best is not None
         assert trajectory.best.id == "0.0"
 
     def test_one_sample_goes_the_whole_way(self) -> None:
         trajectory = optimize(ScriptedPolicy(), sample_size=1)
         assert [len(step.candidates) for step in trajectory.steps] == [1, 1]
-        assert trajectory.steps[0].pair.rejected is None
-        assert trajectory.steps[1].pair.rejected is not None
+        assert pairs(trajectory)[0][1] is None
+        assert pairs(trajectory)[1][1] is not None
 
     def test_a_malformed_update_is_kept_and_its_siblings_count(self) -> None:
         script: dict[Phase | tuple[Phase, int], Reply] = {
@@ -144,20 +136,21 @@ class TestWhatDoesNotGoByTheBook:
         trajectory = optimize(ScriptedPolicy(script), sample_size=2, max_iterations=1)
         (step,) = trajectory.steps
         assert [c.id for c in step.candidates] == ["1.0"]
-        assert [(m.index, m.text) for m in step.malformed] == [(1, "no tags")]
+        assert [(m.index, m.text) for m in step.unreadable] == [(1, "no tags")]
 
-    def test_when_every_update_is_malformed_the_best_stands_and_the_reason_is_told(self) -> None:
+    def test_when_every_update_of_a_step_is_malformed_the_next_step_goes_on(self) -> None:
         script: dict[Phase | tuple[Phase, int], Reply] = {
             "sample": ["poor", "the best"],
             "loss": "l",
             "gradient": "g",
             "update": "no tags",
         }
-        trajectory = optimize(ScriptedPolicy(script), sample_size=2, max_iterations=5)
-        assert (trajectory.status, trajectory.stop_reason) == ("finished", "no_parsable_update")
-        assert len(trajectory.steps) == 1
-        assert len(trajectory.steps[0].malformed) == 2
-        assert trajectory.answer == "the best"
+        script["update", 2] = [improved("better than the best"), "no tags"]
+        trajectory = optimize(ScriptedPolicy(script), sample_size=2, max_iterations=3)
+        assert (trajectory.status, trajectory.stop_reason) == ("finished", "max_iterations")
+        assert [len(step.unreadable) for step in trajectory.steps] == [2, 1, 2]
+        assert [chosen for chosen, _ in pairs(trajectory)] == ["0.1", "0.1", "2.0"]
+        assert trajectory.answer == "better than the best"
 
     def test_an_update_that_repeats_the_chosen_text_is_a_candidate_like_any(self) -> None:
         script: dict[Phase | tuple[Phase, int], Reply] = {
@@ -168,7 +161,7 @@ class TestWhatDoesNotGoByTheBook:
         }
         trajectory = optimize(ScriptedPolicy(script), sample_size=2, max_iterations=2)
         assert len(trajectory.pool) == 6
-        assert [step.pair.rejected for step in trajectory.steps] == [None, None]
+        assert [rejected for _, rejected in pairs(trajectory)] == [None, None]
         assert trajectory.best is not None
         assert trajectory.best.id == "0.0"
 
@@ -226,7 +219,7 @@ class TestFailure:
 class TestListening:
     def test_events_tell_the_whole_story_in_order(self) -> None:
         heard: list[Event] = []
-        recipe = build_recipe("tpo", sample_size=2, max_iterations=1)
+        recipe = build_method("tpo", sample_size=2, max_iterations=1)
         optimizer = Optimizer(ScriptedPolicy(), ScriptedReward(), recipe, listener=heard.append)
         trajectory = asyncio.run(optimizer.optimize(QUERY))
         assert heard[0] == QueryStarted(QUERY)
@@ -237,8 +230,9 @@ class TestListening:
             "Sampled": 6,
             "CandidateScored": 4,
             "PairChosen": 1,
-            "LossWritten": 1,
-            "GradientWritten": 1,
+            "StepStarted": 1,
+            "CallStarted": 4,
+            "CritiqueWritten": 2,
             "QueryEnded": 1,
         }
         assert [type(e) for e in heard].index(PairChosen) > [type(e) for e in heard].index(CandidateScored)
@@ -247,7 +241,7 @@ class TestListening:
         heard: list[Event] = []
         policy = ScriptedPolicy("no tags anywhere")
         asyncio.run(Optimizer(policy, ScriptedReward(), listener=heard.append).optimize(QUERY))
-        assert sum(isinstance(event, UpdateMalformed) for event in heard) == 5
+        assert sum(isinstance(event, UpdateMalformed) for event in heard) == 2 * 5
 
     def test_a_listener_that_fails_never_breaks_the_loop(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken(event: Event) -> None:

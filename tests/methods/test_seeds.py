@@ -26,6 +26,11 @@ def test_every_part_of_a_place_counts() -> None:
         (7, Scope("q1", 1, "loss")),
         (7, Scope("q0", 2, "loss")),
         (7, Scope("q0", 1, "gradient")),
+        (7, Scope("q0", 1, "loss", branch=1)),
+        (7, Scope("q0", 1, "loss", ordinal=1)),
+        (7, Scope("q0", 1, "loss", ordinal=2)),
+        (7, Scope("q0", 1, "loss", branch=1, ordinal=1)),
+        (7, Scope("q0", 1, "loss", branch=2, ordinal=1)),
     ]
     assert len({base_seed(run, scope, 5) for run, scope in places}) == len(places)
 
@@ -33,6 +38,10 @@ def test_every_part_of_a_place_counts() -> None:
 def test_the_same_place_has_the_same_seed_whatever_n() -> None:
     scope = Scope("q0", 0, "sample")
     assert base_seed(7, scope, 1) == base_seed(7, scope, 5) == base_seed(7, scope, 1024)
+
+
+def test_the_role_of_a_call_does_not_count() -> None:
+    assert base_seed(7, Scope("q0", 1, "loss", role="critic"), 1) == base_seed(7, Scope("q0", 1, "loss"), 1)
 
 
 def test_a_query_id_with_a_lone_surrogate_has_a_seed() -> None:

@@ -1,4 +1,4 @@
-"""The recipes' texts and their replacement by a user's own."""
+"""The methods' texts and their replacement by a user's own."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tpo.entry_points import METHODS, names
 from tpo.errors import ConfigError
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.methods.wording import Wording, load_wording
 
 
@@ -52,4 +52,4 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", names(METHODS))
 def test_every_method_has_its_texts(name: str) -> None:
-    assert build_recipe(name).wording.texts
+    assert build_method(name).wording.texts

@@ -1,7 +1,7 @@
 import pytest
 
 from tpo.errors import PolicyError
-from tpo.methods.recipe import CLOSING, OPENING
+from tpo.methods.tags import CLOSING, OPENING
 from tpo.policies import ScriptedPolicy, improved
 from tpo.types import Completion, Phase, Sampling, Scope, Usage, user
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from tpo.methods.recipe import Recipe
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
+from tpo.methods.method import Method
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import fingerprint, run
@@ -52,8 +52,8 @@ def worth(strength: float) -> Callable[[str], float]:
     return score
 
 
-def recipe(method: str = "tpo", samples: int = 5, iterations: int = 2) -> Recipe:
-    return build_recipe(method, sample_size=samples, max_iterations=iterations)
+def recipe(method: str = "tpo", samples: int = 5, iterations: int = 2) -> Method:
+    return build_method(method, sample_size=samples, max_iterations=iterations)
 
 
 def make_run(
@@ -61,7 +61,7 @@ def make_run(
     queries: Sequence[Query],
     policy: ScriptedPolicy,
     reward: ScriptedReward,
-    plan: Recipe,
+    plan: Method,
     configuration: Mapping[str, object] = MappingProxyType({}),
 ) -> Path:
     """The run of *queries* in the directory *path*; *configuration* is noted beside what it was made with."""

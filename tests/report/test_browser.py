@@ -145,7 +145,17 @@ def test_search_and_filters_leave_what_is_asked_for(page: Page) -> None:
 def test_a_trajectory_opens_with_its_pair_its_critique_and_what_changed(page: Page) -> None:
     open_query(page, "q3")
     text = page.run("return document.getElementById('trajectory').textContent")
-    for part in ("Question", "Answer", "Pool", "Step 1", "Chosen", "Rejected", "Textual loss", "Improved"):
+    for part in (
+        "Question",
+        "Answer",
+        "Pool",
+        "Step 1",
+        "Chosen",
+        "Rejected",
+        "loss",
+        "gradient",
+        "Responses",
+    ):
         assert part in text
     assert page.run("return document.querySelectorAll('#trajectory ins, #trajectory del').length") > 2
     page.run("document.querySelector('.prompts summary').click()")

@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.steps import first_step, tpo_step
 from tests.store.values import trajectory
 from tpo.report.measures import measure
-from tpo.types import Candidate, Feedback, Phase, Score, Usage, user
+from tpo.types import Candidate, Pair, Phase, Score, Step, Usage, user
 
 
 def test_a_trajectory_in_numbers() -> None:
@@ -29,28 +30,37 @@ def test_without_an_improved_response_there_is_no_gain() -> None:
 
 
 def test_an_empty_pool_has_neither_best_nor_answer() -> None:
-    measures = measure(replace(trajectory("q", error="gone"), initial=(), steps=()))
+    measures = measure(replace(trajectory("q", error="gone"), first=first_step(()), steps=()))
     assert (measures.steps[0].best, measures.answer, measures.finished) == (None, None, False)
 
 
-def test_tokens_are_added_up_and_shared_out_by_the_length_of_the_texts() -> None:
+def test_tokens_of_a_record_without_the_calls_own_are_shared_out_by_the_length_of_the_texts() -> None:
     one = trajectory("q")
-    long = replace(
-        one.steps[0],
-        number=2,
-        loss=Feedback((user("c" * 21),), "x" * 27),
-        gradient=Feedback((user("instruct"),), "write more"),
-        candidates=(Candidate(2, 0, "better", Score(1.0)),),
-    )
+    better = Candidate(2, 0, "better", Score(1.0))
+    pair = Pair(*one.initial)
+    long = tpo_step(2, pair, [better], loss=((user("c" * 21),), "x" * 27))
     usage: dict[Phase, Usage] = {
         "sample": Usage(1, 10, 0, 20),
         "loss": Usage(2, 280, 0, 36),
         "gradient": Usage(2, 100, 0, 50),
     }
-    measures = measure(replace(one, steps=(one.steps[0], long), usage=usage))
+    first = Step(0, (), one.initial)
+    measures = measure(replace(one, first=first, steps=(one.steps[0], long), usage=usage))
     # loss: 7 and 21 characters went in, 9 and 27 came out; gradient: as much in each step
     assert [step.read for step in measures.steps] == pytest.approx([10, 10 + 70 + 50, 10 + 280 + 100])
     assert [step.written for step in measures.steps] == pytest.approx([20, 20 + 9 + 25, 20 + 36 + 50])
+
+
+def test_tokens_by_step_are_those_of_its_calls() -> None:
+    one = trajectory("q")
+    steps = [
+        tpo_step(number, Pair(*one.initial), usage=[Usage(1, read, 0, 7), Usage(1, 10, 0, 8), Usage()])
+        for number, read in ((1, 30), (2, 50))
+    ]
+    usage = {"sample": Usage(1, 2, 0, 2), "loss": Usage(2, 80, 0, 14), "gradient": Usage(2, 20, 0, 16)}
+    measures = measure(replace(one, steps=tuple(steps), usage=usage))
+    assert [step.read for step in measures.steps] == pytest.approx([2, 42, 102])
+    assert [step.written for step in measures.steps] == pytest.approx([2, 17, 32])
 
 
 def test_the_digest_tells_questions_apart() -> None:

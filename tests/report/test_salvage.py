@@ -7,8 +7,10 @@ from tests.report import runs
 from tests.store.values import trajectory
 from tpo.errors import StoreError
 from tpo.report.salvage import salvage
-from tpo.store.jsonline import to_line
-from tpo.store.records import trajectory_record
+from tpo.store.jsonline import seal, unseal
+from tpo.store.trajectory_line import encode_trajectory
+
+SCHEMA_1 = Path(__file__).parents[1] / "store" / "schema1"
 
 
 def written(path: Path, *lines: bytes) -> Path:
@@ -17,7 +19,7 @@ def written(path: Path, *lines: bytes) -> Path:
 
 
 def line(query: str, **values: float) -> bytes:
-    return to_line(trajectory_record(trajectory(query, **values)))  # type: ignore[arg-type]
+    return encode_trajectory(trajectory(query, **values))  # type: ignore[arg-type]
 
 
 def ids(path: Path) -> list[str]:
@@ -40,12 +42,26 @@ def test_the_last_line_of_a_query_counts(tmp_path: Path) -> None:
 
 
 def test_damaged_lines_are_left_out_and_told(tmp_path: Path) -> None:
-    missing = json.loads(line("c"))
+    missing = unseal(line("c"))
     del missing["candidates"]
-    strange = [b"\xff\xfe\n", b"[1]\n", b"{}\n", to_line(missing), b"[" * 100_000 + b"\n"]
+    flipped = line("d").replace(b"better", b"Better")
+    strange = [b"\xff\xfe\n", b"[1]\n", b"{}\n", seal(missing), b"[" * 100_000 + b"\n", flipped]
     path = written(tmp_path, line("a"), *strange, line("b"))
     assert ids(path) == ["a", "b"]
-    assert any("5 lines cannot be read: line 2" in note for note in salvage(path).notes)
+    assert any("6 lines cannot be read: line 2" in note for note in salvage(path).notes)
+
+
+def test_the_reason_of_a_damaged_line_is_told(tmp_path: Path) -> None:
+    path = written(tmp_path, line("a").replace(b"better", b"Better"), seal({"schema": 9}))
+    notes = salvage(path).notes
+    assert any("line 1: its checksum does not match; line 2: schema version 9" in note for note in notes)
+
+
+def test_a_run_of_schema_1_is_read(tmp_path: Path) -> None:
+    run = salvage(SCHEMA_1)
+    assert len(list(run.trajectories())) == 5
+    assert run.record is not None
+    assert run.record.configuration["queries"] == 6
 
 
 @pytest.mark.parametrize("part", [1, 10, -1])
@@ -67,6 +83,7 @@ def test_a_run_under_way_is_told(tmp_path: Path) -> None:
     path = runs.ordinary(tmp_path / "run", 2)
     record = json.loads((path / "run.json").read_text())
     record["invocations"][-1]["ended"] = None
+    del record["checksum"]
     (path / "run.json").write_text(json.dumps(record))
     (path / "trajectories.jsonl").unlink()
     (path / "journal.jsonl").write_bytes(b"one call\nanother\n")

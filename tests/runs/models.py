@@ -7,14 +7,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from tpo.methods.recipe import Recipe
-from tpo.methods.recipes import tpo
+from tpo.methods.catalog import tpo
+from tpo.methods.method import Method
 from tpo.policies import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import fingerprint
 from tpo.store import RunDirectory
-from tpo.types import Query, RewardUsage, Timing, Trajectory, user
+from tpo.types import Query, RewardUsage, Step, Timing, Trajectory, Usage, user
 
 RECIPE = tpo(sample_size=3, max_iterations=2)
 
@@ -54,7 +55,7 @@ def reward(delays: int = 0) -> ScriptedReward:
     return ScriptedReward(value, before=lambda call: _turns(luck.randint(0, delays)))
 
 
-def opened(path: Path, recipe: Recipe = RECIPE) -> RunDirectory:
+def opened(path: Path, recipe: Method = RECIPE) -> RunDirectory:
     """The run at *path*."""
     shape = fingerprint(recipe, seed=7, data=None, policy="scripted", reward="scripted")
     return RunDirectory.open(path, configuration={}, fingerprint=shape)
@@ -62,7 +63,13 @@ def opened(path: Path, recipe: Recipe = RECIPE) -> RunDirectory:
 
 def essence(trajectory: Trajectory) -> Trajectory:
     """What may not depend on when and in how many requests it was made."""
-    return replace(trajectory, timing=Timing(0, 0), usage={}, reward_usage=RewardUsage())
+    first, *steps = (_without_usage(step) for step in (trajectory.first, *trajectory.steps))
+    cost: dict[str, Any] = {"timing": Timing(0, 0), "usage": {}, "reward_usage": RewardUsage()}
+    return replace(trajectory, first=first, steps=tuple(steps), **cost)
+
+
+def _without_usage(step: Step) -> Step:
+    return replace(step, calls=tuple(replace(call, usage=Usage()) for call in step.calls))
 
 
 def by_id(trajectories: Iterator[Trajectory]) -> dict[str, Trajectory]:

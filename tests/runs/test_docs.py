@@ -11,7 +11,8 @@ import pytest
 from tests.runs.models import policy, queries, reward
 from tests.store.values import trajectory
 from tpo.store import read_run
-from tpo.store.records import trajectory_record
+from tpo.store.jsonline import unseal
+from tpo.store.trajectory_line import encode_trajectory
 
 PAGE = (Path(__file__).parents[2] / "docs" / "runs.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -31,6 +32,6 @@ async def test_the_examples_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_every_key_of_a_trajectory_is_told() -> None:
-    record = trajectory_record(trajectory("q"))
+    record = unseal(encode_trajectory(trajectory("q")))
     for key in [*record, *record["candidates"][0], *record["steps"][0]]:
         assert key in PAGE

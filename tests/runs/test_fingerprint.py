@@ -1,6 +1,6 @@
 import json
 
-from tpo.methods.recipes import bon, tpo
+from tpo.methods.catalog import bon, tpo
 from tpo.rewards.calibration import Scale
 from tpo.runs import fingerprint, measured, scales_in
 

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,36 @@ async def ran(
             listener=listener,
             total=count,
         )
+
+
+async def ran_with(path: Path, iterations: int, by: ScriptedPolicy, scored_by: ScriptedReward) -> Summary:
+    method = replace(RECIPE, max_iterations=iterations)
+    async with opened(path, method) as directory:
+        return await run(queries(4), by, scored_by, method, directory)
+
+
+async def test_more_iterations_continue_finished_queries_without_any_call_made_again(tmp_path: Path) -> None:
+    await ran_with(tmp_path / "grown", 1, policy(), reward())
+    by, scored_by = policy(), reward()
+    summary = await ran_with(tmp_path / "grown", 2, by, scored_by)
+    await ran_with(tmp_path / "at once", 2, policy(), reward())
+    assert kept(tmp_path / "grown") == kept(tmp_path / "at once")
+    assert {call.scope.step for call in by.calls} == {2}
+    assert {call.scope.step for call in scored_by.calls} == {2}
+    assert (summary.finished, summary.failed) == (4, 0)
+    usage = {t.query.id: (t.usage, t.reward_usage) for t in read_trajectories(tmp_path / "grown")}
+    assert usage == {t.query.id: (t.usage, t.reward_usage) for t in read_trajectories(tmp_path / "at once")}
+
+
+async def test_a_failure_among_more_iterations_loses_no_call(tmp_path: Path) -> None:
+    await ran_with(tmp_path, 1, policy(), reward())
+    failures = {Scope(f"q{number}", 2, "gradient"): PolicyError("gone") for number in range(4)}
+    failing = ScriptedPolicy(reply, failures=failures)
+    assert (await ran_with(tmp_path, 2, failing, reward())).failed == 4
+    by = policy()
+    assert (await ran_with(tmp_path, 2, by, reward())).finished == 4
+    assert {call.scope.phase for call in by.calls} == {"gradient", "update"}
+    assert {call.scope.step for call in by.calls} == {2}
 
 
 def kept(path: Path) -> dict[str, Trajectory]:
@@ -239,7 +270,7 @@ async def test_plain_functions_do(tmp_path: Path) -> None:
             queries(2), lambda messages, sampling: "text", lambda messages, text: 1.0, RECIPE, directory
         )
     assert summary.finished == 2
-    assert summary.stop_reasons == {"no_parsable_update": 2}
+    assert summary.stop_reasons == {"max_iterations": 2}
 
 
 def interrupted_run() -> dict[str, bytes]:

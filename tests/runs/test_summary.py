@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.steps import first_step
 from tests.store.values import trajectory
 from tpo.errors import StoreError
 from tpo.runs import summarize
@@ -21,7 +22,7 @@ def summary_of(*trajectories: Trajectory) -> Summary:
 def short(query: str, *rewards: float) -> Trajectory:
     """A best-of-N trajectory."""
     initial = tuple(Candidate(0, index, str(reward), Score(reward)) for index, reward in enumerate(rewards))
-    return replace(trajectory(query), initial=initial, steps=())
+    return replace(trajectory(query), first=first_step(initial), steps=())
 
 
 def test_a_step_is_its_samples_mean_and_the_pools_best() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.store.memory import memory_folder
 from tests.store.test_lines import FullDisk
 from tpo.errors import StoreError
-from tpo.store.journal import Journal, request_hash
+from tpo.store.journal import Decision, Journal, request_hash
 from tpo.store.jsonline import seal
-from tpo.types import Completion, Scope, Score, Usage, user
+from tpo.types import Completion, Scope, Score, Served, Usage, user
 
 SLOW_DISK = settings(deadline=None, max_examples=50)
 
@@ -22,6 +22,9 @@ CALLS: list[tuple[Scope, str, Completion | Score]] = [
     (Scope("q1", 0, "sample"), "r2", Completion(0, "")),
     (Scope("q1", 0, "reward", 0), "r3", Score(1e300, 5, 2, {"member": 0.5})),
     (Scope("q2\n", 2, "update"), "r4", Completion(3, "x" * 50)),
+    (Scope("q2\n", 2, "update", branch=1), "r4", Completion(3, "other branch", served=Served("u", 5, 1, 2))),
+    (Scope("q2\n", 2, "update", ordinal=1), "r4", Completion(3, "other call")),
+    (Scope("q2\n", 2, "reward", 3, ordinal=1), "r4", Score(0.5, criteria={"clear": 0.75})),
 ]
 
 
@@ -112,7 +115,7 @@ def test_a_flipped_byte_loses_its_line_and_never_gives_a_wrong_answer(place: int
 def test_damage_is_told_once_with_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lines = CONTENT.splitlines(keepends=True)
     path = tmp_path / "journal.jsonl"
-    path.write_bytes(lines[0] + b"rubbish\n\n" + seal({"schema": 1, "query": "q"}) + lines[1])
+    path.write_bytes(lines[0] + b"rubbish\n\n" + seal({"schema": 2, "query": "q"}) + lines[1])
     with caplog.at_level(logging.WARNING):
         Journal(path).close_now()
     assert [record.getMessage() for record in caplog.records] == [
@@ -122,8 +125,8 @@ def test_damage_is_told_once_with_the_file(tmp_path: Path, caplog: pytest.LogCap
 
 def test_another_schema_version_is_refused_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    path.write_bytes(seal({"schema": 2}))
-    with pytest.raises(StoreError, match=r"journal\.jsonl: schema version 2"):
+    path.write_bytes(seal({"schema": 9}))
+    with pytest.raises(StoreError, match=r"journal\.jsonl: schema version 9"):
         Journal(path)
 
 
@@ -131,7 +134,7 @@ def test_entries_of_finished_queries_are_dropped_on_opening(tmp_path: Path) -> N
     path = tmp_path / "journal.jsonl"
     path.write_bytes(CONTENT)
     journal = Journal(path, finished={"q0", "q2\n"})
-    assert [find(journal, *call) is None for call in CALLS] == [True, True, True, False, False, True]
+    assert [find(journal, *call) is None for call in CALLS] == [True] * 3 + [False] * 2 + [True] * 4
     assert path.read_bytes() == b"".join(CONTENT.splitlines(keepends=True)[3:5])
     journal.close_now()
 
@@ -141,7 +144,7 @@ async def test_entries_of_settled_queries_go_when_it_is_compacted(tmp_path: Path
     journal.settle("q0")
     journal.settle("q1")
     await journal.compact()
-    assert (tmp_path / "journal.jsonl").read_bytes() == CONTENT.splitlines(keepends=True)[5]
+    assert (tmp_path / "journal.jsonl").read_bytes() == b"".join(CONTENT.splitlines(keepends=True)[5:])
     journal.settle("q2\n")
     await journal.compact()
     assert (tmp_path / "journal.jsonl").read_bytes() == b""
@@ -174,6 +177,33 @@ async def test_a_full_disk_leaves_every_earlier_entry(tmp_path: Path) -> None:
         await journal.append(*CALLS[-1])
     await journal.close()
     assert path.read_bytes() == b"".join(CONTENT.splitlines(keepends=True)[:-1])
+
+
+async def test_decisions_come_back_after_reopening(tmp_path: Path) -> None:
+    decisions: dict[str, Decision] = {
+        "deadline": True,
+        "none": False,
+        "cost": 3,
+        "seconds": 1.5,
+        "why": "late",
+    }
+    journal = Journal(tmp_path / "j")
+    assert journal.decision("q0", 1, "deadline") is None
+    for rule, decision in decisions.items():
+        await journal.decide("q0", 1, rule, decision)
+        assert journal.decision("q0", 1, rule) == decision
+    await journal.close()
+    journal = Journal(tmp_path / "j")
+    found = {rule: journal.decision("q0", 1, rule) for rule in decisions}
+    assert found == decisions
+    assert [type(value) for value in found.values()] == [bool, bool, int, float, str]
+    assert journal.decision("q0", 2, "deadline") is None
+    assert journal.decision("q1", 1, "deadline") is None
+    assert journal.calls == 0
+    journal.settle("q0")
+    await journal.compact()
+    assert (tmp_path / "j").read_bytes() == b""
+    await journal.close()
 
 
 def test_a_request_hash_goes_by_content_alone() -> None:

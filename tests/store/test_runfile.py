@@ -1,9 +1,13 @@
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.store.memory import memory_folder
 from tpo.errors import StoreError, StoreMismatch
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run, versions, write_run
 
@@ -16,7 +20,8 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     ended = record.end(160.0, {"finished": 3}, interrupted=True)
     write_run(tmp_path, ended)
     assert read_run(tmp_path / "run.json") == ended
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "run.json.bak"}
+    assert read_run(tmp_path / "run.json.bak") == ended
 
 
 def test_it_counts_the_time_of_every_invocation_that_ended() -> None:
@@ -29,7 +34,7 @@ def test_it_counts_the_time_of_every_invocation_that_ended() -> None:
 def test_the_file_tells_schema_versions_start_and_end(tmp_path: Path) -> None:
     write_run(tmp_path, RunRecord({}, {}).begin(100.0).end(160.0, {"failed": 1}, interrupted=False))
     body = json.loads((tmp_path / "run.json").read_text())
-    assert (body["schema"], body["started"], body["ended"]) == (1, 100.0, 160.0)
+    assert (body["schema"], body["started"], body["ended"]) == (2, 100.0, 160.0)
     assert body["totals"] == {"failed": 1}
     assert body["versions"] == versions()
     assert "python" in body["versions"]
@@ -40,6 +45,7 @@ def test_the_file_tells_schema_versions_start_and_end(tmp_path: Path) -> None:
     [
         ("{", "is damaged"),
         ("[]", "not a run's record"),
+        ("[" * 100_000, "is damaged"),
         ("{}", "schema version none"),
         ('{"schema": 1}', "not a whole run's record"),
         ('{"schema": 1, "invocations": [{"x": 1}]}', "not a whole run's record"),
@@ -92,9 +98,72 @@ def test_retries_are_those_of_all_invocations_that_ended(tmp_path: Path) -> None
     assert read_run(tmp_path).retries == {"loss": 2, "reward": 5}
 
 
+RECORD = RunRecord({"concurrency": 3}, {"seed": 7}).begin(100.0).end(160.0, {"mean": 1.5}, interrupted=False)
+
+
+def content_of_record() -> bytes:
+    with memory_folder() as folder:
+        write_run(folder, RECORD)
+        return (folder / "run.json").read_bytes()
+
+
+CONTENT = content_of_record()
+
+
+@given(st.integers(0, len(CONTENT) - 1), st.integers(1, 255))
+@settings(deadline=None, max_examples=300)
+def test_a_flipped_byte_never_gives_another_record(place: int, mask: int) -> None:
+    damaged = bytearray(CONTENT)
+    damaged[place] ^= mask
+    with memory_folder() as folder:
+        (folder / "run.json").write_bytes(damaged)
+        found = None
+        with contextlib.suppress(StoreError):
+            found = read_run(folder)
+    assert found in (None, RECORD)
+
+
+def test_keys_of_later_versions_are_ignored(tmp_path: Path) -> None:
+    body = json.loads(CONTENT)
+    del body["checksum"]
+    body["invocations"][0]["later"] = body["later"] = 1
+    (tmp_path / "run.json").write_text(json.dumps(body))
+    assert read_run(tmp_path) == RECORD
+
+
+def test_a_damaged_record_with_a_backup_tells_how_to_restore_it(tmp_path: Path) -> None:
+    write_run(tmp_path, RECORD)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(StoreError, match=rf"is damaged: .*; `tpo repair {tmp_path}` restores it"):
+        read_run(tmp_path)
+
+
+def test_more_iterations_and_other_data_continue_a_run(tmp_path: Path) -> None:
+    there = {"method.max_iterations": 2, "data": "sha256:ab", "seed": 7}
+    now = {"method.max_iterations": 3, "data": "sha256:cd", "seed": 7}
+    check_fingerprint(tmp_path, there, now)
+    assert joined(there, now) == now
+    with pytest.raises(StoreMismatch, match="max_iterations: 3 there, 2 now; iterations can be added, not"):
+        check_fingerprint(tmp_path, now, there)
+
+
+def test_a_digest_that_differs_is_told_in_words(tmp_path: Path) -> None:
+    there = {
+        "method.wording": "32c442e6b5a10f73",
+        "weights of policy tiny": "ae5e64b0edc4a08e20bffe6c6614e575",
+    }
+    now = {key: value[::-1] for key, value in there.items()}
+    with pytest.raises(StoreMismatch) as caught:
+        check_fingerprint(tmp_path, there, now)
+    assert "  method.wording: has changed since the run began\n" in str(caught.value)
+    assert "  weights of policy tiny: has changed since the run began\n" in str(caught.value)
+    assert "32c442" not in str(caught.value)
+
+
 def test_a_record_of_an_earlier_version_has_no_retries(tmp_path: Path) -> None:
     write_run(tmp_path, RunRecord({}, {}).begin(100.0).end(160.0, {}, interrupted=False))
     body = json.loads((tmp_path / "run.json").read_text())
+    del body["checksum"]
     for invocation in body["invocations"]:
         del invocation["retries"]
     (tmp_path / "run.json").write_text(json.dumps(body))

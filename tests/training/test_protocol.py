@@ -13,7 +13,7 @@ from training.protocol import Mix, Protocol
 from training.tokenizer import Encoder, train_tokenizer
 from training.world import Rates, draw_task, flawed, text_of
 
-from tpo.methods.recipe import CLOSING, OPENING
+from tpo.methods.tags import CLOSING, OPENING
 
 
 @cache

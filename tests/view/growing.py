@@ -13,8 +13,8 @@ from typing import Self
 from aiohttp import web
 
 from tpo.report.salvage import salvage
-from tpo.store.jsonline import seal, to_line
-from tpo.store.records import trajectory_record
+from tpo.store.jsonline import seal
+from tpo.store.trajectory_line import encode_trajectory
 from tpo.view.catalog import Catalog
 from tpo.view.server import Server
 
@@ -24,8 +24,9 @@ class Growing:
 
     def __init__(self, made: Path, path: Path) -> None:
         self.path = path
-        self.lines = [to_line(trajectory_record(each)) for each in salvage(made).trajectories()]
+        self.lines = [encode_trajectory(each) for each in salvage(made).trajectories()]
         self.record = json.loads((made / "run.json").read_text())
+        del self.record["checksum"]  # it is changed here
         self.written = 0
 
     def begin(self, total: int | None = None) -> Self:

@@ -8,15 +8,14 @@ from tests.report import runs
 from tests.store.values import trajectory
 from tests.view.growing import Growing
 from tpo.runs.summary import Tally
-from tpo.store.jsonline import to_line
-from tpo.store.records import trajectory_record
+from tpo.store.trajectory_line import encode_trajectory
 from tpo.view import run_table
 from tpo.view.live_run import Environment, LiveRun, StaleRequest
 from tpo.view.status import run_status
 
 
 def line(query: str, error: str | None = None, reward: float = 1.0) -> bytes:
-    return to_line(trajectory_record(trajectory(query, error=error, reward=reward)))
+    return encode_trajectory(trajectory(query, error=error, reward=reward))
 
 
 def put(path: Path, *lines: bytes) -> Path:
@@ -114,8 +113,7 @@ def test_a_trajectory_is_read_from_its_file_when_it_is_asked_for(tmp_path: Path)
 
 def test_a_long_table_goes_by_the_piece(tmp_path: Path) -> None:
     count = run_table.PAGE_SIZE + 3
-    record = trajectory_record(trajectory("q"))
-    put(tmp_path, *(to_line(record | {"query": record["query"] | {"id": f"q{n}"}}) for n in range(count)))
+    put(tmp_path, *(encode_trajectory(trajectory(f"q{n}")) for n in range(count)))
     run = watched(tmp_path)
     first = run.rows(0, 0, 0)
     rest = run.rows(0, run_table.PAGE_SIZE, first["changes"])

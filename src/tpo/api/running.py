@@ -18,7 +18,7 @@ from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.methods.blocking import run_blocking
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
@@ -47,7 +47,7 @@ def run(
     *,
     policy: str | Sequence[str] | Policy | PolicyFunction | None = None,
     reward: str | Sequence[str] | Reward | RewardFunction | None = None,
-    method: str | Recipe | None = None,
+    method: str | Method | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
     config: str | Path | None = None,
@@ -63,7 +63,7 @@ def run(
             values); None: the shipped examples.
         policy: a name as on the command line, a function ``f(messages, sampling) -> text``, or an object.
         reward: a name or several (an ensemble), a function ``f(messages, response) -> number``, or an object.
-        method: a name or a :class:`Recipe`.
+        method: a name or a :class:`Method`.
         out: the run directory; None: in ``runs/``, named after the options.
         fresh: throw away the run that is there.
         config: a TOML file of options.
@@ -90,7 +90,7 @@ async def arun(
     *,
     policy: str | Sequence[str] | Policy | PolicyFunction | None = None,
     reward: str | Sequence[str] | Reward | RewardFunction | None = None,
-    method: str | Recipe | None = None,
+    method: str | Method | None = None,
     out: str | Path | None = None,
     fresh: bool = False,
     config: str | Path | None = None,
@@ -107,7 +107,7 @@ async def _plan(
     data: Data | None,
     policy: Any,
     reward: Any,
-    method: str | Recipe | None,
+    method: str | Method | None,
     out: str | Path | None,
     fresh: bool,
     config: str | Path | None,
@@ -146,7 +146,7 @@ def _is_named(model: Any) -> bool:
 
 
 def _require_fitting(
-    options: Mapping[str, Any], brought: Mapping[str, Any], recipe: Recipe | None, reward: Any
+    options: Mapping[str, Any], brought: Mapping[str, Any], recipe: Method | None, reward: Any
 ) -> None:
     """Refuse unknown options and those that do not go with what is given as a value.
 

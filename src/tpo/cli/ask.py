@@ -11,7 +11,7 @@ from tpo.cli import options
 from tpo.cli.complain import complain
 
 if TYPE_CHECKING:
-    from tpo.methods.recipe import Recipe
+    from tpo.methods.method import Method
     from tpo.runs.models import Models
     from tpo.types import Trajectory
 
@@ -66,7 +66,7 @@ def _question(argument: str) -> str:
     return text.strip() if argument == "-" else text
 
 
-async def answer(models: Models, recipe: Recipe, question: str, seed: int) -> Trajectory:
+async def answer(models: Models, recipe: Method, question: str, seed: int) -> Trajectory:
     """Optimize *question* with *models*, and close them."""
     from tpo.methods.optimize import Optimizer
 

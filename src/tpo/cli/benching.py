@@ -40,7 +40,7 @@ from tpo.runs.models import Models
 
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
-PAPER_METHODS = ("paper", "paper-revision", "paper-bon")
+PAPER_METHODS = ("paper", "paper-revision", "paper-bon", "textgrad", "textgrad-revision")
 
 Flags = dict[str, Any]
 

@@ -12,22 +12,23 @@ from tpo.cli.difference import difference
 from tpo.cli.text import literal, one_line
 from tpo.events import (
     CallRetried,
+    CallStarted,
     CandidateScored,
+    CritiqueWritten,
     Event,
-    GradientWritten,
-    LossWritten,
     PairChosen,
     QueryEnded,
     QueryStarted,
+    StepStarted,
     UpdateMalformed,
 )
-from tpo.types import Candidate, Feedback, Trajectory
+from tpo.types import Candidate, Trajectory
 
 INDENT = (0, 0, 0, 2)
 
 
 class Conversation:
-    """A listener that prints a query's way on *console* as it goes, and tells *waiting* for what."""
+    """A listener that prints a query's progress on *console*, and tells *waiting* what is awaited."""
 
     def __init__(self, console: Console, waiting: Callable[[str], object] = str) -> None:
         self._console = console
@@ -38,28 +39,27 @@ class Conversation:
         match event:
             case QueryStarted():
                 self._heading("First samples")
-                self._waiting("writing the first samples")
+            case StepStarted():
+                self._heading(f"Step {event.step}")
+            case CallStarted():
+                self._waiting(f"waiting for {event.scope.phase} of step {event.scope.step}")
+                if event.scope.step and event.samples > 1:
+                    self._heading(f"Step {event.scope.step}: {event.scope.phase}")
             case CandidateScored():
                 self._row(f"{event.candidate.id:>5}", event.candidate)
             case UpdateMalformed():
                 self._said(f"{event.step}.{event.malformed.index}", "no readable answer in it", "yellow")
             case PairChosen():
                 self._contrast(event)
-                self._waiting("comparing them")
-            case LossWritten():
-                self._feedback("What makes the difference (textual loss)", event.loss)
-                self._waiting("working out what to change")
-            case GradientWritten():
-                self._feedback("What to change (textual gradient)", event.gradient)
-                self._heading(f"Improved answers of step {event.step}")
-                self._waiting("writing improved answers")
+            case CritiqueWritten():
+                self._heading(f"Step {event.step}: {event.call.place}")
+                self._console.print(Padding(literal(event.call.text.strip()), INDENT, expand=False))
             case CallRetried():
                 self._said("again", f"in {event.wait:.1f} s: {one_line(event.reason, 120)}", "yellow")
             case QueryEnded():
                 self._end(event.trajectory)
 
     def _contrast(self, event: PairChosen) -> None:
-        self._heading(f"Step {event.step}")
         self._row("  chosen  ", event.pair.chosen)
         if event.pair.rejected is not None:
             self._row("  rejected", event.pair.rejected)
@@ -72,11 +72,6 @@ class Conversation:
 
     def _said(self, label: str, text: str, style: str) -> None:
         self._console.print(Text(f"{label:>5} {text}", style=style))
-
-    def _feedback(self, title: str, feedback: Feedback) -> None:
-        if feedback.messages:
-            self._heading(title)
-            self._console.print(Padding(literal(feedback.text.strip()), INDENT, expand=False))
 
     def _heading(self, title: str) -> None:
         self._console.print()

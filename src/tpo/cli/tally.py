@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tpo.events import CallRetried, CandidateScored, Event, QueryEnded, QueryStarted, RunStarted, Sampled
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.runs.summary import Tally as Totals
 from tpo.types import Trajectory
 
@@ -16,9 +16,9 @@ WINDOW = 20.0
 """Seconds that speed is measured over: long enough to be calm, short enough to forget a resumed start."""
 
 
-def completions_per_query(recipe: Recipe) -> int:
-    """N(D+1) + 2D: what a query takes when nothing ends it early."""
-    return recipe.sample_size * (recipe.max_iterations + 1) + 2 * recipe.max_iterations
+def completions_per_query(recipe: Method) -> int:
+    """Return what a query takes when nothing ends it early."""
+    return recipe.cost(recipe.sample_size, recipe.max_iterations).completions
 
 
 @dataclass

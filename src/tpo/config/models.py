@@ -21,8 +21,8 @@ from tpo.config.specs import (
 from tpo.entry_points import REWARDS
 from tpo.events import Listener
 from tpo.inprocess.weights import weights_digest
-from tpo.methods.recipe import Recipe
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
+from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.registry import ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
@@ -35,7 +35,7 @@ class Setup:
     settings: Settings
     policy: Policy
     reward: Reward
-    recipe: Recipe
+    recipe: Method
 
 
 def build(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Setup:
@@ -53,9 +53,9 @@ def build(settings: Settings, environment: Mapping[str, str], listener: Listener
     return Setup(settings, policy_of(settings, environment, listener), reward, recipe)
 
 
-def make_recipe(settings: Settings) -> Recipe:
+def make_recipe(settings: Settings) -> Method:
     """Build the method with its N, D, texts and sampling values."""
-    return build_recipe(
+    return build_method(
         settings.method,
         settings.prompts,
         sample_size=settings.sample_size,

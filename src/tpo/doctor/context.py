@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tpo.doctor.data import EXAMPLE, characters
 from tpo.doctor.finding import good, unknown, warning
 from tpo.doctor.patient import Notes, Patient, Subject
-from tpo.methods.recipe import Recipe
-from tpo.types import Candidate, Feedback, Messages, Pair, Phase, Query, Score, Trajectory, user
+from tpo.methods.method import Method
+from tpo.methods.optimize import Optimizer
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.rewards.scripted import ScriptedReward
+from tpo.types import Query, Trajectory, user
 
 USUAL = 4.0
 """Characters of a token of English, where no call has shown better."""
@@ -21,7 +24,7 @@ async def check_context(patient: Patient, notes: Notes) -> None:
     """Build the method's calls with the longest texts there may be, and count."""
     density = characters_per_token(notes.trajectory)
     longest = max(notes.longest, characters((notes.query or EXAMPLE).messages))
-    need = Need.of(patient.recipe, longest, density)
+    need = await Need.of(patient.recipe, longest, density)
     for subject in notes.subjects:
         _judge(subject, need, patient.recipe, notes)
 
@@ -34,12 +37,12 @@ class Need:
     growth: float
 
     @classmethod
-    def of(cls, recipe: Recipe, query: int, density: float) -> Need:
+    async def of(cls, recipe: Method, query: int, density: float) -> Need:
         """For a query of *query* characters, at *density* characters a token."""
-        query_alone = longest_prompt(recipe, query, 0) / density
-        full = recipe.max_tokens
-        whole = longest_prompt(recipe, query, math.ceil(full * density)) / density
-        return cls(query_alone, (whole - query_alone) / full + 1)
+        full = math.ceil(recipe.max_tokens * density)
+        shortest = await longest_prompt(recipe, query, 1)
+        growth = (await longest_prompt(recipe, query, 1 + full) - shortest) / full
+        return cls((shortest - growth) / density, growth + 1)
 
     def at(self, max_tokens: int) -> int:
         """With replies of *max_tokens*."""
@@ -50,40 +53,34 @@ class Need:
         return math.floor((context - self.fixed) / self.growth)
 
 
-def longest_prompt(recipe: Recipe, query_characters: int, reply_characters: int) -> int:
-    """The characters of the longest prompt when every reply is of *reply_characters*."""
-    text = "x" * reply_characters
+async def longest_prompt(recipe: Method, query_characters: int, reply_characters: int) -> int:
+    """Return the characters of the longest prompt when every reply is of *reply_characters*, at least 1.
+
+    The method runs one step with replies that differ, so that it shows all the texts that it can show.
+    """
+    policy = ScriptedPolicy(lambda _, index: chr(ord("a") + index) * reply_characters)
+    method = replace(recipe, sample_size=2, max_iterations=min(1, recipe.max_iterations))
     query = Query("longest", (user("x" * query_characters),))
-    pair = Pair(Candidate(0, 0, text, Score(1.0)), Candidate(0, 1, text, Score(0.0)))
-    prompts: list[Messages] = [recipe.sample(query)]
-    if recipe.max_iterations:
-        loss_call = recipe.loss(query, pair)
-        loss = Feedback(loss_call, text if loss_call else "")
-        gradient_call = recipe.gradient(query, pair, loss)
-        gradient = Feedback(gradient_call, text if gradient_call else "")
-        prompts += [loss_call, gradient_call, recipe.update(query, pair, loss, gradient)]
-    return max(map(characters, prompts))
+    await Optimizer(policy, ScriptedReward(lambda text: ord(text[0])), method).optimize(query)
+    return max(characters(call.messages) for call in policy.calls)
 
 
 def characters_per_token(trajectory: Trajectory | None) -> float:
     """As measured on the longest prompt of *trajectory*; the usual where nothing was."""
-    if trajectory is None:
-        return USUAL
-    calls: list[tuple[Phase, Messages]] = [("sample", trajectory.query.messages)]
-    for step in trajectory.steps:
-        calls += [("loss", step.loss.messages), ("gradient", step.gradient.messages), ("update", step.update)]
-    measured = []
-    for phase, messages in calls:
-        usage = trajectory.usage.get(phase)
-        if usage is not None and usage.calls and usage.prompt_tokens and messages:
-            measured.append((characters(messages), usage.prompt_tokens / usage.calls))
+    steps = [] if trajectory is None else [trajectory.first, *trajectory.steps]
+    measured = [
+        (characters(call.messages), call.usage.prompt_tokens / call.usage.calls)
+        for step in steps
+        for call in step.calls
+        if call.usage.calls and call.usage.prompt_tokens
+    ]
     if not measured:
         return USUAL
     size, tokens = max(measured)
     return max(0.25, size / tokens)
 
 
-def _judge(subject: Subject, need: Need, recipe: Recipe, notes: Notes) -> None:
+def _judge(subject: Subject, need: Need, recipe: Method, notes: Notes) -> None:
     longest, context = need.at(recipe.max_tokens), subject.context
     values = {"needed": longest, "context": context, "query": math.ceil(need.fixed)}
     needs = f"a conversation of this method may grow to about {longest:,} tokens"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tpo.counting import queries
 from tpo.doctor.finding import good, unknown, warning
 from tpo.doctor.patient import Notes, Patient
-from tpo.methods.recipe import Recipe
-from tpo.types import Phase, Trajectory, Usage
+from tpo.methods.method import Method
+from tpo.types import Trajectory, Usage
 
 CHECK = "estimate"
 ROUND = 1000
@@ -32,7 +32,7 @@ class Estimate:
 
     @classmethod
     def of(
-        cls, trajectory: Trajectory, recipe: Recipe, seconds: tuple[float, float], queries: int, at_once: int
+        cls, trajectory: Trajectory, recipe: Method, seconds: tuple[float, float], queries: int, at_once: int
     ) -> Estimate:
         """From a *trajectory* of one iteration; *seconds* of its first samples and of its iteration."""
         iterations = recipe.max_iterations
@@ -44,23 +44,16 @@ class Estimate:
             queries * usage.calls,
             queries * usage.prompt_tokens,
             queries * usage.completion_tokens,
-            queries * recipe.sample_size * (iterations + 1),
+            queries * recipe.cost(recipe.sample_size, iterations).scores,
             slowest / max(1, min(at_once, queries)),
             slowest,
         )
 
 
 def _whole(trajectory: Trajectory, iterations: int) -> Usage:
-    """The usage of one query, each phase as often as it comes."""
-    total = Usage()
-    for phase, usage in trajectory.usage.items():
-        for _ in range(_times(phase, iterations)):
-            total += usage
-    return total
-
-
-def _times(phase: Phase, iterations: int) -> int:
-    return 1 if phase == "sample" else iterations
+    """Return the usage of one query: that of its first samples, and its step's for each iteration."""
+    steps = [step for step in trajectory.steps for _ in range(iterations)]
+    return sum((call.usage for step in (trajectory.first, *steps) for call in step.calls), Usage())
 
 
 async def check_estimate(patient: Patient, notes: Notes) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from tpo.doctor.data import EXAMPLE
 from tpo.doctor.finding import failure, good, unknown, warning
 from tpo.doctor.patient import Notes, Patient
-from tpo.events import Event, PairChosen
+from tpo.events import Event, StepStarted
 from tpo.methods.optimize import Optimizer
 from tpo.types import FinishReason, Trajectory
 
@@ -20,11 +20,11 @@ class _Stopwatch:
     """When the first samples were all scored."""
 
     now: Callable[[], float]
-    chosen: list[float] = field(default_factory=list)
+    stepped: list[float] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, PairChosen):
-            self.chosen.append(self.now())
+        if isinstance(event, StepStarted):
+            self.stepped.append(self.now())
 
 
 async def check_iteration(patient: Patient, notes: Notes) -> None:
@@ -51,7 +51,7 @@ async def check_iteration(patient: Patient, notes: Notes) -> None:
 
 def _time(trajectory: Trajectory, watch: _Stopwatch, notes: Notes) -> None:
     started, ended = trajectory.timing.started, trajectory.timing.ended
-    turn = watch.chosen[0] if watch.chosen else ended
+    turn = watch.stepped[0] if watch.stepped else ended
     notes.first_seconds, notes.step_seconds = turn - started, ended - turn
 
 
@@ -66,7 +66,7 @@ def _tell_of_updates(trajectory: Trajectory, notes: Notes) -> None:
         notes.tell(good(CHECK, sentence, **values))
         return
     step = trajectory.steps[0]
-    read, all_of = len(step.candidates), len(step.candidates) + len(step.malformed)
+    read, all_of = len(step.candidates), len(step.candidates) + len(step.unreadable)
     values |= {"updates": all_of, "parsable": read}
     sentence = (
         f"one iteration took {seconds:.1f} s; {read} of {all_of} updates could be read;"
@@ -78,7 +78,7 @@ def _tell_of_updates(trajectory: Trajectory, notes: Notes) -> None:
         advice = "updates without their tags are lost: more --max-tokens, or a model that follows the form"
         notes.tell(warning(CHECK, sentence, advice, **values))
     else:
-        cut = any(update.finish_reason == "length" for update in step.malformed)
+        cut = any(update.finish_reason == "length" for update in step.unreadable)
         advice = (
             "they were cut: raise --max-tokens"
             if cut
@@ -113,7 +113,7 @@ def _tell_of_samples(trajectory: Trajectory, temperature: float, notes: Notes) -
 def _tell_of_cuts(trajectory: Trajectory, max_tokens: int, notes: Notes) -> None:
     reasons = _reasons(trajectory)
     cut = reasons.count("length")
-    short = sum(bool(candidate.score.truncated_tokens) for candidate in trajectory.pool)
+    short = sum(bool(c.score and c.score.truncated_tokens) for c in trajectory.pool)
     if cut:
         sentence = f"{cut} of {len(reasons)} replies were cut at {max_tokens:,} tokens"
         notes.tell(warning("length", sentence, "raise --max-tokens", cut=cut, replies=len(reasons)))
@@ -125,8 +125,6 @@ def _tell_of_cuts(trajectory: Trajectory, max_tokens: int, notes: Notes) -> None
 
 def _reasons(trajectory: Trajectory) -> list[FinishReason]:
     """Why each reply of the query ended."""
-    reasons = [candidate.finish_reason for candidate in trajectory.pool]
-    for step in trajectory.steps:
-        reasons += [update.finish_reason for update in step.malformed]
-        reasons += [said.finish_reason for said in (step.loss, step.gradient) if said.messages]
-    return reasons
+    steps = (trajectory.first, *trajectory.steps)
+    replies = [reply for step in steps for call in step.calls for reply in call.replies]
+    return [c.finish_reason for c in trajectory.pool] + [reply.finish_reason for reply in replies]

@@ -12,7 +12,7 @@ from typing import Any
 from tpo.config import Settings
 from tpo.doctor.finding import Finding
 from tpo.http import RetryPolicy
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.types import Query, Trajectory
@@ -39,7 +39,7 @@ class Patient:
     """
 
     settings: Settings
-    recipe: Recipe
+    recipe: Method
     policy: Callable[[Settings], Policy]
     reward: Callable[[], Reward]
     data: str | None = None

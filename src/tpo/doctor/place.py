@@ -8,8 +8,7 @@ from pathlib import Path
 
 from tpo.doctor.finding import failure, good, warning
 from tpo.doctor.patient import Notes, Patient
-from tpo.store.jsonline import to_line
-from tpo.store.records import trajectory_record
+from tpo.store.trajectory_line import encode_trajectory
 
 CHECK = "directory"
 SPARE = 2.0
@@ -40,7 +39,7 @@ def _needed(patient: Patient, notes: Notes) -> int | None:
     """Bytes, from what the one query takes."""
     if notes.trajectory is None or notes.queries is None:
         return None
-    line = len(to_line(trajectory_record(notes.trajectory)))
+    line = len(encode_trajectory(notes.trajectory))
     iterations = max(1, patient.recipe.max_iterations)
     return int(line * iterations * notes.queries * SPARE)
 

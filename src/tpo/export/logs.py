@@ -1,8 +1,4 @@
-"""What went into each iteration's calls and came out, as the reference logs it: four items an iteration.
-
-Textual loss (input and output), gradient input, gradient output, update input. Inputs are the messages that
-were sent.
-"""
+"""Logs: the policy calls of each iteration, with what was sent and what came back."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tpo.export.writing import Exported, write_json_list
-from tpo.types import Step, Trajectory
+from tpo.types import Call, Step, Trajectory
 
 
 def export_logs(trajectories: Iterable[Trajectory], path: Path) -> Exported:
@@ -24,7 +20,7 @@ def export_logs(trajectories: Iterable[Trajectory], path: Path) -> Exported:
 
 
 def query_log(trajectory: Trajectory) -> dict[str, Any]:
-    """A query's iterations."""
+    """Return a query's iterations."""
     return {
         "id": trajectory.query.id,
         "query": trajectory.query.text,
@@ -36,12 +32,23 @@ def query_log(trajectory: Trajectory) -> dict[str, Any]:
 
 
 def _iteration(step: Step) -> dict[str, Any]:
+    pair = step.pair
     return {
         "iteration": step.number,
-        "chosen": step.pair.chosen.id,
-        "rejected": step.pair.rejected.id if step.pair.rejected else None,
-        "loss": {"input": list(step.loss.messages), "output": step.loss.text},
-        "gradient_input": list(step.gradient.messages),
-        "gradient_output": step.gradient.text,
-        "update_input": list(step.update),
+        "chosen": None if pair is None else pair.chosen.id,
+        "rejected": None if pair is None or pair.rejected is None else pair.rejected.id,
+        "calls": [_call(call) for call in step.calls],
+        "candidates": [candidate.id for candidate in step.candidates],
+    }
+
+
+def _call(call: Call) -> dict[str, Any]:
+    """Return the prompt and the replies; responses are among the candidates, unreadable ones here."""
+    return {
+        "phase": call.phase,
+        "branch": call.branch,
+        "ordinal": call.ordinal,
+        "role": call.role,
+        "input": list(call.messages),
+        "output": [reply.text for reply in call.replies],
     }

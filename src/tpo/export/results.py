@@ -78,7 +78,7 @@ def result_row(trajectory: Trajectory) -> Row:
         "stop_reason": trajectory.stop_reason,
         "error": trajectory.error,
         "candidates": len(trajectory.pool),
-        "malformed": sum(len(step.malformed) for step in trajectory.steps),
+        "malformed": sum(len(step.unreadable) for step in trajectory.steps),
         "metadata": dict(trajectory.query.metadata),
     }
 

@@ -1,1 +1,1 @@
-"""The method: the loop, and the recipes that shape it."""
+"""Methods: what a test-time method may do (Attempt), the shipped methods, stopping rules and selection."""

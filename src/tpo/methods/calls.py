@@ -1,128 +1,229 @@
-"""One query's calls to policy and reward: made, counted and announced."""
+"""Policy and reward calls of one attempt: made, counted, scored and announced."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from tpo.errors import PolicyError
-from tpo.events import CandidateScored, Listener, Sampled, UpdateMalformed
-from tpo.methods.recipe import Recipe
+from tpo.errors import AttemptStopped, PolicyError, StoreError, TpoError
+from tpo.events import CallStarted, CandidateScored, Listener, Sampled, UpdateMalformed
+from tpo.methods.replay import Replay
 from tpo.methods.seeds import base_seed
+from tpo.methods.tags import Reader
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
+from tpo.store.journal import request_hash
+from tpo.store.jsonline import flat
 from tpo.types import (
+    Call,
     Candidate,
     Completion,
-    Feedback,
-    Malformed,
     Messages,
     Phase,
     Query,
+    Reply,
     RewardUsage,
+    Sampling,
     Scope,
     Usage,
 )
 
-Reader = Callable[[Completion], str | None]
-"""How a completion becomes a response; None where it holds none."""
 
+@dataclass(eq=False)
+class OpenCall:
+    """A policy call of a step and what it has brought so far, by sample index.
 
-@dataclass
-class Harvest:
-    """What a draw has brought so far, by index; it keeps what came before a failure."""
+    A draw that is continued is the same call. *name* is what its candidates' ids append.
+    """
 
-    scored: dict[int, Candidate] = field(default_factory=dict)
-    lost: dict[int, Malformed] = field(default_factory=dict)
-    failures: list[Exception] = field(default_factory=list)
+    scope: Scope
+    messages: Messages
+    sampling: Sampling
+    request: str
+    reads: bool = False
+    parents: tuple[str, ...] = ()
+    name: str = ""
+    candidates: dict[int, Candidate] = field(default_factory=dict)
+    replies: dict[int, Reply] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    completions: int = 0
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The scored responses, in order."""
-        return tuple(self.scored[index] for index in sorted(self.scored))
+    def drawn(self) -> tuple[Candidate, ...]:
+        """Its scored responses, in the order of their indices."""
+        return tuple(self.candidates[index] for index in sorted(self.candidates))
 
-    @property
-    def malformed(self) -> tuple[Malformed, ...]:
-        """The updates without a response, in order."""
-        return tuple(self.lost[index] for index in sorted(self.lost))
+    def record(self) -> Call:
+        """Return the call as it stands in a record."""
+        scope = self.scope
+        return Call(
+            phase=scope.phase,
+            messages=self.messages,
+            n=self.sampling.n,
+            seed=self.sampling.seed,
+            request=self.request,
+            branch=scope.branch,
+            ordinal=scope.ordinal,
+            role=scope.role,
+            reads=self.reads,
+            replies=tuple(self.replies[index] for index in sorted(self.replies)),
+            usage=self.usage,
+        )
 
 
 @dataclass
 class Calls:
-    """The calls of *query*, with what they cost."""
+    """The calls of one attempt at *query*, with their cost."""
 
     query: Query
     policy: Policy
     reward: Reward
-    recipe: Recipe
     seed: int
     announce: Listener
+    replay: Replay = field(default_factory=Replay)
     usage: dict[Phase, Usage] = field(default_factory=dict)
     reward_usage: RewardUsage = field(default_factory=RewardUsage)
 
-    async def ask(self, step: int, phase: Phase, messages: Messages) -> Feedback:
-        """One critique call; none, and no text, where the recipe has no messages for it."""
-        if not messages:
-            return Feedback()
-        replies = [reply async for reply in self._completions(step, phase, messages)]
-        first = replies[0]
-        return Feedback(messages, first.text, first.finish_reason, first.served)
+    def open(self, scope: Scope, messages: Messages, sampling: Sampling) -> OpenCall:
+        """Return the call at *scope* with its seed; nothing is sent yet."""
+        sampling = replace(sampling, seed=base_seed(self.seed, scope, sampling.n))
+        return OpenCall(scope, messages, sampling, _request(messages, sampling))
 
-    async def draw(self, step: int, phase: Phase, messages: Messages, read: Reader, harvest: Harvest) -> None:
-        """N samples of *messages* into *harvest*, each scored while its siblings are still being written.
+    async def ask(self, call: OpenCall) -> None:
+        """Collect the replies of *call* as they are."""
+        if self._replayed(call, 0):
+            return
+        async for completion in self._completions(call, 0):
+            call.replies[completion.index] = _reply(completion)
+
+    async def draw(self, call: OpenCall, read: Reader, start: int = 0) -> None:
+        """Collect the samples of *call* from index *start* on; score each while its siblings are written.
 
         After a failure, what was written before it is scored all the same; then the failure is raised.
         """
+        if self._replayed(call, start):
+            return
+        failures: list[BaseException] = []
         async with asyncio.TaskGroup() as scoring:
             try:
-                async for completion in self._completions(step, phase, messages):
+                async for completion in self._completions(call, start):
                     text = read(completion)
                     if text is None:
-                        self._lose(step, completion, harvest)
+                        self._lose(call, completion)
                     else:
-                        scoring.create_task(self._score(step, completion, text, harvest))
-            except Exception as failure:  # noqa: BLE001 - raised below, once the scores are in
-                harvest.failures.append(failure)
-        if harvest.failures:
-            raise next((f for f in harvest.failures if getattr(f, "fatal", False)), harvest.failures[0])
+                        scoring.create_task(self._score(call, completion, text, failures))
+            except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised below, after the scores
+                failures.append(failure)
+        if failures:
+            raise worst(failures)
 
-    def _lose(self, step: int, completion: Completion, harvest: Harvest) -> None:
-        lost = Malformed(completion.index, completion.text, completion.finish_reason, completion.served)
-        harvest.lost[lost.index] = lost
-        self.announce(UpdateMalformed(self.query, step, lost))
+    def _replayed(self, call: OpenCall, start: int) -> bool:
+        """Collect the samples of *call* from index *start* on if they are recorded; return if so."""
+        recorded = self.replay.find(call.scope, call.request)
+        if recorded is None:
+            return False
+        stop = call.sampling.n
+        results = self.replay.results(recorded, call.scope.step, call.name, start, stop)
+        if results is None:
+            return False
+        self.announce(CallStarted(call.scope, stop - start))
+        call.completions += len(results)
+        if not start:  # the record holds the usage of all samples together
+            self._count(call, recorded.usage)
+        for result in results:
+            if isinstance(result, Candidate):
+                self._add(call, result)
+            else:
+                call.replies[result.index] = result
+                if call.reads:
+                    self.announce(UpdateMalformed(self.query, call.scope.step, result))
+        return True
 
-    async def _score(self, step: int, completion: Completion, text: str, harvest: Harvest) -> None:
-        index = completion.index
-        scope = Scope(self.query.id, step, "reward", index)
-        try:
-            score = await self.reward.score(self.query.messages, text, scope)
-        except Exception as failure:  # noqa: BLE001 - raised by draw, once the siblings are scored
-            harvest.failures.append(failure)
-            return
-        self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + score.tokens)
-        how = (completion.finish_reason, completion.reasoning, completion.served)
-        candidate = Candidate(step, index, text, score, *how)
-        harvest.scored[index] = candidate
+    def _count(self, call: OpenCall, usage: Usage) -> None:
+        call.usage += usage
+        self.usage[call.scope.phase] = self.usage.get(call.scope.phase, Usage()) + usage
+
+    def _add(self, call: OpenCall, candidate: Candidate) -> None:
+        """Add a scored *candidate* to the pool."""
+        tokens = 0 if candidate.score is None else candidate.score.tokens
+        self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
+        call.candidates[candidate.index] = candidate
         self.announce(CandidateScored(self.query, candidate))
 
-    async def _completions(self, step: int, phase: Phase, messages: Messages) -> AsyncIterator[Completion]:
-        """Every completion of one policy call.
+    def _lose(self, call: OpenCall, completion: Completion) -> None:
+        reply = call.replies[completion.index] = _reply(completion)
+        self.announce(UpdateMalformed(self.query, call.scope.step, reply))
+
+    async def _score(
+        self, call: OpenCall, completion: Completion, text: str, failures: list[BaseException]
+    ) -> None:
+        index = completion.index
+        scope = replace(call.scope, phase="reward", index=index)
+        try:
+            score = await self.reward.score(self.query.messages, text, scope)
+        except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised by draw, after the siblings
+            failures.append(failure)
+            return
+        candidate = Candidate(
+            step=scope.step,
+            index=index,
+            text=text,
+            score=score,
+            finish_reason=completion.finish_reason,
+            reasoning=completion.reasoning,
+            served=completion.served,
+            parents=call.parents,
+            call=call.name,
+        )
+        self._add(call, candidate)
+
+    async def _completions(self, call: OpenCall, start: int) -> AsyncIterator[Completion]:
+        """Yield the completions of *call* from index *start* on.
 
         Raises:
-            PolicyError: the policy yielded fewer than it was asked for.
+            PolicyError: the policy yielded fewer than requested.
         """
-        scope = Scope(self.query.id, step, phase)
-        n = self.recipe.samples(phase)
-        sampling = self.recipe.sampling(phase, base_seed(self.seed, scope, n))
+        scope = call.scope
+        n = call.sampling.n - start
+        sampling = replace(call.sampling, n=n, seed=call.sampling.seed + start) if start else call.sampling
         count = 0
-        async with closing(self.policy.sample(messages, sampling, scope)) as completions:
+        self.announce(CallStarted(scope, n))
+        async with closing(self.policy.sample(call.messages, sampling, scope)) as completions:
             async for completion in completions:
                 count += 1
-                self.usage[phase] = self.usage.get(phase, Usage()) + completion.usage
-                self.announce(Sampled(scope, completion))
-                yield completion
+                found = replace(completion, index=completion.index + start) if start else completion
+                call.completions += 1
+                self._count(call, found.usage)
+                self.announce(Sampled(scope, found))
+                yield found
         if count < n:
-            place = f"query {self.query.id!r}, {phase} of step {step}"
+            place = f"query {self.query.id!r}, {scope.phase} of step {scope.step}"
             raise PolicyError(f"{place}: the policy gave {count} of {n} responses")
+
+
+def worst(failures: Sequence[BaseException]) -> BaseException:
+    """Return the first fatal one of *failures*, else the first; groups are looked into."""
+    leaves = [leaf for failure in failures for leaf in _leaves(failure)]
+    return next((leaf for leaf in leaves if isinstance(leaf, TpoError) and leaf.fatal), leaves[0])
+
+
+def _leaves(failure: BaseException) -> list[BaseException]:
+    if isinstance(failure, BaseExceptionGroup):
+        return [leaf for part in failure.exceptions for leaf in _leaves(part)]
+    return [failure]
+
+
+def _reply(completion: Completion) -> Reply:
+    return Reply(
+        completion.index, completion.text, completion.finish_reason, completion.reasoning, completion.served
+    )
+
+
+def _request(messages: Messages, sampling: Sampling) -> str:
+    """Return the hash under which a journal keeps the call; empty where JSON has no form for a message."""
+    try:
+        return request_hash(messages, flat(sampling))
+    except StoreError:
+        return ""

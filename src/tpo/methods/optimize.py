@@ -1,75 +1,85 @@
-"""The loop: sample, then contrast, critique and update, D times; the answer is the best of the pool."""
+"""Optimizer: run a method for one query and record what came of it."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from tpo.errors import DataError, TpoError
-from tpo.events import Event, GradientWritten, Listener, LossWritten, PairChosen, QueryEnded, QueryStarted
+from tpo.errors import AttemptStopped, DataError, TpoError
+from tpo.events import Event, Listener, QueryEnded, QueryStarted
+from tpo.methods.attempt import Attempt
 from tpo.methods.blocking import run_blocking
-from tpo.methods.calls import Calls, Harvest
-from tpo.methods.contrast import contrast
-from tpo.methods.recipe import Recipe
-from tpo.methods.recipes import tpo
+from tpo.methods.calls import Calls, worst
+from tpo.methods.catalog import tpo
+from tpo.methods.method import Method
+from tpo.methods.replay import Replay
+from tpo.methods.selection import HighestReward, Selection
+from tpo.methods.stopping import StoppingRule, TimedRule
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
-from tpo.types import (
-    Candidate,
-    Completion,
-    Feedback,
-    Message,
-    Pair,
-    Query,
-    Step,
-    StopReason,
-    Timing,
-    Trajectory,
-    user,
-)
+from tpo.types import Message, Query, StopReason, Timing, Trajectory, user
 
 log = logging.getLogger(__name__)
 
 
+class Decisions(Protocol):
+    """Keeps the decisions of timed rules, so that a resumed run repeats them."""
+
+    async def keep(self, query: str, step: int, reason: str) -> None:
+        """Return once it is on disk that the attempt at *query* was stopped at *step* for *reason*."""
+        ...
+
+
 class Optimizer:
-    """Test-Time Preference Optimization of one query at a time (Li et al. 2025, arXiv 2501.12895, section 3).
+    """Optimize one query at a time with a method; by default TPO (Li et al. 2025, arXiv 2501.12895).
 
     *policy* and *reward* may be plain functions (see :func:`tpo.policies.function.as_policy` and
-    :func:`tpo.rewards.function.as_reward`). The loop keeps nothing between queries, so one optimizer serves
-    any number at once. *listener* hears every event; one that fails is logged, and never breaks the loop.
+    :func:`tpo.rewards.function.as_reward`). Nothing is kept between queries, so one optimizer serves any
+    number at once. *listener* receives every event; one that fails is logged, and never breaks the method.
+    *stopping* rules end a query early, *selection* chooses the answer from the pool, and *decisions* keeps
+    what timed rules decided.
     """
 
     def __init__(
         self,
         policy: Policy | PolicyFunction,
         reward: Reward | RewardFunction,
-        recipe: Recipe | None = None,
+        method: Method | None = None,
         *,
         seed: int = 7,
+        stopping: Sequence[StoppingRule] = (),
+        selection: Selection | None = None,
+        decisions: Decisions | None = None,
         listener: Listener | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.policy = as_policy(policy)
         self.reward = as_reward(reward)
-        self.recipe = recipe if recipe is not None else tpo()
+        self.method = method if method is not None else tpo()
         self.seed = seed
+        self.stopping = tuple(stopping)
+        self.selection = selection if selection is not None else HighestReward()
+        self.decisions = decisions
         self.now = clock
         self._listener = listener
 
-    async def optimize(self, query: Query | str | Sequence[Message]) -> Trajectory:
-        """Follow *query* from its first samples to its best answer.
+    async def optimize(
+        self, query: Query | str | Sequence[Message], *, earlier: Trajectory | None = None
+    ) -> Trajectory:
+        """Return the trajectory of *query*, from its first samples to its answer.
 
-        A query that fails on the way comes back as a failed trajectory, with its reason and whatever pool it
-        has by then.
+        A query that fails comes back as a failed trajectory, with its reason and its pool so far. Calls that
+        an *earlier* trajectory of the same query holds are not made again.
 
         Raises:
             TpoError: only a fatal one, which every other query would meet as well.
         """
-        return await _Walk(self, as_query(query)).follow()
+        return await _Driver(self, as_query(query), Replay(earlier)).run()
 
     def run(self, query: Query | str | Sequence[Message]) -> Trajectory:
         """The same as :meth:`optimize` without await; works inside a running loop, as in a notebook."""
@@ -81,12 +91,12 @@ class Optimizer:
             return
         try:
             self._listener(event)
-        except Exception:  # whatever a listener does, the loop goes on
+        except Exception:  # whatever a listener does, the method goes on
             log.exception("a listener failed on %s", type(event).__name__)
 
 
 def as_query(query: Query | str | Sequence[Message]) -> Query:
-    """A text or a conversation as a query of its own.
+    """Return a text or a conversation as a query.
 
     Raises:
         DataError: the conversation is empty or does not end with a user's turn.
@@ -100,83 +110,116 @@ def as_query(query: Query | str | Sequence[Message]) -> Query:
     return query
 
 
-@dataclass
-class _Walk:
-    """One query under way: the loop itself, and what it has so far."""
+class _Driver:
+    """Runs the method for one query: catches its end, whatever that is, and makes the record."""
 
-    optimizer: Optimizer
-    query: Query
-    first: Harvest = field(default_factory=Harvest)
-    steps: list[Step] = field(default_factory=list)
+    def __init__(self, optimizer: Optimizer, query: Query, replay: Replay) -> None:
+        at = self._optimizer = optimizer
+        self._query = query
+        self._started = at.now()
+        self._calls = Calls(query, at.policy, at.reward, at.seed, at.announce, replay)
+        self._attempt = Attempt(
+            self._calls,
+            sampling=at.method.sampling,
+            critique_sampling=at.method.critique_sampling,
+            stopping=at.stopping,
+            elapsed=lambda: at.now() - self._started,
+        )
 
-    def __post_init__(self) -> None:
-        at = self.optimizer
-        self.recipe = at.recipe
-        self.announce = at.announce
-        self.calls = Calls(self.query, at.policy, at.reward, at.recipe, at.seed, at.announce)
-
-    @property
-    def pool(self) -> tuple[Candidate, ...]:
-        return self.first.candidates + tuple(c for step in self.steps for c in step.candidates)
-
-    async def _iterate(self) -> StopReason:
-        await self.calls.draw(0, "sample", self.recipe.sample(self.query), _as_it_is, self.first)
-        for number in range(1, self.recipe.max_iterations + 1):
-            pair = contrast(self.pool)
-            self.announce(PairChosen(self.query, number, pair))
-            loss = await self.calls.ask(number, "loss", self.recipe.loss(self.query, pair))
-            self.announce(LossWritten(self.query, number, loss))
-            gradient = await self.calls.ask(number, "gradient", self.recipe.gradient(self.query, pair, loss))
-            self.announce(GradientWritten(self.query, number, gradient))
-            step = await self._update(number, pair, loss, gradient)
-            if not step.candidates:
-                return "no_parsable_update"
-        return "max_iterations"
-
-    async def _update(self, number: int, pair: Pair, loss: Feedback, gradient: Feedback) -> Step:
-        """The step with its improved responses; those that came before a failure are kept."""
-        messages = self.recipe.update(self.query, pair, loss, gradient)
-        step = Step(number, pair, loss, gradient, messages)
-        harvest = Harvest()
+    async def run(self) -> Trajectory:
+        self._optimizer.announce(QueryStarted(self._query))
+        error: str | None = None
+        selected: str | None = None
         try:
-            await self.calls.draw(number, "update", messages, self.recipe.read_update, harvest)
-        finally:
-            step = replace(step, candidates=harvest.candidates, malformed=harvest.malformed)
-            self.steps.append(step)
-        return step
-
-    async def follow(self) -> Trajectory:
-        started = self.optimizer.now()
-        self.announce(QueryStarted(self.query))
-        reason: StopReason = "error"
-        error = None
-        try:
-            reason = await self._iterate()
-        except TpoError as failure:
-            if failure.fatal:
-                raise
-            error = str(failure)
-        except Exception as failure:  # a recipe's or a model's own bug ends this query alone
-            log.exception("query %r failed unexpectedly", self.query.id)
-            error = f"unexpected {type(failure).__name__}: {failure}"
-        trajectory = self._trajectory(reason, error, Timing(started, self.optimizer.now()))
-        self.announce(QueryEnded(trajectory))
+            reason = await self._until_stopped()
+            selected = self._select(reason)
+        except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - fatal ones are raised again
+            reason, error = "error", self._reason(worst([raised]))
+        trajectory = self._trajectory(reason, error, selected)
+        self._optimizer.announce(QueryEnded(trajectory))
         return trajectory
 
-    def _trajectory(self, reason: StopReason, error: str | None, timing: Timing) -> Trajectory:
+    async def _until_stopped(self) -> StopReason:
+        try:
+            await self._method_in_time()
+        except (AttemptStopped, BaseExceptionGroup) as raised:
+            stopped = worst([raised])
+            if not isinstance(stopped, AttemptStopped):
+                raise
+            await self._keep(stopped.reason)
+            return stopped.reason
+        return "max_iterations"
+
+    async def _method_in_time(self) -> None:
+        """Run the method; a timed rule cancels it.
+
+        It runs in this task, so that its first call starts at once, as the scheduler counts on.
+        """
+        at, rung = self._optimizer, list[StopReason | Exception]()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+
+        async def watch(rule: TimedRule) -> None:
+            outcome: StopReason | Exception = rule.name
+            try:
+                await rule.expire(self._attempt)
+            except Exception as failure:  # noqa: BLE001 - a rule's own failure is the query's
+                outcome = failure
+            if not rung:
+                rung.append(outcome)
+                task.cancel()
+
+        alarms = [asyncio.create_task(watch(rule)) for rule in at.stopping if isinstance(rule, TimedRule)]
+        try:
+            await at.method.optimize(self._attempt)
+        except BaseException as raised:
+            requests = task.uncancel() if rung else 0
+            if not rung or requests or not isinstance(raised, asyncio.CancelledError):
+                raise  # cancelled from outside, or the method's own failure
+            if isinstance(rung[0], Exception):
+                raise rung[0] from None
+            raise AttemptStopped(rung[0]) from None
+        finally:
+            for alarm in alarms:
+                alarm.cancel()
+
+    async def _keep(self, reason: str) -> None:
+        """Keep the decision of a timed rule, unless there is no answer and the query is to be retried."""
+        timed = any(rule.name == reason and isinstance(rule, TimedRule) for rule in self._optimizer.stopping)
+        if timed and self._optimizer.decisions is not None and self._attempt.pool:
+            await self._optimizer.decisions.keep(self._query.id, self._attempt.at, reason)
+
+    def _select(self, reason: StopReason) -> str:
+        pool = self._attempt.pool
+        if not pool:
+            raise TpoError(f"query {self._query.id!r}: no response was scored before it ended ({reason})")
+        return self._optimizer.selection.select(self._query, pool).id
+
+    def _reason(self, failure: BaseException) -> str:
+        """Return why the query failed; raise what every query would meet."""
+        if isinstance(failure, TpoError):
+            if failure.fatal:
+                raise failure
+            return str(failure)
+        if not isinstance(failure, Exception):
+            raise failure
+        # A method's or a model's own bug ends this query alone.
+        log.error("query %r failed unexpectedly", self._query.id, exc_info=failure)
+        return f"unexpected {type(failure).__name__}: {failure}"
+
+    def _trajectory(self, reason: StopReason, error: str | None, selected: str | None) -> Trajectory:
+        at, attempt = self._optimizer, self._attempt
         return Trajectory(
-            query=self.query,
-            method=self.recipe.name,
-            initial=self.first.candidates,
-            steps=tuple(self.steps),
+            query=self._query,
+            method=at.method.name,
+            first=attempt.first,
+            steps=attempt.steps,
             status="finished" if error is None else "failed",
             stop_reason=reason,
             error=error,
-            usage=dict(self.calls.usage),
-            reward_usage=self.calls.reward_usage,
-            timing=timing,
+            usage=dict(self._calls.usage),
+            reward_usage=self._calls.reward_usage,
+            timing=Timing(self._started, at.now()),
+            selection=at.selection.name,
+            selected=selected,
         )
-
-
-def _as_it_is(completion: Completion) -> str:
-    return completion.text

@@ -1,4 +1,4 @@
-"""Every call's seed derives from the run's seed and the call's place: order and resuming change nothing."""
+"""Seeds derived from the run's seed and a call's place, so that order and resuming change nothing."""
 
 import hashlib
 
@@ -12,8 +12,13 @@ MIN_STRIDE = 1024
 
 
 def base_seed(run_seed: int, scope: Scope, n: int) -> int:
-    """The seed of the first of *n* samples of the call at *scope*; a multiple of a stride of at least *n*."""
+    """Return the seed of the first of *n* samples at *scope*, a multiple of a stride of at least *n*.
+
+    The place is query, step and phase; branch and ordinal count where they are not the first ones.
+    """
     stride = max(MIN_STRIDE, 1 << (n - 1).bit_length())
     place = f"{run_seed}\0{scope.query}\0{scope.step}\0{scope.phase}"
+    if scope.branch or scope.ordinal:
+        place += f"\0{scope.branch}\0{scope.ordinal}"
     digest = hashlib.blake2b(place.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") % (SEED_RANGE // stride) * stride

@@ -27,7 +27,7 @@ from tpo.report.shared_queries import LEAST, shared_queries
 from tpo.report.shares import shares
 from tpo.runs.summary import Summary, Tally
 from tpo.store.runfile import RunRecord
-from tpo.types import Query, Trajectory
+from tpo.types import Query, Step, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Gathering:
         if numbers.finished:
             self._finished.add(trajectory)
         else:
-            self._failed[query] = replace(trajectory, query=Query(query, ()), initial=(), steps=())
+            self._failed[query] = replace(trajectory, query=Query(query, ()), first=Step(0), steps=())
         if numbers.finished and numbers.steps[0].rewards:
             self.measures.append(numbers)
         return row

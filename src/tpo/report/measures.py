@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from tpo.types import Candidate, Feedback, Messages, Phase, Step, Trajectory, Usage, plain_text
+from tpo.types import Messages, Phase, Step, Trajectory, Usage, plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Measures:
 def measure(trajectory: Trajectory) -> Measures:
     """The numbers of *trajectory*.
 
-    A record holds a phase's tokens for the whole query; between its steps they are shared out in proportion
-    to the characters that went in and came out.
+    Tokens by step are those of the step's calls. Records of schema 1 hold a phase's tokens for the whole
+    query only; they are divided between its steps in proportion to the characters that went in and came out.
     """
     best = trajectory.best
     sample = trajectory.usage.get("sample", Usage())
@@ -82,7 +82,7 @@ def measure(trajectory: Trajectory) -> Measures:
         steps=tuple(_steps(trajectory)),
         answer=None if best is None else best.reward,
         answer_step=None if best is None else best.step,
-        malformed=sum(len(step.malformed) for step in trajectory.steps),
+        malformed=sum(len(step.unreadable) for step in trajectory.steps),
         usage=sum(trajectory.usage.values(), Usage()),
         seconds=trajectory.timing.ended - trajectory.timing.started,
         sample_read=sample.prompt_tokens,
@@ -96,49 +96,44 @@ def _digest(trajectory: Trajectory) -> str:
 
 
 def _steps(trajectory: Trajectory) -> Iterable[StepMeasures]:
-    """Each step's measures, tokens and the pool's best added up from the first on."""
-    sample = trajectory.usage.get("sample", Usage())
-    steps = trajectory.steps
-    pools: list[tuple[Candidate, ...]] = [trajectory.initial, *(step.candidates for step in steps)]
-    read = accumulate([float(sample.prompt_tokens), *_shares(trajectory, "prompt_tokens")])
-    written = accumulate([float(sample.completion_tokens), *_shares(trajectory, "completion_tokens")])
-    malformed = [0, *(len(step.malformed) for step in steps)]
+    """Yield each step's measures, tokens and the pool's best added up from the first on."""
+    steps = (trajectory.first, *trajectory.steps)
+    read = accumulate(_by_step(trajectory, steps, "prompt_tokens"))
+    written = accumulate(_by_step(trajectory, steps, "completion_tokens"))
     best: float | None = None
-    for pool, unread, read_so_far, written_so_far in zip(pools, malformed, read, written, strict=True):
-        rewards = tuple(candidate.reward for candidate in pool)
+    for step, read_so_far, written_so_far in zip(steps, read, written, strict=True):
+        scored = [candidate for candidate in step.candidates if candidate.score is not None]
+        rewards = tuple(candidate.reward for candidate in scored)
         best = max([*rewards, *([] if best is None else [best])], default=None)
-        characters = sum(len(candidate.text) for candidate in pool)
-        yield StepMeasures(rewards, best, characters, len(pool) + unread, read_so_far, written_so_far)
+        characters = sum(len(candidate.text) for candidate in scored)
+        drawn = len(step.candidates) + len(step.unreadable)
+        yield StepMeasures(rewards, best, characters, drawn, read_so_far, written_so_far)
 
 
-def _shares(trajectory: Trajectory, kind: str) -> list[float]:
-    """By step, its part of the *kind* of tokens of the loss, gradient and update calls."""
-    totals = [0.0] * len(trajectory.steps)
-    phases: tuple[Phase, ...] = ("loss", "gradient", "update")
-    for phase in phases:
-        tokens = getattr(trajectory.usage.get(phase, Usage()), kind)
-        sizes = [_size(step, phase, kind) for step in trajectory.steps]
-        for number, part in enumerate(_divide(tokens, sizes)):
-            totals[number] += part
+def _by_step(trajectory: Trajectory, steps: Sequence[Step], kind: str) -> list[float]:
+    """Return the *kind* of tokens of each step's calls, all phases together."""
+    totals = [0.0] * len(steps)
+    for phase, usage in trajectory.usage.items():
+        counted = [
+            sum(getattr(call.usage, kind) for call in step.calls if call.phase == phase) for step in steps
+        ]
+        sizes = counted if any(counted) else [_size(step, phase, kind) for step in steps]
+        if not any(sizes):  # schema 1 kept no calls of the first samples
+            sizes = [1] + [0] * len(trajectory.steps)
+        tokens = getattr(usage, kind)
+        for number, size in enumerate(sizes):
+            totals[number] += tokens * size / sum(sizes)
     return totals
 
 
-def _divide(tokens: int, sizes: Sequence[int]) -> list[float]:
-    """*tokens* in proportion to *sizes*; in equal parts where all are zero."""
-    whole = sum(sizes)
-    if not whole:
-        return [tokens / len(sizes) for _ in sizes]
-    return [tokens * size / whole for size in sizes]
-
-
 def _size(step: Step, phase: Phase, kind: str) -> int:
-    """Characters that went into the call of *phase* at *step*, or came out."""
-    if phase == "update":
-        if kind == "prompt_tokens":
-            return _length(step.update)
-        return sum(len(c.text) for c in step.candidates) + sum(len(m.text) for m in step.malformed)
-    feedback: Feedback = step.loss if phase == "loss" else step.gradient
-    return _length(feedback.messages) if kind == "prompt_tokens" else len(feedback.text)
+    """Return the characters that went into the calls of *phase* at *step*, or came out."""
+    calls = [call for call in step.calls if call.phase == phase]
+    if kind == "prompt_tokens":
+        return sum(_length(call.messages) for call in calls)
+    replies = sum(len(reply.text) for call in calls for reply in call.replies)
+    read = any(call.reads for call in calls)
+    return replies + (sum(len(candidate.text) for candidate in step.candidates) if read else 0)
 
 
 def _length(messages: Messages) -> int:

@@ -10,7 +10,6 @@ from typing import Any
 from tpo.report.prices import Prices
 from tpo.report.salvage import Salvaged
 from tpo.runs.summary import Summary
-from tpo.store.records import POLICY_PHASES
 from tpo.store.runfile import RunRecord
 from tpo.types import Usage
 
@@ -65,9 +64,10 @@ def group(record: RunRecord | None, name: str) -> str:
     shaping = ["data", "column", "policy", "policy_extra", "reward"]
     shaping += ["method.temperature", "method.top_p", "method.max_tokens"]
     values = [record.fingerprint.get(key) for key in shaping]
-    # The paper's layout sends a system text with the first samples; the others send the query as it is.
+    # Runs of earlier versions do not tell their first prompt; only the paper's layout added a system text.
     layout = str(record.fingerprint.get("method.name", "")).startswith("paper")
-    return json.dumps([*values, layout], sort_keys=True, default=str)
+    first_prompt = record.fingerprint.get("method.first_prompt", layout)
+    return json.dumps([*values, first_prompt], sort_keys=True, default=str)
 
 
 def reward_of(record: RunRecord | None, name: str) -> tuple[str, str]:
@@ -108,7 +108,7 @@ def _text(value: Any) -> str:
 
 
 def _phases(summary: Summary, prices: Prices | None) -> list[dict[str, Any]]:
-    rows = [(str(phase), summary.usage.get(phase, Usage())) for phase in POLICY_PHASES]
+    rows = [(str(phase), usage) for phase, usage in summary.usage.items()]
     rows = [(phase, usage) for phase, usage in rows if usage != Usage()]
     total = sum((usage for _, usage in rows), Usage())
     return [

@@ -1,6 +1,6 @@
-"""What can be read of a run, and what cannot: a damaged or half-written one is shown as far as it goes.
+"""Read a damaged or half-written run as far as possible; every gap is told in a note.
 
-Running on is strict about what it finds (:mod:`tpo.store`); looking is not. Every gap is told in a note.
+Resuming a run is strict about what it finds (:mod:`tpo.store`); reports and the live view are not.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from pathlib import Path
 from tpo.errors import StoreError
 from tpo.report.shared_queries import natural
 from tpo.store import reading
-from tpo.store.jsonline import from_line
-from tpo.store.records import trajectory_from
 from tpo.store.runfile import RunRecord, read_run
+from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Trajectory
 
 JOURNAL = "journal.jsonl"
 SHOWN = 3
-"""Lines that cannot be read and are told with their reason."""
+"""Number of unreadable lines that are told with their reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +31,17 @@ class Salvaged:
     notes: tuple[str, ...]
 
     def trajectories(self) -> Iterator[Trajectory]:
-        """Each readable trajectory, one at a time."""
+        """Yield each readable trajectory."""
         if not self.places:
             return
         with (self.path / reading.NAME).open("rb") as lines:
             for offset in self.places:
                 lines.seek(offset)
-                yield trajectory_from(from_line(lines.readline()), offset)
+                yield decode_trajectory(lines.readline())
 
 
 def salvage(path: Path) -> Salvaged:
-    """Read what there is in the run's directory *path*.
+    """Return what can be read of the run in the directory *path*.
 
     Raises:
         StoreError: there is no such directory, or nothing of a run in it.
@@ -57,7 +56,7 @@ def salvage(path: Path) -> Salvaged:
 
 
 def read_record(path: Path) -> tuple[RunRecord | None, list[str]]:
-    """The record of the run in *path*, if it can be read, and what there is to say of it."""
+    """Return the record of the run in *path*, if it can be read, and notes on it."""
     if not (path / "run.json").exists():
         return None, ["run.json is missing: configuration, versions and times are unknown."]
     try:
@@ -73,7 +72,7 @@ def read_record(path: Path) -> tuple[RunRecord | None, list[str]]:
 
 
 def _places(file: Path) -> tuple[tuple[int, ...], list[str]]:
-    """Offsets of each query's last readable line, and what was not readable."""
+    """Return the offsets of each query's last readable line, and notes on what is not readable."""
     last: dict[str, int] = {}
     unreadable: list[str] = []
     notes: list[str] = []
@@ -99,15 +98,16 @@ def _places(file: Path) -> tuple[tuple[int, ...], list[str]]:
 
 
 def read_line(line: bytes, number: int) -> Trajectory | str:
-    """The trajectory that *line* holds; else why it holds none, for a note. *number* counts from 1."""
+    """Return the trajectory of *line*, or else the reason why it holds none. *number* counts from 1."""
     try:
-        return trajectory_from(from_line(line), f"line {number}")
-    except (ValueError, StoreError, RecursionError) as error:
-        return _unreadable(number, error)
+        return decode_trajectory(line)
+    except ValueError as error:
+        reason = str(error)
+        return f"line {number}: {reason if len(reason) <= 120 else reason[:119] + '…'}"
 
 
 def unreadable_note(first: Sequence[str], count: int) -> list[str]:
-    """What is said of *count* lines that cannot be read, of which *first* tell why; nothing of none."""
+    """Return the note on *count* unreadable lines; *first* are the reasons of some of them."""
     if not count:
         return []
     shown = "; ".join(first) + ("; …" if count > len(first) else "")
@@ -115,13 +115,8 @@ def unreadable_note(first: Sequence[str], count: int) -> list[str]:
     return [f"{reading.NAME}: {lines} cannot be read: {shown}."]
 
 
-def _unreadable(number: int, error: Exception) -> str:
-    reason = str(error).removeprefix(f"line {number}: ")
-    return f"line {number}: {reason if len(reason) <= 120 else reason[:119] + '…'}"
-
-
 def _unfinished(path: Path) -> list[str]:
-    """What the journal says of queries that have not ended."""
+    """Return the note on calls of queries that have not ended."""
     try:
         with (path / JOURNAL).open("rb") as lines:
             calls = sum(1 for _ in lines)
@@ -133,7 +128,7 @@ def _unfinished(path: Path) -> list[str]:
 
 
 def journal_note(calls: int) -> str:
-    """What is said of *calls* finished calls in the journal."""
+    """Return the note on *calls* finished calls in the journal."""
     held = "1 finished call" if calls == 1 else f"{calls:,} finished calls"
     shown = "it is" if calls == 1 else "they are"
     return f"The journal holds {held} of queries that have not ended; {shown} not shown."

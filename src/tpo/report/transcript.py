@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tpo.store.jsonline import plain
-from tpo.types import Candidate, Feedback, Messages, Step, Trajectory
+from tpo.types import Call, Candidate, Messages, Step, Trajectory
 
 
 @dataclass
@@ -56,35 +56,34 @@ def _content(content: Any) -> str:
 
 
 def _candidate(candidate: Candidate, texts: _Texts) -> dict[str, Any]:
-    thought = candidate.reasoning
+    thought, score = candidate.reasoning, candidate.score
     return {
         "id": candidate.id,
         "step": candidate.step,
+        "parents": list(candidate.parents),
         "text": texts.number(candidate.text),
-        "reward": candidate.reward,
+        "reward": None if score is None else score.value,
         "finish": candidate.finish_reason,
-        "truncated": candidate.score.truncated_tokens,
-        "parts": dict(candidate.score.parts),
+        "truncated": 0 if score is None else score.truncated_tokens,
+        "parts": {} if score is None else dict(score.parts),
         "reasoning": None if thought is None else texts.number(thought),
     }
 
 
 def _step(step: Step, texts: _Texts) -> dict[str, Any]:
-    rejected = step.pair.rejected
+    pair = step.pair
     return {
         "step": step.number,
-        "chosen": step.pair.chosen.id,
-        "rejected": None if rejected is None else rejected.id,
-        "loss": _feedback(step.loss, texts),
-        "gradient": _feedback(step.gradient, texts),
-        "update": texts.messages(step.update),
-        "malformed": [[m.index, texts.number(m.text), m.finish_reason] for m in step.malformed],
+        "chosen": None if pair is None else pair.chosen.id,
+        "rejected": None if pair is None or pair.rejected is None else pair.rejected.id,
+        "calls": [_call(call, texts) for call in step.calls],
     }
 
 
-def _feedback(feedback: Feedback, texts: _Texts) -> dict[str, Any]:
+def _call(call: Call, texts: _Texts) -> dict[str, Any]:
     return {
-        "messages": texts.messages(feedback.messages),
-        "text": texts.number(feedback.text),
-        "finish": feedback.finish_reason,
+        "place": call.place,
+        "reads": call.reads,
+        "messages": texts.messages(call.messages),
+        "replies": [[r.index, texts.number(r.text), r.finish_reason] for r in call.replies],
     }

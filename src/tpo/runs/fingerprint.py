@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.naming import files_digest
 from tpo.rewards.calibration import Scale, Scales
 
@@ -14,7 +14,7 @@ KNOWN = {"tpo", "abc", "builtins", "typing"}
 """Packages whose classes are told by the versions in a run's record."""
 
 
-def fingerprint(recipe: Recipe, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
+def fingerprint(recipe: Method, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
     """The values that must be the same when a run is gone on with, by names that a user knows.
 
     Concurrency, the servers' addresses, limits and everything that is only shown are left out on purpose:
@@ -35,7 +35,7 @@ def fingerprint(recipe: Recipe, *, seed: int, data: str | None, **models: Any) -
     }
 
 
-def method_source(recipe: Recipe) -> str | None:
+def method_source(recipe: Method) -> str | None:
     """Return a digest of the files that define *recipe*'s class, if it is not one of this package."""
     foreign = [cls for cls in type(recipe).__mro__ if cls.__module__.partition(".")[0] not in KNOWN]
     files = [getattr(sys.modules.get(cls.__module__), "__file__", None) for cls in foreign]

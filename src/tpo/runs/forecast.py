@@ -7,10 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tpo.methods.recipe import Recipe
-from tpo.types import Completion, Phase, Scope
-
-_CRITIQUE: tuple[Phase, ...] = ("loss", "gradient", "update")
+from tpo.methods.method import Method
+from tpo.types import Completion, Scope
 
 Arrival = tuple[float, Completion]
 """A completion, and when it arrived."""
@@ -28,11 +26,15 @@ class PlannedCall:
     samples: int
 
 
-def planned_calls(recipe: Recipe) -> list[PlannedCall]:
+def planned_calls(recipe: Method) -> list[PlannedCall]:
     """Return the calls of one query in order; all that a scheduler asks of a method."""
-    phases: list[tuple[int, Phase]] = [(0, "sample")]
-    phases += [(step, phase) for step in range(1, recipe.max_iterations + 1) for phase in _CRITIQUE]
-    return [PlannedCall(step, phase, recipe.samples(phase)) for step, phase in phases]
+    n, calls = recipe.sample_size, recipe.step_calls(recipe.sample_size)
+    later = [
+        PlannedCall(step, call.phase, call.completions)
+        for step in range(1, recipe.max_iterations + 1)
+        for call in calls
+    ]
+    return [PlannedCall(0, "sample", n), *later]
 
 
 @dataclass(slots=True)
@@ -57,7 +59,9 @@ class Forecast:
 
     def __init__(self, planned: Sequence[PlannedCall]) -> None:
         self._planned = planned
-        self._places = {(call.step, call.phase): place for place, call in enumerate(planned)}
+        self._places: dict[tuple[int, str], int] = {}
+        for place, call in enumerate(planned):
+            self._places.setdefault((call.step, call.phase), place)
         self._means: defaultdict[str, _Mean] = defaultdict(_Mean)
         self._all = _Mean()
         self._own: defaultdict[str, _Mean] = defaultdict(_Mean)
@@ -66,8 +70,12 @@ class Forecast:
         """Of all queries in flight together, every sample counted."""
 
     def place(self, scope: Scope) -> int:
-        """Return how many calls of its query come before the one at *scope*."""
-        return self._places[scope.step, scope.phase]
+        """Return how many calls of its query come before the one at *scope*.
+
+        A call that was not planned counts as the first of its step.
+        """
+        found = self._places.get((scope.step, scope.phase))
+        return found if found is not None else sum(call.step < scope.step for call in self._planned)
 
     def add(self, scope: Scope, tokens: int, samples: int) -> None:
         """Count the call at *scope*, which brought *tokens* in all its *samples*."""

@@ -10,14 +10,14 @@ from typing import Any
 
 from tpo.config import Settings
 from tpo.config.specs import policy_short_name
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 
 LONGEST = 40
 """Characters of a model's name."""
 
 
 def run_name(
-    settings: Settings, recipe: Recipe, data: str, *, policy: str | None = None, reward: Any = None
+    settings: Settings, recipe: Method, data: str, *, policy: str | None = None, reward: Any = None
 ) -> str:
     """Return the name of the default directory.
 

@@ -15,7 +15,7 @@ from tpo.config import Settings, make_recipe, name_model, policy_identity, rewar
 from tpo.errors import StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.blocking import run_blocking
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
@@ -26,11 +26,8 @@ from tpo.runs.naming import run_name
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run
 from tpo.runs.summary import Summary
-from tpo.store import RunDirectory, read_run
-from tpo.store.reading import NAME as TRAJECTORIES
-from tpo.store.reading import find_places
+from tpo.store import RunDirectory, is_complete, read_run
 from tpo.store.runfile import NAME as RUN_FILE
-from tpo.store.runfile import check_fingerprint
 
 RUNS = Path("runs")
 """Folder of the default run directories."""
@@ -59,7 +56,7 @@ class RunPlan:
     """
 
     settings: Settings
-    recipe: Recipe
+    recipe: Method
     data: RunInput
     path: Path
     fresh: bool = False
@@ -73,7 +70,7 @@ class RunPlan:
 
     @classmethod
     async def resolve(
-        cls, settings: Settings, data: RunInput, *, recipe: Recipe | None = None, **options: Any
+        cls, settings: Settings, data: RunInput, *, recipe: Method | None = None, **options: Any
     ) -> Self:
         """Return the plan that *settings* make over *data*; a server is asked for its model's name.
 
@@ -100,16 +97,13 @@ class RunPlan:
         total = self.data.total
         if self.fresh or not (self.path / RUN_FILE).exists():
             return total == 0
+        queries = self.data.queries if total is not None else ()
         try:
-            self._require_same_run()
+            # Without the scales, which are measured with the models: a run that is complete scores nothing.
+            return is_complete(self.path, self.fingerprint(), queries) and total is not None
         except StoreMismatch as mismatch:
             self._require_models(mismatch)
             raise
-        if total is None or not (self.path / TRAJECTORIES).exists():
-            return False
-        places = find_places(self.path / TRAJECTORIES)
-        finished = {query for query, place in places.items() if place.finished}
-        return len(finished) >= total and all(query.id in finished for query in self.data.queries)
 
     def load_models(self, *, complete: bool | None = None) -> Models:
         """Load the models; stand-ins if the run is *complete* (None: find out). Blocks: not for event loops.
@@ -181,10 +175,6 @@ class RunPlan:
         noted = {"data": self.data.source, "queries": self.data.total, "out": str(self.path)}
         return self.settings.to_json() | noted | dict(self.configuration)
 
-    def _require_same_run(self) -> None:
-        # Without the scales, which are measured with the models: a run that is complete scores nothing.
-        check_fingerprint(self.path, read_run(self.path).fingerprint, self.fingerprint())
-
     def _require_models(self, mismatch: StoreMismatch) -> None:
         """Report a model that does not exist before the *mismatch* that its name causes."""
         if self.load is not None:
@@ -217,7 +207,7 @@ class RunPlan:
         if self.fresh:
             return replace(self, path=path, notices=(f"{found}: it is left as it is",))
         try:
-            earlier._require_same_run()
+            is_complete(earlier.path, earlier.fingerprint(), ())
         except StoreError:
             return replace(self, path=path, notices=(f"{found}, and holds another run: it is left as it is",))
         return replace(earlier, notices=(f"{found}, and holds this run: it is resumed there",))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tpo.errors import ConfigError, DataError, TpoError
 from tpo.events import Listener, RunEnded, RunStarted
+from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.recipe import Recipe
+from tpo.methods.selection import Selection
+from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
@@ -22,7 +24,7 @@ from tpo.runs.retries import Retries
 from tpo.runs.scheduler import Scheduler
 from tpo.runs.summary import Summary, Tally
 from tpo.store.directory import RunDirectory
-from tpo.store.journaled import JournaledPolicy, JournaledReward
+from tpo.store.journaled import JournaledDecisions, JournaledPolicy, JournaledReward
 from tpo.types import Query, Trajectory
 
 log = logging.getLogger(__name__)
@@ -32,10 +34,12 @@ async def run(
     queries: Iterable[Query],
     policy: Policy | PolicyFunction,
     reward: Reward | RewardFunction,
-    recipe: Recipe,
+    recipe: Method,
     directory: RunDirectory,
     *,
     seed: int = 7,
+    stopping: Sequence[StoppingRule] = (),
+    selection: Selection | None = None,
     concurrency: int = 64,
     sequences: int | None = None,
     total: int | None = None,
@@ -53,6 +57,7 @@ async def run(
     through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
     with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
     a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.scheduler`).
+    *stopping* rules end a query early; *selection* chooses the answer from its pool.
     *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
     tried again when the run ends, for its record.
 
@@ -71,6 +76,9 @@ async def run(
         JournaledReward(as_reward(reward), directory.journal),
         recipe,
         seed=seed,
+        stopping=stopping,
+        selection=selection,
+        decisions=JournaledDecisions(directory.journal),
         listener=listener,
         clock=directory.now,
     )
@@ -116,7 +124,8 @@ class _Run:
     async def _work(self) -> None:
         """Take the next query that nobody works on, until there is none."""
         while (query := await self._take()) is not None:
-            trajectory = await self.optimizer.optimize(query)
+            earlier = self.directory.earlier(query.id)
+            trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
             keep = asyncio.create_task(self._keep(trajectory))
             self.keeping.add(keep)
@@ -162,7 +171,7 @@ def _unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Q
                 "since a run is gone on with by them"
             )
         seen.add(query.id)
-        if query.id not in directory.finished:
+        if not directory.is_finished(query):
             yield query
 
 

@@ -120,11 +120,11 @@ class Tally:
 
     def _add_rewards(self, trajectory: Trajectory) -> None:
         best = None
-        groups = [(trajectory.initial, 0)]
-        groups += [(step.candidates, len(step.malformed)) for step in trajectory.steps]
+        steps = (trajectory.first, *trajectory.steps)
+        groups = [(step.candidates, len(step.unreadable)) for step in steps]
         for number, (candidates, malformed) in enumerate(groups):
             tally = self._step(number)
-            rewards = [candidate.reward for candidate in candidates]
+            rewards = [candidate.reward for candidate in candidates if candidate.score is not None]
             tally.rewards += sum(rewards)
             tally.candidates += len(rewards)
             tally.malformed += malformed

@@ -1,7 +1,8 @@
-"""A run's directory: trajectories and the journal of calls, append-only and crash-safe."""
+"""Run directory: trajectories and the journal of calls, append-only and crash-safe."""
 
-from tpo.store.directory import RunDirectory
+from tpo.store.directory import RunDirectory, is_complete
 from tpo.store.reading import read_trajectories
+from tpo.store.repairing import Repaired, repair
 from tpo.store.runfile import RunRecord, read_run
 
-__all__ = ["RunDirectory", "RunRecord", "read_run", "read_trajectories"]
+__all__ = ["Repaired", "RunDirectory", "RunRecord", "is_complete", "read_run", "read_trajectories", "repair"]

@@ -1,30 +1,36 @@
-"""A run's directory: made, gone on with, or refused; one process at a time; nothing finished is ever lost.
+"""Run directory: create, resume or refuse it; one process at a time; finished work is never lost.
 
 run.json             configuration, fingerprint, versions, times, totals; replaced at once
-trajectories.jsonl   a line each finished or failed query; only grows
+run.json.bak         the same, for repair
+trajectories.jsonl   a line for each finished or failed query; only grows
 journal.jsonl        finished calls of queries that are not finished
-.lock                whose run this is, while it runs
+.lock                the process that works in it
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tpo.errors import StoreError
-from tpo.store import reading, runfile
+from tpo.errors import StoreError, StoreMismatch
+from tpo.store import reading, runfile, schema1
+from tpo.store.digest import query_digest
+from tpo.store.files import Reserve, reason
 from tpo.store.journal import Journal
-from tpo.store.jsonline import to_line
 from tpo.store.lines import AppendFile
 from tpo.store.lock import Lock
 from tpo.store.reading import Place, find_places, read_places
-from tpo.store.records import trajectory_record
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run, write_run
-from tpo.types import Trajectory
+from tpo.store.trajectory_line import encode_trajectory
+from tpo.types import Query, Trajectory
 
 JOURNAL = "journal.jsonl"
+
+RESERVED = 4
+"""File descriptors for the end of a run, which rewrites the journal and replaces ``run.json``."""
 
 
 class RunDirectory:
@@ -34,18 +40,19 @@ class RunDirectory:
         self.path = path
         self.record = record
         self.resumed = len(record.invocations) > 1
-        """Whether there was a run to go on with."""
+        """True if an earlier invocation worked in it."""
         self._lock = held
         self.now = clock
-        self._trajectories = AppendFile(path / reading.NAME)
-        try:
+        with contextlib.ExitStack() as undo:
+            self._reserve = Reserve(RESERVED)
+            undo.callback(self._reserve.release)
+            self._trajectories = AppendFile(path / reading.NAME)
+            undo.callback(self._trajectories.close_now)
             self._places = find_places(path / reading.NAME)
-            self.finished = {query for query, place in self._places.items() if place.finished}
-            """Queries that are done, and not to be asked again."""
+            self.finished = _done(self._places, record.fingerprint)
+            """Ids of queries that are done."""
             self.journal = Journal(path / JOURNAL, self.finished)
-        except BaseException:
-            self._trajectories.close_now()
-            raise
+            undo.pop_all()
 
     @classmethod
     def open(
@@ -55,27 +62,28 @@ class RunDirectory:
         configuration: Mapping[str, Any],
         fingerprint: Mapping[str, Any],
         fresh: bool = False,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> Self:
-        """Make the run at *path*, or go on with the one that is there.
+        """Create the run at *path*, or resume it.
 
         Args:
             path: the directory; made if missing.
             configuration: every option as resolved, for the record; plain JSON, and no secret in it.
-            fingerprint: what decides what the trajectories are (see :mod:`tpo.runs.fingerprint`).
-            fresh: throw away the run that is there.
-            clock: seconds since the epoch.
+            fingerprint: what decides the trajectories (see :mod:`tpo.runs.fingerprint`).
+            fresh: delete the run that is there.
+            clock: seconds since the epoch that never go back; None: :func:`steady_clock`.
 
         Raises:
             StoreBusy: another process works in it.
-            StoreMismatch: the run there has another fingerprint.
+            StoreMismatch: the run there has another fingerprint, or an earlier version made it.
             StoreError: it cannot be used.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
             held = Lock(path)
         except OSError as error:
-            raise StoreError(f"cannot use {path} as a run's directory: {error.strerror}") from error
+            raise StoreError(f"cannot use {path} as a run's directory: {reason(error)}") from error
+        clock = clock or steady_clock()
         try:
             if fresh:
                 _clear(path)
@@ -86,22 +94,47 @@ class RunDirectory:
             held.release()
             raise
 
+    def is_finished(self, query: Query) -> bool:
+        """Return whether *query* is done.
+
+        Raises:
+            StoreMismatch: its id is done, with other messages or another reference.
+        """
+        if query.id not in self.finished:
+            return False
+        if query.id in self._places:  # else it was finished by this invocation
+            _check_row(self.path, self._places[query.id], query)
+        return True
+
     @property
     def failed(self) -> dict[str, Place]:
-        """Queries whose last try failed, and where its line stood when the run was opened."""
+        """Places of the failed queries' lines, as they were when the run was opened, by id."""
         return {query: place for query, place in self._places.items() if not place.finished}
 
+    def earlier(self, query: str) -> Trajectory | None:
+        """Return the recorded trajectory of *query*, if it goes on: it failed, or had fewer iterations."""
+        place = self._places.get(query)
+        if place is None or query in self.finished:
+            return None
+        return next(self.read([place]), None)
+
     def seconds_until(self, ended: float) -> float:
-        """Wall time of the run if this invocation ends at *ended*, with that of the earlier ones."""
+        """Return the wall time of all invocations if this one ends at *ended*."""
         return self.record.seconds + ended - self.record.invocations[-1].started
 
     def read_finished(self) -> Iterator[Trajectory]:
-        """The trajectories that were finished when the run was opened."""
-        done = sorted((p for p in self._places.values() if p.finished), key=lambda place: place.offset)
-        yield from self.read(done)
+        """Yield the trajectories that were finished when the run was opened.
+
+        A query whose line proves to hold no trajectory is not finished any longer.
+        """
+        done = {query: place for query, place in self._places.items() if query in self.finished}
+        for trajectory in self.read(sorted(done.values(), key=lambda place: place.offset)):
+            del done[trajectory.query.id]
+            yield trajectory
+        self.finished -= done.keys()
 
     def read(self, places: list[Place]) -> Iterator[Trajectory]:
-        """The trajectories at *places*."""
+        """Yield the trajectories at *places*."""
         yield from read_places(self.path / reading.NAME, places)
 
     async def append(self, trajectory: Trajectory) -> None:
@@ -113,7 +146,7 @@ class RunDirectory:
             StoreError: it could not be written; everything earlier is intact.
         """
         query = trajectory.query.id
-        await self._trajectories.append(to_line(trajectory_record(trajectory)))
+        await self._trajectories.append(encode_trajectory(trajectory))
         if trajectory.status == "finished":
             self.finished.add(query)
             self.journal.settle(query)
@@ -126,17 +159,19 @@ class RunDirectory:
         interrupted: bool,
         retries: Mapping[str, int] | None = None,
     ) -> None:
-        """Note the end of this invocation, and leave in the journal only what a resumed run can use.
+        """Record the end of this invocation and remove entries of finished queries from the journal.
 
         Raises:
-            StoreError: that could not be written.
+            StoreError: it could not be written.
         """
+        self._reserve.release()
         await self.journal.compact()
         self.record = self.record.end(ended, totals, interrupted=interrupted, retries=retries or {})
         write_run(self.path, self.record)
 
     async def close(self) -> None:
-        """Write what waits, and let others in."""
+        """Write pending records and release the lock."""
+        self._reserve.release()
         try:
             await self._trajectories.close()
             await self.journal.close()
@@ -150,28 +185,89 @@ class RunDirectory:
         await self.close()
 
 
-def _record(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[str, Any]) -> RunRecord:
-    """The record to go on with, or a new one.
+def steady_clock(
+    wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> Callable[[], float]:
+    """Return a clock of seconds since the epoch that no correction of the system's clock moves."""
+    offset = wall() - monotonic()
+    return lambda: offset + monotonic()
+
+
+def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Query]) -> bool:
+    """Return whether the run at *path* has finished all of *queries* with all iterations allowed now.
 
     Raises:
-        StoreMismatch: the run there has another fingerprint.
-        StoreError: there are trajectories, and nothing tells of which configuration.
+        StoreMismatch: the run cannot be resumed with *fingerprint*, or a finished row has changed.
+        StoreError: the run cannot be read.
+    """
+    _check_resumable(path, read_run(path), fingerprint)
+    if not (path / reading.NAME).exists():
+        return False
+    places = find_places(path / reading.NAME)
+    finished = _done(places, fingerprint)
+    for query in queries:
+        if query.id not in finished:
+            return False
+        _check_row(path, places[query.id], query)
+    return True
+
+
+def _done(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:
+    allowed = fingerprint.get(runfile.MAX_ITERATIONS)
+    return {query for query, place in places.items() if place.is_done(allowed)}
+
+
+def _check_row(path: Path, place: Place, query: Query) -> None:
+    """Refuse a finished *query* whose row has changed.
+
+    Raises:
+        StoreMismatch: it has.
+    """
+    if place.digest != query_digest(query):
+        raise StoreMismatch(
+            f"query {query.id!r}: its messages or its reference have changed since {path} answered it. "
+            "Rows may be added and reordered, not changed: restore the row, give the new one another id, "
+            "or give another --out"
+        )
+
+
+def _record(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[str, Any]) -> RunRecord:
+    """Return the record to continue, or a new one.
+
+    Raises:
+        StoreMismatch: the run there has another fingerprint, or an earlier version made it.
+        StoreError: there are trajectories, and nothing tells which configuration they have.
     """
     if not (path / runfile.NAME).exists():
-        for name in (reading.NAME, JOURNAL):
+        for name in (runfile.BACKUP, reading.NAME, JOURNAL):
             if (path / name).exists():
-                raise StoreError(
-                    f"{path} holds {name} but no {runfile.NAME}, so nothing tells what made it. "
-                    "Give another --out, or --fresh to throw it away"
-                )
+                raise StoreError(_without_record(path, name))
         return RunRecord(configuration, fingerprint)
     there = read_run(path)
-    check_fingerprint(path, there.fingerprint, fingerprint)
+    _check_resumable(path, there, fingerprint)
     whole = joined(there.fingerprint, fingerprint)
     return RunRecord(configuration, whole, there.invocations, there.totals)
 
 
+def _check_resumable(path: Path, there: RunRecord, fingerprint: Mapping[str, Any]) -> None:
+    if there.schema == schema1.SCHEMA:
+        raise StoreMismatch(
+            f"{path} holds a run of an earlier version of tpo (schema 1), which report, view and export read "
+            "but which cannot be resumed: give another --out, or --fresh to throw it away and start anew"
+        )
+    check_fingerprint(path, there.fingerprint, fingerprint)
+
+
+def _without_record(path: Path, name: str) -> str:
+    if name == runfile.BACKUP:
+        return f"{path} has lost its {runfile.NAME}: `tpo repair {path}` restores it from {name}"
+    return (
+        f"{path} holds {name} but no {runfile.NAME}, so nothing tells what made it. "
+        "Give another --out, or --fresh to throw it away"
+    )
+
+
 def _clear(path: Path) -> None:
-    """Throw away the run's own files, run.json last: no crash leaves the others without it."""
-    for name in (JOURNAL, reading.NAME, runfile.NAME):
+    """Delete the run's own files, run.json last, so that no crash leaves the others without it."""
+    for name in (JOURNAL, reading.NAME, runfile.BACKUP, runfile.NAME):
         (path / name).unlink(missing_ok=True)

@@ -1,8 +1,9 @@
-"""The finished calls of unfinished queries, so that no call is paid for twice.
+"""Journal of the finished calls of unfinished queries, so that no call is made twice.
 
-An entry stands under its call's scope, its sample's index and a hash of the whole request: asked again with
-anything changed, it does not answer. Each line carries a checksum; a damaged one is left out, and its call
-made again. Entries of finished queries are dropped on opening, at the end, and whenever the file has grown.
+An entry is found by its call's place, its sample's index and a hash of the whole request: a changed request
+finds nothing. Decisions of rules that depend on time are kept beside the calls, so that a resumed run repeats
+them. Each line carries a checksum; a damaged one is left out, and its call made again. Entries of finished
+queries are dropped on opening, at the end, and whenever the file has grown.
 """
 
 from __future__ import annotations
@@ -13,29 +14,60 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tpo.errors import StoreError
-from tpo.store.jsonline import flat, seal, unseal
+from tpo.store.codec import SCHEMA, Codec, check_schema
+from tpo.store.jsonline import from_line, unseal_json
 from tpo.store.lines import AppendFile, Write
-from tpo.store.records import SCHEMA, check_schema, score_from, score_record, served_from
-from tpo.types import Completion, Scope, Score, Usage
+from tpo.types import Completion, Scope, Score
 
 log = logging.getLogger(__name__)
 
 _SORTED = json.JSONEncoder(sort_keys=True)
 
 COMPACT_AT = 16 << 20
-"""Bytes from which the file is rewritten without what is no longer needed; then, twice what was left."""
+"""Size in bytes at which the file is compacted first; later, twice the size after the last time."""
 
-Key = tuple[int, str, int | None, str]
-"""Step, phase, index and request of an entry, below its query."""
+Decision = bool | int | float | str
+"""Decision of a stopping rule, or the measurement behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """A finished call of a query, or a decision of *rule* on it."""
+
+    schema: Literal[2]
+    query: str
+    step: int
+    branch: int = 0
+    phase: str = ""
+    ordinal: int = 0
+    index: int | None = None
+    request: str = ""
+    completion: Completion | None = None
+    score: Score | None = None
+    rule: str = ""
+    decision: Decision | None = None
+
+    @property
+    def answer(self) -> Completion | Score | Decision | None:
+        """The completion, score or decision."""
+        return self.completion or self.score or self.decision
+
+
+Key = tuple[int, int, str, int, int | None, str, str]
+"""Step, branch, phase, ordinal, index, request and rule of an entry, below its query."""
+
+_LINE = Codec(JournalLine)
+_BEGINNING = b'{"schema":%d,' % SCHEMA
 
 
 class Journal:
-    """The journal at *path*, made if missing; entries of queries in *finished* are dropped.
+    """The journal at *path*, created if missing; entries of queries in *finished* are dropped.
 
     Raises:
         StoreError: the file cannot be used, or another version wrote it.
@@ -51,7 +83,7 @@ class Journal:
     ) -> None:
         self._file = AppendFile(path, write=write)
         self._compact_floor = self._compact_at = compact_at
-        self._entries: dict[str, dict[Key, Completion | Score]] = {}
+        self._entries: dict[str, dict[Key, Completion | Score | Decision]] = {}
         self._settled: set[str] = set()
         self._compacting: asyncio.Task[None] | None = None
         try:
@@ -62,18 +94,24 @@ class Journal:
 
     @property
     def calls(self) -> int:
-        """How many finished calls it held when it was opened."""
-        return sum(len(entries) for entries in self._entries.values())
+        """Number of finished calls that it held when it was opened."""
+        answers = (answer for entries in self._entries.values() for answer in entries.values())
+        return sum(isinstance(answer, Completion | Score) for answer in answers)
 
     def completion(self, scope: Scope, index: int, request: str) -> Completion | None:
-        """Sample *index* of the policy call *request* at *scope*, if it is there."""
-        found = self._entries.get(scope.query, {}).get((scope.step, scope.phase, index, request))
+        """Return sample *index* of the policy call *request* at *scope*, if it is there."""
+        found = self._find(scope.query, _call_key(scope, index, request))
         return found if isinstance(found, Completion) else None
 
     def score(self, scope: Scope, request: str) -> Score | None:
-        """The score of the reward call *request* at *scope*, if it is there."""
-        found = self._entries.get(scope.query, {}).get((scope.step, scope.phase, scope.index, request))
+        """Return the score of the reward call *request* at *scope*, if it is there."""
+        found = self._find(scope.query, _call_key(scope, scope.index, request))
         return found if isinstance(found, Score) else None
+
+    def decision(self, query: str, step: int, rule: str) -> Decision | None:
+        """Return what *rule* decided at *step* of *query*, if it is there."""
+        found = self._find(query, _decision_key(step, rule))
+        return None if isinstance(found, Completion | Score) else found
 
     async def append(self, scope: Scope, request: str, answer: Completion | Score) -> None:
         """Return once *answer* is on disk.
@@ -84,11 +122,34 @@ class Journal:
         await self.enqueue(scope, request, answer)
 
     def enqueue(self, scope: Scope, request: str, answer: Completion | Score) -> asyncio.Future[None]:
-        """As :meth:`append`, without a task of its own: what it returns is done once *answer* is on disk."""
-        return self._file.enqueue(seal(_record(scope, request, answer)))
+        """Start to write *answer* and return a future that is done once it is on disk."""
+        line = JournalLine(
+            SCHEMA,
+            scope.query,
+            scope.step,
+            scope.branch,
+            scope.phase,
+            scope.ordinal,
+            answer.index if isinstance(answer, Completion) else scope.index,
+            request,
+            completion=answer if isinstance(answer, Completion) else None,
+            score=answer if isinstance(answer, Score) else None,
+        )
+        return self._file.enqueue(_LINE.encode(line))
+
+    async def decide(self, query: str, step: int, rule: str, decision: Decision) -> None:
+        """Record what *rule* decided at *step* of *query*; return once it is on disk.
+
+        A number must be finite.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        self._entries.setdefault(query, {})[_decision_key(step, rule)] = decision
+        await self._file.append(_LINE.encode(JournalLine(SCHEMA, query, step, rule=rule, decision=decision)))
 
     def settle(self, query: str) -> None:
-        """The trajectory of *query* is on disk: its entries are needed no longer."""
+        """Drop the entries of *query*, whose trajectory is on disk."""
         self._entries.pop(query, None)
         self._settled.add(query)
         idle = self._compacting is None or self._compacting.done()
@@ -96,7 +157,7 @@ class Journal:
             self._compacting = asyncio.get_running_loop().create_task(self._compact_quietly())
 
     async def compact(self) -> None:
-        """Drop the entries of settled queries from the file.
+        """Remove the entries of settled queries from the file.
 
         Raises:
             StoreError: that failed; the file is as it was.
@@ -107,17 +168,17 @@ class Journal:
             self._settled -= settled
 
     async def close(self) -> None:
-        """Write what waits, then let the file go."""
+        """Write pending entries and close the file."""
         if self._compacting is not None:
             await self._compacting
         await self._file.close()
 
     def close_now(self) -> None:
-        """Let the file go; nothing may wait to be written."""
+        """Close the file; no entry may be pending."""
         self._file.close_now()
 
     async def _compact_quietly(self) -> None:
-        """A journal that is too long is no reason to end a run."""
+        """Compact the journal; log a failure, since a long journal is no reason to end a run."""
         try:
             await self.compact()
         except StoreError as error:
@@ -136,24 +197,42 @@ class Journal:
                 drop["damaged"],
             )
         if drop["damaged"] or drop["finished"]:
-            self._file.rewrite_now(lambda line: _query_of(line) in self._entries)
+            self._file.rewrite_now(lambda line: self._take(line, finished) == "kept")
 
     def _take(self, line: bytes, finished: Collection[str]) -> str:
-        """Read *line* into memory if it is needed; what became of it."""
+        """Read *line* into memory if it is needed; return what became of it."""
         try:
-            record = unseal(line)
-            check_schema(record, self._file.path)
-            query, key, answer = _entry(record)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            entry = decode_journal_line(line, self._file.path)
+        except ValueError:
             return "damaged"
-        if query in finished:
+        if entry.query in finished:
             return "finished"
-        self._entries.setdefault(query, {})[key] = answer
+        if entry.answer is not None:
+            self._entries.setdefault(entry.query, {})[_key(entry)] = entry.answer
         return "kept"
+
+    def _find(self, query: str, key: Key) -> Completion | Score | Decision | None:
+        return self._entries.get(query, {}).get(key)
+
+
+def decode_journal_line(line: bytes, place: object) -> JournalLine:
+    """Return the entry of a sealed *line*.
+
+    Raises:
+        ValueError: the line is not as it was written, or holds no entry.
+        StoreError: another version wrote it; *place* is where it stands.
+    """
+    encoded = unseal_json(line)
+    if not encoded.startswith(_BEGINNING):
+        check_schema(from_line(encoded).get("schema"), place)
+    entry = _LINE.decode_json(encoded)
+    if entry.answer is None:
+        raise ValueError("it keeps neither a completion nor a score nor a decision")
+    return entry
 
 
 def request_hash(*request: Any) -> str:
-    """A hash of everything that a call sends; equal for what JSON writes equally.
+    """Return a hash of all that a call sends; equal for values that JSON writes equally.
 
     Raises:
         StoreError: *request* holds a value that JSON has no form for.
@@ -165,38 +244,20 @@ def request_hash(*request: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _record(scope: Scope, request: str, answer: Completion | Score) -> dict[str, Any]:
-    index = answer.index if isinstance(answer, Completion) else scope.index
-    record = {"schema": SCHEMA} | flat(scope) | {"index": index, "request": request}
-    if isinstance(answer, Completion):
-        return record | {"completion": _completion_record(answer)}
-    return record | {"score": {"value": answer.value} | score_record(answer)}
+def _key(line: JournalLine) -> Key:
+    return (line.step, line.branch, line.phase, line.ordinal, line.index, line.request, line.rule)
 
 
-def _completion_record(completion: Completion) -> dict[str, Any]:
-    record = flat(completion) | {"usage": flat(completion.usage)}
-    del record["index"]
-    if completion.served is not None:
-        record["served"] = flat(completion.served)
-    return record
+def _call_key(scope: Scope, index: int | None, request: str) -> Key:
+    return (scope.step, scope.branch, scope.phase, scope.ordinal, index, request, "")
 
 
-def _entry(record: Mapping[str, Any]) -> tuple[str, Key, Completion | Score]:
-    index = record["index"]
-    key = (record["step"], record["phase"], index, record["request"])
-    if "score" in record:
-        return record["query"], key, score_from(record["score"]["value"], record["score"])
-    said = record["completion"]
-    usage = Usage(**said["usage"])
-    return (
-        record["query"],
-        key,
-        Completion(index, said["text"], said["finish_reason"], usage, said["reasoning"], served_from(said)),
-    )
+def _decision_key(step: int, rule: str) -> Key:
+    return (step, 0, "", 0, None, "", rule)
 
 
 def _query_of(line: bytes) -> str | None:
-    """Whose *line* it is, read from its beginning alone; None where that is not as :func:`_record` has it.
+    """Return the query of *line*, read from its beginning alone; None where there is none.
 
     No text can hold what ends that beginning, since in JSON each of its quotation marks is escaped.
     """

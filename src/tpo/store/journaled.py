@@ -1,6 +1,6 @@
-"""Policy and reward behind a journal: what was answered before is not asked again.
+"""Policy and reward behind a journal: finished calls are answered from it.
 
-The loop knows nothing of resuming: it makes its calls, and those that are finished answer at once.
+Methods know nothing of resuming: they make their calls, and those that were finished answer at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from tpo.errors import PolicyError, RewardError
+from tpo.errors import AttemptStopped, PolicyError, RewardError
 from tpo.policies.base import Policy
 from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import closing
@@ -19,9 +19,31 @@ from tpo.store.journal import Journal, request_hash
 from tpo.store.jsonline import flat, storable
 from tpo.types import Completion, Messages, Sampling, Scope, Score
 
+STOPPED = "stopped"
+"""Rule under which the journal keeps that an attempt was stopped; its decision is the stop reason."""
+
+
+class JournaledDecisions:
+    """Keeps in *journal* that a rule which depends on time stopped an attempt.
+
+    After that, journaled policy and reward make no call of that step anew: a resumed run stops where the
+    interrupted one did.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def keep(self, query: str, step: int, reason: str) -> None:
+        """Return once it is on disk that *query* was stopped at *step* for *reason*.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        await self._journal.decide(query, step, STOPPED, reason)
+
 
 class JournaledPolicy:
-    """*policy*, asked only for what *journal* does not hold.
+    """Middleware: answers from *journal*, and asks *policy* for what is missing there.
 
     A completion is yielded while it is being written, so that siblings share a trip to the disk; all are on
     disk before the call ends, and so before anything that follows from all of them is asked.
@@ -32,11 +54,11 @@ class JournaledPolicy:
         self._journal = journal
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
-        """Yield what the journal holds, then the rest as it is finished.
+        """Yield the completions of the journal, then the others as they finish.
 
         Raises:
             PolicyError: as the policy's own.
-            StoreError: a completion could not be kept.
+            StoreError: a completion could not be written.
         """
         request = request_hash(messages, flat(sampling))
         found = {i: self._journal.completion(scope, i, request) for i in range(sampling.n)}
@@ -46,6 +68,7 @@ class JournaledPolicy:
         missing = [index for index, completion in found.items() if completion is None]
         if not missing:
             return
+        _check_not_stopped(self._journal, scope)
         writing: list[asyncio.Future[None]] = []
         try:
             async with closing(self._ask(messages, sampling, scope, missing)) as completions:
@@ -62,7 +85,7 @@ class JournaledPolicy:
     def _ask(
         self, messages: Messages, sampling: Sampling, scope: Scope, missing: Sequence[int]
     ) -> AsyncIterator[Completion]:
-        """The samples *missing*: as one request if that is all of them, else each by a request of its own."""
+        """Request the samples *missing*: together if these are all of them, else one by one."""
         if len(missing) == sampling.n:
             return self._policy.sample(messages, sampling, scope)
         return as_finished(self._one(messages, sampling, scope, index) for index in missing)
@@ -77,25 +100,40 @@ class JournaledPolicy:
 
 
 class JournaledReward:
-    """*reward*, asked only for what *journal* does not hold. Each score is on disk before it is given."""
+    """Middleware: answers from *journal*, and asks *reward* for the rest.
+
+    Scores are on disk before they are returned.
+    """
 
     def __init__(self, reward: Reward, journal: Journal) -> None:
         self._reward = reward
         self._journal = journal
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
-        """The score of *response*, from the journal or from the reward.
+        """Return the score of *response*, from the journal or from the reward.
 
         Raises:
             RewardError: as the reward's own, or the score is no finite number.
-            StoreError: it could not be kept.
+            StoreError: it could not be written.
         """
         request = request_hash(messages, response)
         score = self._journal.score(scope, request)
         if score is None:
+            _check_not_stopped(self._journal, scope)
             score = _usable(await self._reward.score(messages, response, scope), scope)
             await self._journal.append(scope, request, score)
         return score
+
+
+def _check_not_stopped(journal: Journal, scope: Scope) -> None:
+    """End the attempt where the journal says that it was stopped at this step.
+
+    Raises:
+        AttemptStopped: it was.
+    """
+    reason = journal.decision(scope.query, scope.step, STOPPED)
+    if reason is not None:
+        raise AttemptStopped(str(reason))
 
 
 def _storable(completion: Completion) -> Completion:
@@ -110,12 +148,17 @@ def _storable(completion: Completion) -> Completion:
 
 
 def _usable(score: Score, scope: Scope) -> Score:
-    """*score* in plain floats, if it can be compared and kept; NaN has no best."""
+    """Return *score* in plain floats.
+
+    Raises:
+        RewardError: a value is no finite number, so it can neither be compared nor written.
+    """
     try:
         value = float(score.value)
         parts = {name: float(part) for name, part in score.parts.items()}
-        if all(map(math.isfinite, (value, *parts.values()))):
-            return replace(score, value=value, parts=parts)
+        criteria = {name: float(grade) for name, grade in score.criteria.items()}
+        if all(map(math.isfinite, (value, *parts.values(), *criteria.values()))):
+            return replace(score, value=value, parts=parts, criteria=criteria)
     except (AttributeError, TypeError, ValueError):
         pass  # not a Score of numbers
     place = f"query {scope.query!r}, response {scope.step}.{scope.index}"

@@ -1,4 +1,4 @@
-"""One record, one line of UTF-8 JSON, ended by a line feed.
+"""Records as lines of UTF-8 JSON, with or without a checksum.
 
 A text that UTF-8 cannot hold (a lone surrogate, as a broken escape in a data set makes) is written with
 JSON's own hexadecimal escapes, in that line alone. JSON has one form only for a high surrogate followed by a
@@ -23,7 +23,7 @@ _ESCAPED = json.JSONEncoder(**_COMPACT)
 
 
 def to_line(record: Mapping[str, Any]) -> bytes:
-    """*record* as one line, its line feed included.
+    """Return *record* as one line, line feed included.
 
     Raises:
         StoreError: it holds a value that JSON has no form for.
@@ -38,10 +38,10 @@ def to_line(record: Mapping[str, Any]) -> bytes:
 
 
 def from_line(line: bytes) -> dict[str, Any]:
-    """The record of *line*.
+    """Return the record of *line*.
 
     Raises:
-        ValueError: it is no JSON object in UTF-8.
+        ValueError: the line is no JSON object in UTF-8.
     """
     try:
         record = json.loads(line.decode())
@@ -53,32 +53,47 @@ def from_line(line: bytes) -> dict[str, Any]:
 
 
 def seal(record: Mapping[str, Any]) -> bytes:
-    """*record* as one line that carries its own checksum, so that no flipped bit passes for an answer.
-
-    Its values must be JSON's own. pydantic's writer takes a quarter of the time of Python's, which matters to
-    a journal: it has three lines a call.
-    """
+    """Return *record*, whose values are JSON's own, as one line that carries its checksum."""
     try:
-        body = to_json(record)[: -len(b"}")]
+        return seal_json(to_json(record))  # a quarter of the time of Python's writer
     except ValueError:  # a text that UTF-8 cannot hold
-        body = to_line(record)[: -len(b"}\n")]
+        return seal_json(to_line(record).removesuffix(b"\n"))
+
+
+def seal_json(encoded: bytes) -> bytes:
+    """Return the JSON object *encoded*, which has a key at least, as one line that carries its checksum."""
+    body = encoded[: -len(b"}")]
     return b"%s%s%d}\n" % (body, SEAL, zlib.crc32(body))
 
 
 def unseal(line: bytes) -> dict[str, Any]:
-    """The record of a sealed *line*.
+    """Return the record of a sealed *line*.
+
+    Raises:
+        ValueError: the line is not as it was written.
+    """
+    return from_line(unseal_json(line))
+
+
+def unseal_json(line: bytes) -> bytes:
+    """Return the JSON object of a sealed *line*, without its checksum.
 
     Raises:
         ValueError: the line is not as it was written.
     """
     body, _, _ = line.rpartition(SEAL)
     if line != b"%s%s%d}\n" % (body, SEAL, zlib.crc32(body)):
-        raise ValueError("its checksum does not fit")
-    return from_line(body + b"}")
+        raise ValueError("its checksum does not match")
+    return body + b"}"
+
+
+def is_sealed(line: bytes) -> bool:
+    """Return whether *line* carries a checksum, matching or not."""
+    return SEAL in line[-len(SEAL) - len(b"4294967295}\n") :]
 
 
 def flat(value: Any) -> dict[str, Any]:
-    """The fields of a frozen value, as they are.
+    """Return the fields of a frozen value, not copied.
 
     ``dataclasses.asdict`` enters and copies whatever they hold, and took a fifth of a client's time.
     """
@@ -86,7 +101,7 @@ def flat(value: Any) -> dict[str, Any]:
 
 
 def storable(text: str) -> str:
-    """*text* as it comes back from a file: surrogates that make a pair are joined."""
+    """Return *text* as it comes back from a file: with pairs of surrogates joined."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -95,7 +110,7 @@ def storable(text: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """*value* in JSON's own types: NaN becomes null, a date its ISO text, an object its own."""
+    """Return *value* in JSON's types: NaN as null, a date in ISO form, another object as its text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

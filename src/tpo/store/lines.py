@@ -1,7 +1,7 @@
-"""A file of lines that only grows: what was appended is on disk, and a torn end is cut off.
+"""Append-only file of lines: appended lines are on disk, an incomplete last line is cut off.
 
-Appends from all calls in flight meet in one group commit: while one write and fsync is under way in the
-file's single thread, the next lines gather, and go together.
+Appends share group commits: while a write and fsync is under way in the file's single thread, the next lines
+are collected and written together.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tpo.errors import StoreError
+from tpo.store.files import open_file, reason, rewrite_file, sync_directory
 
 log = logging.getLogger(__name__)
 
 Write = Callable[[int, memoryview], int]
-"""As :func:`os.write`: bytes into a file descriptor, and how many went."""
+"""As :func:`os.write`: write bytes to a file descriptor and return their number."""
 
 Keep = Callable[[bytes], bool]
-"""Whether a line (its line feed included) stays when a file is rewritten."""
+"""Predicate: does a line (line feed included) stay when the file is rewritten."""
 
 BLOCK = 1 << 16
 
 
 class AppendFile:
-    """The lines at *path*; made if missing. *write* is for tests that need a failing disk.
+    """The lines at *path*, created if missing. *write* is for tests that need a failing disk.
 
     Raises:
-        StoreError: it cannot be opened or made.
+        StoreError: it cannot be opened or created.
     """
 
     def __init__(self, path: Path, *, write: Write = os.write) -> None:
@@ -41,11 +42,11 @@ class AppendFile:
         self._flushing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"tpo-{path.stem}")
         try:
-            self._descriptor = _open(path)
+            self._descriptor = open_file(path, os.O_APPEND)
             self.size = _cut_torn_end(self._descriptor, path)
             sync_directory(path.parent)
         except OSError as error:
-            raise StoreError(f"cannot open {path}: {error.strerror}") from error
+            raise StoreError(f"cannot open {path}: {reason(error)}") from error
 
     async def append(self, line: bytes) -> None:
         """Return once *line*, which ends with its only line feed, is on disk.
@@ -56,7 +57,7 @@ class AppendFile:
         await self.enqueue(line)
 
     def enqueue(self, line: bytes) -> asyncio.Future[None]:
-        """As :meth:`append`, without a task of its own: what it returns is done once *line* is on disk."""
+        """Start to write *line* and return a future that is done once it is on disk."""
         loop = asyncio.get_running_loop()
         written = loop.create_future()
         self._pending.append((line, written))
@@ -65,7 +66,7 @@ class AppendFile:
         return written
 
     async def rewrite(self, keep: Keep) -> None:
-        """Replace the file at once by one that holds only the lines that *keep* keeps.
+        """Replace the file atomically by one that holds only the lines that *keep* accepts.
 
         Raises:
             StoreError: that failed; the file is as it was.
@@ -73,45 +74,32 @@ class AppendFile:
         await asyncio.get_running_loop().run_in_executor(self._thread, self.rewrite_now, keep)
 
     async def flush(self) -> None:
-        """Return once nothing waits to be written."""
+        """Return once no line is pending."""
         if self._flushing is not None:
             await self._flushing
 
     async def close(self) -> None:
-        """Write what waits, then let the file go."""
+        """Write pending lines and close the file."""
         await self.flush()
         self.close_now()
 
     def close_now(self) -> None:
-        """Let the file go; nothing may wait to be written."""
+        """Close the file; no line may be pending."""
         self._thread.shutdown()
         os.close(self._descriptor)
 
     def rewrite_now(self, keep: Keep) -> None:
         """As :meth:`rewrite`, in the caller's thread, while nothing is being appended."""
-        fresh = self.path.with_name(f"{self.path.name}.new")
         try:
-            _copy(self.path, fresh, keep)
-            self._take(fresh)
-            sync_directory(
-                self.path.parent
-            )  # else a power cut could bring the old file back, less what follows
+            with self.path.open("rb") as old:
+                kept = (line for line in old if keep(line))
+                fresh = rewrite_file(self.path, lambda new: new.writelines(kept))
+            os.close(self._descriptor)
+            self._descriptor = fresh
+            self.size = os.fstat(fresh).st_size
+            sync_directory(self.path.parent)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink()
-            raise StoreError(f"cannot rewrite {self.path}: {error.strerror}") from error
-
-    def _take(self, fresh: Path) -> None:
-        """Put *fresh* in this file's place; at no time is there no file to append to."""
-        descriptor = _open(fresh)
-        try:
-            fresh.replace(self.path)
-        except OSError:
-            os.close(descriptor)
-            raise
-        os.close(self._descriptor)
-        self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
+            raise StoreError(f"cannot rewrite {self.path}: {reason(error)}") from error
 
     async def _flush(self) -> None:
         while self._pending:
@@ -133,7 +121,7 @@ class AppendFile:
             _settle(written, failure)
 
     def _commit(self, data: bytes) -> None:
-        """All of *data* on disk, or, after an error, none of it."""
+        """Write and sync all of *data*; after an error, none of it is left."""
         try:
             left = memoryview(data)
             while left:
@@ -148,28 +136,8 @@ class AppendFile:
     def _failed(self, error: OSError) -> StoreError:
         return StoreError(
             f"cannot write to {self.path}: {error.strerror}. What it held is intact: "
-            "put that right and start the same command again to go on"
+            "fix the cause and start the same command again to resume"
         )
-
-
-def _copy(path: Path, fresh: Path, keep: Keep) -> None:
-    with path.open("rb") as old, fresh.open("wb") as new:
-        new.writelines(line for line in old if keep(line))
-        new.flush()
-        os.fsync(new.fileno())
-
-
-def sync_directory(path: Path) -> None:
-    """Put on disk which files the directory *path* holds."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)  # less the user's own umask
 
 
 def _settle(written: asyncio.Future[None], failure: StoreError | None) -> None:
@@ -182,7 +150,7 @@ def _settle(written: asyncio.Future[None], failure: StoreError | None) -> None:
 
 
 def _cut_torn_end(descriptor: int, path: Path) -> int:
-    """Cut off what follows the last line feed; the size that is left."""
+    """Cut off what follows the last line feed; return the size that is left."""
     size = os.fstat(descriptor).st_size
     whole = _end_of_last_line(descriptor, size)
     if whole < size:

@@ -1,4 +1,4 @@
-"""One process at a time in a run's directory; the operating system gives the lock back when that one ends."""
+"""Lock of a run directory: one process at a time; the operating system releases it when the process ends."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import re
 from pathlib import Path
 
 from tpo.errors import StoreBusy, StoreError
+from tpo.store.files import open_file
 
 NAME = ".lock"
 
 
 class Lock:
-    """Holds *directory* until it is released or the process is gone, however it went.
+    """Lock on *directory*, held until it is released or the process ends.
 
     Raises:
         StoreBusy: another process, or another part of this one, holds it.
@@ -21,7 +22,7 @@ class Lock:
     """
 
     def __init__(self, directory: Path) -> None:
-        descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = open_file(directory / NAME)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -38,7 +39,7 @@ class Lock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let others in."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 

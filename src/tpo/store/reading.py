@@ -1,17 +1,16 @@
-"""Trajectories out of a run's directory, one at a time; of several lines for a query, the last one counts."""
+"""Read trajectories from a run directory, one at a time; the last line of a query counts."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tpo.errors import StoreError
-from tpo.store.jsonline import from_line
-from tpo.store.records import check_schema, trajectory_from
-from tpo.types import Trajectory
+from tpo.store.trajectory_line import Head, decode_head, decode_trajectory
+from tpo.types import StopReason, Trajectory
 
 log = logging.getLogger(__name__)
 
@@ -20,63 +19,81 @@ NAME = "trajectories.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a query's line stands: the line's number from 1, its first byte, and what it tells."""
+    """A query's line: its number from 1, its first byte, and values of its head."""
 
     line: int
     offset: int
     finished: bool
+    stop_reason: StopReason
+    iterations: int
+    digest: str
+
+    def is_done(self, max_iterations: object) -> bool:
+        """Return whether the query is finished and has used all iterations that a run of D allows."""
+        fewer = isinstance(max_iterations, int) and self.iterations < max_iterations
+        return self.finished and not (fewer and self.stop_reason == "max_iterations")
 
 
 def read_trajectories(path: Path) -> Iterator[Trajectory]:
-    """The trajectories of the run in the directory *path* (or of the file itself), in the file's order.
+    """Yield the trajectories of the run in the directory *path* (or of the file itself), in the file's order.
 
     Holds one at a time: a first pass finds each query's last line, a second reads those. A line that a crash
     cut off is not there; a damaged one is left out with a warning. A run under way may be read.
 
     Raises:
-        StoreError: there is no such file, or another version wrote it.
+        StoreError: there is no such file, or a later version wrote it.
     """
     file = path / NAME if path.is_dir() else path
     yield from read_places(file, sorted(find_places(file).values(), key=lambda place: place.offset))
 
 
 def find_places(file: Path) -> dict[str, Place]:
-    """By query, the place of the line that counts.
+    """Return, by query, the place of the line that counts; damaged lines are left out with a warning.
 
     Raises:
-        StoreError: there is no such file, or another version wrote it.
+        StoreError: there is no such file, or a later version wrote it.
     """
     places: dict[str, Place] = {}
     damaged = []
     for number, offset, line in _lines(file):
         try:
-            record = from_line(line)
-            check_schema(record, f"{file}, line {number}")
-            places[_id(record)] = Place(number, offset, record["status"] == "finished")
-        except (ValueError, KeyError, TypeError):
+            head = decode_head(line, f"{file}, line {number}")
+        except ValueError:
             damaged.append(number)
-    if damaged:
-        shown = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
-        log.warning("%s: %d damaged lines are left out: %s", file, len(damaged), shown)
+        else:
+            places[head.id] = _place(number, offset, head)
+    _warn(file, damaged)
     return places
 
 
-def read_places(file: Path, places: list[Place]) -> Iterator[Trajectory]:
-    """The trajectories at *places* of *file*.
-
-    Raises:
-        StoreError: one of them is not whole.
-    """
-    if not places:
-        return
+def read_places(file: Path, places: Iterable[Place]) -> Iterator[Trajectory]:
+    """Yield the trajectories at *places* of *file*; a line that holds none is left out with a warning."""
+    damaged = []
     with file.open("rb") as lines:
         for place in places:
             lines.seek(place.offset)
-            yield trajectory_from(from_line(lines.readline()), f"{file}, line {place.line}")
+            try:
+                trajectory = decode_trajectory(lines.readline())
+            except ValueError:
+                damaged.append(place.line)
+            else:
+                yield trajectory
+    _warn(file, damaged)
+
+
+def _place(line: int, offset: int, head: Head) -> Place:
+    stop_reason = sys.intern(head.stop_reason)  # a run holds a place for every query
+    return Place(line, offset, head.finished, stop_reason, head.iterations, head.digest)
+
+
+def _warn(file: Path, damaged: list[int]) -> None:
+    if damaged:
+        shown = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
+        log.warning("%s: %d damaged lines are left out: %s", file, len(damaged), shown)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Number, offset and bytes of each whole line."""
+    """Yield number, offset and bytes of each whole line."""
     offset = 0
     try:
         with file.open("rb") as lines:
@@ -88,10 +105,3 @@ def _lines(file: Path) -> Iterator[tuple[int, int, bytes]]:
         raise StoreError(f"{file}: no trajectories are here; is this a run's directory?") from error
     except OSError as error:
         raise StoreError(f"cannot read {file}: {error.strerror}") from error
-
-
-def _id(record: dict[str, Any]) -> str:
-    name = record["query"]["id"]
-    if not isinstance(name, str):
-        raise TypeError("a query's id must be a text")
-    return name

@@ -1,52 +1,63 @@
-"""``run.json``: what a run was asked to do, by which versions, when, and what came of it."""
+"""``run.json``: settings, fingerprint, versions, times and totals of a run.
+
+It carries a checksum, and ``run.json.bak`` holds the same, so that a damaged one is noticed and can be
+restored (:func:`tpo.store.repair`).
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import platform
+import re
+import zlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tpo.errors import StoreError, StoreMismatch
-from tpo.store.lines import sync_directory
-from tpo.store.records import SCHEMA, check_schema
+from tpo.store import schema1
+from tpo.store.codec import SCHEMA, check_schema
+from tpo.store.files import replace_file
 
 NAME = "run.json"
+BACKUP = "run.json.bak"
 LIBRARIES = ("tpo", "torch", "transformers")
 MEASURED = ("weights", "source", "scale")
-"""What ``KIND of MODEL`` in a fingerprint begins with where it is measured; see :func:`is_measured`."""
+"""Kinds of fingerprint keys ``KIND of MODEL`` that are measured; see :func:`is_measured`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One start of the command: *ended* is None while it runs, and for good if it was killed."""
+    """One start of the command; *ended* is None while it runs and after it was killed."""
 
     started: float
     versions: Mapping[str, str]
     ended: float | None = None
     interrupted: bool = False
     retries: Mapping[str, int] = field(default_factory=dict)
-    """Calls that were tried again, by phase; known once it has ended."""
+    """Number of retried calls by phase; known once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """The content of ``run.json``.
 
-    *configuration* is the latest invocation's; *fingerprint* is what none may change, since it decides what
-    the trajectories are.
+    Attributes:
+        configuration: the latest invocation's settings.
+        fingerprint: what decides the trajectories, and so may not change (see :func:`check_fingerprint`).
+        invocations: starts of the command.
+        totals: counts, means and costs after the last end.
+        schema: version of the run's files.
     """
 
     configuration: Mapping[str, Any]
     fingerprint: Mapping[str, Any]
     invocations: tuple[Invocation, ...] = ()
     totals: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
 
     @property
     def started(self) -> float | None:
@@ -65,11 +76,11 @@ class RunRecord:
 
     @property
     def retries(self) -> dict[str, int]:
-        """Calls that were tried again in all invocations whose end is known, by phase."""
+        """Number of retried calls by phase, in all invocations whose end is known."""
         return dict(sum((Counter(i.retries) for i in self.invocations), Counter()))
 
     def begin(self, now: float) -> RunRecord:
-        """With another invocation, under way since *now*."""
+        """Return the record with another invocation, started at *now*."""
         return replace(self, invocations=(*self.invocations, Invocation(now, versions())))
 
     def end(
@@ -80,13 +91,13 @@ class RunRecord:
         interrupted: bool,
         retries: Mapping[str, int] | None = None,
     ) -> RunRecord:
-        """With its last invocation ended."""
+        """Return the record with its last invocation ended."""
         last = replace(self.invocations[-1], ended=now, interrupted=interrupted, retries=retries or {})
         return replace(self, invocations=(*self.invocations[:-1], last), totals=totals)
 
 
 def versions() -> dict[str, str]:
-    """The versions that shape a run's results, of those libraries that are installed; none is imported."""
+    """Return the versions of Python and of the installed libraries that shape results; none is imported."""
     found = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:
@@ -97,13 +108,13 @@ def versions() -> dict[str, str]:
 
 
 def write_run(directory: Path, record: RunRecord) -> None:
-    """Put *record* in *directory*, at once or not at all.
+    """Put *record* into *directory*, with its backup; each file at once or not at all.
 
     Raises:
         StoreError: it could not be written; what stood there is intact.
     """
     body = {
-        "schema": SCHEMA,
+        "schema": record.schema,
         "configuration": record.configuration,
         "fingerprint": record.fingerprint,
         "versions": record.invocations[-1].versions,
@@ -113,17 +124,19 @@ def write_run(directory: Path, record: RunRecord) -> None:
         "invocations": [asdict(invocation) for invocation in record.invocations],
     }
     try:
-        text = json.dumps(body, indent=2, allow_nan=False)
+        body["checksum"] = _checksum(body)
+        content = json.dumps(body, indent=2, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError) as error:
         raise StoreError(f"{directory / NAME}: the configuration must be plain JSON: {error}") from error
-    _replace(directory / NAME, text.encode() + b"\n")
+    for name in (NAME, BACKUP):
+        replace_file(directory / name, content)
 
 
 def read_run(path: Path) -> RunRecord:
-    """The record of the run in the directory *path* (or of the file itself).
+    """Return the record of the run in the directory *path* (or of the file itself).
 
     Raises:
-        StoreError: there is none, it is damaged, or another version wrote it.
+        StoreError: there is none, it is damaged, or a later version wrote it.
     """
     file = path / NAME if path.is_dir() else path
     try:
@@ -132,55 +145,74 @@ def read_run(path: Path) -> RunRecord:
         raise StoreError(f"{path}: no run is here ({NAME} is missing)") from error
     except OSError as error:
         raise StoreError(f"cannot read {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{file} is damaged: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(file, str(error)) from error
     if not isinstance(body, dict):
-        raise StoreError(f"{file} is not a run's record")
-    check_schema(body, file)
+        raise _damaged(file, "it is not a run's record")
+    if body.get("checksum", _checksum(body)) != _checksum(body):
+        raise _damaged(file, "its checksum does not match")
+    if body.get("schema") != schema1.SCHEMA:
+        check_schema(body.get("schema", "none"), file)
     return _record(body, file)
 
 
 def is_measured(key: str) -> bool:
-    """Whether *key* of a fingerprint is measured of a model, and so not known to every invocation.
+    """Return whether *key* of a fingerprint is measured on a model, and so not known to every invocation.
 
-    Such a key counts where both sides know it: runs of earlier versions do not hold it, and a model that is
-    not on this machine yet has no weights to read.
+    Such a key counts where both sides know it: a model that is not on this machine yet has no weights to
+    read.
     """
     return key.partition(" of ")[0] in MEASURED
 
 
+MAX_ITERATIONS = "method.max_iterations"
+"""The fingerprint's key of D."""
+
+_EXTENDABLE = ("data", MAX_ITERATIONS)
+"""Keys of a fingerprint that may change in some ways: rows are compared one by one, see
+:meth:`tpo.store.RunDirectory.is_finished`, and iterations may be added."""
+
+_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{16,}")
+
+
 def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The fingerprint *there* with what is measured only *now*, so that it counts from now on."""
-    return {**{key: value for key, value in now.items() if is_measured(key)}, **there}
+    """Return the fingerprint *there* with what is measured only *now*, and with what *now* extends."""
+    measured = {key: value for key, value in now.items() if is_measured(key)}
+    return {**measured, **there, **{key: now[key] for key in _EXTENDABLE if key in now}}
 
 
 def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to mix two configurations in one directory.
+    """Refuse to continue a run with settings that would have given other trajectories.
 
     Raises:
-        StoreMismatch: naming each key that differs, with both values.
+        StoreMismatch: naming each setting that differs, and why the run cannot continue with it.
     """
     now = json.loads(json.dumps(now))
-    both = there.keys() & now.keys()
-    differing = [
-        key
-        for key in {**there, **now}
-        if there.get(key) != now.get(key) and (key in both or not is_measured(key))
-    ]
-    if differing:
-        rows = "\n".join(_difference(key, there, now) for key in differing)
+    found = ((key, _difference(key, there, now)) for key in {**there, **now})
+    rows = [f"  {key.removeprefix('source of ')}: {reason}" for key, reason in found if reason]
+    if rows:
         raise StoreMismatch(
-            f"{directory} holds a run of another configuration:\n{rows}\n"
+            f"{directory} holds a run of another configuration:\n" + "\n".join(rows) + "\n"
             "Give another --out, or --fresh to throw that run away and start anew"
         )
 
 
-def _difference(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    values = f"{_short(there, key)} there, {_short(now, key)} now"
-    kind, _, what = key.partition(" of ")
-    if kind == "source":
-        return f"  {what}: its source file was edited after the run began (digest {values})"
-    return f"  {key}: {values}"
+def _difference(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Why a run cannot continue with its *key* as it is *now*; None: it can."""
+    old: Any = there.get(key)
+    new: Any = now.get(key)
+    known = key in there and key in now
+    if old == new or key == "data" or (is_measured(key) and not known):
+        return None
+    if key == MAX_ITERATIONS and known:
+        fewer = new < old
+        return f"{old} there, {new} now; iterations can be added, not taken away" if fewer else None
+    if key.startswith("source of "):
+        values = f"{_short(there, key)} there, {_short(now, key)} now"
+        return f"its source file was edited after the run began (digest {values})"
+    if all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in (old, new)):
+        return "has changed since the run began"
+    return f"{_short(there, key)} there, {_short(now, key)} now"
 
 
 def _short(values: Mapping[str, Any], key: str) -> str:
@@ -191,23 +223,25 @@ def _short(values: Mapping[str, Any], key: str) -> str:
 
 
 def _record(body: Mapping[str, Any], file: Path) -> RunRecord:
+    known = {each.name for each in fields(Invocation)}
     try:
-        invocations = tuple(Invocation(**invocation) for invocation in body["invocations"])
-        return RunRecord(body["configuration"], body["fingerprint"], invocations, body["totals"])
-    except (KeyError, TypeError) as error:
-        raise StoreError(f"{file} is not a whole run's record: {type(error).__name__}: {error}") from error
+        invocations = tuple(
+            Invocation(**{key: value for key, value in row.items() if key in known})
+            for row in body["invocations"]
+        )
+        return RunRecord(
+            body["configuration"], body["fingerprint"], invocations, body["totals"], body["schema"]
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(file, f"not a whole run's record: {type(error).__name__}: {error}") from error
 
 
-def _replace(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        sync_directory(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+def _checksum(body: Mapping[str, Any]) -> int:
+    """CRC-32 of *body* without its checksum, as compact JSON."""
+    whole = {key: value for key, value in body.items() if key != "checksum"}
+    return zlib.crc32(json.dumps(whole, separators=(",", ":")).encode())
+
+
+def _damaged(file: Path, reason: str) -> StoreError:
+    restore = f"; `tpo repair {file.parent}` restores it" if (file.parent / BACKUP).exists() else ""
+    return StoreError(f"{file} is damaged: {reason}{restore}")

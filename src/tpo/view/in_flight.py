@@ -38,9 +38,8 @@ class InFlightQueries:
         try:
             record = unseal(line)
             query = str(record["query"])
-            usage = record["completion"]["usage"] if "completion" in record else {}
-            tokens = int(usage.get("completion_tokens", 0))
+            tokens = int(record.get("completion", {}).get("usage", {}).get("completion_tokens", 0))
         except (ValueError, KeyError, TypeError, AttributeError):
             return  # a damaged line
-        self.calls += 1
+        self.calls += "decision" not in record
         self._written[query] = self._written.get(query, 0) + tokens

@@ -99,10 +99,11 @@ def test_requests_are_as_the_references_users_know_them(command: Command, server
     assert len(server.bodies) == 2 * (1 + 3 * 2)
     samples = [body for body in server.bodies if body["max_tokens"] == 99]
     assert {body["n"] for body in samples} == {3}
-    assert {body["temperature"] for body in server.bodies} == {0.5}
+    assert {body["temperature"] for body in samples} == {0.5}
     assert [message["role"] for message in samples[0]["messages"]] == ["system", "user"]
     critiques = [body for body in server.bodies if body["max_tokens"] != 99]
     assert len(critiques) == 2 * 2 * 2
+    assert {body["temperature"] for body in critiques} == {0.7}
     assert all(99 < body["max_tokens"] < 8192 for body in critiques)
     assert len({body["seed"] for body in server.bodies}) == len(server.bodies)
 
@@ -154,8 +155,8 @@ def test_updates_that_vanish_are_counted(command: Command, server: ChatServer) -
     server.answer = lambda body, index: f"no tags {index}"
     assert command() == 0
     assert [keys(result) for result in command.results] == [["INDEX-1"] * 3] * 2
-    assert "6 updates held no response" in command.said
-    assert [row["stop_reason"] for row in command.answers] == ["no_parsable_update"] * 2
+    assert "12 updates held no response" in command.said
+    assert [row["stop_reason"] for row in command.answers] == ["max_iterations"] * 2
 
 
 def test_a_query_that_fails_loses_nothing_and_is_tried_again(command: Command, server: ChatServer) -> None:

@@ -60,11 +60,11 @@ def test_the_shipped_policy_answers_textgrads_calls() -> None:
 
 
 def test_the_shipped_pair_runs_the_method_to_an_end() -> None:
-    from tpo import Optimizer, build_recipe, load_policy, load_reward
+    from tpo import Optimizer, build_method, load_policy, load_reward
 
-    recipe = build_recipe("textgrad", sample_size=2, max_iterations=1, max_tokens=24)
+    recipe = build_method("textgrad", sample_size=2, max_iterations=1, max_tokens=24)
     trajectory = Optimizer(load_policy("tiny"), load_reward("tiny"), recipe).run("Write a note to Mia.")
     assert trajectory.status == "finished"
     assert len(trajectory.initial) == 2
     (step,) = trajectory.steps
-    assert len(step.candidates) + len(step.malformed) == 2
+    assert len(step.candidates) + len(step.unreadable) == 2

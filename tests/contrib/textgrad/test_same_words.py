@@ -1,4 +1,4 @@
-"""The recipe's calls are those that TextGrad itself makes; the package is imported here for that."""
+"""The method's calls are those that TextGrad itself makes; the package is imported here for that."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.contrib.textgrad import PolicyEngine, import_textgrad
-from tpo.methods.recipes import build_recipe
+from tpo.methods.textgrad.method import textgrad
 from tpo.methods.textgrad.templates import in_short, load_templates
 from tpo.policies.scripted import ScriptedPolicy
-from tpo.types import Candidate, Completion, Feedback, Messages, Pair, Query, Score, plain_text, user
+from tpo.types import Call, Candidate, Completion, Messages, Pair, Query, Score, plain_text, user
 
 ROLE = "answer to a user's request"
 TEXT = st.text(st.sampled_from("ab{} $\n<>"), min_size=1, max_size=120)
@@ -29,7 +29,8 @@ def what_textgrad_sends(instruction: str, response: str, said: list[str]) -> lis
         variable = tg.Variable(response, role_description=ROLE)
         loss = tg.TextLoss(instruction, engine=engine)(variable)
         loss.backward(engine)
-        tg.TGD([variable], engine=engine).step()
+        constraints = textgrad().wording.fill("constraints").splitlines()
+        tg.TGD([variable], engine=engine, constraints=constraints).step()
     return [call.messages for call in policy.calls]
 
 
@@ -38,12 +39,12 @@ def what_textgrad_sends(instruction: str, response: str, said: list[str]) -> lis
 def test_the_three_calls_are_word_for_word_those_of_textgrad(
     request: str, chosen: str, rejected: str, verdict: str, feedback: str
 ) -> None:
-    recipe = build_recipe("textgrad")
+    method = textgrad()
     query = Query("q", (user(request),))
     pair = Pair(Candidate(0, 0, chosen, Score(1)), Candidate(0, 1, rejected, Score(0)))
-    loss = Feedback(recipe.loss(query, pair), verdict)
-    gradient = Feedback(recipe.gradient(query, pair, loss), feedback)
-    update = recipe.update(query, pair, loss, gradient)
+    loss = Call.answered("loss", method.loss_prompt(query, pair), verdict)
+    gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), feedback)
+    update = method.update_prompt(query, pair, loss, gradient)
     said = [verdict, feedback, "<IMPROVED_VARIABLE>x</IMPROVED_VARIABLE>"]
     sent = what_textgrad_sends(plain_text(loss.messages[0]), chosen, said)
     assert sent == [loss.messages, gradient.messages, update]
@@ -61,7 +62,7 @@ def test_a_reply_is_cut_where_textgrad_cuts_it(reply: str) -> None:
         except IndexError:
             theirs = None
     assert load_templates().read(reply)[0] == theirs
-    assert build_recipe("textgrad").read_update(Completion(0, reply)) == (theirs or None)
+    assert textgrad().read_update(Completion(0, reply)) == (theirs or None)
 
 
 @given(text=st.text(st.sampled_from("a \n"), max_size=90))

@@ -12,7 +12,7 @@ from tests.experiments.sweep.scripted import GUIDE, OTHER, carried_out, models, 
 from tpo.errors import PolicyError
 from tpo.experiments.sweep.running import run_cells
 from tpo.experiments.sweep.sharing import Demand, first_of
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.methods.seeds import base_seed
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
@@ -96,8 +96,8 @@ def test_what_failed_is_asked_again_and_what_came_is_not(tmp_path: Path) -> None
 
 
 def asked(n: int, method: str = "tpo", **more: Any) -> Sampling:
-    recipe = build_recipe(method, sample_size=n, **more)
-    return recipe.sampling("sample", base_seed(7, AT, n))
+    recipe = build_method(method, sample_size=n, **more)
+    return replace(recipe.sampling, seed=base_seed(7, AT, n))
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def asked(n: int, method: str = "tpo", **more: Any) -> Sampling:
     ],
 )
 def test_only_a_draw_of_the_same_samples_is_widened(n: int, more: dict[str, Any], drawn: int) -> None:
-    demand = Demand([build_recipe("bon", sample_size=8)], {"q": QUERY}, 7)
+    demand = Demand([build_method("bon", sample_size=8)], {"q": QUERY}, 7)
     assert demand.widest(QUERY.messages, asked(n, **more), AT).n == drawn
 
 
 def test_beyond_the_stride_of_seeds_nothing_is_widened() -> None:
-    demand = Demand([build_recipe("bon", sample_size=2000)], {"q": QUERY}, 7)
+    demand = Demand([build_method("bon", sample_size=2000)], {"q": QUERY}, 7)
     # Were the base seeds alike by chance, these would be the same samples.
     assert base_seed(7, AT, 5) != base_seed(7, AT, 2000)
     assert demand.widest(QUERY.messages, asked(5), AT).n == 5
 
 
 def test_neither_critiques_nor_other_prompts_nor_unknown_queries_are_widened() -> None:
-    demand = Demand([build_recipe("bon", sample_size=8)], {"q": QUERY}, 7)
+    demand = Demand([build_method("bon", sample_size=8)], {"q": QUERY}, 7)
     for messages, scope in [
         (QUERY.messages, Scope("q", 1, "loss")),
         ((user("Who?"),), AT),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tpo.experiments.sweep.arms import Arm, Row
-from tpo.methods.recipes import build_recipe
+from tpo.methods.catalog import build_method
 from tpo.report.statistics import expected_best
 
 
@@ -27,7 +27,7 @@ def row(
 
 
 def arm(method: str, samples: int, depth: int, rows: dict[str, Row]) -> Arm:
-    recipe = build_recipe(method, sample_size=samples, max_iterations=depth)
+    recipe = build_method(method, sample_size=samples, max_iterations=depth)
     return Arm(f"{method} D{depth}-N{samples}", recipe, "guide", (7,), rows, 0, "alike")
 
 

@@ -64,7 +64,7 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
 
 def test_without_the_package_the_extra_is_named(tmp_path: Path) -> None:
     program = (
-        "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]; "
+        "import sys, typing_extensions; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]; "
         f"sys.path.insert(0, {str(Path(__file__).parents[3] / 'src')!r})\n"
         "from tpo.errors import MissingExtra\n"
         "from tpo.methods.textgrad.templates import load_templates\n"
@@ -77,7 +77,7 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path) -> None:
 
 
 def test_making_the_recipe_imports_nothing_of_the_package_and_leaves_no_file(tmp_path: Path) -> None:
-    program = "import sys; from tpo import build_recipe; build_recipe('textgrad'); print(*sys.modules)"
+    program = "import sys; from tpo import build_method; build_method('textgrad'); print(*sys.modules)"
     command = [sys.executable, "-c", program]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert not {"textgrad", "litellm", "openai"} & set(said.stdout.split())

@@ -126,7 +126,12 @@ def _add_method(add: Callable[..., object]) -> None:
         default=5,
         help="D, iterations after the first samples (%(default)s)",
     )
-    add("--temperature", type=_temperature, default=0.7, help="of every call (%(default)s)")
+    add(
+        "--temperature",
+        type=_temperature,
+        default=0.7,
+        help="of samples and updates; critiques keep 0.7 (%(default)s)",
+    )
     add("--sample_size", type=_positive, default=5, help="N, responses of each step (%(default)s)")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tpo.contrib.reference.arguments import Arguments
 from tpo.contrib.reference.earlier import earlier_results
-from tpo.export.logs import export_logs
+from tpo.contrib.reference.log import write_log
 from tpo.export.reference import reference_object
 from tpo.export.results import export_results
 from tpo.export.writing import replacing, write_json_list
@@ -85,7 +85,7 @@ class Files:
         results = map(reference_object, self._trajectories(order, finished_only=True))
         write_json_list(self.result, chain(earlier_results(self.carried), results))
         export_results(self._trajectories(order), self.answers)
-        export_logs(self._trajectories(order), self.log(started))
+        write_log(self._trajectories(order), self.log(started))
 
     def _trajectories(self, order: Mapping[str, int], *, finished_only: bool = False) -> Iterator[Trajectory]:
         file = self.run / reading.NAME

@@ -11,7 +11,7 @@ from tpo.config import Settings, make_recipe, policy_name
 from tpo.errors import ConfigError
 from tpo.experiments.bench.asked import Asked
 from tpo.experiments.bench.grading import Answer
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.runs.inputs import QueryInput
 from tpo.runs.plan import RunPlan
 from tpo.store import read_trajectories
@@ -27,7 +27,7 @@ RUNS = "runs"
 class Arm:
     """One method with one seed; a key of what came of it, which its recipe could not be."""
 
-    recipe: Recipe
+    recipe: Method
     seed: int
 
     @property

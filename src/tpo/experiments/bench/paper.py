@@ -11,7 +11,7 @@ from typing import Any
 
 from tpo.errors import ConfigError
 
-TPO_METHODS = ("tpo", "paper")
+TPO_METHODS = ("tpo", "paper", "textgrad")
 """Methods that the paper's TPO rows may stand beside."""
 
 

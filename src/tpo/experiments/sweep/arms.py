@@ -13,7 +13,7 @@ from statistics import fmean
 
 from tpo.experiments.sweep.checking import watched
 from tpo.experiments.sweep.grid import Cell
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.report.measures import Measures, measure
 from tpo.report.statistics import expected_best
 from tpo.store.journal import request_hash
@@ -73,7 +73,7 @@ class Arm:
     """
 
     label: str
-    recipe: Recipe
+    recipe: Method
     reward: str
     seeds: tuple[int, ...]
     rows: Mapping[str, Row]
@@ -194,7 +194,7 @@ def _sampling(numbers: Measures) -> tuple[float, float]:
 
 
 def _critiques(step: Step) -> int:
-    return sum(1 for feedback in (step.loss, step.gradient) if feedback.messages)
+    return sum(call.n for call in step.calls if not call.reads)
 
 
 def _padded(values: Sequence[float], depth: int) -> tuple[float, ...]:
@@ -206,7 +206,7 @@ def _mean(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(fmean(values) for values in zip(*rows, strict=True))
 
 
-def _draws(recipe: Recipe, query: Query) -> str:
+def _draws(recipe: Method, query: Query) -> str:
     """What decides the first samples but their number and seed."""
-    sampling = flat(replace(recipe.sampling("sample", 0), n=1))
-    return request_hash(recipe.sample(query), sampling)
+    sampling = flat(replace(recipe.sampling, n=1))
+    return request_hash(recipe.first_prompt(query), sampling)

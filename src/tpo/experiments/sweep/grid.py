@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from tpo.config import Settings, make_recipe, reward_identity
 from tpo.errors import ConfigError
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Cell:
     """One run of a sweep: *reward* is the name on the command line, *settings* are its own, whole."""
 
     settings: Settings
-    recipe: Recipe
+    recipe: Method
     reward: str
     seed: int
 

@@ -14,7 +14,7 @@ from tpo.data import data_digest, load_queries
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.sweep.grid import Cell, slug
 from tpo.experiments.sweep.sharing import Demand, shared
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.runs.inputs import QueryInput
@@ -70,7 +70,7 @@ class Plan:
         return tuple(dict.fromkeys(cell.seed for cell in self.cells))
 
     @property
-    def recipes(self) -> tuple[Recipe, ...]:
+    def recipes(self) -> tuple[Method, ...]:
         """Each shape of each method once."""
         return tuple({cell.label: cell.recipe for cell in self.cells}.values())
 

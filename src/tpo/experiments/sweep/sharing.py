@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tpo.errors import StoreError
-from tpo.methods.recipe import Recipe
+from tpo.methods.method import Method
 from tpo.methods.seeds import base_seed
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import Wrapper, closing
@@ -41,7 +41,7 @@ from tpo.types import Completion, Messages, Query, Sampling, Scope, Usage
 class Demand:
     """What the cells of one *seed* ask first, so that the widest of them is asked for all."""
 
-    recipes: Sequence[Recipe]
+    recipes: Sequence[Method]
     queries: Mapping[str, Query]
     seed: int
 
@@ -50,12 +50,14 @@ class Demand:
         query = self.queries.get(scope.query)
         if scope.phase != "sample" or query is None:
             return sampling
-        asked = (self._sampling(recipe, scope) for recipe in self.recipes if recipe.sample(query) == messages)
+        asked = (
+            self._sampling(recipe, scope) for recipe in self.recipes if recipe.first_prompt(query) == messages
+        )
         alike = [other for other in asked if replace(other, n=sampling.n) == sampling]
         return max([sampling, *alike], key=lambda other: other.n)
 
-    def _sampling(self, recipe: Recipe, scope: Scope) -> Sampling:
-        return recipe.sampling("sample", base_seed(self.seed, scope, recipe.samples("sample")))
+    def _sampling(self, recipe: Method, scope: Scope) -> Sampling:
+        return replace(recipe.sampling, seed=base_seed(self.seed, scope, recipe.sample_size))
 
 
 class SharedPolicy(Wrapper):

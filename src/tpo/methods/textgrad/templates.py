@@ -2,13 +2,14 @@
 
 What stands here is the order of the parts alone; every word comes from the installed package. The prompts
 are those of ``TextLoss(instruction)(response)``, ``loss.backward()`` and ``TGD([response]).step()``, the
-response being a ``Variable`` that requires a gradient (a test holds the two together).
+response being a ``Variable`` that requires a gradient; constraints are those of ``TGD`` (a test compares).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -63,8 +64,8 @@ class Templates:
         request = "".join(part.format(conversation=self._conversation(values), **values) for part in parts)
         return (system(at.BACKWARD_SYSTEM_PROMPT), user(request))
 
-    def update(self, evaluation: Evaluation, feedback: str) -> Messages:
-        """Ask for the response improved by *feedback*."""
+    def update(self, evaluation: Evaluation, feedback: str, constraints: Sequence[str] = ()) -> Messages:
+        """Ask for the response improved by *feedback*, within *constraints*."""
         at, values = self.optimizer, self._values(evaluation)
         tags = {"new_variable_start_tag": self.opening, "new_variable_end_tag": self.closing}
         gradient = at.GRADIENT_TEMPLATE.format(
@@ -75,7 +76,8 @@ class Templates:
             variable_short=values["variable_short"],
             variable_value=evaluation.response,
             variable_grad=gradient,
-            constraint_text="",
+            do_constrained=bool(constraints),
+            constraint_text="\n".join(f"Constraint {i}: {text}" for i, text in enumerate(constraints, 1)),
             in_context_examples="",
             gradient_memory="",
             **tags,
@@ -98,7 +100,7 @@ class Templates:
     def digest(self) -> str:
         """A short hash that changes when any text of the two calls does."""
         specimen = Evaluation("instruction", "response", "role", "verdict")
-        said = self.gradient(specimen) + self.update(specimen, "feedback")
+        said = self.gradient(specimen) + self.update(specimen, "feedback", ["constraint"])
         joined = "\0".join([*map(plain_text, said), self.opening])
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 

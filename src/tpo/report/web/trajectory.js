@@ -4,7 +4,7 @@ function trajectory(record) {
   const best = record.candidates.find((candidate) => candidate.id === record.best);
   return [
     record.error === null ? null : h("p", { class: "note bad" }, "Failed: ", inline(record.error)),
-    record.stop === "no_parsable_update" ? h("p", { class: "note warning" }, "Stopped early: no update of its last step held a readable response.") : null,
+    record.error === null && record.stop !== "max_iterations" ? h("p", { class: "note warning" }, "Stopped early: ", inline(record.stop)) : null,
     h("section", null, h("h3", null, "Question"), turns(record, record.messages)),
     extras(record),
     best ? h("section", null, h("h3", null, "Answer ", h("span", { class: "faint" }, `${best.id}, reward ${reward(best.reward)}`)), shown(record.texts[best.text], { class: "framed answer" })) : null,
@@ -31,16 +31,16 @@ function iteration(record, step) {
   const chosen = byId.get(step.chosen);
   const rejected = byId.get(step.rejected);
   const improved = record.candidates.filter((candidate) => candidate.step === step.step).sort((a, b) => b.reward - a.reward);
+  const unreadable = step.calls.filter((call) => call.reads).flatMap((call) => call.replies);
   return h(
     "section",
     { class: "iteration" },
     h("h3", null, `Step ${step.step}`),
-    h("div", { class: "pair" }, side(record, "Chosen", chosen, "good"), rejected ? side(record, "Rejected", rejected, "bad") : h("p", { class: "faint" }, "Nothing to reject: the pool held one text only.")),
-    said("Textual loss", record, step.loss),
-    said("Textual gradient", record, step.gradient),
-    h("h4", null, "Improved"),
-    improved.length ? improvement(record, chosen, improved) : h("p", { class: "note warning" }, "No update held a readable response."),
-    step.malformed.length ? onDemand(plural(step.malformed.length, "malformed update"), () => step.malformed.flatMap(([index, text, finish]) => [h("h4", null, `${step.step}.${index}`, finish === "length" ? " (cut off)" : ""), shown(record.texts[text])])) : null,
+    chosen ? h("div", { class: "pair" }, side(record, "Chosen", chosen, "good"), rejected ? side(record, "Rejected", rejected, "bad") : h("p", { class: "faint" }, "Nothing to reject: the pool held one text only.")) : null,
+    step.calls.filter((call) => !call.reads).map((call) => said(record, call)),
+    h("h4", null, "Responses"),
+    improved.length ? improvement(record, (candidate) => byId.get(candidate.parents[0]) ?? chosen, improved) : h("p", { class: "note warning" }, "No reply held a readable response."),
+    unreadable.length ? onDemand(plural(unreadable.length, "malformed update"), () => unreadable.flatMap(([index, text, finish]) => [h("h4", null, `${step.step}.${index}`, finish === "length" ? " (cut off)" : ""), shown(record.texts[text])])) : null,
     prompts(record, step),
   );
 }
@@ -49,29 +49,28 @@ function side(record, title, { id, text, reward: value }, kind) {
   return h("div", null, h("h4", null, h("span", { class: `badge ${kind}` }, title), ` ${id} `, h("span", { class: "number" }, reward(value))), shown(record.texts[text], { class: "framed" }));
 }
 
-function said(title, record, feedback) {
-  const text = record.texts[feedback.text];
-  if (text === "" && feedback.messages.length === 0) return [h("h4", null, title), h("p", { class: "faint" }, "This method makes no such call.")];
-  return [h("h4", null, title, feedback.finish === "length" ? h("span", { class: "badge" }, "cut off") : null), shown(text, { class: "framed" })];
+// The replies of a call that samples no response: a critique, under the place of its call.
+function said(record, call) {
+  return call.replies.flatMap(([, text, finish]) => [h("h4", null, inline(call.place), finish === "length" ? h("span", { class: "badge" }, "cut off") : null), shown(record.texts[text], { class: "framed" })]);
 }
 
-// The improved responses one at a time, the best first, with what each changed of the chosen one.
-function improvement(record, chosen, improved) {
+// The responses of a step one at a time, the best first, with what each changed of the response it was made from.
+function improvement(record, origin, improved) {
   const place = h("div", { class: "framed" });
-  const buttons = improved.map((candidate) =>
-    h("button", { type: "button", onclick: () => choose(candidate) }, candidate.id, " ", h("span", { class: "number" }, signed(candidate.reward - chosen.reward))),
-  );
+  const gain = (candidate) => (origin(candidate) ? signed(candidate.reward - origin(candidate).reward) : reward(candidate.reward));
+  const buttons = improved.map((candidate) => h("button", { type: "button", onclick: () => choose(candidate) }, candidate.id, " ", h("span", { class: "number" }, gain(candidate))));
   const choose = (candidate) => {
     improved.forEach((other, i) => buttons[i].setAttribute("aria-pressed", String(other === candidate)));
-    fill(place, difference(record.texts[chosen.text], record.texts[candidate.text]));
+    const text = record.texts[candidate.text];
+    fill(place, origin(candidate) ? difference(record.texts[origin(candidate).text], text) : shown(text));
   };
   choose(improved[0]);
-  return [h("div", { class: "choices", role: "group", "aria-label": "Improved responses, by how much the reward changed" }, buttons), place];
+  return [h("div", { class: "choices", role: "group", "aria-label": "Responses, by how much the reward changed" }, buttons), place];
 }
 
 function prompts(record, step) {
-  const calls = [["loss", step.loss.messages], ["gradient", step.gradient.messages], ["update", step.update]].filter(([, messages]) => messages.length);
-  return h("div", { class: "prompts" }, calls.map(([name, messages]) => onDemand(`Prompt of the ${name}`, () => turns(record, messages))));
+  const calls = step.calls.filter((call) => call.messages.length);
+  return h("div", { class: "prompts" }, calls.map((call) => onDemand(`Prompt of ${call.place}`, () => turns(record, call.messages))));
 }
 
 function spent(record) {

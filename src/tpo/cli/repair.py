@@ -1,0 +1,39 @@
+"""``tpo repair``: make a damaged run directory usable again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tpo.cli.options import Debug
+from tpo.counting import queries
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+tpo repair runs/NAME
+"""
+
+
+def repair(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")],
+    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
+) -> None:
+    """Repair a run directory: keep valid records, set damaged lines aside, restore run.json.
+
+    Resume the run afterwards: it does again what was set aside.
+    """
+    from tpo.store import repair as repair_run
+
+    repaired = repair_run(run)
+    if repaired.restored:
+        typer.echo("run.json is restored from its backup")
+    for name, count in repaired.damaged.items():
+        if count:
+            lines = "1 damaged line" if count == 1 else f"{count:,} damaged lines"
+            typer.echo(f"{name}: {lines} moved to {name}.damaged")
+    failed = f", {repaired.failed:,} failed" if repaired.failed else ""
+    calls = f", {repaired.calls:,} finished calls of others" if repaired.calls else ""
+    typer.echo(f"{queries(repaired.finished)} finished{failed}{calls}; the command of the run resumes it")
