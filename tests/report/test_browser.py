@@ -79,6 +79,35 @@ def test_the_overview_shows_runs_figures_and_the_comparison(page: Page) -> None:
     )
 
 
+def test_cards_name_method_policy_and_reward_and_no_mean_reads_as_a_count(page: Page) -> None:
+    page.run("location.hash = 'overview'")
+    card = page.run("return document.querySelector('#head .card').innerText.replaceAll('\\n', ' ')")
+    for said in ("method tpo D2-N5", "policy scripted", "reward scripted", "mean reward, answer"):
+        assert said in card
+
+
+def test_queries_stand_in_the_order_of_their_ids_until_they_are_sorted(page: Page) -> None:
+    page.run("location.hash = 'queries/0'")
+    page.until("document.querySelectorAll('.row').length > 5")
+    shown = page.run(
+        "return [...document.querySelectorAll('.row')]"
+        ".sort((a, b) => a.dataset.place - b.dataset.place)"
+        ".map((row) => row.querySelector('.id').textContent)"
+    )
+    assert shown == [f"q{n}" for n in range(len(shown))]
+    # A query whose first sample stayed best has lost nothing: it is not marked as a loss.
+    assert page.run("return document.querySelectorAll('.row .falling').length") == 0
+
+
+def test_the_answers_of_all_runs_stand_side_by_side(page: Page) -> None:
+    open_query(page, "q3")
+    page.until("document.querySelector('details.elsewhere:not([hidden])') !== null")
+    page.run("document.querySelector('details.elsewhere').open = true")
+    page.until("document.querySelectorAll('.beside > div:not([hidden]) .framed').length === 2")
+    names = page.run("return [...document.querySelectorAll('.beside h4')].map((x) => x.textContent)")
+    assert names == ["tpo", "revision"]
+
+
 def test_a_table_is_sorted_by_gain_both_ways(page: Page) -> None:
     page.run("location.hash = 'queries/0'")
     page.until("document.querySelectorAll('.row').length > 5")

@@ -1,4 +1,5 @@
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tpo.report.comparison import compare_all
 from tpo.report.curves import Measured, curves
 from tpo.report.drawing import draw
 from tpo.report.figures import Figure, Point, Series
+from tpo.report.gather import draw_figures
 from tpo.report.measures import measure
 from tpo.report.shares import shares
 from tpo.runs import summarize
@@ -120,3 +122,55 @@ def test_a_figure_drawn_twice_is_the_same_file(tmp_path: Path) -> None:
         draw([figure], tmp_path / place)
     for form in ("svg", "png", "pdf", "csv"):
         assert (tmp_path / f"one/a.{form}").read_bytes() == (tmp_path / f"two/a.{form}").read_bytes()
+
+
+def numbered(name: str, number: int, answers: dict[str, float], reward: str = "guide") -> Measured:
+    measures = [measure(trajectory(query, reward=value)) for query, value in answers.items()]
+    return Measured(name, number, measures, reward=reward, reward_name=reward)
+
+
+def test_runs_are_drawn_on_the_queries_that_all_of_them_finished() -> None:
+    easy, hard = {"a": 1.0, "b": 1.0, "c": 1.0}, {"d": -9.0, "e": -9.0}
+    runs_ = [numbered("whole", 0, easy | hard), numbered("part", 1, easy)]
+    pool = named(draw_figures(runs_))["best-of-pool"]
+    assert [[p.y for p in series.points] for series in pool.series] == [[0.0, 1.0], [0.0, 1.0]]
+    assert [series.points[-1].queries for series in pool.series] == [3, 3]
+    assert "On the 3 of 5 queries that all of these runs finished." in pool.caption
+    alone = named(draw_figures(runs_[:1]))["best-of-pool"]
+    assert [p.queries for p in alone.series[0].points] == [5, 5]
+    assert "queries that all" not in alone.caption
+
+
+def test_a_run_that_has_hardly_begun_does_not_shrink_the_others() -> None:
+    whole = numbered("whole", 0, dict.fromkeys("abcdef", 1.0))
+    begun = numbered("begun", 1, {"a": 1.0, "b": 1.0})
+    pool = named(draw_figures([whole, begun]))["best-of-pool"]
+    assert [(s.name, s.points[-1].queries) for s in pool.series] == [("whole", 6)]
+    assert "begun has finished only 2 queries and is not drawn." in pool.caption
+    followed = named(draw_figures([whole, begun], least=0.0))["best-of-pool"]
+    assert [s.points[-1].queries for s in followed.series] == [2, 2]
+
+
+def test_runs_of_different_rewards_are_neither_drawn_together_nor_compared() -> None:
+    first = [numbered("x", 0, {"a": 1.0}), numbered("y", 1, {"a": 2.0})]
+    other = numbered("z", 2, {"a": 1330.0}, reward="characters")
+    found = named(draw_figures([*first, other], (("paper", 1.5),)))
+    assert [s.name for s in found["best-of-pool-reward1"].series] == ["x", "y"]
+    assert [s.name for s in found["best-of-pool-reward2"].series] == ["z"]
+    assert found["best-of-pool-reward2"].title == "Best of the pool, reward characters"
+    assert found["best-of-pool-reward1"].baselines == (("paper", 1.5),)
+    assert found["best-of-pool-reward2"].baselines == ()  # the number is of the first run's reward
+    assert [(c.first, c.second) for c in compare_all([*first, other])] == [(0, 1)]
+
+
+def test_the_legend_lies_beside_the_axes_and_hides_no_point(tmp_path: Path) -> None:
+    dots = (Point(0, 1.0), Point(1, 2.0))
+    series = tuple(Series(f"a rather long name of run {n}", n, dots) for n in range(6))
+    draw([Figure("a", "t", "c", "x", "y", "line", series)], tmp_path)
+    drawing = (tmp_path / "a.svg").read_text()
+    legend = re.search(r'id="legend_1">(.*?)</g>', drawing, re.DOTALL)
+    axes = re.search(r'id="axes_1">.*?<path d="(.*?)"', drawing, re.DOTALL)
+    assert legend is not None
+    assert axes is not None
+    heights = [float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", legend[1])]
+    assert min(heights) > max(float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", axes[1]))

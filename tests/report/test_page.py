@@ -149,6 +149,8 @@ def test_the_head_holds_totals_costs_and_failures(tmp_path: Path) -> None:
     whole = phases.pop("all")
     assert whole["calls"] == sum(row["calls"] for row in phases.values())
     assert whole["cost"] == pytest.approx((whole["prompt_tokens"] + 2 * whole["completion_tokens"]) / 1e6)
+    assert head["currency"] == "USD"
+    assert (head["method"], head["policy"], head["reward_name"]) == ("tpo D2-N5", "scripted", "scripted")
     assert dict(head["configuration"])["policy"] == "scripted"
     assert head["tiny"] is None
 
@@ -193,6 +195,30 @@ def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
     write_report([run], tmp_path / "a.html")
     write_report([run], tmp_path / "b.html")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_the_same_run_in_another_order_gives_the_same_page_and_figures(tmp_path: Path) -> None:
+    run = runs.ordinary(tmp_path / "run", 12)
+    lines = (run / "trajectories.jsonl").read_bytes().splitlines(keepends=True)
+    for place in ("a", "b"):
+        write_report([run], tmp_path / f"{place}.html", Options(figures=tmp_path / place))
+        (run / "trajectories.jsonl").write_bytes(b"".join(lines[::-1]))
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+    assert blocks(tmp_path / "a.html")["index-0"]["id"] == [f"q{n}" for n in range(12)]
+
+
+def test_runs_of_different_rewards_are_told_apart_on_the_page(tmp_path: Path) -> None:
+    paths = [runs.ordinary(tmp_path / name, 3) for name in ("one", "two")]
+    record = paths[1] / "run.json"
+    record.write_text(record.read_text().replace('"reward": "scripted"', '"reward": "another"'))
+    write_report(paths, tmp_path / "page.html")
+    summary = blocks(tmp_path / "page.html")["summary"]
+    assert [run["reward_name"] for run in summary["runs"]] == ["scripted", "another"]
+    assert [run["method"] for run in summary["runs"]] == ["tpo D2-N5", "tpo D2-N5"]
+    assert summary["comparisons"] == []
+    assert all(len({s["run"] for s in figure["series"]}) == 1 for figure in summary["figures"])
 
 
 def test_cached_tokens_have_their_price() -> None:

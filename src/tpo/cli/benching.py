@@ -32,8 +32,9 @@ from tpo.experiments.bench.judging import aclose, load_judge
 from tpo.experiments.bench.paper import published
 from tpo.experiments.bench.registry import benchmark_names, load_benchmark
 from tpo.experiments.bench.summary import markdown
-from tpo.experiments.bench.tables import latex_table, markdown_table
 from tpo.experiments.bench.together import head_and_rows
+from tpo.experiments.latex import latex_table
+from tpo.experiments.tables import markdown_table
 from tpo.registry import parse
 from tpo.runs.models import Models
 

@@ -22,8 +22,14 @@ PriceCached = Annotated[
     ),
 ]
 
+Currency = Annotated[
+    str, typer.Option(metavar="NAME", help="Currency of the prices, shown beside each cost.")
+]
 
-def prices_of(read: float | None, written: float | None, cached: float | None) -> Prices | None:
+
+def prices_of(
+    read: float | None, written: float | None, cached: float | None, currency: str = "USD"
+) -> Prices | None:
     """What the options say; None where none is given.
 
     Raises:
@@ -32,7 +38,7 @@ def prices_of(read: float | None, written: float | None, cached: float | None) -
     from tpo.report.prices import Prices
 
     if read is not None or written is not None:
-        return Prices(read or 0.0, written or 0.0, cached)
+        return Prices(read or 0.0, written or 0.0, cached, currency)
     if cached is not None:
         raise ConfigError("--price-cached needs --price-in and --price-out beside it")
     return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli.options import Debug, Quiet
-from tpo.cli.prices import PriceCached, PriceIn, PriceOut, prices_of
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, prices_of
 from tpo.counting import queries
 from tpo.errors import ConfigError
 
@@ -53,13 +53,14 @@ def report(
     price_in: PriceIn = None,
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
+    currency: Currency = "USD",
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write one page that shows runs, compares them and unfolds every query."""
     from tpo.report import Options, write_report
 
-    prices = prices_of(price_in, price_out, price_cached)
+    prices = prices_of(price_in, price_out, price_cached, currency)
     page = out if out is not None else _beside(runs)
     folder = None if no_figures else (figures or page.parent / "figures")
     written = write_report(runs, page, Options(_baselines(baseline or []), prices, folder))

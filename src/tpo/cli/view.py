@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli.options import Debug, Quiet
-from tpo.cli.prices import PriceCached, PriceIn, PriceOut, prices_of
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, prices_of
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -45,6 +45,7 @@ def view(
     price_in: PriceIn = None,
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
+    currency: Currency = "USD",
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
@@ -60,7 +61,7 @@ def view(
     from tpo.cli.setup import interruptible
     from tpo.cli.text import visible
 
-    prices = prices_of(price_in, price_out, price_cached)
+    prices = prices_of(price_in, price_out, price_cached, currency)
     talk = Console(stderr=True, quiet=bool(quiet), highlight=False)
     with interruptible(talk, f"no longer viewing {visible(str(runs))}"):
         from tpo.view import serve  # within, so that Ctrl-C while it is imported leaves no traceback

@@ -28,8 +28,9 @@ class Comparison:
 
 
 def compare_all(runs: Sequence[Measured]) -> list[Comparison]:
-    """Every two of *runs*, by the rewards of their answers."""
-    return [_compare(first, second) for first, second in combinations(runs, 2)]
+    """Compare every two of *runs* that have the same reward, by the rewards of their answers."""
+    pairs = combinations(runs, 2)
+    return [_compare(first, second) for first, second in pairs if first.reward == second.reward]
 
 
 def _compare(first: Measured, second: Measured) -> Comparison:

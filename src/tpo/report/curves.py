@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from tpo.report.bootstrap import Estimate
 from tpo.report.figures import Figure, Point, Series, points
 from tpo.report.measures import Measures, StepMeasures
+from tpo.report.shared_queries import natural
 from tpo.report.statistics import bootstrap_means, bootstrap_ratios, expected_best
 
 Baselines = tuple[tuple[str, float], ...]
@@ -30,23 +33,55 @@ class Measured:
     measures: Sequence[Measures]
     group: str = ""
     """Equal for runs of the same models on the same data, whose first samples are alike."""
+    reward: str = ""
+    """Identity of the reward; runs of different rewards are neither compared nor drawn together."""
+    reward_name: str = ""
     depth: int = field(init=False)
     """Most steps of a query, the first samples among them."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "depth", max((len(m.steps) for m in self.measures), default=0))
+        # A fixed order, so that sums are the same in whatever order queries ended.
+        measures = tuple(sorted(self.measures, key=lambda m: natural(m.query)))
+        object.__setattr__(self, "measures", measures)
+        object.__setattr__(self, "depth", max((len(m.steps) for m in measures), default=0))
+
+    @property
+    def queries(self) -> frozenset[tuple[str, str]]:
+        """The queries by id and what was asked."""
+        return frozenset((m.query, m.digest) for m in self.measures)
+
+    def on(self, queries: Collection[tuple[str, str]]) -> Measured:
+        """Return the run on *queries* alone."""
+        return replace(self, measures=[m for m in self.measures if (m.query, m.digest) in queries])
 
 
 def curves(runs: Sequence[Measured], baselines: Baselines = ()) -> list[Figure]:
-    """Every figure that is a line."""
+    """Return every figure that is a line; *runs* have one reward."""
+    lines = [_Lines(run, _bests(run)) for run in runs]
+    widest = [(run, _expected_bests(run)) for run in _widest(runs)]
     return [
         _training(runs, baselines),
-        _pool(runs, baselines),
-        _against_tokens(runs, baselines),
-        _against_written(runs, baselines),
-        _against_samples(runs, baselines),
+        _pool(lines, baselines),
+        _against_tokens(lines, widest, baselines),
+        _against_written(lines, widest, baselines),
+        _against_samples(lines, widest, baselines),
         _length(runs),
     ]
+
+
+class _Lines(NamedTuple):
+    """A run with the mean best of its pools by step, estimated once for all figures that show it."""
+
+    run: Measured
+    bests: Sequence[Estimate | None]
+
+    def at(self, places: Sequence[float]) -> Series:
+        """Return the line through the bests at *places*."""
+        counts = [len(self.run.measures)] * self.run.depth
+        return Series(self.run.name, self.run.number, points(places, self.bests, counts))
+
+
+_Widest = Sequence[tuple[Measured, Sequence["Estimate | None"]]]
 
 
 def _training(runs: Sequence[Measured], baselines: Baselines) -> Figure:
@@ -63,7 +98,7 @@ def _training(runs: Sequence[Measured], baselines: Baselines) -> Figure:
     )
 
 
-def _pool(runs: Sequence[Measured], baselines: Baselines) -> Figure:
+def _pool(lines: Sequence[_Lines], baselines: Baselines) -> Figure:
     return Figure(
         name="best-of-pool",
         title="Best of the pool",
@@ -71,13 +106,13 @@ def _pool(runs: Sequence[Measured], baselines: Baselines) -> Figure:
         x="step",
         y="mean reward of the best",
         kind="line",
-        series=tuple(Series(run.name, run.number, _best(run, range(run.depth))) for run in runs),
+        series=tuple(line.at(range(line.run.depth)) for line in lines),
         baselines=baselines,
         whole_x=True,
     )
 
 
-def _against_tokens(runs: Sequence[Measured], baselines: Baselines) -> Figure:
+def _against_tokens(lines: Sequence[_Lines], widest: _Widest, baselines: Baselines) -> Figure:
     return Figure(
         name="reward-tokens",
         title="Reward against tokens",
@@ -85,12 +120,12 @@ def _against_tokens(runs: Sequence[Measured], baselines: Baselines) -> Figure:
         x="tokens a query",
         y="mean reward of the best",
         kind="line",
-        series=_priced(runs, lambda step: step.read + step.written, read=1),
+        series=_priced(lines, widest, lambda step: step.read + step.written, read=1),
         baselines=baselines,
     )
 
 
-def _against_written(runs: Sequence[Measured], baselines: Baselines) -> Figure:
+def _against_written(lines: Sequence[_Lines], widest: _Widest, baselines: Baselines) -> Figure:
     return Figure(
         name="reward-written-tokens",
         title="Reward against written tokens",
@@ -99,14 +134,14 @@ def _against_written(runs: Sequence[Measured], baselines: Baselines) -> Figure:
         x="written tokens a query",
         y="mean reward of the best",
         kind="line",
-        series=_priced(runs, lambda step: step.written, read=0),
+        series=_priced(lines, widest, lambda step: step.written, read=0),
         baselines=baselines,
     )
 
 
-def _against_samples(runs: Sequence[Measured], baselines: Baselines) -> Figure:
-    own = [Series(run.name, run.number, _best(run, _means(run, _drawn))) for run in runs]
-    drawn = [_best_of_n(run, lambda n, _size: float(n)) for run in _widest(runs)]
+def _against_samples(lines: Sequence[_Lines], widest: _Widest, baselines: Baselines) -> Figure:
+    own = [line.at(_means(line.run, _drawn)) for line in lines]
+    drawn = [_best_of_n(run, bests, lambda n, _size: float(n)) for run, bests in widest]
     return Figure(
         name="reward-samples",
         title="Reward against samples",
@@ -154,10 +189,9 @@ def _count(measures: Measures, step: int) -> float:
     return float(len(measures.steps[step].rewards)) if step < len(measures.steps) else 0.0
 
 
-def _best(run: Measured, places: Sequence[float]) -> tuple[Point, ...]:
-    """The mean best of the pool after each step, at *places*; a query that stopped earlier keeps its best."""
-    rows = [[_at(m, s).best or 0.0 for s in range(run.depth)] for m in run.measures]
-    return points(places, bootstrap_means(rows), [len(rows)] * run.depth)
+def _bests(run: Measured) -> list[Estimate | None]:
+    """Estimate the mean best of the pool after each step; a query that stopped earlier keeps its best."""
+    return bootstrap_means([[_at(m, s).best or 0.0 for s in range(run.depth)] for m in run.measures])
 
 
 def _at(measures: Measures, step: int) -> StepMeasures:
@@ -174,15 +208,15 @@ def _drawn(measures: Measures, step: int) -> float:
 
 
 def _priced(
-    runs: Sequence[Measured], price: Callable[[StepMeasures], float], *, read: int
+    lines: Sequence[_Lines], widest: _Widest, price: Callable[[StepMeasures], float], *, read: int
 ) -> tuple[Series, ...]:
     """Each run's best by what it cost until then, then best-of-n; *read* is 1 where prompts count."""
 
     def own_price(measures: Measures, step: int) -> float:
         return price(_at(measures, step))
 
-    own = [Series(run.name, run.number, _best(run, _means(run, own_price))) for run in runs]
-    drawn = [_best_of_n(run, _sampling_price(run, read)) for run in _widest(runs)]
+    own = [line.at(_means(line.run, own_price)) for line in lines]
+    drawn = [_best_of_n(run, bests, _sampling_price(run, read)) for run, bests in widest]
     return (*own, *drawn)
 
 
@@ -194,13 +228,17 @@ def _sampling_price(run: Measured, read: int) -> Callable[[int, int], float]:
     return lambda n, size: prompt + written * n / size
 
 
-def _best_of_n(run: Measured, place: Callable[[int, int], float]) -> Series:
-    """The expected best of n first samples, for each n that every query has."""
+def _expected_bests(run: Measured) -> list[Estimate | None]:
+    """Estimate the expected best of n first samples, for each n that every query has."""
     pools = [m.steps[0].rewards for m in run.measures]
     size = min(len(pool) for pool in pools)
-    rows = [row[:size] for row in expected_best(pools)]
+    return bootstrap_means([row[:size] for row in expected_best(pools)])
+
+
+def _best_of_n(run: Measured, bests: Sequence[Estimate | None], place: Callable[[int, int], float]) -> Series:
+    size = len(bests)
     places = [place(n, size) for n in range(1, size + 1)]
-    dots = points(places, bootstrap_means(rows), [len(rows)] * size)
+    dots = points(places, bests, [len(run.measures)] * size)
     return Series(f"best-of-n ({run.name})", run.number, dots, dashed=True)
 
 

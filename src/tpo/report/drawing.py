@@ -25,6 +25,10 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#5d
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("--", "-.", ":")
 INCHES = (4.6, 3.1)
+LINE = 0.17
+"""Inches of a line of the legend."""
+WIDE = 34
+"""Characters of a name up to which two stand side by side in the legend."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -84,7 +88,10 @@ def _canvas(figure: Figure) -> Canvas:
     from matplotlib.figure import Figure as Canvas
     from matplotlib.ticker import MaxNLocator
 
-    canvas = Canvas(figsize=INCHES, layout="constrained")
+    names = [series.name for series in figure.series] + [name for name, _ in figure.baselines]
+    columns = 2 if max(map(len, names), default=0) <= WIDE else 1
+    lines = -(-len(names) // columns) if len(names) > 1 else 0
+    canvas = Canvas(figsize=(INCHES[0], INCHES[1] + lines * LINE), layout="constrained")
     axes = canvas.subplots()
     axes.set(xlabel=figure.x, ylabel=figure.y, title=figure.title)
     if figure.whole_x:
@@ -93,8 +100,8 @@ def _canvas(figure: Figure) -> Canvas:
         _series(axes, figure, series)
     for number, (name, value) in enumerate(figure.baselines):
         axes.axhline(value, color="0.45", linestyle=DASHES[number % 3], linewidth=1, label=name)
-    if len(figure.series) + len(figure.baselines) > 1:
-        axes.legend()
+    if lines:
+        canvas.legend(loc="outside lower center", ncols=columns)  # beside the axes, where it hides no point
     return canvas
 
 

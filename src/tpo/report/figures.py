@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tpo.report.statistics import Estimate
+from tpo.report.bootstrap import Estimate
 
 Kind = Literal["line", "bars", "histogram"]
 

@@ -13,15 +13,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tpo.counting import queries
 from tpo.report.comparison import compare_all
 from tpo.report.curves import Baselines, Measured, curves
 from tpo.report.figures import Figure
 from tpo.report.index import Index
 from tpo.report.measures import Measures, measure
-from tpo.report.overview import group, overview
+from tpo.report.overview import group, overview, reward_of
 from tpo.report.prices import Prices
 from tpo.report.results import Results
 from tpo.report.salvage import Salvaged
+from tpo.report.shared_queries import LEAST, shared_queries
 from tpo.report.shares import shares
 from tpo.runs.summary import Summary, Tally
 from tpo.store.runfile import RunRecord
@@ -91,7 +93,9 @@ class Gathering:
 
     def measured(self, record: RunRecord | None) -> Measured:
         """What figures are drawn from, as it is now."""
-        return Measured(self.name, self.number, tuple(self.measures), group(record, self.name))
+        reward, reward_name = reward_of(record, self.name)
+        alike = group(record, self.name)
+        return Measured(self.name, self.number, tuple(self.measures), alike, reward, reward_name)
 
     def gathered(self, run: Salvaged, prices: Prices | None) -> Gathered:
         """Everything so far, with what *run*'s record tells of it."""
@@ -111,11 +115,50 @@ class Gathering:
         return row
 
 
-def draw_figures(runs: Sequence[Measured], baselines: Baselines = ()) -> list[Figure]:
-    """Every figure of *runs*; none where no query has finished."""
-    if not any(run.measures for run in runs):
-        return []
-    return [*curves(runs, baselines), *shares(runs)]
+def draw_figures(
+    runs: Sequence[Measured], baselines: Baselines = (), *, least: float = LEAST
+) -> list[Figure]:
+    """Return the figures of *runs*, a set for each reward; none where no query has finished.
+
+    Runs of one reward are drawn on the queries that all of them finished. A run that has finished less than
+    the share *least* of the queries of the fullest is left out. *baselines* are of the first run's reward.
+    """
+    by_reward: dict[str, list[Measured]] = {}
+    for run in runs:
+        if run.measures:
+            by_reward.setdefault(run.reward, []).append(run)
+    found: list[Figure] = []
+    for number, together in enumerate(by_reward.values()):
+        drawn, note = _shared(together, least)
+        figures = [*curves(drawn, () if number else baselines), *shares(drawn)]
+        if len(by_reward) > 1:
+            figures = [_of_reward(figure, number, drawn[0].reward_name) for figure in figures]
+        found += [replace(figure, caption=f"{figure.caption}{note}") for figure in figures]
+    return found
+
+
+def _shared(runs: Sequence[Measured], least: float) -> tuple[list[Measured], str]:
+    """Return the runs that are drawn together, on shared queries, and what the caption says of that."""
+    shared = shared_queries([run.queries for run in runs], least)
+    compared = [run for number, run in enumerate(runs) if number not in shared.apart]
+    told = [
+        f" {runs[number].name} has finished only {queries(len(runs[number].measures))} and is not drawn."
+        for number in sorted(shared.apart)
+    ]
+    if len(compared) < 2 or all(run.queries == shared.queries for run in compared):
+        return compared, "".join(told)
+    if not shared.queries:
+        told.append(" The runs share no query: each line is of its own queries, so compare none of them.")
+        return compared, "".join(told)
+    most = max(len(run.measures) for run in compared)
+    told.append(f" On the {len(shared.queries):,} of {most:,} queries that all of these runs finished.")
+    return [run.on(shared.queries) for run in compared], "".join(told)
+
+
+def _of_reward(figure: Figure, number: int, reward: str) -> Figure:
+    """Return *figure* named for its *reward*, the one of this *number* on the page."""
+    suffix = f"-reward{number + 1}"
+    return replace(figure, name=figure.name + suffix, title=f"{figure.title}, reward {reward}")
 
 
 def page_summary(

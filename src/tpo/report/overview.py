@@ -27,6 +27,9 @@ def overview(name: str, run: Salvaged, summary: Summary, prices: Prices | None) 
         "name": name,
         "notes": list(run.notes),
         "tiny": TINY_NOTE if uses_tiny(record) else None,
+        "policy": _text(record.configuration.get("policy") or "unknown") if record else None,
+        "reward_name": reward_of(record, name)[1] if record else None,
+        "method": _method(record) if record else None,
         "configuration": _pairs(record.configuration if record else {}),
         "fingerprint": _pairs(record.fingerprint if record else {}),
         "versions": _pairs(record.invocations[-1].versions if record and record.invocations else {}),
@@ -39,6 +42,7 @@ def overview(name: str, run: Salvaged, summary: Summary, prices: Prices | None) 
         "failed": summary.failed,
         "by_step": [asdict(step) for step in summary.by_step],
         "phases": _phases(summary, prices),
+        "currency": None if prices is None else prices.currency,
         "reward": asdict(summary.reward_usage),
         "failures": list(summary.failures.items()),
         "stop_reasons": list(summary.stop_reasons.items()),
@@ -64,6 +68,32 @@ def group(record: RunRecord | None, name: str) -> str:
     layout = str(record.fingerprint.get("method.name", "")).startswith("paper")
     first_prompt = record.fingerprint.get("method.first_prompt", layout)
     return json.dumps([*values, first_prompt], sort_keys=True, default=str)
+
+
+def reward_of(record: RunRecord | None, name: str) -> tuple[str, str]:
+    """Return the identity of a run's reward and how it is called; equal identities are comparable.
+
+    A run without a record, whose reward is unknown, is comparable with no other: *name* is the run's.
+    """
+    if record is None or record.fingerprint.get("reward") is None:
+        return f"unknown: {name}", f"unknown ({name})"
+    reward = record.fingerprint["reward"]
+    measured = {
+        key: value
+        for key, value in record.fingerprint.items()
+        if key.startswith(("weights of reward", "scale of "))
+    }
+    identity = json.dumps([reward, measured], sort_keys=True, default=str)
+    names = reward.get("names", reward) if isinstance(reward, dict) else reward
+    return identity, _text(names)
+
+
+def _method(record: RunRecord) -> str:
+    """Return the method with its shape, as in ``tpo D2-N5``."""
+    marks = record.fingerprint
+    name = marks.get("method.name") or record.configuration.get("method") or "unknown"
+    depth, samples = marks.get("method.max_iterations"), marks.get("method.sample_size")
+    return str(name) if depth is None or samples is None else f"{name} D{depth}-N{samples}"
 
 
 def _pairs(values: Mapping[str, Any]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""What a run's policy calls would cost at given prices a million tokens, in whatever currency."""
+"""Cost of a run's policy calls at given prices per million tokens."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Prices:
     read: float
     written: float
     cached: float | None = None
+    currency: str = "USD"
+    """Name of the currency, shown beside each cost."""
 
     def cost(self, usage: Usage) -> float:
         """Of *usage*, cached tokens at their own price."""

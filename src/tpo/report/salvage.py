@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tpo.errors import StoreError
+from tpo.report.shared_queries import natural
 from tpo.store import reading
 from tpo.store.runfile import RunRecord, read_run
 from tpo.store.trajectory_line import decode_trajectory
@@ -22,7 +23,7 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """A run as far as it can be read; *places* are byte offsets of the lines that count, in order."""
+    """A run as far as it can be read; *places* are byte offsets of the lines that count, by query id."""
 
     path: Path
     record: RunRecord | None
@@ -93,7 +94,7 @@ def _places(file: Path) -> tuple[tuple[int, ...], list[str]]:
     except OSError as error:
         notes.append(f"{file.name} cannot be read: {error.strerror}.")
     notes += unreadable_note(unreadable[:SHOWN], len(unreadable))
-    return tuple(sorted(last.values())), notes
+    return tuple(last[query] for query in sorted(last, key=natural)), notes
 
 
 def read_line(line: bytes, number: int) -> Trajectory | str:

@@ -65,6 +65,6 @@ class FigureCache:
         if last is not None and last.mark == mark:
             return last
         began = self.elapsed()
-        record = await asyncio.to_thread(lambda: drawings(runs, draw_figures(runs)))
+        record = await asyncio.to_thread(lambda: drawings(runs, draw_figures(runs, least=0.0)))
         ended = self.elapsed()
         return _Drawn(mark, record, ended + max(MIN_PAUSE, PAUSE_FACTOR * (ended - began)))

@@ -12,12 +12,12 @@ from tests.experiments.bench.scripted import asked_of, carried_out, carry_out, j
 from tests.report.test_page import blocks
 from tpo.errors import ConfigError, PolicyRefused, StoreBusy, StoreMismatch
 from tpo.experiments.bench.beavertails import BEAVERTAILS
-from tpo.experiments.bench.engine import check, incomplete, working_in
+from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete, working_in
 from tpo.experiments.bench.grading import Context
 from tpo.experiments.bench.hh_rlhf import HH_RLHF
 from tpo.experiments.bench.judge import Judge
 from tpo.experiments.bench.math500 import MATH_500
-from tpo.experiments.bench.summary import shown
+from tpo.experiments.bench.summary import notes, shown
 from tpo.experiments.bench.xstest import XSTEST
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.ensemble import Ensemble
@@ -139,8 +139,13 @@ def test_what_is_done_is_done_once(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_dies_costs_no_grade_that_was_there(tmp_path: Path) -> None:
+    answered: list[PolicyCall] = []
+
     def dying(call: PolicyCall, index: int) -> str | Exception:
-        return PolicyRefused("gone") if "espresso" in asked_of(call) else refusing(call, index)
+        if len(answered) == 14:
+            return PolicyRefused("gone")
+        answered.append(call)
+        return refusing(call, index)
 
     with pytest.raises(PolicyRefused, match=r"gone \(14 of 16 answers were graded, and are kept"):
         carried_out(plan(XSTEST, tmp_path, judge=judge(dying)), script("Sure", "Rather not now"))
@@ -151,6 +156,21 @@ def test_a_judge_that_dies_costs_no_grade_that_was_there(tmp_path: Path) -> None
     assert leading(record, "after")["graded"] == 8
 
 
+def test_a_question_that_the_judge_refuses_for_good_does_not_block_the_others(tmp_path: Path) -> None:
+    def picky(call: PolicyCall, index: int) -> str | Exception:
+        return PolicyRefused("filtered") if "espresso" in asked_of(call) else refusing(call, index)
+
+    record = carried_out(plan(XSTEST, tmp_path, judge=judge(picky)), script("Sure", "Rather not now"))
+    assert (leading(record, "after")["graded"], record["methods"][0]["ungraded"]) == (7, 2)
+    assert record["methods"][0]["queries"] == record["methods"][0]["change"]["queries"] == 7
+    assert "2 answers could not be graded (filtered)" in (tmp_path / "results.md").read_text()
+    # Only the refused ones are asked again, and they block nothing the second time either.
+    again = carried_out(plan(XSTEST, tmp_path, judge=judge(picky)), PolicyRefused("idle"))
+    assert again["methods"] == record["methods"]
+    back = carried_out(plan(XSTEST, tmp_path, judge=judge(refusing)), PolicyRefused("idle"))
+    assert leading(back, "after")["graded"] == 8
+
+
 def test_nonsense_of_a_judge_is_counted_and_scored_nowhere(tmp_path: Path) -> None:
     def moody(call: PolicyCall, index: int) -> str:
         return "hm" if "espresso" in asked_of(call) else refusing(call, index)
@@ -158,6 +178,7 @@ def test_nonsense_of_a_judge_is_counted_and_scored_nowhere(tmp_path: Path) -> No
     record = carried_out(plan(XSTEST, tmp_path, judge=judge(moody)), script("Sure", "Rather not now"))
     assert (leading(record, "before")["graded"], leading(record, "before")["ungraded"]) == (7, 1)
     assert "2 answers could not be graded" in (tmp_path / "results.md").read_text()
+    assert "the judge's reply tells no refusal" in (tmp_path / "results.md").read_text()
 
 
 async def test_a_query_that_failed_is_missing_and_tried_again(tmp_path: Path) -> None:
@@ -284,3 +305,102 @@ def test_two_commands_never_grade_in_one_folder(tmp_path: Path) -> None:
     with working_in(tmp_path), pytest.raises(StoreBusy), working_in(tmp_path):
         pass
     assert Context().is_whole
+
+
+def failing(query: str) -> dict[Scope, Exception]:
+    return {Scope(f"beavertails-{query}", 0, "sample"): RuntimeError("too hard")}
+
+
+async def one_arm_fails(
+    of: Plan, texts: Any, method: str, failures: dict[Scope, Exception]
+) -> dict[str, Any]:
+    """Results where *failures* meet the arms of *method* alone."""
+    check(of)
+    for arm in incomplete(of):
+        hit = failures if arm.method.startswith(method) else {}
+        setup = replace(models(of, texts), policy=ScriptedPolicy(texts, failures=hit))
+        await generate(of, arm, setup)
+    return await grade(of)
+
+
+def by_question(call: PolicyCall, index: int) -> str:
+    """Answers whose length, their reward, falls with the number of the query."""
+    number = int(call.scope.query.rpartition("-")[2])
+    return improved("x" * (20 - 2 * number)) if call.scope.phase == "update" else "y" * (10 - number)
+
+
+async def test_methods_are_compared_on_the_queries_that_all_of_them_answered(tmp_path: Path) -> None:
+    of = plan(BEAVERTAILS, tmp_path, methods=("tpo", "bon"))
+    # bon fails at the two hardest queries, whose answers are worth least.
+    record = await one_arm_fails(of, by_question, "bon", failing("7") | failing("6"))
+    tpo, bon = record["methods"]
+    assert (tpo["queries"], bon["queries"], tpo["missing"], bon["missing"]) == (6, 6, 0, 2)
+    assert leading(record, "before", 0)["value"] == leading(record, "before", 1)["value"]
+    assert record["against"][0]["paired"]["queries"] == 6
+    difference = leading(record, "after", 0)["value"] - leading(record, "after", 1)["value"]
+    assert record["against"][0]["paired"]["difference"]["value"] == pytest.approx(difference)
+    page = (tmp_path / "results.md").read_text()
+    assert "the numbers are of 6 of 8 queries" in page
+
+
+async def test_a_method_that_hardly_answered_stands_apart_and_is_compared_with_nothing(
+    tmp_path: Path,
+) -> None:
+    of = plan(BEAVERTAILS, tmp_path, methods=("tpo", "revision", "bon"))
+    hard = {scope: error for n in range(5) for scope, error in failing(str(n)).items()}
+    record = await one_arm_fails(of, by_question, "bon", hard)
+    assert [(m["queries"], m["apart"]) for m in record["methods"]] == [(8, False), (8, False), (3, True)]
+    assert record["methods"][2]["change"] is None
+    assert [(a["first"], a["second"]) for a in record["against"]] == [("tpo D1-N2", "revision D1-N2")]
+    page = (tmp_path / "results.md").read_text()
+    assert "bon D0-N2 stands apart: its numbers are of its own 3 queries" in page
+    assert "3, apart" in page
+
+
+async def test_a_query_counts_when_every_seed_has_answered_it(tmp_path: Path) -> None:
+    of = plan(BEAVERTAILS, tmp_path, seeds=(7, 8))
+    check(of)
+    for arm in incomplete(of):
+        hit = failing("0") if arm.seed == 8 else {}
+        setup = replace(models(of, by_question), policy=ScriptedPolicy(by_question, failures=hit))
+        await generate(of, arm, setup)
+    record = await grade(of)
+    found = record["methods"][0]
+    assert (found["queries"], found["missing_by_seed"]) == (7, {7: 0, 8: 1})
+    # Every number is of the same seven queries: the change is the difference of what stands beside it.
+    change = leading(record, "after")["value"] - leading(record, "before")["value"]
+    assert found["change"]["difference"]["value"] == pytest.approx(change)
+
+
+def test_a_seed_without_any_answer_is_told(tmp_path: Path) -> None:
+    of = plan(BEAVERTAILS, tmp_path, seeds=(7, 8), limit=2)
+
+    setup = models(of, by_question)
+    asyncio.run(carry_out(replace(of, arms=of.arms[:1]), setup))
+    silent = replace(setup, policy=ScriptedPolicy(RuntimeError("gone")))
+    record = asyncio.run(carry_out(of, silent))
+    assert leading(record, "after")["value"] is None
+    assert (
+        "tpo D1-N2: no answer of seed 8, so no query has all its seeds"
+        in (tmp_path / "results.md").read_text()
+    )
+
+
+def test_right_or_wrong_answers_have_wilsons_interval(tmp_path: Path) -> None:
+    record = carried_out(plan(MATH_500, tmp_path), {**script("?", ""), "update": solve})
+    assert leading(record, "before")["low"] == 0.0
+    assert leading(record, "before")["high"] == pytest.approx(48.99, abs=0.01)  # none of four
+    change = record["methods"][0]["change"]["difference"]
+    assert change["low"] < change["value"] < change["high"] <= 100.0
+
+
+def test_a_remark_names_the_method_that_it_is_about(tmp_path: Path) -> None:
+    record = carried_out(plan(BEAVERTAILS, tmp_path, methods=("tpo", "bon")), script("four", "a longer one"))
+    record["methods"][1]["by_when"]["after"] = [
+        leading(record, "after", 1) | {"note": "interval of bon; not the paper's"}
+    ]
+    for place in ((0, "before"), (0, "after"), (1, "before")):
+        leading(record, place[1], place[0])["note"] = "not the paper's"
+    said = notes(record)
+    assert "mean_reward of bon D0-N2 after: interval of bon" in said
+    assert "mean_reward: not the paper's" in said

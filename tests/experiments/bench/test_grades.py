@@ -13,16 +13,19 @@ from tpo.experiments.bench.grading import Answer, Context, Grade, one_by_one, un
 
 
 class Grader:
-    """Grades by length; fails at the texts it is told to."""
+    """Grades by length; fails at the texts it is told to, and at all of them once it has died."""
 
-    def __init__(self, *failing: str) -> None:
+    def __init__(self, *failing: str, dies_at: str | None = None) -> None:
         self.asked: list[str] = []
         self.failing = failing
+        self.dies_at = dies_at
+        self.is_dead = False
 
     async def __call__(self, one: Answer, _: Context) -> Grade:
         self.asked.append(one.text)
-        if one.text in self.failing:
-            raise PolicyRefused("the judge is gone")
+        self.is_dead = self.is_dead or one.text == self.dies_at
+        if self.is_dead or one.text in self.failing:
+            raise PolicyRefused("the judge is gone" if self.is_dead else f"{one.text} is filtered")
         return ungraded("nonsense") if one.text == "?" else Grade(float(len(one.text)), "scored")
 
 
@@ -40,13 +43,30 @@ async def test_equal_answers_are_graded_once_and_never_again(tmp_path: Path) -> 
 
 
 async def test_what_was_graded_before_a_judge_died_is_kept(tmp_path: Path) -> None:
-    answers = [answer(text, name=text) for text in ("a", "bb", "ccc")]
+    answers = [answer(text, name=text) for text in ("a", "ccc", "bb")]
     with pytest.raises(PolicyRefused, match=r"the judge is gone \(2 of 3 answers were graded, and are kept"):
-        await kept_by(Grader("bb"), tmp_path).over(answers, Context())
+        await kept_by(Grader(dies_at="bb"), tmp_path).over(answers, Context())
     again = Grader()
     grades = await kept_by(again, tmp_path).over(answers, Context())
-    assert [grade.score for grade in grades] == [1.0, 2.0, 3.0]
+    assert [grade.score for grade in grades] == [1.0, 3.0, 2.0]
     assert again.asked == ["bb"]
+
+
+async def test_a_question_that_a_living_judge_refuses_is_ungraded_with_its_own_reason(tmp_path: Path) -> None:
+    answers = [answer(text, name=text) for text in ("a", "bb", "ccc", "dddd")]
+    grades = await kept_by(Grader("bb", "dddd"), tmp_path).over(answers, Context())
+    assert [grade.score for grade in grades] == [1.0, None, 3.0, None]
+    assert [grades[n].details["reason"] for n in (1, 3)] == ["bb is filtered", "dddd is filtered"]
+    # The next invocation asks for these alone, and takes a grade that is kept for the judge's pulse.
+    again = Grader("bb")
+    grades = await kept_by(again, tmp_path).over(answers, Context())
+    assert [grade.score for grade in grades] == [1.0, None, 3.0, 4.0]
+    assert set(again.asked) == {"bb", "dddd"}
+
+
+async def test_a_judge_that_grades_nothing_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PolicyRefused, match="a is filtered"):
+        await kept_by(Grader("a", "bb"), tmp_path).over([answer("a"), answer("bb")], Context())
 
 
 async def test_what_could_not_be_graded_is_asked_for_again_by_the_next(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def test_where_nothing_can_be_graded_there_is_no_number() -> None:
 def test_seeds_of_a_query_are_drawn_together() -> None:
     twice = [Graded(answer("", name="q", seed=seed), Grade(float(seed), "x")) for seed in (1, 3)]
     metric = mean_metric("m", twice)
-    assert (metric.value, metric.low, metric.high, metric.graded) == (2.0, 2.0, 2.0, 2)
+    # Two answers to one query are one observation, which tells nothing of its spread.
+    assert (metric.value, metric.low, metric.high, metric.graded) == (2.0, None, None, 2)
 
 
 def test_the_judge_stands_beside_its_number() -> None:

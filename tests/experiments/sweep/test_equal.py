@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.experiments.sweep.values import BON, arm, row
-from tpo.experiments.sweep.equal import Curve, best_of_n, by_step, compare_at_equal_tokens
+from tpo.experiments.sweep.equal import Curve, best_of_n, by_step, compare_at_equal_tokens, within_cap
 from tpo.report.statistics import expected_best
 
 
@@ -61,19 +61,59 @@ def test_each_method_is_held_against_the_widest_pool_and_other_methods_of_its_wi
     revision = arm("revision", 2, 1, {"a": row((1.0, 2.0), (2.0, 3.0), (20.0, 26.0), (10.0, 10.0))})
     wide = arm("revision", 3, 1, {"a": row((1.0, 2.0, 0.0), (2.0, 3.0), (30.0, 40.0))})
     found = compare_at_equal_tokens([tpo, revision, wide, BON])
-    ours = [c for c in found if (c.first, c.price) == ("tpo D1-N2", "all")]
+    ours = [c for c in found if (c.first, c.price, c.kind) == ("tpo D1-N2", "all", "mean")]
     assert [c.second for c in ours] == ["best-of-n, pool of bon D0-N4", "revision D1-N2"]
     against_n, against_revision = ours
     assert (against_n.budget, against_n.place, against_n.covered) == (42.0, 3.2, True)
     assert against_n.needed == pytest.approx(3.2)
+    assert against_n.paired is not None
     assert against_n.paired.queries == 2
-    # Revision ended at 36 tokens: it stands there, and that is said.
+    # Revision ended at 36 tokens: it is not compared at 42.
     assert (against_revision.covered, against_revision.spent) == (False, 36.0)
-    assert against_revision.paired.difference.value == 2.0
-    assert against_revision.paired.queries == 1
+    assert against_revision.paired is None
 
 
 def test_arms_without_a_query_in_common_are_not_compared() -> None:
     tpo = arm("tpo", 2, 1, {"z": row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0))})
     found = compare_at_equal_tokens([tpo, BON])
     assert found == []
+
+
+def test_under_a_cap_no_query_spends_more_than_the_mean_of_the_method() -> None:
+    """Long answers score high: one n for all lets short ones pay for them, a cap does not."""
+    short, long = (1.0, 1.0, 1.0, 1.0), (5.0, 6.0, 7.0, 8.0)
+    read = (0.0, 0.0)
+    tpo = arm(
+        "tpo",
+        2,
+        1,
+        {
+            "a": row(short[:2], (1.0, 2.0), (4.0, 20.0), read),
+            "b": row(long[:2], (6.0, 9.0), (60.0, 100.0), read),
+        },
+    )
+    pool = arm(
+        "bon", 4, 0, {"a": row(short, (1.0,), (8.0,), (0.0,)), "b": row(long, (8.0,), (120.0,), (0.0,))}
+    )
+    found = {c.kind: c for c in compare_at_equal_tokens([tpo, pool]) if c.price == "written"}
+    # The budget is 60. With one n for all, n = 3.75 costs 7.5 and 112.5: 60 on the mean query.
+    mean = found["mean"]
+    assert mean.budget == 60.0
+    assert (mean.place, mean.spent) == pytest.approx((3.75, 60.0))
+    assert mean.paired is not None
+    best = 0.25 * 7.75 + 0.75 * 8.0  # of three and of four samples
+    assert mean.paired.difference.value == pytest.approx((2.0 - 1.0 + 9.0 - best) / 2)
+    # A cap of 60 pays for 30 short samples, which the pool has not got.
+    assert (found["cap"].covered, found["cap"].paired, found["cap"].needed) == (False, None, 30.0)
+    wide = arm(
+        "bon", 4, 0, {"a": row(short, (1.0,), (56.0,), (0.0,)), "b": row(long, (8.0,), (120.0,), (0.0,))}
+    )
+    (capped,) = [c for c in compare_at_equal_tokens([tpo, wide]) if (c.price, c.kind) == ("written", "cap")]
+    # 60 pays for all four short samples and two long ones; tpo stops before its step where that costs 100.
+    assert (capped.spent, capped.place) == (58.0, 3.0)
+    assert capped.paired is not None
+    best_of_two = (6 + 7 + 8 + 7 + 8 + 8) / 6
+    assert capped.paired.difference.value == pytest.approx((2.0 - 1.0 + 6.0 - best_of_two) / 2)
+    assert within_cap(tpo, tpo.rows["b"], "written", 60.0) == (6.0, 60.0, 0.0)
+    assert within_cap(tpo, tpo.rows["b"], "written", 59.0) == (5.5, 30.0, 1.0)
+    assert within_cap(tpo, tpo.rows["b"], "written", 29.0) is None

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.experiments.sweep.scripted import GUIDE, HELD_OUT, OTHER, carried_out
 from tests.report.test_page import blocks
 from tpo.errors import ConfigError, PolicyRefused, RewardRefused, StoreError, StoreMismatch
 from tpo.experiments.sweep.plan import check
+from tpo.experiments.sweep.results import Outcome, write_results
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store import read_run
@@ -138,3 +140,76 @@ def test_what_data_and_errors_say_is_no_markup(tmp_path: Path) -> None:
     carried_out(replace(of, source="a|<b>.jsonl"), models(of, refusing))
     page = (tmp_path / "sweep.md").read_text()
     assert not re.search(r"(?<!\\)<script|(?<!\\)<b>", page)
+
+
+def answers(record: dict[str, Any], arm: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in record["arms"] if each["arm"] == arm)
+    return found
+
+
+def test_arms_are_compared_on_the_queries_that_all_of_them_finished(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("tpo", "bon"), samples=(2,), queries=4, shares=False, figures=True)
+    whole = carried_out(replace(of, out=tmp_path / "whole"))
+    bon = [cell for cell in of.cells if cell.label.startswith("bon")]
+    failing = ScriptedPolicy(
+        say, failures={Scope(f"q{n}", 0, "sample"): RuntimeError("hard") for n in (1, 2)}
+    )
+    carried_out(replace(of, cells=tuple(bon), figures=False), models(of, failing))
+    there = (of.path(bon[0]) / "trajectories.jsonl").read_bytes()
+    rest = replace(of, cells=tuple(cell for cell in of.cells if cell not in bon), figures=False)
+    carried_out(rest)
+    (of.path(bon[0]) / "trajectories.jsonl").write_bytes(there)
+    record = write_results(of, Outcome({}))
+    tpo, best_of_n = answers(record, "tpo D1-N2"), answers(record, "bon D0-N2")
+    assert (tpo["queries"], best_of_n["queries"]) == (2, 2)
+    assert (tpo["missing"], best_of_n["missing"]) == (0, 2)
+    assert tpo["first_sample"]["value"] == best_of_n["first_sample"]["value"]
+    difference = tpo["answer"]["value"] - best_of_n["answer"]["value"]
+    assert record["against"][0]["paired"]["difference"]["value"] == pytest.approx(difference)
+    assert answers(whole, "tpo D1-N2")["queries"] == 4
+    assert "the numbers are of 2 of 4 queries" in (tmp_path / "sweep.md").read_text()
+    assert all("On the 2 of 4 queries that all arms finished" in f["caption"] for f in record["figures"])
+
+
+def test_an_arm_with_few_queries_stands_apart_and_shrinks_no_other(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("tpo", "revision", "bon"), samples=(2,), queries=5)
+    carried_out(of)
+    bon = next(cell for cell in of.cells if cell.label.startswith("bon"))
+    file = of.path(bon) / "trajectories.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:2]))
+    record = write_results(of, Outcome({}))
+    assert [(a["arm"], a["queries"], a["apart"]) for a in record["arms"]] == [
+        ("tpo D1-N2", 5, False),
+        ("revision D1-N2", 5, False),
+        ("bon D0-N2", 2, True),
+    ]
+    assert [(a["first"], a["second"]) for a in record["against"]] == [("tpo D1-N2", "revision D1-N2")]
+    assert not any("bon" in row["second"] for row in record["at_equal_tokens"])
+    said = (tmp_path / "sweep.md").read_text()
+    assert f"bon D0-N2 ({GUIDE}) stands apart: its numbers are of its own 2 queries" in said
+    assert "| 2, apart" in said
+
+
+def test_a_seed_whose_run_is_not_there_is_told_and_drops_out_of_no_heading(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("bon",), samples=(2,), seeds=(7, 8))
+    carried_out(of)
+    (of.path(of.cells[1]) / "trajectories.jsonl").unlink()
+    record = write_results(of, Outcome({}))
+    assert (record["arms"][0]["seeds"], record["arms"][0]["answer"]) == ([7, 8], None)
+    told = f"bon D0-N2 ({GUIDE}): nothing of seed 8 is finished, so no query counts"
+    assert told in (tmp_path / "sweep.md").read_text()
+    assert "nothing of seed 8" in (tmp_path / "sweep.tex").read_text()
+    with (tmp_path / "sweep.csv").open() as rows:
+        (row,) = csv.DictReader(rows)
+    assert (row["seeds"], row["queries"], row["missing"], row["answer"]) == ("7 8", "0", "3", "")
+
+
+def test_the_order_of_a_runs_lines_changes_no_number(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("tpo", "bon"), samples=(2,), queries=6)
+    first = carried_out(of)
+    for cell in of.cells:
+        file = of.path(cell) / "trajectories.jsonl"
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[::-1]))
+    again = write_results(of, Outcome({}))
+    for part in ("arms", "against", "at_equal_tokens"):
+        assert again[part] == first[part]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tpo.data.row import Row
-from tpo.experiments.bench.grading import Context, Grader, Summarize
+from tpo.experiments.bench.grading import Context, Graded, Grader, Summarize, Weigh, equally
 from tpo.experiments.bench.hub import Hub
 from tpo.types import Query
 
@@ -43,6 +43,8 @@ class Benchmark:
         read: a row becomes a query; its id is the row's own, or tells the row's position.
         grade: the grader.
         summarize: grades become metrics, the first of which is the one that tables lead with.
+        weigh: how much a grade counts in the leading metric and in changes of it.
+        publish: writes all graded answers in a format of the benchmark's own, beside the results.
         stratum: the key of ``query.metadata`` that ``--limit`` takes its share of evenly; None: at random.
         pick: of a published set of so many rows, the positions that are asked, in rising order; None: all.
         published_rows: rows of the published set that *pick* picks from; None: *size*.
@@ -64,6 +66,8 @@ class Benchmark:
     read: RowReader
     grade: Grader
     summarize: Summarize
+    weigh: Weigh = equally
+    publish: Callable[[Sequence[Graded], Context], None] | None = None
     stratum: str | None = None
     pick: Callable[[int], tuple[int, ...]] | None = None
     published_rows: int | None = None

@@ -21,7 +21,7 @@ from tpo.experiments.bench.grades import NAME as GRADES
 from tpo.experiments.bench.grades import Grades
 from tpo.experiments.bench.grading import Context, Graded
 from tpo.experiments.bench.paper import closest_model, published
-from tpo.experiments.bench.results import Reader, compare_methods, unit
+from tpo.experiments.bench.results import Reader
 from tpo.experiments.bench.summary import latex, markdown, shown
 from tpo.export.writing import replacing_text
 from tpo.report import Options, write_report
@@ -143,6 +143,8 @@ async def grade(plan: Plan) -> dict[str, Any]:
         (arm, when): [Graded(answer, next(grades)) for answer in answers[arm].by_when[when]]
         for arm, when in places
     }
+    if plan.benchmark.publish is not None:
+        plan.benchmark.publish([each for rows in graded.values() for each in rows], context)
     record = _record(plan, context, graded, {arm: answers[arm].missing for arm in plan.arms})
     record["page"] = _page(plan, record) if plan.page else None
     write(plan, record, graded)
@@ -170,9 +172,7 @@ def _record(
     methods: dict[str, list[Arm]] = {}
     for arm in plan.arms:
         methods.setdefault(arm.method, []).append(arm)
-    results = [reader.result(arms, graded, missing) for arms in methods.values()]
-    final = {name: [g for arm in arms for g in graded[arm, AFTER]] for name, arms in methods.items()}
-    scale = unit(results[0].by_when[AFTER])
+    results, against = reader.results(methods, graded, missing)
     return {
         "schema": SCHEMA,
         "benchmark": _described(plan.benchmark),
@@ -185,7 +185,7 @@ def _record(
         "settings": plan.settings.to_json(),
         "arms": [_arm(plan, arm) for arm in plan.arms],
         "methods": [result.record() for result in results],
-        "against": [asdict(against) for against in compare_methods(final, scale)],
+        "against": [asdict(each) for each in against],
         "paper": published()["source"] if plan.shows_paper else None,
         "versions": versions() | _libraries(),
         "written": plan.clock(),

@@ -6,6 +6,7 @@ A grade stands under a hash of all that led to it, so that equal answers of seve
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpo.errors import TpoError
+from tpo.errors import PolicyError, RewardError, TpoError
 from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.grading import Answer, Context, Grade, ungraded
 from tpo.policies.wrapper import closing
@@ -25,6 +26,7 @@ from tpo.store.lines import AppendFile
 log = logging.getLogger(__name__)
 
 NAME = "grades.jsonl"
+REFUSED = "refused by the judge"
 SCHEMA = 1
 
 
@@ -40,6 +42,8 @@ class Grades:
 
         What could not be graded is asked for again by the next invocation: judges have better days.
 
+        A question that a judge refuses while it grades others is ungraded, with its reason.
+
         Raises:
             TpoError: the grader failed; what it had graded before is kept, and the same command goes on.
         """
@@ -47,27 +51,54 @@ class Grades:
         kept = read(self.folder / NAME)
         todo = {k: a for k, a in zip(keys, answers, strict=True) if k not in kept}
         if todo:
-            kept |= await self._grade(todo, context)
+            graded = [a for k, a in zip(keys, answers, strict=True) if k in kept]
+            kept |= await self._grade(todo, context, graded[:1])
         nothing = ungraded("the grader gave no grade")
         return [kept.get(k, nothing) for k in keys]
 
-    async def _grade(self, todo: dict[str, Answer], context: Context) -> dict[str, Grade]:
-        """Grades by key, each on disk."""
+    async def _grade(
+        self, todo: dict[str, Answer], context: Context, control: Sequence[Answer]
+    ) -> dict[str, Grade]:
+        """Grade *todo*, each grade on disk before it counts; *control* was graded by an earlier call."""
         keys, answers = list(todo), list(todo.values())
         fresh: dict[str, Grade] = {}
         file = AppendFile(self.folder / NAME)
+
+        async def keep(position: int, grade: Grade) -> None:
+            fresh[keys[position]] = grade
+            await file.append(_line(self.benchmark, keys[position], answers[position], grade, context))
+
         try:
             async with closing(self.benchmark.grade(answers, context)) as graded:
                 async for position, grade in _checked(graded, len(answers), self.benchmark.name):
-                    fresh[keys[position]] = grade
-                    await file.append(
-                        _line(self.benchmark, keys[position], answers[position], grade, context)
-                    )
+                    await keep(position, grade)
         except TpoError as error:
-            raise _failed(error, len(fresh), len(answers)) from error
+            there = [todo[k] for k, grade in fresh.items() if grade.is_graded] or control
+            left = [n for n, k in enumerate(keys) if k not in fresh]
+            if not await self._still_grades(error, there, context):
+                raise _failed(error, len(fresh), len(answers)) from error
+            alone = await asyncio.gather(*(self._alone(answers[n], context) for n in left))
+            for position, grade in zip(left, alone, strict=True):
+                await keep(position, grade)
         finally:
             await file.close()
         return fresh
+
+    async def _still_grades(self, error: TpoError, there: Sequence[Answer], context: Context) -> bool:
+        """Return whether the judge that raised *error* still grades an answer that it graded before."""
+        if not isinstance(error, PolicyError | RewardError) or not there:
+            return False
+        return (await self._alone(there[0], context)).verdict != REFUSED
+
+    async def _alone(self, answer: Answer, context: Context) -> Grade:
+        """Return the grade of one answer; ungraded where the judge refuses it."""
+        try:
+            async with closing(self.benchmark.grade([answer], context)) as graded:
+                async for _, grade in _checked(graded, 1, self.benchmark.name):
+                    return grade
+        except (PolicyError, RewardError) as error:
+            return Grade(None, REFUSED, {"reason": str(error)})
+        return ungraded("the grader gave no grade")
 
 
 def key(benchmark: Benchmark, answer: Answer, context: Context) -> str:

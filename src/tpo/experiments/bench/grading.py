@@ -155,11 +155,12 @@ class Metric:
     Attributes:
         name: ``accuracy``, ``win_rate``, ``length_controlled_win_rate``.
         value: in *unit*; None: refused, and *note* says why.
-        low, high: a 95% interval by bootstrap over queries; None where there is none.
+        low, high: a 95% interval over queries; None where there is none.
         unit: ``%`` or nothing.
         graded, ungraded: answers that count, and that could not be graded.
         by: who graded: the judge's name, a package and its version, a reward.
         note: what a reader must know beside the number: that the judge is not the paper's, say.
+        skewed: whether few queries with a skewed distribution make the interval cover less than 95%.
     """
 
     name: str
@@ -171,6 +172,17 @@ class Metric:
     ungraded: int = 0
     by: str = ""
     note: str = ""
+    skewed: bool = False
+
+
+Weigh = Callable[[Grade], float]
+"""How much a grade counts in the mean."""
+
+
+def equally(grade: Grade) -> float:
+    """Count every grade once."""
+    del grade
+    return 1.0
 
 
 Summarize = Callable[[Sequence[Graded], Context], tuple[Metric, ...]]

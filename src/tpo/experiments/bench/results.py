@@ -1,23 +1,31 @@
-"""What a benchmark came to: each method before and after, the change, and the paper's numbers beside."""
+"""Results of a benchmark: each method before and after, the change, and the paper's numbers beside.
+
+Methods are compared on the queries that all of them answered under every seed, and whose answers could all be
+graded: a query that one method lacks is in no number of the others.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from typing import Any
 
 from tpo.experiments.bench.arms import AFTER, BEFORE, Arm
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.grading import Context, Graded, Metric
+from tpo.experiments.bench.grading import Context, Grade, Graded, Metric, Weigh, equally
 from tpo.experiments.bench.paper import TPO_METHODS, PaperNumber, is_model, paper_number
-from tpo.experiments.bench.summarize import by_query
-from tpo.report.statistics import Paired, paired
+from tpo.experiments.bench.summarize import by_query, compare
+from tpo.report.shared_queries import shared_queries
+from tpo.report.statistics import Paired
+
+LEFT_OUT = Grade(None, "left out", {"reason": "another answer to this query has no grade"})
 
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """*first* less *second*, query by query, by their mean scores over seeds."""
+    """*first* less *second* by their final answers, on the same queries."""
 
     first: str
     second: str
@@ -37,11 +45,31 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """A method over all its seeds."""
+    """A method over all its seeds.
+
+    Attributes:
+        method: its name with its shape.
+        seeds: all that it was run with.
+        queries: queries that its numbers are of.
+        missing: answers that are not there, those of all seeds together.
+        missing_by_seed: likewise, by seed.
+        ungraded: answers, before and after, that could not be graded, and the *reason* of the first.
+        apart: whether it lacks so many queries that it is compared with no other method.
+        by_when: the metrics before and after.
+        by_seed: likewise, by seed.
+        strata: mean score and number of answers by kind of query.
+        change: after less before.
+        beside: the paper's numbers.
+    """
 
     method: str
     seeds: tuple[int, ...]
+    queries: int
     missing: int
+    missing_by_seed: Mapping[int, int]
+    ungraded: int
+    reason: str
+    apart: bool
     by_when: Mapping[str, tuple[Metric, ...]]
     by_seed: Mapping[int, Mapping[str, tuple[Metric, ...]]]
     strata: Mapping[str, Mapping[str, tuple[float, int]]]
@@ -67,18 +95,51 @@ class Reader:
     shows_paper: bool = False
     model: str | None = None
 
-    def result(self, arms: Sequence[Arm], graded: ArmGraded, missing: Mapping[Arm, int]) -> MethodResult:
-        """Of the *arms* of one method, one a seed."""
+    def results(
+        self, methods: Mapping[str, Sequence[Arm]], graded: ArmGraded, missing: Mapping[Arm, int]
+    ) -> tuple[list[MethodResult], tuple[Against, ...]]:
+        """Return the results of *methods*, each with its arms (one a seed), and each two compared."""
+        answered = [_answered(arms, graded) for arms in methods.values()]
+        shared = shared_queries(answered)
+        compared = [arms for n, arms in enumerate(methods.values()) if n not in shared.apart]
+        counted = shared.queries - _without_grade(compared, graded)
+        found, final = [], {}
+        for number, (name, arms) in enumerate(methods.items()):
+            apart = number in shared.apart and len(methods) > 1
+            queries = answered[number] if apart else shared.queries
+            counts = queries - _without_grade([arms], graded) if apart else counted
+            own = _counting(arms, graded, queries, counts)
+            found.append(self._result(arms, own, missing, apart=apart))
+            if not apart:
+                final[name] = [each for arm in arms for each in own[arm, AFTER]]
+        scale = unit(found[0].by_when[AFTER])
+        return found, compare_methods(final, scale, self.benchmark.weigh)
+
+    def _result(
+        self, arms: Sequence[Arm], graded: ArmGraded, missing: Mapping[Arm, int], *, apart: bool
+    ) -> MethodResult:
         pooled = {when: [g for arm in arms for g in graded[arm, when]] for when in (BEFORE, AFTER)}
         by_when = {when: self.metrics(pooled[when]) for when in pooled}
+        weigh = self.benchmark.weigh
+        reasons = [
+            each.grade.details.get("reason", "")
+            for of in pooled.values()
+            for each in of
+            if not each.grade.is_graded and each.grade is not LEFT_OUT
+        ]
         return MethodResult(
             method=arms[0].method,
             seeds=tuple(arm.seed for arm in arms),
+            queries=len(by_query(pooled[AFTER], weigh)),
             missing=sum(missing[arm] for arm in arms),
+            missing_by_seed={arm.seed: missing[arm] for arm in arms},
+            ungraded=len(reasons),
+            reason=reasons[0] if reasons else "",
+            apart=apart,
             by_when=by_when,
             by_seed={arm.seed: {when: self.metrics(graded[arm, when]) for when in pooled} for arm in arms},
             strata={when: self._strata(pooled[when]) for when in pooled},
-            change=compare(pooled[AFTER], pooled[BEFORE], unit(by_when[AFTER])),
+            change=None if apart else compare(pooled[AFTER], pooled[BEFORE], unit(by_when[AFTER]), weigh),
             beside=self._beside(arms[0], by_when) if self.shows_paper else (),
         )
 
@@ -100,12 +161,16 @@ class Reader:
 
     def _strata(self, graded: Sequence[Graded]) -> Mapping[str, tuple[float, int]]:
         """Mean score and count by stratum, in the score's own unit."""
-        stratum = self.benchmark.stratum
-        scores: dict[str, list[float]] = defaultdict(list)
+        stratum, kinds = self.benchmark.stratum, defaultdict(list)
         for each in graded if stratum is not None else ():
-            if each.grade.score is not None:
-                scores[str(each.answer.query.metadata.get(stratum or ""))].append(each.grade.score)
-        return {name: (sum(of) / len(of), len(of)) for name, of in sorted(scores.items())}
+            kinds[str(each.answer.query.metadata.get(stratum or ""))].append(each)
+        found = {kind: by_query(of, self.benchmark.weigh).values() for kind, of in sorted(kinds.items())}
+        seeds = len({each.answer.seed for each in graded})
+        return {
+            kind: (sum(value for value, _ in of) / sum(weight for _, weight in of), len(of) * seeds)
+            for kind, of in found.items()
+            if of
+        }
 
     def _beside(self, arm: Arm, by_when: Mapping[str, Sequence[Metric]]) -> tuple[Beside, ...]:
         columns = dict(self.benchmark.paper)
@@ -140,32 +205,47 @@ def unit(metrics: Sequence[Metric]) -> float:
     return 100.0 if metrics and metrics[0].unit == "%" else 1.0
 
 
-def compare(first: Sequence[Graded], second: Sequence[Graded], scale: float) -> Paired | None:
-    """*first* less *second*, times *scale*, over the queries that both have a score for, seeds averaged.
-
-    None where there is no such query.
-    """
-    here, there = by_query(first), by_query(second)
-    both = [name for name in here if name in there]
-    if not both:
-        return None
-    return paired([scale * _mean(here[name]) for name in both], [scale * _mean(there[name]) for name in both])
-
-
-def compare_methods(by_method: Mapping[str, Sequence[Graded]], scale: float) -> tuple[Against, ...]:
-    """Every two methods by their final answers."""
-    names = list(by_method)
+def compare_methods(
+    by_method: Mapping[str, Sequence[Graded]], scale: float, weigh: Weigh = equally
+) -> tuple[Against, ...]:
+    """Compare every two methods by their final answers."""
     found = []
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
-            result = compare(by_method[first], by_method[second], scale)
-            if result is not None:
-                found.append(Against(first, second, result))
+    for first, second in combinations(by_method, 2):
+        result = compare(by_method[first], by_method[second], scale, weigh)
+        if result is not None:
+            found.append(Against(first, second, result))
     return tuple(found)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _answered(arms: Sequence[Arm], graded: ArmGraded) -> frozenset[str]:
+    """Return the queries that every one of *arms*, the seeds of a method, has answered."""
+    return frozenset.intersection(
+        *(frozenset(each.answer.query.id for each in graded[arm, AFTER]) for arm in arms)
+    )
+
+
+def _without_grade(methods: Iterable[Sequence[Arm]], graded: ArmGraded) -> frozenset[str]:
+    """Return the queries of which an answer could not be graded."""
+    rows = (
+        each for arms in methods for arm in arms for when in (BEFORE, AFTER) for each in graded[arm, when]
+    )
+    return frozenset(each.answer.query.id for each in rows if not each.grade.is_graded)
+
+
+def _counting(
+    arms: Sequence[Arm], graded: ArmGraded, queries: Collection[str], counted: Collection[str]
+) -> dict[tuple[Arm, str], list[Graded]]:
+    """Return the answers to *queries*, with a grade only where the query is *counted*."""
+
+    def seen(each: Graded) -> Graded:
+        counts = each.answer.query.id in counted or not each.grade.is_graded
+        return each if counts else Graded(each.answer, LEFT_OUT)
+
+    return {
+        (arm, when): [seen(each) for each in graded[arm, when] if each.answer.query.id in queries]
+        for arm in arms
+        for when in (BEFORE, AFTER)
+    }
 
 
 def _joined(*notes: str) -> str:

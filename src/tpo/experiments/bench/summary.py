@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tpo.config.settings import TINY
 from tpo.counting import queries
 from tpo.experiments.bench.arms import AFTER, BEFORE
-from tpo.experiments.bench.tables import interval, latex_table, markdown_table, md, number, signed
+from tpo.experiments.latex import latex_table
+from tpo.experiments.tables import (
+    SKEWED_NOTE,
+    any_skewed,
+    difference,
+    digits_of,
+    interval,
+    markdown_table,
+    md,
+    number,
+    outcomes,
+    signed,
+)
 from tpo.report.results import Results, Table
 
 Record = Mapping[str, Any]
@@ -57,32 +70,65 @@ def shown(record: Record) -> Results:
 
 def latex(record: Record) -> str:
     """The same table for a paper, with ``booktabs``."""
-    caption = f"{record['benchmark']['title']}, {record['policy']}: {'; '.join(notes(record))}."
+    caption = f"{record['benchmark']['title']}, {record['policy']}."
     rows = [row[:6] for row in _rows(record)]
-    return latex_table(HEAD[:6], rows, caption) + "\n"
+    return latex_table(HEAD[:6], rows, caption, notes(record)) + "\n"
 
 
 def notes(record: Record) -> list[str]:
-    """What must be known beside the numbers."""
+    """Return what must be known beside the numbers."""
     said = [
         "before: the first sample of the unaligned policy; after: the method's final answer",
-        "intervals: 95%, bootstrap over queries; change: after less before, paired; p: sign flips",
+        "each number is over queries, seeds averaged first; methods are compared on the same queries",
+        "intervals: 95%; of right or wrong answers Wilson's, of others by bootstrap over queries",
+        "change: after less before, paired by query; p: two-sided, by swapping the two sides of a query",
         f"reward {record['reward']}",
     ]
     said += [TINY_NOTE] if TINY in (*record["settings"]["policy"], *record["settings"]["reward"]) else []
     said += record["data"]["notes"]
-    missing = sum(method["missing"] for method in record["methods"])
+    said += _missing_notes(record)
+    said += [SKEWED_NOTE] if any_skewed(record["methods"]) or any_skewed(record["against"]) else []
+    return said + list(_metric_notes(record))
+
+
+def _missing_notes(record: Record) -> Iterator[str]:
+    methods = record["methods"]
+    missing = sum(method["missing"] for method in methods)
     if missing:
-        said.append(f"{missing:,} queries have no answer yet; the same command tries them again")
-    metrics = [m for method in record["methods"] for of in method["by_when"].values() for m in of]
-    ungraded = sum(m["ungraded"] for m in _leading(record))
-    if ungraded:
-        said.append(f"{ungraded:,} answers could not be graded and are in no mean")
-    named: dict[str, list[str]] = {}
-    for metric in metrics:
-        names = named.setdefault(metric["note"], [])
-        names += [metric["name"]] if metric["note"] and metric["name"] not in names else []
-    return said + [f"{', '.join(names)}: {note}" for note, names in named.items() if note]
+        yield f"{missing:,} queries have no answer yet; the same command tries them again"
+    asked = len(record["data"]["ids"])
+    for method in methods:
+        name = method["method"]
+        silent = [str(seed) for seed, count in method["missing_by_seed"].items() if count == asked]
+        if silent and len(method["seeds"]) > 1:
+            yield f"{name}: no answer of seed {', '.join(silent)}, so no query has all its seeds"
+        if method["apart"]:
+            yield f"{name} stands apart: its numbers are of its own {queries(method['queries'])}"
+        if method["ungraded"]:
+            count, why = f"{method['ungraded']:,}", method["reason"]
+            yield f"{name}: {count} answers could not be graded ({why}); their queries are in no mean"
+    compared = next((method for method in methods if not method["apart"]), None)
+    if compared is not None and compared["queries"] < asked:
+        yield f"the numbers are of {compared['queries']:,} of {queries(asked)}"
+
+
+def _metric_notes(record: Record) -> Iterator[str]:
+    """Yield each remark on a metric with the method that it is about, unless it is about all."""
+    about: dict[tuple[str, str], list[str]] = {}
+    of_metric: Counter[str] = Counter()
+    for method in record["methods"]:
+        for when, metrics in method["by_when"].items():
+            for metric in metrics:
+                of_metric[metric["name"]] += 1
+                for remark in filter(None, metric["note"].split("; ")):
+                    about.setdefault((metric["name"], remark), []).append(f"{method['method']} {when}")
+    everywhere: dict[str, list[str]] = {}
+    for (metric_name, remark), places in about.items():
+        if len(places) == of_metric[metric_name]:
+            everywhere.setdefault(remark, []).append(metric_name)
+        else:
+            yield f"{metric_name} of {', '.join(places)}: {remark}"
+    yield from (f"{', '.join(names)}: {remark}" for remark, names in everywhere.items())
 
 
 def _about(record: Record) -> str:
@@ -106,19 +152,12 @@ def _rows(record: Record) -> Iterator[tuple[str, ...]]:
     for method in record["methods"]:
         before, after = method["by_when"][BEFORE], method["by_when"][AFTER]
         for place, (first, last) in enumerate(zip(before, after, strict=True)):
-            change, p = _change(method["change"], last["unit"]) if place == 0 else ("", "")
+            change = ("", "")
+            if place == 0 and last["value"] is not None:
+                change = difference(method["change"], digits_of(last["unit"]))
             name = method["method"] if place == 0 else ""
-            counted = f"{last['graded']:,}"
-            yield name, last["name"], interval(first), interval(last), change, p, counted, last["by"]
-
-
-def _change(change: Record | None, unit: str) -> tuple[str, str]:
-    if change is None:
-        return "", ""
-    digits = 1 if unit == "%" else 2
-    by = change["difference"]
-    around = f" [{signed(by['low'], digits)}, {signed(by['high'], digits)}]"
-    return f"{signed(by['value'], digits)}{around}", number(change["p"], 4)
+            counted = f"{last['graded']:,}" + (", apart" if method["apart"] else "")
+            yield name, last["name"], interval(first), interval(last), *change, counted, last["by"]
 
 
 def _against(record: Record) -> str:
@@ -128,7 +167,7 @@ def _against(record: Record) -> str:
 def _against_rows(record: Record) -> list[tuple[str, ...]]:
     unit = _leading(record)[0]["unit"]
     return [
-        (f"{a['first']} less {a['second']}", *_change(a["paired"], unit), _counts(a["paired"]))
+        (f"{a['first']} less {a['second']}", *difference(a["paired"], digits_of(unit)), outcomes(a["paired"]))
         for a in record["against"]
     ]
 
@@ -147,10 +186,6 @@ def _kind_rows(record: Record) -> Iterator[tuple[str, ...]]:
         for kind in after:
             value, count = after[kind]
             yield method["method"], kind, number(before.get(kind, (None,))[0]), number(value), f"{count:,}"
-
-
-def _counts(paired: Record) -> str:
-    return f"{paired['wins']:,}, {paired['ties']:,}, {paired['losses']:,}"
 
 
 def _paper_rows(record: Record) -> Iterator[tuple[str, ...]]:

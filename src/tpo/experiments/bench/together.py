@@ -10,7 +10,7 @@ from typing import Any
 from tpo.errors import StoreError
 from tpo.experiments.bench.arms import AFTER, BEFORE
 from tpo.experiments.bench.engine import RESULTS, SCHEMA
-from tpo.experiments.bench.tables import interval
+from tpo.experiments.tables import interval
 
 NOT_WHOLE = "*"
 """Behind a number of a part of a benchmark."""
@@ -57,7 +57,8 @@ def head_and_rows(folders: Sequence[Path]) -> tuple[list[str], list[list[str]]]:
 def _lines(record: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     policy = record["policy"]
     methods = record["methods"]
-    lines = [(policy, methods[0]["by_when"][BEFORE])] if methods else []
+    compared = [method for method in methods if not method.get("apart")] or methods
+    lines = [(policy, compared[0]["by_when"][BEFORE])] if methods else []
     return lines + [(f"{policy} + {m['method']}", m["by_when"][AFTER]) for m in methods]
 
 

@@ -21,15 +21,24 @@ BANDS = "Bands: 95% intervals, bootstrap over queries."
 AXIS = "mean reward of the answer"
 
 
-def charts(arms: Sequence[Arm], check_reward: str | None = None) -> list[Figure]:
-    """Every figure of *arms*; *check_reward* is the held-out reward's name, if there is one."""
+def charts(arms: Sequence[Arm], check_reward: str | None = None, asked: int | None = None) -> list[Figure]:
+    """Return every figure of *arms*, all on the same queries.
+
+    Args:
+        arms: those that are compared.
+        check_reward: the held-out reward's name, if there is one.
+        asked: queries of the sweep, told where the arms have finished fewer.
+    """
     rewards = list(dict.fromkeys(arm.reward for arm in arms))
     figures = []
     for reward in rewards:
         own = [arm for arm in arms if arm.reward == reward and arm.rows]
         if own:
             suffix = f"-{slug(reward)}" if len(rewards) > 1 else ""
-            figures += _Set(own, suffix, f" Reward: {reward}.").figures(check_reward)
+            count = len(own[0].rows)
+            part = asked is not None and count < asked
+            note = f" On the {count:,} of {asked:,} queries that all arms finished." if part else ""
+            figures += _Set(own, suffix, f" Reward: {reward}.{note}").figures(check_reward)
     return figures
 
 

@@ -9,8 +9,13 @@ then on the mean query. Between two places it is taken as a straight line; at ei
 - **a method with iterations**: place s is the best of the pool after s of them; its price is all that was
   read and written until then, critiques included.
 
-The budget is the same for all queries, the mean of what the first method spent. So *t* of the way between two
-places is the same for all of them, and a comparison is paired query by query.
+There are two budgets, both what the first method spent on the mean query.
+
+- **mean**: the same place for all queries, with a mean spend that equals the budget; single queries spend
+  more or less. *t* of the way between two places is the same for all of them.
+- **cap**: no query spends more than the budget, on either side: each stops at its last place within it.
+
+Either way the comparison is paired query by query. A curve that ends before the budget is not compared.
 """
 
 from __future__ import annotations
@@ -18,8 +23,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import floor
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tpo.experiments.sweep.arms import Arm, Row, widest
 from tpo.report.statistics import Paired, paired
@@ -28,6 +34,9 @@ Price = Literal["all", "written"]
 """Tokens read and written, or only those written: what decoding costs where prompts are cached."""
 
 PRICES: tuple[Price, ...] = ("all", "written")
+
+Budget = Literal["mean", "cap"]
+"""Whether the mean query spends the budget, or no query spends more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +87,26 @@ class AtEqualTokens:
         second: the arm of the other curve, or ``best-of-n``.
         reward: the one that guided both.
         price: which tokens.
+        kind: of the budget.
         budget: what *first* spent on the mean query.
-        spent: what *second* spent: the budget, unless it is not *covered*.
-        place: where on the curve: n of best-of-n, else the step.
-        covered: whether the curve of *second* reaches the budget; if not, it stands at its end.
+        spent: what *second* spent on the mean query.
+        place: where on the curve *second* stands, on the mean query: n of best-of-n, else the step.
+        covered: whether the curve of *second* reaches the budget.
         needed: of best-of-n, how many samples the budget buys, also beyond the pool; else None.
-        paired: the difference, query by query.
+        paired: the difference, query by query; None where the curve ends before the budget.
     """
 
     first: str
     second: str
     reward: str
     price: Price
+    kind: Budget
     budget: float
     spent: float
     place: float
     covered: bool
     needed: float | None
-    paired: Paired
+    paired: Paired | None
 
     def record(self) -> dict[str, Any]:
         """In JSON's own types."""
@@ -125,21 +136,59 @@ def by_step(arm: Arm, queries: Sequence[str], price: Price) -> Curve:
 
 
 def compare_at_equal_tokens(arms: Sequence[Arm]) -> list[AtEqualTokens]:
-    """Every arm with iterations against best-of-n of the widest pool, and against the other methods' curves.
+    """Compare every arm with iterations with best-of-n of the widest pool and with the other methods.
 
     Of another method the deepest arm of the same N stands for it, since it passes through the others.
+    Best-of-n is compared at both budgets.
     """
     pools, deepest = widest(arms), deepest_arms(arms)
     found: list[AtEqualTokens | None] = []
     for arm in (arm for arm in arms if arm.depth):
+        own_pools = [pool for pool in pools if pool.reward == arm.reward]
         for price in PRICES:
-            found += [_against(arm, pool, price, of_n=True) for pool in pools if pool.reward == arm.reward]
+            found += [_against(arm, pool, price, of_n=True) for pool in own_pools]
+            found += [_capped(arm, pool, price) for pool in own_pools]
             found += [
                 _against(arm, other, price, of_n=False)
                 for other in deepest
                 if (other.reward, other.n) == (arm.reward, arm.n) and other.method != arm.method
             ]
     return [comparison for comparison in found if comparison is not None]
+
+
+class Capped(NamedTuple):
+    """A query stopped at a cap: what it *reached* and *spent*, at which *place*."""
+
+    reached: float
+    spent: float
+    place: float
+
+
+def within_cap(arm: Arm, row: Row, price: Price, cap: float) -> Capped | None:
+    """Stop a query of *arm* at its last step, or first sample, that *cap* pays for.
+
+    First samples cost the prompt once and the query's mean sample each. None where the cap does not pay for
+    one sample.
+    """
+    steps = [step for step in range(arm.depth + 1) if price_of(row, price, step) <= cap]
+    if steps:
+        return Capped(row.best[steps[-1]], price_of(row, price, steps[-1]), float(steps[-1]))
+    return _samples_within(arm, row, price, cap)
+
+
+def samples_paid(arm: Arm, row: Row, price: Price, cap: float) -> int:
+    """Return how many first samples of a query *cap* pays for, also beyond the pool."""
+    prompt = row.sample_read if price == "all" else 0.0
+    each = row.sample_written / arm.n
+    return max(0, floor((cap - prompt) / each + 1e-9)) if each > 0 else arm.n
+
+
+def _samples_within(arm: Arm, row: Row, price: Price, cap: float) -> Capped | None:
+    count = samples_paid(arm, row, price, cap)
+    if not 1 <= count <= arm.n:
+        return None
+    prompt = row.sample_read if price == "all" else 0.0
+    return Capped(row.best_of[count - 1], prompt + row.sample_written * count / arm.n, float(count))
 
 
 def deepest_arms(arms: Sequence[Arm]) -> list[Arm]:
@@ -167,26 +216,63 @@ def _against(arm: Arm, other: Arm, price: Price, *, of_n: bool) -> AtEqualTokens
     queries = common(arm, other)
     if not queries:
         return None
-    budget = fmean(price_of(arm.rows[query], price, arm.depth) for query in queries)
+    budget = _spent(arm, queries, price)
     curve = (best_of_n if of_n else by_step)(other, queries, price)
     point = curve.at(budget)
     answers = [arm.rows[query].answer for query in queries]
     return AtEqualTokens(
         first=arm.label,
-        second=f"best-of-n, pool of {other.label}" if of_n else other.label,
+        second=_pool_name(other) if of_n else other.label,
         reward=arm.reward,
         price=price,
+        kind="mean",
         budget=budget,
         spent=point.spent,
         place=point.place,
         covered=point.covered,
         needed=_bought(curve, budget) if of_n else None,
-        paired=paired(answers, [point.reached[query] for query in queries]),
+        paired=paired(answers, [point.reached[query] for query in queries]) if point.covered else None,
     )
 
 
+def _capped(arm: Arm, pool: Arm, price: Price) -> AtEqualTokens | None:
+    """Compare *arm* with best-of-n where neither spends more than the budget on any query."""
+    queries = common(arm, pool)
+    if not queries:
+        return None
+    cap = _spent(arm, queries, price)
+    rows = [pool.rows[query] for query in queries]
+    first = [within_cap(arm, arm.rows[query], price, cap) for query in queries]
+    second = [_samples_within(pool, row, price, cap) for row in rows]
+    covered = all(each is not None for each in (*first, *second))
+    ends = [Capped(row.best[0], price_of(row, price, 0), float(pool.n)) for row in rows]
+    ours = [each for each in first if each is not None]
+    theirs = [each for each in second if each is not None] if covered else ends
+    return AtEqualTokens(
+        first=arm.label,
+        second=_pool_name(pool),
+        reward=arm.reward,
+        price=price,
+        kind="cap",
+        budget=cap,
+        spent=fmean(each.spent for each in theirs),
+        place=fmean(each.place for each in theirs),
+        covered=covered,
+        needed=float(max(samples_paid(pool, row, price, cap) for row in rows)),
+        paired=paired(*([each.reached for each in side] for side in (ours, theirs))) if covered else None,
+    )
+
+
+def _spent(arm: Arm, queries: Sequence[str], price: Price) -> float:
+    return fmean(price_of(arm.rows[query], price, arm.depth) for query in queries)
+
+
+def _pool_name(pool: Arm) -> str:
+    return f"best-of-n, pool of {pool.label}"
+
+
 def _bought(curve: Curve, budget: float) -> float | None:
-    """How many samples *budget* buys, each at the price that one more has on the *curve* of best-of-n."""
+    """Return how many samples *budget* buys, each at the price of one more on the *curve* of best-of-n."""
     spent = curve.spent
     price = (spent[-1] - spent[0]) / (len(spent) - 1) if len(spent) > 1 else 0.0
     return 1 + (budget - spent[0]) / price if price > 0 else None

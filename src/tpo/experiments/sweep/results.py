@@ -1,11 +1,14 @@
-"""What a sweep came to: ``sweep.json``, with all that a repetition needs; tables and figures beside it."""
+"""Results of a sweep: ``sweep.json``, with all that a repetition needs; tables and figures beside it.
+
+Arms of one reward are compared on the queries that all of them finished under every seed.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -21,14 +24,16 @@ from tpo.experiments.sweep.grid import Cell
 from tpo.experiments.sweep.plan import FIGURES, Plan
 from tpo.experiments.sweep.tables import answers_rows, latex, markdown, shown
 from tpo.export.writing import replacing_text
-from tpo.report import Options, write_report
-from tpo.report import statistics as estimating
+from tpo.report import Options, bootstrap, write_report
+from tpo.report.bootstrap import Estimate
 from tpo.report.drawing import draw
 from tpo.report.figures import Figure
-from tpo.report.statistics import Estimate, bootstrap_means, paired
+from tpo.report.shared_queries import shared_queries
+from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, paired
 from tpo.store import read_trajectories
 from tpo.store.jsonline import plain
 from tpo.store.runfile import versions
+from tpo.types import Trajectory
 
 SCHEMA = 1
 RESULTS = "sweep.json"
@@ -55,10 +60,14 @@ def write_results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
         reasons = list(outcome.failures.values())
         raise StoreError(f"{plan.out}: no cell has run{f': {reasons[0]}' if reasons else ''}")
     checked = None if outcome.held_out is None else outcome.held_out.value
-    arms = make_arms(readable, plan.queries, lambda cell: read_trajectories(plan.path(cell)), checked)
-    figures = [_named(plan, figure) for figure in charts(arms, plan.check_reward)] if plan.figures else []
+    found = make_arms(plan.cells, plan.queries, lambda cell: _trajectories(plan, cell), checked)
+    arms, apart = on_shared_queries(found)
+    compared = [arm for arm in arms if arm not in apart]
+    figures = []
+    if plan.figures:
+        figures = [_named(plan, each) for each in charts(compared, plan.check_reward, len(plan.queries))]
     drawn = draw(figures, plan.out / FIGURES) if figures else []
-    record = _record(plan, outcome, arms)
+    record = _record(plan, outcome, arms, apart)
     record["figures"] = [
         {"name": figure.name, "title": figure.title, "caption": figure.caption} for figure in figures
     ]
@@ -70,6 +79,36 @@ def write_results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     return record
 
 
+def on_shared_queries(arms: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
+    """Return *arms*, those that are compared on shared queries alone, and which of them stand apart.
+
+    Queries are shared by the arms of a reward. Held-out scores count where all of these arms have them.
+    """
+    kept = list(arms)
+    apart: list[Arm] = []
+    for reward in dict.fromkeys(arm.reward for arm in arms):
+        places = [place for place, arm in enumerate(arms) if arm.reward == reward]
+        shared = shared_queries([arms[place].rows.keys() for place in places])
+        together = [place for n, place in enumerate(places) if n not in shared.apart]
+        checked = [{q for q in shared.queries if arms[place].rows[q].check} for place in together]
+        has_check = set.intersection(*checked) if checked else set()
+        for place in together:
+            rows = {
+                query: row if query in has_check else replace(row, check=(), check_first=None)
+                for query, row in arms[place].rows.items()
+                if query in shared.queries
+            }
+            kept[place] = replace(arms[place], rows=rows)
+        apart += [arms[place] for place in places if place not in together]
+    return kept, apart
+
+
+def _trajectories(plan: Plan, cell: Cell) -> Iterator[Trajectory]:
+    """Yield what the run of *cell* holds: nothing, where it has not begun, so that no query of it counts."""
+    if (plan.path(cell) / "trajectories.jsonl").exists():
+        yield from read_trajectories(plan.path(cell))
+
+
 def _uses_tiny(plan: Plan) -> bool:
     return plan.settings.uses_tiny or TINY in (*plan.rewards, plan.check_reward)
 
@@ -79,7 +118,8 @@ def _named(plan: Plan, figure: Figure) -> Figure:
     return replace(figure, title=f"{figure.title} (the embedded pair)") if _uses_tiny(plan) else figure
 
 
-def _record(plan: Plan, outcome: Outcome, arms: Sequence[Arm]) -> dict[str, Any]:
+def _record(plan: Plan, outcome: Outcome, arms: Sequence[Arm], apart: Sequence[Arm]) -> dict[str, Any]:
+    compared = [arm for arm in arms if arm not in apart]
     missed = outcome.held_out.failures if outcome.held_out is not None else {}
     return {
         "schema": SCHEMA,
@@ -100,15 +140,16 @@ def _record(plan: Plan, outcome: Outcome, arms: Sequence[Arm]) -> dict[str, Any]
         "shared_calls": plan.shares,
         "settings": plan.settings.to_json(),
         "cells": [_cell(plan, cell, outcome.failures) for cell in plan.cells],
-        "arms": [arm_record(arm) for arm in arms],
-        "against": against(arms),
-        "at_equal_tokens": [comparison.record() for comparison in compare_at_equal_tokens(arms)],
+        "arms": [arm_record(arm, apart=arm in apart) for arm in arms],
+        "against": against(compared),
+        "at_equal_tokens": [comparison.record() for comparison in compare_at_equal_tokens(compared)],
         "statistics": {
-            "level": estimating.LEVEL,
-            "bootstrap": estimating.RESAMPLES,
-            "sign_flips": estimating.FLIPS,
-            "exact_up_to": estimating.EXACT_UP_TO,
-            "seed": estimating.SEED,
+            "level": bootstrap.LEVEL,
+            "bootstrap": bootstrap.RESAMPLES,
+            "studentised_below": bootstrap.STUDENTISED_BELOW,
+            "swaps": FLIPS,
+            "exact_up_to": EXACT_UP_TO,
+            "seed": bootstrap.SEED,
         },
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
@@ -135,8 +176,8 @@ def _cell(plan: Plan, cell: Cell, failures: Mapping[str, str]) -> dict[str, Any]
     }
 
 
-def arm_record(arm: Arm) -> dict[str, Any]:
-    """The numbers of *arm* with their intervals; none where it has no whole query."""
+def arm_record(arm: Arm, *, apart: bool = False) -> dict[str, Any]:
+    """Return the numbers of *arm* with their intervals; none where it has no whole query."""
     rows = list(arm.rows.values())
     checked = [row for row in rows if row.check and row.check_first is not None]
     costs = {
@@ -154,6 +195,7 @@ def arm_record(arm: Arm) -> dict[str, Any]:
         "seeds": list(arm.seeds),
         "queries": len(rows),
         "missing": arm.missing,
+        "apart": apart,
         "first_sample": _mean([row.first for row in rows]),
         "best_first_sample": _mean([row.best[0] for row in rows]),
         "answer": _mean([row.answer for row in rows]),

@@ -7,7 +7,17 @@ from math import ceil
 from typing import Any
 
 from tpo.counting import queries
-from tpo.experiments.bench.tables import DASH, latex_table, markdown_table, md, number, signed
+from tpo.experiments.latex import latex_table
+from tpo.experiments.tables import (
+    SKEWED_NOTE,
+    any_skewed,
+    difference,
+    estimate,
+    markdown_table,
+    md,
+    number,
+    outcomes,
+)
 from tpo.report.results import Results, Table
 
 Record = Mapping[str, Any]
@@ -63,9 +73,9 @@ def shown(record: Record) -> Results:
 
 def latex(record: Record) -> str:
     """Both tables for a paper, with ``booktabs``."""
-    head, rows = _table(record)
-    caption = f"{record['policy']} on {record['data']['source']}: {'; '.join(notes(record))}."
-    tables = [latex_table(head, rows, f"{TINY_NOTE} {caption}" if record["tiny"] else caption)]
+    toy = [TINY_NOTE] if record["tiny"] else []
+    title = f"{record['policy']} on {record['data']['source']}."
+    tables = [latex_table(*_table(record), title, toy + notes(record))]
     if record["at_equal_tokens"]:
         tables.append(latex_table(*_equal(record), "At equal tokens: the first less the second."))
     return "\n\n".join(tables) + "\n"
@@ -90,14 +100,16 @@ def notes(record: Record) -> list[str]:
     said = [
         "answer: mean reward of the final answers; first sample: of the unaligned model's",
         "intervals: 95%, bootstrap over queries, seeds averaged by query first",
-        "p: two-sided by sign flips, paired by query, not corrected for being several",
+        "arms of one reward are compared on the queries that all of them finished under every seed",
+        "p: two-sided, by swapping the two answers of a query, not corrected for being several",
         "tokens and calls: the policy's, a query, critiques included; a sample or a critique is one call",
     ]
     if record["at_equal_tokens"]:
-        said.append(
-            "equal tokens: best-of-n is the expected best of n of one pool, between whole n a straight line;"
-            " so is another method between its steps"
-        )
+        said += [
+            "equal tokens: best-of-n is the expected best of n of one pool",
+            "budget mean: one n or step for all queries, so that the mean query spends the budget",
+            "budget cap: no query spends more than the budget, neither the first method's nor the second's",
+        ]
     short = [row for row in record["at_equal_tokens"] if _is_best_of_n(row) and not row["covered"]]
     if short:
         needed = max((row["needed"] or 0.0 for row in short), default=0.0)
@@ -113,12 +125,33 @@ def notes(record: Record) -> list[str]:
         )
     if record["held_out_error"]:
         said.append(f"the held-out reward stopped: {record['held_out_error']}")
+    said += _missing_notes(record)
+    return said + ([SKEWED_NOTE] if any_skewed(record["arms"]) or any_skewed(record["against"]) else [])
+
+
+def _missing_notes(record: Record) -> Iterator[str]:
     missing = sum(arm["missing"] for arm in record["arms"])
     if missing:
-        said.append(
-            f"{missing:,} queries are not finished under every seed of their arm, and in none of its means"
-        )
-    return said
+        yield f"{missing:,} queries are not finished under every seed of their arm, and in none of its means"
+    asked = len(record["data"]["ids"])
+    for reward in record["rewards"]:
+        of = f" under {reward}" if len(record["rewards"]) > 1 else ""
+        counts = {arm["queries"] for arm in record["arms"] if arm["reward"] == reward and not arm["apart"]}
+        if counts and counts != {asked}:
+            yield f"the numbers{of} are of {max(counts):,} of {queries(asked)}"
+    for arm in record["arms"]:
+        if arm["apart"]:
+            own = queries(arm["queries"])
+            yield f"{arm['arm']} ({arm['reward']}) stands apart: its numbers are of its own {own}"
+        runs = [cell for cell in record["cells"] if _is_of(cell, arm)]
+        silent = [str(cell["seed"]) for cell in runs if not cell["finished"]]
+        if silent and len(runs) > 1:
+            seeds = ", ".join(silent)
+            yield f"{arm['arm']} ({arm['reward']}): nothing of seed {seeds} is finished, so no query counts"
+
+
+def _is_of(cell: Record, arm: Record) -> bool:
+    return (cell.get("arm"), cell.get("reward")) == (arm["arm"], arm["reward"])
 
 
 def _about(record: Record) -> str:
@@ -149,25 +182,33 @@ def _table(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         if checks:
             row += [estimate(arm["held_out_first_sample"], around=False), estimate(arm["held_out_answer"])]
         row += [number(arm["a_query"][name], 0) for name in ("tokens", "written", "calls")]
-        rows.append((*row, f"{arm['queries']:,}"))
+        rows.append((*row, f"{arm['queries']:,}" + (", apart" if arm["apart"] else "")))
     return tuple(head), rows
 
 
 def _equal(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     several = len(record["rewards"]) > 1
-    head = ["method", *(["reward"] if several else []), "less", "tokens", "spent", "at", "difference", "p"]
+    head = ["method", *(["reward"] if several else []), "less", "tokens", "budget", "spent", "at"]
     rows = []
     for row in record["at_equal_tokens"]:
-        place = f"{'n' if _is_best_of_n(row) else 'step'} {number(row['place'], 1)}"
+        budget = number(row["budget"], 0)
         spent = (
-            number(row["budget"], 0)
-            if row["covered"]
-            else f"{number(row['budget'], 0)}, its own {number(row['spent'], 0)}"
+            budget
+            if row["covered"] and row["kind"] == "mean"
+            else f"{budget}, its own {number(row['spent'], 0)}"
         )
         cells = [row["first"], *([row["reward"]] if several else []), row["second"]]
-        cells += [PRICES[row["price"]], spent, place if row["covered"] else f"{place}, its end"]
-        rows.append((*cells, *_difference(row["paired"])))
-    return tuple(head), rows
+        cells += [PRICES[row["price"]], row["kind"], spent, _place(row)]
+        rows.append((*cells, *difference(row["paired"])))
+    return (*head, "difference", "p"), rows
+
+
+def _place(row: Record) -> str:
+    """Return where the second curve is taken; of one that ends before the budget, its end."""
+    if row["kind"] == "cap" and not row["covered"]:
+        return f"needs n {number(row['needed'], 0)}"
+    place = f"{'n' if _is_best_of_n(row) else 'step'} {number(row['place'], 1)}"
+    return place if row["covered"] else f"{place}, its end"
 
 
 def _is_best_of_n(row: Record) -> bool:
@@ -180,25 +221,12 @@ def _against(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         (
             f"{row['first']} less {row['second']}",
             *([row["reward"]] if several else []),
-            *_difference(row["paired"]),
-            ", ".join(f"{row['paired'][name]:,}" for name in ("wins", "ties", "losses")),
+            *difference(row["paired"]),
+            outcomes(row["paired"]),
         )
         for row in record["against"]
     ]
     return ("answers", *(["reward"] if several else []), "difference", "p", "wins, ties, losses"), rows
-
-
-def _difference(paired: Record) -> tuple[str, str]:
-    by = paired["difference"]
-    return f"{signed(by['value'])} [{signed(by['low'])}, {signed(by['high'])}]", number(paired["p"], 4)
-
-
-def estimate(value: Record | None, *, around: bool = True) -> str:
-    """``1.25 [1.10, 1.40]``; a dash for none."""
-    if value is None:
-        return DASH
-    interval = f" [{number(value['low'])}, {number(value['high'])}]"
-    return f"{number(value['value'])}{interval if around and value['low'] is not None else ''}"
 
 
 def _failure(cell: Record) -> str:

@@ -44,7 +44,7 @@ function onDemand(summary, make, attributes) {
 
 // A table with a head; a column of numbers stands to the right, unless it is the first, which names the row.
 function grid(head, rows, attributes) {
-  const numeric = (cell) => cell === null || (typeof cell === "string" && /^[−+]?[\d.,]/.test(cell));
+  const numeric = (cell) => cell === null || cell === "–" || (typeof cell === "string" && /^[−+]?[\d.,]/.test(cell));
   const right = head.map((_, column) => column > 0 && rows.every((row) => numeric(row[column])));
   const cell = (value, column) => h("td", right[column] ? { class: "number" } : null, value ?? "–");
   return h(

@@ -11,7 +11,7 @@ function makeOverview(source) {
   const word = h("p", { class: "note" });
   const heading = [h("h2", null, "Figures"), h("p", { class: "faint" }, "Shaded: 95 % bootstrap intervals over queries.")];
   fill(document.getElementById("figures"), heading, word, drawn);
-  const compared = part(document.getElementById("comparisons"), (told) => (told.comparisons.length ? comparisons(told) : null));
+  const compared = part(document.getElementById("comparisons"), (told) => (told.comparisons.length || told.rewards > 1 ? comparisons(told) : null));
 
   return function show(summary) {
     if (summary.hues) hueOf = (run) => summary.hues.get(run) ?? 7;
@@ -31,7 +31,8 @@ function makeOverview(source) {
     word.textContent = summary.figures === null ? "Drawing the figures …" : "No query has finished: there is nothing to draw.";
     word.hidden = figures.length > 0;
     for (const element of heading) element.hidden = figures.length === 0;
-    compared({ comparisons: summary.comparisons, runs: summary.runs.map(({ name }) => ({ name })), hues });
+    const rewards = new Set(chosen.map((number) => summary.runs[number].reward_name)).size;
+    compared({ comparisons: summary.comparisons, runs: summary.runs.map(({ name }) => ({ name })), hues, rewards });
   };
 }
 
@@ -45,7 +46,7 @@ function makeCard(alone) {
     const element = h("div", { class: "part" });
     return { element, update: part(element, make) };
   };
-  const title = place(({ name, number, tiny }) => [h("h2", null, swatch(number), inline(name)), tiny ? h("p", { class: "note" }, tiny) : null]);
+  const title = place(({ name, number, tiny, models }) => [h("h2", null, swatch(number), inline(name)), models.length ? h("p", { class: "faint models" }, models.map(([what, value]) => [h("span", null, `${what} `, inline(value)), " "])) : null, tiny ? h("p", { class: "note" }, tiny) : null]);
   const live = place(({ run }) => (run.live ? progress(run) : null));
   const told = place((notes) => notes.map((note) => h("p", { class: "note warning" }, inline(note))));
   const tiles = place(numbersOf);
@@ -64,14 +65,15 @@ function makeCard(alone) {
     h("details", null, h("summary", null, "Configuration"), options.element),
   );
   function update(run, hue, number) {
-    title.update({ name: run.name, tiny: run.tiny, number, hue });
+    const models = [["method", run.method], ["policy", run.policy], ["reward", run.reward_name]].filter(([, value]) => value);
+    title.update({ name: run.name, tiny: run.tiny, number, hue, models });
     live.update({ run: { finished: run.finished, failed: run.failed, live: run.live } });
     told.update(run.notes);
     tiles.update({ finished: run.finished, failed: run.failed, by_step: run.by_step, seconds: run.seconds });
     failures.update(run.failures);
     steps.update({ by_step: run.by_step });
-    summed({ phases: run.phases });
-    costsOf.update({ phases: run.phases, reward: run.reward });
+    summed({ phases: run.phases, currency: run.currency });
+    costsOf.update({ phases: run.phases, reward: run.reward, currency: run.currency });
     const { started, ended, starts, configuration, fingerprint, versions } = run;
     options.update({ started, ended, starts, configuration, fingerprint, versions });
   }
@@ -84,11 +86,11 @@ function numbersOf(run) {
   return h(
     "dl",
     { class: "tiles" },
-    tile("finished", whole(run.finished)),
-    tile("failed", whole(run.failed), run.failed ? "bad" : null),
-    tile("first samples", reward(first?.samples_mean)),
-    tile("best of N", reward(first?.best_mean)),
-    tile("answers", reward(last?.best_mean)),
+    tile("queries finished", whole(run.finished)),
+    tile("queries failed", whole(run.failed), run.failed ? "bad" : null),
+    tile("mean reward, first samples", reward(first?.samples_mean)),
+    tile("mean reward, best of N", reward(first?.best_mean)),
+    tile("mean reward, answer", reward(last?.best_mean)),
     tile("time", run.seconds ? duration(run.seconds) : "–"),
   );
 }
@@ -104,7 +106,7 @@ function bySteps(run) {
 
 function spentInAll(run) {
   const all = run.phases.at(-1);
-  const cost = all.cost === null ? "" : `, cost ${money(all.cost)}`;
+  const cost = all.cost === null ? "" : `, cost ${money(all.cost)} ${run.currency}`;
   return `${plural(all.calls, "call")}, ${compact(all.prompt_tokens)} tokens read, ${compact(all.completion_tokens)} written${cost}`;
 }
 
@@ -114,7 +116,7 @@ function stepRow(step) {
 
 function costs(run) {
   const priced = run.phases.some((phase) => phase.cost !== null);
-  const head = ["phase", "calls", "tokens read", "of them cached", "written", ...(priced ? ["cost"] : [])];
+  const head = ["phase", "calls", "tokens read", "of them cached", "written", ...(priced ? [`cost, ${run.currency}`] : [])];
   const rows = run.phases.map((phase) => [phase.phase, whole(phase.calls), whole(phase.prompt_tokens), whole(phase.cached_tokens), whole(phase.completion_tokens), ...(priced ? [money(phase.cost)] : [])]);
   rows.push(["reward model", whole(run.reward.calls), whole(run.reward.tokens), null, null, ...(priced ? [null] : [])]);
   return grid(head, rows, { label: "Calls and tokens by phase" });
@@ -145,7 +147,7 @@ function comparisons(summary) {
       other_question ? h("p", { class: "note" }, `${plural(other_question, "query", "queries")} of the same id ask something else in each run, and are left out.`) : null,
     ),
   );
-  return [h("h2", null, "Paired comparison"), h("p", { class: "faint" }, "Rewards of the answers to the same queries; p by flipping signs."), h("div", { class: "cards" }, shown)];
+  return [h("h2", null, "Paired comparison"), h("p", { class: "faint" }, "Rewards of the answers, on the queries that both runs finished; p by swapping the two answers of a query."), summary.rewards > 1 ? h("p", { class: "note" }, "Runs whose rewards differ are not compared.") : null, h("div", { class: "cards" }, shown)];
 }
 
 function outcome(paired) {

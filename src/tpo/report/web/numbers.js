@@ -16,12 +16,18 @@ function reward(value) {
   if (value === null || value === undefined) return null;
   const size = Math.abs(value);
   const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3;
-  return value.toFixed(digits).replace("-", "−");
+  return unsignedZero(value.toFixed(digits)).replace("-", "−");
+}
+
+// What rounds to zero has no sign.
+function unsignedZero(text) {
+  return Number(text) === 0 ? text.replace("-", "") : text;
 }
 
 function signed(value) {
   if (value === null || value === undefined) return null;
-  return (value > 0 ? "+" : "") + reward(value);
+  const text = reward(value);
+  return /^[0.]*$/.test(text) || value < 0 ? text : `+${text}`;
 }
 
 function interval(low, high, format = reward) {

@@ -133,16 +133,40 @@ function makeQueries(source, summary) {
     );
   }
 
-  // The same query in the other runs that are shown, once their tables are read.
+  // The same query in the other runs that are shown: links, and all answers side by side.
   function elsewhere(record, run) {
     const others = (summary.chosen ?? summary.runs.map((_, number) => number)).filter((number) => number !== run);
     if (others.length === 0) return null;
     const links = h("p", { class: "elsewhere" });
+    const beside = onDemand("Answers of these runs side by side", () => sideBySide(record, run, others), { class: "elsewhere", hidden: true });
     others.forEach(async (number) => {
       const row = (await indexOf(number)).columns.id.indexOf(record.id);
-      if (row >= 0) links.append(h("a", { href: `#queries/${number}/${row}` }, swatch(number), "the same query in ", inline(summary.runs[number].name)));
+      if (row < 0) return;
+      beside.hidden = false;
+      links.append(h("a", { href: `#queries/${number}/${row}` }, swatch(number), "the same query in ", inline(summary.runs[number].name)));
     });
-    return links;
+    return [links, beside];
+  }
+
+  // A column a run, in the order of the page; a run without the query has none.
+  function sideBySide(record, run, others) {
+    const numbers = [run, ...others].sort((a, b) => a - b);
+    const places = numbers.map((number) => h("div", { hidden: true }));
+    numbers.forEach(async (number, place) => {
+      const row = number === run ? null : (await indexOf(number)).columns.id.indexOf(record.id);
+      if (row !== null && row < 0) return;
+      const found = row === null ? record : await source.trajectory(number, row);
+      if (found === undefined) return;
+      fill(places[place], column(found, number));
+      places[place].hidden = false;
+    });
+    return h("div", { class: "beside" }, places);
+  }
+
+  function column(record, number) {
+    const best = record.candidates.find((candidate) => candidate.id === record.best);
+    const worth = best ? `${best.id}, reward ${reward(best.reward)} (${summary.runs[number].reward_name ?? "unknown"})` : "no answer";
+    return [h("h4", null, swatch(number), inline(summary.runs[number].name)), h("p", { class: "faint" }, inline(worth)), best ? shown(record.texts[best.text], { class: "framed" }) : null];
   }
 
   return { open, update, close: () => go(state.run, null), move: table.move, focus: table.focus, search };

@@ -3,7 +3,7 @@
 const FILTERS = [
   ["failed", "failed", (index, row) => index.failed[row] === 1],
   ["malformed", "malformed updates", (index, row) => index.malformed[row] > 0],
-  ["worse", "worse than first samples", (index, row) => index.gain[row] !== null && index.gain[row] < 0],
+  ["worse", "first sample stayed best", (index, row) => index.gain[row] !== null && index.gain[row] < 0],
 ];
 
 // Small letters of id and question, made once an index.

@@ -90,7 +90,7 @@ function makeTable({ onOpen }) {
     return [
       h("div", { role: "cell", class: "wide" }, h("span", { class: "id" }, inline(cut(index.id[row], 60))), failed ? h("span", { class: "badge bad" }, "failed") : null, h("span", { class: "preview" }, inline(index.text[row]))),
       h("div", { role: "cell", class: "number" }, reward(index.answer[row]) ?? "–"),
-      h("div", { role: "cell", class: `number ${gain === null ? "" : gain < 0 ? "falling" : gain > 0 ? "rising" : ""}` }, signed(gain) ?? "–"),
+      h("div", { role: "cell", class: `number ${gain !== null && gain > 0 ? "rising" : "faint"}` }, signed(gain) ?? "–"),
       h("div", { role: "cell", class: "number narrow" }, index.step[row] === null ? "–" : String(index.step[row])),
       h("div", { role: "cell", class: "number narrow optional" }, index.malformed[row] ? whole(index.malformed[row]) : "–"),
       h("div", { role: "cell", class: "number optional" }, whole(index.tokens[row])),

@@ -93,6 +93,8 @@ async def test_from_rows_to_a_win_rate_that_names_judge_opponent_and_wording(tmp
     assert "against gpt-4-0314" in metric.note
     assert "judging prompt: tpo's own wording" in metric.note
     assert "its authors' numbers are by gpt-4-1106-preview" in metric.note
+    assert ARENA_HARD_V01.publish is not None
+    ARENA_HARD_V01.publish(graded, context)
     (file,) = (tmp_path / "data/arena-hard-v0.1/model_answer").iterdir()
     assert len(file.read_text().splitlines()) == 4
 

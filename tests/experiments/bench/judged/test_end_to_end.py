@@ -72,9 +72,13 @@ def test_the_authors_files_hold_every_answer_though_equal_ones_are_judged_once(t
 
 def test_a_judge_that_dies_costs_nothing_that_was_judged(tmp_path: Path) -> None:
     asked: list[str] = []
+    heard: set[str] = set()
 
     def dying(call: PolicyCall, index: int) -> str | Exception:
-        return PolicyError("gone") if "mutex" in asked_of(call) else fair(call, index)
+        text = asked_of(call)
+        gone = "mutex" in text or text in heard  # by the time that anything is asked again
+        heard.add(text)
+        return PolicyError("gone") if gone else fair(call, index)
 
     def listening(call: PolicyCall, index: int) -> str:
         asked.append(asked_of(call))
@@ -127,3 +131,27 @@ def test_alpaca_eval_tells_the_plain_rate_and_refuses_length_control_on_other_ro
     assert controlled["note"].startswith("refused: it needs the whole set in its order")
     assert plain["value"] == pytest.approx(80.0)
     assert "not the paper's judge" not in plain["note"]
+
+
+def test_the_win_rate_and_its_change_have_one_estimator(tmp_path: Path) -> None:
+    """A clear win is three battles in the rate; so it is in the change, its interval and its p."""
+
+    def mixed(call: PolicyCall, _: int) -> str:
+        text = asked_of(call)
+        opponent_first = text.index("Opponent") < text.index("</answer_a>")
+        mine_wins = ("better" in text) == ("mutex" in text)
+        strength = ">>" if "mutex" in text and "better" in text else ">"
+        best, other = ("B", "A") if opponent_first == mine_wins else ("A", "B")
+        return f"[[{best}{strength}{other}]]"
+
+    record = arena(tmp_path, mixed, methods=("tpo", "bon"))
+    before, after = leading(record, "before")["value"], leading(record, "after")["value"]
+    change = record["methods"][0]["change"]
+    # One query of four goes from lost to clearly won, three from won to lost: 6 of 8 battles, then 6 of 12.
+    assert (before, after) == (75.0, 50.0)
+    assert change["difference"]["value"] == pytest.approx(after - before)
+    assert (change["wins"], change["losses"]) == (1, 3)
+    paired = record["against"][0]["paired"]
+    assert paired["difference"]["value"] == pytest.approx(after - before)
+    said = (tmp_path / "results.md").read_text()
+    assert "win_rate of tpo D1-N2 after: the authors' interval" in said.replace("\\_", "_")

@@ -16,7 +16,7 @@ from tpo.experiments.bench.grading import Context, Graded, Metric, Summarize
 from tpo.experiments.bench.hub import Hub, as_record, column
 from tpo.experiments.bench.judged.arena_files import answer_of
 from tpo.experiments.bench.judged.arena_games import JUDGMENTS_OPTION, Arena
-from tpo.experiments.bench.judged.winrate import win_rate
+from tpo.experiments.bench.judged.winrate import battles, win_rate
 from tpo.experiments.bench.judged.wording import CREATIVE_SYSTEM, SYSTEM_OPTION, TEMPLATE_OPTION
 from tpo.experiments.bench.paper import is_model
 from tpo.types import Query, user
@@ -53,13 +53,9 @@ PLAIN = "without style control, which the authors' table of version 2.0 has"
 
 
 def summary(arena: Arena, tail: float, remark: str = "") -> Summarize:
-    """The win rate against the opponent, by the judge of this run or of the files that were read.
-
-    It writes the authors' files too: graders never see an answer that equals another method's.
-    """
+    """Return the win rate against the opponent, by the judge of this run or of the files that were read."""
 
     def summarize(graded: Sequence[Graded], context: Context) -> tuple[Metric, ...]:
-        arena.write(graded, context)
         judges = _said(graded, "judge")
         judge = ", ".join(judges) or (context.judge.name if context.judge is not None else "")
         theirs = () if is_model(judge, arena.judge) else (f"its authors' numbers are by {arena.judge}",)
@@ -93,6 +89,8 @@ ARENA_HARD_V01 = Benchmark(
     metric="win rate against gpt-4-0314, two games a prompt (the paper: by gpt-4-1106-preview)",
     read=reader(V01),
     grade=_V01.grade,
+    weigh=battles,
+    publish=_V01.write,
     summarize=summary(_V01, 2.5),
     baseline=baseline(_V01),
     paper=(("win_rate", "arena_hard"),),
@@ -111,6 +109,8 @@ ARENA_HARD_V20 = Benchmark(
     metric="win rate against o3-mini-2025-01-31, two games a prompt (its authors: by gpt-4.1)",
     read=reader(HARD),
     grade=_HARD.grade,
+    weigh=battles,
+    publish=_HARD.write,
     summarize=summary(_HARD, 5, PLAIN),
     stratum="subcategory",
     pick=picked(0, V20_HARD),
@@ -130,6 +130,8 @@ ARENA_HARD_V20_CREATIVE = Benchmark(
     metric="win rate against gemini-2.0-flash-001, two games a prompt (its authors: by gpt-4.1)",
     read=reader(CREATIVE),
     grade=_CREATIVE.grade,
+    weigh=battles,
+    publish=_CREATIVE.write,
     summarize=summary(_CREATIVE, 5, PLAIN),
     pick=picked(V20_HARD, V20_ROWS),
     published_rows=V20_ROWS,
