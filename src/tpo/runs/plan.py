@@ -97,10 +97,10 @@ class RunPlan:
         total = self.data.total
         if self.fresh or not (self.path / RUN_FILE).exists():
             return total == 0
-        queries = self.data.queries if total is not None else ()
+        queries = self.data.queries if total is not None else None
         try:
             # Without the scales, which are measured with the models: a run that is complete scores nothing.
-            return is_complete(self.path, self.fingerprint(), queries) and total is not None
+            return is_complete(self.path, self.fingerprint(), queries)
         except StoreMismatch as mismatch:
             self._require_models(mismatch)
             raise
@@ -207,7 +207,7 @@ class RunPlan:
         if self.fresh:
             return replace(self, path=path, notices=(f"{found}: it is left as it is",))
         try:
-            is_complete(earlier.path, earlier.fingerprint(), ())
+            is_complete(earlier.path, earlier.fingerprint(), None)
         except StoreError:
             return replace(self, path=path, notices=(f"{found}, and holds another run: it is left as it is",))
         return replace(earlier, notices=(f"{found}, and holds this run: it is resumed there",))
