@@ -93,6 +93,14 @@ class CallRetried:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitChanged:
+    """The adaptive limit of requests in flight to the policy's *server* is now *limit*."""
+
+    server: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run came to its end, or was interrupted."""
 
@@ -112,6 +120,7 @@ Event = (
     | GradientWritten
     | QueryEnded
     | CallRetried
+    | LimitChanged
     | RunEnded
 )
 
