@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tpo.data.conversation import plain_value
 from tpo.data.load import open_source
 from tpo.data.row import Row
-from tpo.data.to_query import plain_value
 from tpo.errors import ConfigError, DataError
 from tpo.experiments.bench.benchmark import Baseline, Benchmark
 from tpo.experiments.bench.choose import limited

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tpo.data.hub import load_failure
 from tpo.data.load import open_source
 from tpo.data.row import Row
 from tpo.errors import DataError, MissingExtra
@@ -73,11 +74,9 @@ class Hub:
         except (DataError, MissingExtra):
             raise
         except Exception as error:  # the libraries let through what their many readers and HTTP raise
-            said = " ".join(str(error).split())[:300].rstrip(".")
             raise DataError(
-                f"{self.spec}: cannot be loaded: {type(error).__name__}: {said}. Without internet,"
-                " give a file of the same rows with --data FILE; for a gated set, accept its terms on the"
-                " hub and set HF_TOKEN"
+                f"{self.spec}: {load_failure(error, self.name)}. Without internet, give a file of the same"
+                " rows with --data FILE; for a gated set, accept its terms on the hub"
             ) from error
 
 
