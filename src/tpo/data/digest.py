@@ -12,12 +12,12 @@ from tpo.types import Query
 
 
 def query_digest(query: Query) -> str:
-    """Return ``sha256:`` and the hash of what *query* holds: messages, reference and metadata.
+    """Return ``sha256:`` and the hash of the messages and the reference of *query*.
 
-    Its id and position are left out, and so are file format and compression: the same row in another place
-    or another file has the same digest, as has a query that was read back from a run.
+    Id, position, metadata, file format and compression do not change it: the same row in another place or
+    another file has the same digest, as has a query that was read back from a run.
     """
-    content = [plain_value(query.messages), query.reference, plain_value(query.metadata)]
+    content = [plain_value(query.messages), query.reference]
     # ASCII, so that half of a surrogate pair has a digest, too.
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode('ascii')).hexdigest()}"

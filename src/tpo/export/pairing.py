@@ -9,7 +9,7 @@ from itertools import permutations
 from types import MappingProxyType
 
 from tpo.errors import ConfigError
-from tpo.export.eligible import EVERYTHING, Eligible
+from tpo.export.eligible import EVERYTHING, Eligible, is_blank
 from tpo.methods.contrast import contrast
 from tpo.types import Candidate, Trajectory
 
@@ -73,7 +73,9 @@ class Pairing:
                 yield pair
 
     def _keeps(self, pair: Preference) -> bool:
-        if pair.chosen.text == pair.rejected.text or not pair.margin > 0 or pair.margin < self.min_margin:
+        if pair.chosen.text == pair.rejected.text or is_blank(pair.chosen):
+            return False
+        if not pair.margin > 0 or pair.margin < self.min_margin:
             return False
         return self.max_length_ratio is None or pair.length_ratio <= self.max_length_ratio
 

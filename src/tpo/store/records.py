@@ -84,6 +84,8 @@ def query_record(query: Query) -> Record:
     record: Record = {"id": query.id, "messages": list(query.messages)}
     if query.reference is not None:
         record["reference"] = query.reference
+    if query.position is not None:
+        record["position"] = query.position
     return record | {"metadata": plain(query.metadata)}
 
 
@@ -188,7 +190,7 @@ def _trajectory(record: Mapping[str, Any]) -> Trajectory:
 
 def _query(record: Mapping[str, Any]) -> Query:
     messages = _messages(record["messages"])
-    return Query(record["id"], messages, record.get("reference"), record["metadata"])
+    return Query(record["id"], messages, record.get("reference"), record["metadata"], record.get("position"))
 
 
 def _messages(record: list[Any]) -> Messages:

@@ -31,6 +31,7 @@ class QueryLine(BaseModel):
     messages: list[MessageLine]
     reference: str | None = None
     metadata: dict[str, Any]
+    position: int | None = Field(None, ge=0, description="In the data, from 0; exports are in its order.")
 
 
 class ServedLine(BaseModel):
