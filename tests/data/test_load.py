@@ -336,3 +336,18 @@ def test_an_error_in_standard_input_names_it_and_its_line() -> None:
     script = "from tpo.data import *; count_queries('-')"
     found = subprocess.run([sys.executable, "-c", script], input=b'"a"\n["', capture_output=True)
     assert b"standard input:2: not valid JSON" in found.stderr
+
+
+def test_empty_standard_input_is_named() -> None:
+    script = "from tpo.data import *; count_queries('-')"
+    found = subprocess.run([sys.executable, "-c", script], input=b"", capture_output=True)
+    assert b"standard input: holds no query" in found.stderr
+
+
+def test_a_terminal_is_not_waited_for() -> None:
+    master, terminal = os.openpty()
+    script = "from tpo.data import *; count_queries('-')"
+    found = subprocess.run([sys.executable, "-c", script], stdin=terminal, capture_output=True)
+    os.close(master)
+    os.close(terminal)
+    assert b"reads the data from standard input: tpo run - < prompts.jsonl" in found.stderr

@@ -12,7 +12,8 @@ from tpo.data.digest import IdAssignment
 from tpo.data.hub import HubSource
 from tpo.data.options import DEFAULTS, ReadOptions
 from tpo.data.row import Row, raise_invalid
-from tpo.data.sources import Spec, open_source
+from tpo.data.sources import STANDARD_INPUT, Spec, open_source
+from tpo.data.standard_input import NAME as STDIN_NAME
 from tpo.data.to_query import INPUTS, INSTRUCTION, to_query
 from tpo.errors import DataError
 from tpo.types import Query
@@ -123,7 +124,8 @@ class _Queries:
     ) -> None:
         self.source = open_source(spec, options)
         self.options = options
-        self._name = spec if isinstance(spec, str) else ", ".join(spec)
+        names = [spec] if isinstance(spec, str) else spec
+        self._name = ", ".join(STDIN_NAME if name == STANDARD_INPUT else name for name in names)
         self._known = known_ids
 
     def __iter__(self) -> Iterator[Query]:
