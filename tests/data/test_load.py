@@ -351,3 +351,9 @@ def test_a_terminal_is_not_waited_for() -> None:
     os.close(master)
     os.close(terminal)
     assert b"reads the data from standard input: tpo run - < prompts.jsonl" in found.stderr
+
+
+def test_skip_invalid_leaves_out_a_line_that_is_too_long_as_a_whole(tmp_path: Path) -> None:
+    spec = write(tmp_path, "a.txt", b"first\n" + b"x" * (MAX_ROW + 10) + b"\nlast\n")
+    queries = list(load_queries(spec, ReadOptions(skip_invalid=True)))
+    assert [(q.text, q.position) for q in queries] == [("first", 0), ("last", 2)]

@@ -119,8 +119,6 @@ def recognised_delimiter(file: TextFile) -> str:
     with file.open() as opened:
         sample = opened.read(SAMPLE_BYTES)
     lines = [f"{line}\n" for line in sample.decode("utf-8", "replace").split("\n")]
-    if len(sample) == SAMPLE_BYTES:
-        lines.pop()  # it may be cut
     return max(DELIMITERS, key=lambda delimiter: _share_split(lines, delimiter))
 
 

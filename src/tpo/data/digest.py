@@ -55,7 +55,6 @@ class IdAssignment:
             name = f"q{self._next}"
             self._next += 1
         self._taken.add(name)
-        self._next = max(self._next, 1 + _number(name))
         return name
 
 
