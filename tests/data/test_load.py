@@ -216,7 +216,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> 
 
 
 def test_a_pattern_without_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no file matches this pattern"):
+    with pytest.raises(DataError, match="no file matches it as a pattern"):
         load_queries(str(tmp_path / "*.jsonl"))
 
 

@@ -170,7 +170,8 @@ class _Queries:
 
     def _query(self, row: Row, position: int, ids: IdAssignment, places: dict[str, str]) -> Query:
         query = to_query(row, "", self.options)
-        query = replace(query, id=query.id or ids.id_of(query, position), position=position)
+        name = query.id or ids.id_of(query, position)
+        query = Query(name, query.messages, query.reference, query.metadata, position)
         earlier = places.setdefault(query.id, row.place)
         if earlier is not row.place:
             raise DataError(

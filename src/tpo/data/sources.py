@@ -85,7 +85,7 @@ def _matches(name: str, pattern: Path) -> list[Path]:
     found = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
     files = [path for path in found if path.is_file()]
     if not files:
-        raise DataError(f"{name}: no file matches this pattern")
+        raise DataError(f"{name}: no such file, and no file matches it as a pattern")
     return files
 
 

@@ -67,9 +67,12 @@ def _of_text(text: str, options: ReadOptions) -> Messages:
 
 def _query(values: Mapping[str, Any], default_id: str, options: ReadOptions) -> Query:
     asked = _asked(values, options)
-    left = values
-    for name in (*OWN_COLUMNS, *asked.taken):
-        left = without(left, name)
+    left = {name: value for name, value in values.items() if name not in OWN_COLUMNS}
+    for name in asked.taken:
+        if name in left:
+            del left[name]
+        elif "." in name:
+            left = without(left, name)
     reference = _reference(values.get("reference"))
     return Query(
         id=_identity(values.get("id"), default_id),

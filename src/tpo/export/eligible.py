@@ -1,4 +1,4 @@
-"""Which responses of a pool a training set may take: by the step that drew them and by their length."""
+"""Eligible responses of a pool for a training set, by step and length."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _span(part: str, text: str) -> tuple[int, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Eligible:
-    """The responses drawn in *steps* (None: in all) with at most *max_characters* (None: any length).
+    """Filter for responses drawn in *steps* (None: in all) with at most *max_characters* (None: any length).
 
     A blank response is not eligible if its reward is the highest: a trainer would learn to say nothing.
 

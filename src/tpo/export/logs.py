@@ -1,4 +1,4 @@
-"""What went into each iteration's calls and came out, as the reference logs it: four items an iteration.
+"""Inputs and outputs of each iteration's calls, as the reference logs them: four items per iteration.
 
 Textual loss (input and output), gradient input, gradient output, update input. Inputs are the messages that
 were sent.
@@ -24,7 +24,7 @@ def export_logs(trajectories: Iterable[Trajectory], path: Path) -> Exported:
 
 
 def query_log(trajectory: Trajectory) -> dict[str, Any]:
-    """A query's iterations."""
+    """Return the iterations of a query."""
     return {
         "id": trajectory.query.id,
         "query": trajectory.query.text,

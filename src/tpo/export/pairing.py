@@ -1,4 +1,4 @@
-"""Which two responses of a query's pool make a preference pair."""
+"""Preference pairs: the choice of two responses from a query's pool."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Preference:
 
     @property
     def margin(self) -> float:
-        """By how much the chosen one's reward is higher."""
+        """Difference of the two rewards."""
         return self.chosen.reward - self.rejected.reward
 
     @property
     def length_ratio(self) -> float:
-        """The longer text's characters for each of the shorter one's, whichever is the chosen one."""
+        """Length of the longer text divided by that of the shorter one, whichever is chosen."""
         shorter, longer = sorted((len(self.chosen.text), len(self.rejected.text)))
         return longer / shorter if shorter else math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """How pairs are formed, and which are kept.
+    """Rule by which pairs are formed and kept.
 
     Args:
         choice: ``best-worst``: the best and the worst response, as a step of the method contrasts them;
@@ -63,7 +63,7 @@ class Pairing:
             raise ConfigError(f"--max-length-ratio must be 1 or more, not {self.max_length_ratio}")
 
     def pairs(self, trajectory: Trajectory) -> Iterator[Preference]:
-        """The pairs of *trajectory*, no two of the same texts."""
+        """Yield the pairs of *trajectory*, no two of the same texts."""
         seen = set()
         for chosen, rejected in CHOICES[self.choice](trajectory, self.eligible):
             pair = Preference(chosen, rejected)

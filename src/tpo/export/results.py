@@ -1,4 +1,4 @@
-"""A table of answers: a row for each query, with its best response, as JSON Lines, CSV or Parquet."""
+"""Results as a table: one row per query with its best response, as JSON Lines, CSV or Parquet."""
 
 from __future__ import annotations
 

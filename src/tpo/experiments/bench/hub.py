@@ -1,4 +1,4 @@
-"""Where a benchmark's data is published, read from the hub or its cache as rows."""
+"""Published benchmark data, read as rows from the hub or its cache."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Hub:
         return f"hf:{self.name}:{part}@{self.revision}"
 
     def rows(self, cache: Path | None = None) -> Iterator[Row]:
-        """Every row as an object, in the published order; downloads land in *cache*, None: the library's own.
+        """Yield every row in the published order; downloads land in *cache*, None: the library's own.
 
         What was downloaded once is read again without a network, with ``HF_HUB_OFFLINE=1``.
 
@@ -90,7 +90,7 @@ def _library(name: str, purpose: str) -> Any:
 
 
 def as_record(row: Row) -> Mapping[str, Any]:
-    """The columns of *row*.
+    """Return the columns of *row*.
 
     Raises:
         DataError: it holds something else than an object.
@@ -101,7 +101,7 @@ def as_record(row: Row) -> Mapping[str, Any]:
 
 
 def column(row: Row, name: str, *, blank: bool = False) -> str:
-    """The text in the column *name*, as it stands; an empty one only where *blank* allows it.
+    """Return the text in the column *name* unchanged; an empty one only where *blank* allows it.
 
     Raises:
         DataError: there is no such column, or it holds no text.

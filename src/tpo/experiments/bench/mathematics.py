@@ -1,8 +1,8 @@
-"""Are two pieces of mathematics equal? Asked of ``math-verify``, in processes of their own.
+"""Equality of mathematical results by ``math-verify``, in worker processes.
 
-Some answers (towers of powers, hundreds of brackets) keep that library busy for ever. It bounds its time by a
-clock on the wall, so that a busy machine would turn right answers into wrong ones; here the time that the
-processor spent counts. Both ways need signals, which reach the main thread of a process only.
+Some answers (towers of powers, hundreds of brackets) keep that library busy for ever. Its own timeout is
+wall-clock time, so that a busy machine would turn right answers into wrong ones; the timeout here is
+processor time. Both need signals, which reach the main thread of a process only.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from tpo.experiments.bench.grading import Answer, Context, Grade, ungraded
 from tpo.policies.siblings import as_finished
 
 SECONDS = 10.0
-"""Most processor time for one answer; nearly all take less than a tenth of a second."""
+"""Timeout of one answer in seconds of processor time; nearly all take less than a tenth of a second."""
 
 AGAIN = 0.5
-"""Seconds after which it is said again that the time is over."""
+"""Interval in seconds at which the timeout signal is repeated."""
 
 WORKERS = 4
-"""Most processes at work."""
+"""Maximum of worker processes."""
 ANSWERS_EACH = 16
-"""A process takes seconds to start; fewer answers than these are not worth another."""
+"""Answers for each worker at least: a process takes seconds to start."""
 
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\b")
@@ -47,7 +47,7 @@ _RETRACTION = re.compile(
 
 
 class _TooLong(BaseException):
-    """The time is over; no ordinary exception, since the library catches those."""
+    """Timeout of a comparison; no ordinary exception, since the library catches those."""
 
 
 def check(context: Context) -> None:
@@ -61,7 +61,7 @@ def check(context: Context) -> None:
 
 
 def library() -> Any:
-    """``math_verify``.
+    """Return the module ``math_verify``.
 
     Raises:
         MissingExtra: it is not installed.
@@ -139,12 +139,12 @@ def _bounded(seconds: float) -> Iterator[list[bool]]:
 
 
 def _as_written(found: list[Any]) -> str | None:
-    """The result as it stood in the text: what was read of it may be too large to print."""
+    """Return the result as it stands in the text: its parsed form may be too large to print."""
     return next((text[:500] for text in reversed(found) if isinstance(text, str)), None)
 
 
 async def grade_mathematics(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
-    """Each answer against its query's reference, several at a time.
+    """Yield the grade of each answer against its query's reference, several at a time.
 
     Raises:
         MissingExtra: the library is not installed.
