@@ -56,12 +56,16 @@ def system(content: str) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is to be answered: a conversation that ends with a user's turn."""
+    """What is to be answered: a conversation that ends with a user's turn.
+
+    *position* counts from 0 in the data; exports are in its order. It is no part of the query's identity.
+    """
 
     id: str
     messages: Messages
     reference: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    position: int | None = field(default=None, compare=False)
 
     @property
     def text(self) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 Row = Sequence[str]
 Record = Mapping[str, Any]
 DASH = "\N{EN DASH}"
+NOT_COMPUTED = "not computed"
+"""In place of a number that would be wrong; beside refusals that are counted, no other word is clear."""
 
 SKEWED = "\N{DAGGER}"
 """Marks an interval of few queries with a skewed distribution."""
@@ -67,7 +69,7 @@ def outcomes(paired: Record) -> str:
 def interval(metric: Record) -> str:
     """Return ``61.2% [58.0, 64.4]`` of a metric's record."""
     if metric["value"] is None:
-        return "refused" if metric["note"] else DASH
+        return NOT_COMPUTED if metric["note"] else DASH
     return estimate(metric, digits_of(metric["unit"]), metric["unit"])
 
 

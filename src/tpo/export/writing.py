@@ -37,6 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StoreError: it cannot be written; what stood at *path* still stands there.
     """
+    if path.is_dir():  # also what an empty name stands for
+        raise StoreError(f"cannot write {path}: it is a directory; name a file in it")
     # The name is short since that of *path* may be as long as a name can be.
     fresh = path.with_name(f".tpo-{os.getpid()}-{next(_numbers)}.tmp")
     try:

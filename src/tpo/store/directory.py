@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tpo.data.digest import query_digest
 from tpo.errors import StoreError, StoreMismatch
 from tpo.store import reading, runfile, schema1
-from tpo.store.digest import query_digest
 from tpo.store.files import Reserve, reason
 from tpo.store.journal import Journal
 from tpo.store.lines import AppendFile
