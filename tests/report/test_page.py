@@ -214,7 +214,15 @@ def test_the_same_run_in_another_order_gives_the_same_page_and_figures(tmp_path:
 def test_runs_of_different_rewards_are_told_apart_on_the_page(tmp_path: Path) -> None:
     paths = [runs.ordinary(tmp_path / name, 3) for name in ("one", "two")]
     record = read_run(paths[1])
-    write_run(paths[1], replace(record, fingerprint={**record.fingerprint, "reward": "another"}))
+    other = {"reward": "another"}
+    write_run(
+        paths[1],
+        replace(
+            record,
+            configuration={**record.configuration, **other},
+            fingerprint={**record.fingerprint, **other},
+        ),
+    )
     write_report(paths, tmp_path / "page.html")
     summary = blocks(tmp_path / "page.html")["summary"]
     assert [run["reward_name"] for run in summary["runs"]] == ["scripted", "another"]
