@@ -71,7 +71,7 @@ class Backoff:
         self.failures = 0
 
     async def wait(self, failure: HttpFailure, on_retry: OnRetry) -> None:
-        """Return when it is time for the next attempt.
+        """Return when it is time for the next attempt; one that the server wants too late is made earlier.
 
         Raises:
             HttpFailure: *failure*, which does not pass, or whose delay would end after the timeout.
@@ -79,11 +79,15 @@ class Backoff:
         now, self.failures = self._clock.now(), self.failures + 1
         if self.failures == 1:
             self._end = now + self._policy.timeout
-        delay = self._policy.delay(self.failures, failure.retry_after, self._clock.jitter())
+        delay = self._policy.delay(self.failures, None, self._clock.jitter())
         if not failure.passes or now + delay > self._end:
             if self.failures > 1:
                 failure.reason += f" (given up after {self.failures} tries)"
             raise failure
+        if failure.retry_after is not None and now + delay + failure.retry_after <= self._end:
+            delay += failure.retry_after
+        elif failure.retry_after is not None:  # more time than there is: probe until the timeout
+            delay = min(max(delay, self._policy.longest), self._end - now)
         on_retry(failure.reason, delay)
         await self._clock.sleep(delay)
 

@@ -178,12 +178,12 @@ class OpenAIPolicy:
         """Return the name of the only model there is; the first call of all asks for it."""
         async with self._naming.get():
             if self.model is None:
-                self.model = await balancer.ask(key, _only_model, on_retry)
+                self.model = await balancer.ask(key, _only_model, on_retry, is_proof=False)
         return self.model
 
     async def _error(self, failure: HttpFailure, scope: Scope | None = None) -> PolicyError:
         """*failure* as this package's own, with the query it befell, or the models there are instead."""
-        if failure.status == 404:
+        if failure.status == 404 and failure.fatal:
             return PolicyRefused(await self._not_found(failure))
         if failure.fatal:
             return PolicyRefused(str(failure))
