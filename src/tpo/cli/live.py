@@ -86,6 +86,8 @@ def standing(tally: Tally) -> str:
     if tally.tokens_per_second is not None:
         read, written = tally.tokens_per_second
         parts.append(f"{read:,.0f} tokens/s in, {written:,.0f} out")
+    if tally.limits:
+        parts.append(f"limit {sum(tally.limits.values()):,} requests")
     if tally.seconds_left is not None:
         parts.append(f"about {duration(tally.seconds_left)} left")
     if tally.retry is not None:

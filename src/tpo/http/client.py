@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tpo.errors import ConfigError
@@ -42,6 +43,7 @@ class HttpClient:
         connect_timeout: connect timeout in seconds, TLS included.
         notice_after: seconds after which a first request without reply is logged.
         clock: what the adaptive limit measures with.
+        on_limit: receives the address and the new limit when the adaptive limit changes.
 
     Raises:
         ConfigError: *url* is not a URL, or the key holds what no HTTP header may.
@@ -59,6 +61,7 @@ class HttpClient:
         connect_timeout: float = CONNECT_TIMEOUT,
         notice_after: float = 2.0,
         clock: Clock | None = None,
+        on_limit: Callable[[str, int], None] | None = None,
     ) -> None:
         self.address = address(url)
         self._root = self.address.removesuffix("/v1")
@@ -66,7 +69,8 @@ class HttpClient:
         self._timeouts = timeout, connect_timeout
         self._notice_after: float | None = notice_after
         self._session: PerLoop[Session] = PerLoop(self._open)
-        self._limit = PerLoop(lambda: AdaptiveLimit(most, clock or Clock()))
+        tell = None if on_limit is None else partial(on_limit, self.address)
+        self._limit = PerLoop(lambda: AdaptiveLimit(most, clock or Clock(), tell))
         self._has_answered = False
 
     async def request(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tpo.events import CallRetried, Listener
+from tpo.events import CallRetried, Event, Listener
 from tpo.http.failures import HttpFailure
 from tpo.types import Scope
 
@@ -93,14 +93,15 @@ class Backoff:
 
 
 def announce_to(listener: Listener | None, scope: Scope) -> OnRetry:
-    """Return a callback that sends *listener* a ``CallRetried`` of *scope*; its errors are logged."""
+    """Return a callback that sends *listener* a ``CallRetried`` of *scope*."""
+    return lambda reason, delay: announce(listener, CallRetried(scope, reason, delay))
 
-    def announce(reason: str, delay: float) -> None:
-        if listener is None:
-            return
-        try:
-            listener(CallRetried(scope, reason, delay))
-        except Exception:
-            log.exception("a listener failed on CallRetried")
 
-    return announce
+def announce(listener: Listener | None, event: Event) -> None:
+    """Send *event* to *listener*, if there is one; its errors are logged."""
+    if listener is None:
+        return
+    try:
+        listener(event)
+    except Exception:
+        log.exception("a listener failed on %s", type(event).__name__)
