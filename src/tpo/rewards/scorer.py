@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import logging
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tpo.inprocess.loading import EXACT_PARAMETERS, Checkpoint, require_torch
-from tpo.inprocess.worker import usable_cores
+from tpo.inprocess.loading import Checkpoint
+from tpo.inprocess.worker import one_core, usable_cores, use_one_core
+
+if TYPE_CHECKING:
+    from tpo.rewards.selftest import Reader, Trial
+
+log = logging.getLogger(__name__)
 
 MOST_WORKERS = 4
 """Threads that read for a small model: the interpreter's lock leaves more of them nothing to gain."""
@@ -15,75 +23,82 @@ EXACT_DECIMALS = 4
 """Digits of a score that is made to be the same in every batch."""
 NOISE = 1e-5
 """A bound on what float32 does to a score, relative to it where it is above 1; up to 4.4e-6 was seen."""
-
-Result = TypeVar("Result")
+MOST_DOUBT = 0.25
+"""The share of doubtful scores above which reading each conversation alone costs less than an arbiter."""
 
 
 class Scorer:
     """A classifier that reads many conversations at once, without padding where it can.
 
+    How it may read is tried at load against the model reading each conversation alone: packed in one row,
+    else padded, else one by one. Conversations beyond the model's
+    :func:`tpo.inprocess.limits.uniform_length` are always read alone.
+
     A small model on a CPU has one core for itself: its products gain nothing by a second. *exact*: round
     scores so that no batch can change them. Where the machine computes a token's numbers to the same last bit
-    in every batch, which is tried at the start, that needs nothing more; elsewhere, scores near the edge of a
-    rounding are computed again in double precision.
+    in every batch, which is tried as well, that needs nothing more; elsewhere, scores near the edge of a
+    rounding are computed again, alone in double precision. Where that fails, or too many scores need it, each
+    conversation is read alone.
+
+    Raises:
+        RewardRefused: the model fails on a conversation alone, or gives no single number.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, exact: bool) -> None:
-        from tpo.rewards.packed import is_steady, packed_reader
+        from tpo.rewards.packed import packed_reader
         from tpo.rewards.padded import PaddedReader
+        from tpo.rewards.selftest import Trial
 
         self._exact = exact
-        self._one_core = is_small(checkpoint)
+        self._one_core = checkpoint.is_small
         padded = PaddedReader(checkpoint.model, checkpoint.config.pad_token_id, checkpoint.name)
-        packed = packed_reader(padded) if _may_pack(checkpoint) else None
-        self._read = packed or padded
-        self.packed = packed is not None
-        """Whether it reads without padding."""
-        self.steady = packed is not None and self._one_core and _on_one_core(lambda: is_steady(packed))
-        """Whether no batch changes a score by even its last bit; tried of small models only."""
-        self._arbiter = copy.deepcopy(self._read) if exact and not self.steady else None
-        if self._arbiter is not None:
-            self._arbiter.model.double()
+        with one_core() if self._one_core else contextlib.nullcontext():
+            trial = Trial.of(checkpoint, padded, padded.pad_token)
+            packed = packed_reader(padded, trial) if _may_pack(checkpoint) else None
+            self.packed = packed is not None
+            """Whether it reads without padding."""
+            self._read: Reader = packed or padded
+            self.steady = packed is not None and self._one_core and trial.is_steady(packed)
+            """Whether no batch changes a score by even its last bit; tried of small models only."""
+            batched = self.packed or (_may_pad(checkpoint) and trial.agrees(padded))
+            settles = exact and not self.steady and batched
+            self._arbiter = _arbiter(self._read, trial) if settles else None
+        self._limit = 0 if not batched or (settles and self._arbiter is None) else trial.limit
+        """Tokens up to which a conversation may share a batch."""
+        self._uniform = trial.limit == math.inf
+        if self._limit == 0:
+            log.warning("%s: scored one conversation at a time: correct, but slower", checkpoint.name)
 
     @property
     def workers(self) -> int:
         """How many threads may score side by side to advantage."""
-        return min(MOST_WORKERS, usable_cores()) if self.packed and self._one_core else 1
+        side_by_side = self.packed and self._one_core and self._uniform
+        return min(MOST_WORKERS, usable_cores()) if side_by_side else 1
 
     def scores(self, batch: Sequence[Sequence[int]]) -> list[float]:
         """One raw logit a conversation."""
-        torch, _ = require_torch("an in-process reward model")
-        if self._one_core and torch.get_num_threads() != 1:  # a thread's own number, and threads come and go
-            torch.set_num_threads(1)
-        values = self._read(batch)
+        from tpo.rewards.selftest import read_within
+
+        if self._one_core:
+            use_one_core()
+        values = read_within(self._read, batch, self._limit)
         if self._arbiter is not None:
-            values = self._settled(batch, values)
+            settled = zip(batch, values, strict=True)
+            values = [self._arbiter([one])[0] if _near_edge(value) else value for one, value in settled]
         return [round(value, EXACT_DECIMALS) for value in values] if self._exact else values
 
-    def _settled(self, batch: Sequence[Sequence[int]], values: list[float]) -> list[float]:
-        """*values*, those that noise could round otherwise in double precision."""
-        doubtful = [at for at, value in enumerate(values) if _near_edge(value)]
-        if not doubtful or self._arbiter is None:
-            return values
-        settled = dict(zip(doubtful, self._arbiter([batch[at] for at in doubtful]), strict=True))
-        return [settled.get(at, value) for at, value in enumerate(values)]
 
-
-def _on_one_core(work: Callable[[], Result]) -> Result:
-    """What *work* gives without threads of its own."""
-    torch, _ = require_torch("an in-process reward model")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _arbiter(reader: Reader, trial: Trial) -> Reader | None:
+    """Return *reader* in double precision; None if that fails or would have too much to do."""
+    doubt = sum(min(1.0, 2 * _noise(value)) for value in trial.expected) / len(trial.expected)
+    if doubt > MOST_DOUBT:
+        return None
     try:
-        return work()
-    finally:
-        torch.set_num_threads(threads)
-
-
-def is_small(checkpoint: Checkpoint) -> bool:
-    """Whether it is on a CPU and so small that it may be run twice, or in double precision."""
-    fits = checkpoint.parameters <= EXACT_PARAMETERS and not checkpoint.spread
-    return fits and bool(checkpoint.device.type == "cpu")
+        arbiter: Reader = copy.deepcopy(reader)
+        arbiter.model.double()  # type: ignore[attr-defined] # packed and padded readers have one
+        return arbiter if trial.agrees(lambda batch: [arbiter([one])[0] for one in batch]) else None
+    except Exception:  # noqa: BLE001 - whatever a model raises, it is no arbiter
+        return None
 
 
 def _may_pack(checkpoint: Checkpoint) -> bool:
@@ -91,8 +106,16 @@ def _may_pack(checkpoint: Checkpoint) -> bool:
     return checkpoint.device.type == "cpu" and not checkpoint.spread and not checkpoint.own_code
 
 
+def _may_pad(checkpoint: Checkpoint) -> bool:
+    """Whether rows of one batch may differ: an encoder-decoder wants as many end tokens in each."""
+    return not checkpoint.model.config.is_encoder_decoder
+
+
+def _noise(value: float) -> float:
+    """What float32 may do to *value*, in units of the last decimal."""
+    return float(NOISE * max(1.0, abs(value)) * 10**EXACT_DECIMALS)
+
+
 def _near_edge(value: float) -> bool:
     """Whether noise could round *value* otherwise, or it is no number."""
-    scaled = value * 10**EXACT_DECIMALS
-    noise = NOISE * max(1.0, abs(value)) * 10**EXACT_DECIMALS
-    return not abs(scaled % 1 - 0.5) > noise
+    return not abs(value * 10**EXACT_DECIMALS % 1 - 0.5) > _noise(value)

@@ -58,6 +58,11 @@ def read_alone(model: Any, text: Sequence[int]) -> Tensor:
     return _readable(model(input_ids=ids, use_cache=False, **_last_only(model)).logits[:, -1])
 
 
+def read_whole(model: Any, text: Sequence[int]) -> Tensor:
+    """The logits (tokens, vocabulary) after each token of *text*, with nothing else in the batch."""
+    return _readable(model(input_ids=torch.tensor([text], device=model.device), use_cache=False).logits[0])
+
+
 def read_apart(model: Any, part: Part) -> Tensor:
     """The logits (rows, tokens, vocabulary) of *part* by the model's own way."""
     # Two dimensions where they say it all: what a single token sees.
