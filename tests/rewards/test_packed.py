@@ -146,7 +146,7 @@ class Backwards(torch.nn.Module):
         return hidden.cumsum(1)
 
 
-def test_where_batches_round_otherwise_double_precision_decides() -> None:
+def test_where_batches_round_otherwise_a_reading_alone_decides() -> None:
     """Of 60 scores about a dozen lie so near to an edge that float32 alone could not tell."""
     one = scorer(sliding())
     assert not one.steady
@@ -166,13 +166,26 @@ def test_steadiness_is_told_by_trying() -> None:
 class Crowded(torch.nn.Module):
     """A product whose rounding depends on its number of rows."""
 
-    def __init__(self, inner: torch.nn.Module) -> None:
+    def __init__(self, inner: torch.nn.Module, noise: float = 1e-6) -> None:
         super().__init__()
         self.inner = inner
+        self.noise = noise
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.inner(hidden) * (1 + 1e-6 * hidden.shape[1])
+        found: torch.Tensor = self.inner(hidden) * (1 + self.noise * hidden.shape[1])
         return found
+
+
+def test_where_a_batch_moves_scores_over_the_edge_of_a_rounding_a_reading_alone_decides() -> None:
+    model = llama()
+    model.model.layers[0].mlp = Crowded(model.model.layers[0].mlp, 5e-8)
+    one = scorer(model)
+    assert one.packed
+    assert not one.steady
+    batch = [[7, 8, *range(10, 20 + at)] for at in range(60)]
+    alone = [one.scores([ids])[0] for ids in batch]
+    assert one.scores(batch) == alone
+    assert one.scores(batch[:30]) == alone[:30]
 
 
 def test_a_small_model_on_a_processor_is_read_by_several_threads() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import logging
 import math
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from tpo.inprocess.loading import Checkpoint
 from tpo.inprocess.worker import one_core, usable_cores, use_one_core
 
 if TYPE_CHECKING:
-    from tpo.rewards.selftest import Reader, Trial
+    from tpo.rewards.selftest import Reader
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +22,8 @@ EXACT_DECIMALS = 4
 """Digits of a score that is made to be the same in every batch."""
 NOISE = 1e-5
 """A bound on what float32 does to a score, relative to it where it is above 1; up to 4.4e-6 was seen."""
-MOST_DOUBT = 0.25
-"""The share of doubtful scores above which reading each conversation alone costs less than an arbiter."""
+MOST_DOUBT = 0.5
+"""The share of doubtful scores above which all conversations are read alone, rather than these twice."""
 
 
 class Scorer:
@@ -36,9 +35,8 @@ class Scorer:
 
     A small model on a CPU has one core for itself: its products gain nothing by a second. *exact*: round
     scores so that no batch can change them. Where the machine computes a token's numbers to the same last bit
-    in every batch, which is tried as well, that needs nothing more; elsewhere, scores near the edge of a
-    rounding are computed again, alone in double precision. Where that fails, or too many scores need it, each
-    conversation is read alone.
+    in every batch, which is tried as well, that needs nothing more; elsewhere, conversations whose scores lie
+    near the edge of a rounding are read again, alone, and all of them where most would be.
 
     Raises:
         RewardRefused: the model fails on a conversation alone, or gives no single number.
@@ -61,9 +59,9 @@ class Scorer:
             self.steady = packed is not None and self._one_core and trial.is_steady(packed)
             """Whether no batch changes a score by even its last bit; tried of small models only."""
             batched = self.packed or (_may_pad(checkpoint) and trial.agrees(padded))
-            settles = exact and not self.steady and batched
-            self._arbiter = _arbiter(self._read, trial) if settles else None
-        self._limit = 0 if not batched or (settles and self._arbiter is None) else trial.limit
+        self._settles = exact and not self.steady
+        alone = not batched or (self._settles and _doubt(trial.expected) > MOST_DOUBT)
+        self._limit = 0 if alone else trial.limit
         """Tokens up to which a conversation may share a batch."""
         self._uniform = trial.limit == math.inf
         if self._limit == 0:
@@ -82,23 +80,10 @@ class Scorer:
         if self._one_core:
             use_one_core()
         values = read_within(self._read, batch, self._limit)
-        if self._arbiter is not None:
-            settled = zip(batch, values, strict=True)
-            values = [self._arbiter([one])[0] if _near_edge(value) else value for one, value in settled]
+        if self._settles and self._limit and len(batch) > 1:
+            found = zip(batch, values, strict=True)
+            values = [self._read([one])[0] if _near_edge(value) else value for one, value in found]
         return [round(value, EXACT_DECIMALS) for value in values] if self._exact else values
-
-
-def _arbiter(reader: Reader, trial: Trial) -> Reader | None:
-    """Return *reader* in double precision; None if that fails or would have too much to do."""
-    doubt = sum(min(1.0, 2 * _noise(value)) for value in trial.expected) / len(trial.expected)
-    if doubt > MOST_DOUBT:
-        return None
-    try:
-        arbiter: Reader = copy.deepcopy(reader)
-        arbiter.model.double()  # type: ignore[attr-defined] # packed and padded readers have one
-        return arbiter if trial.agrees(lambda batch: [arbiter([one])[0] for one in batch]) else None
-    except Exception:  # noqa: BLE001 - whatever a model raises, it is no arbiter
-        return None
 
 
 def _may_pack(checkpoint: Checkpoint) -> bool:
@@ -109,6 +94,11 @@ def _may_pack(checkpoint: Checkpoint) -> bool:
 def _may_pad(checkpoint: Checkpoint) -> bool:
     """Whether rows of one batch may differ: an encoder-decoder wants as many end tokens in each."""
     return not checkpoint.model.config.is_encoder_decoder
+
+
+def _doubt(values: Sequence[float]) -> float:
+    """The share of scores like *values* that noise could round otherwise."""
+    return sum(min(1.0, 2 * _noise(value)) for value in values) / len(values)
 
 
 def _noise(value: float) -> float:
