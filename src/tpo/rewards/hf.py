@@ -21,7 +21,7 @@ from tpo.rewards.batching import MicroBatcher
 from tpo.rewards.heads import one_label
 from tpo.rewards.scorer import Scorer
 from tpo.rewards.values import finite_score, place
-from tpo.types import Messages, Scope, Score, assistant
+from tpo.types import Messages, Scope, Score, assistant, user
 
 BATCH_TOKENS = 16_384
 CPU_BATCH_TOKENS = 1024
@@ -78,7 +78,7 @@ class HFReward:
         needs_end = bool(checkpoint.model.config.is_encoder_decoder)
         self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused, needs_end=needs_end)
         plain = dtype is None and checkpoint.dtype == torch.float32
-        self._scorer = Scorer(checkpoint, exact=plain and checkpoint.is_small)
+        self._scorer = Scorer(checkpoint, exact=plain and checkpoint.is_small, trial=self._trial())
         fitting = CPU_BATCH_TOKENS if checkpoint.device.type == "cpu" else BATCH_TOKENS
         budget = fitting if max_batch_tokens is None else max_batch_tokens
         self._batcher = MicroBatcher(
@@ -117,6 +117,21 @@ class HFReward:
     async def aclose(self) -> None:
         """Score nothing more, and wait for what is under way."""
         await self._batcher.aclose()
+
+    def _trial(self) -> list[tuple[int, ...]]:
+        """Conversations to try the model on; none where its template refuses them."""
+        hello, note = user("Hello"), user("Write a short thank-you note to Maria for the flowers.")
+        answers = [
+            (hello, "Hi"),
+            (hello, "Hi! How can I help?"),
+            (note, ""),
+            (note, "Dear Maria, thank you! " * 4),
+        ]
+        try:
+            read = [self._chat.conversation_ids((asked, assistant(text))) for asked, text in answers]
+        except Exception:  # noqa: BLE001 - a template may refuse anything
+            return []
+        return [self._chat.cut_start(ids, max(0, len(ids) - self.context)) for ids in read]
 
     def _read(self, messages: Messages, response: str, scope: Scope) -> tuple[tuple[int, ...], int]:
         """The tokens to read, and how many were cut."""

@@ -29,8 +29,8 @@ MOST_DOUBT = 0.5
 class Scorer:
     """A classifier that reads many conversations at once, without padding where it can.
 
-    How it may read is tried at load against the model reading each conversation alone: packed in one row,
-    else padded, else one by one. Conversations beyond the model's
+    How it may read is tried at load, on the conversations *trial*, against the model reading each of them
+    alone: packed in one row, else padded, else one by one. Conversations beyond the model's
     :func:`tpo.inprocess.limits.uniform_length` are always read alone.
 
     A small model on a CPU has one core for itself: its products gain nothing by a second. *exact*: round
@@ -42,7 +42,7 @@ class Scorer:
         RewardRefused: the model fails on a conversation alone, or gives no single number.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, exact: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, exact: bool, trial: Sequence[Sequence[int]] = ()) -> None:
         from tpo.rewards.packed import packed_reader
         from tpo.rewards.padded import PaddedReader
         from tpo.rewards.selftest import Trial
@@ -51,19 +51,19 @@ class Scorer:
         self._one_core = checkpoint.is_small
         padded = PaddedReader(checkpoint.model, checkpoint.config.pad_token_id, checkpoint.name)
         with one_core() if self._one_core else contextlib.nullcontext():
-            trial = Trial.of(checkpoint, padded, padded.pad_token)
-            packed = packed_reader(padded, trial) if _may_pack(checkpoint) else None
+            tried = Trial.of(checkpoint, padded, padded.pad_token, trial)
+            packed = packed_reader(padded, tried) if _may_pack(checkpoint) else None
             self.packed = packed is not None
             """Whether it reads without padding."""
             self._read: Reader = packed or padded
-            self.steady = packed is not None and self._one_core and trial.is_steady(packed)
+            self.steady = packed is not None and self._one_core and tried.is_steady(packed)
             """Whether no batch changes a score by even its last bit; tried of small models only."""
-            batched = self.packed or (_may_pad(checkpoint) and trial.agrees(padded))
+            batched = self.packed or (_may_pad(checkpoint) and tried.agrees(padded))
         self._settles = exact and not self.steady
-        alone = not batched or (self._settles and _doubt(trial.expected) > MOST_DOUBT)
-        self._limit = 0 if alone else trial.limit
+        alone = not batched or (self._settles and _doubt(tried.expected) > MOST_DOUBT)
+        self._limit = 0 if alone else tried.limit
         """Tokens up to which a conversation may share a batch."""
-        self._uniform = trial.limit == math.inf
+        self._uniform = tried.limit == math.inf
         if self._limit == 0:
             log.warning("%s: scored one conversation at a time: correct, but slower", checkpoint.name)
 

@@ -37,35 +37,34 @@ def read_within(reader: Reader, batch: Sequence[Conversation], limit: float) -> 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Conversations to try readers on, and the scores of the first few of them alone.
+    """A few conversations with their scores alone, and *others* of many lengths.
 
     *limit* is the model's :func:`tpo.inprocess.limits.uniform_length`; one of the few exceeds it where that
     is cheap.
     """
 
-    conversations: list[list[int]]
+    few: list[Conversation]
     expected: list[float]
+    others: list[Conversation]
     limit: float
     tolerance: float
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, plain: Reader, pad: int | None) -> Trial:
+    def of(
+        cls, checkpoint: Checkpoint, plain: Reader, pad: int | None, few: Sequence[Conversation] = ()
+    ) -> Trial:
         """Return the trial of a model that *plain* reads; *pad* is its padding token.
+
+        *few* are conversations in the model's own template, which some heads look for; else random tokens.
 
         Raises:
             RewardRefused: the model fails on a conversation alone, or gives no single number.
         """
         limit = uniform_length(checkpoint.config) or math.inf
         made = _conversations(checkpoint, pad)
-        few = [*made[:FEW], *[one for one in made[FEW:] if len(one) > limit][:1]]
-        expected = _read_alone(checkpoint, plain, few)
-        rest = [one for one in made if one not in few]
-        return cls([*few, *rest], expected, limit, TOLERANCE.get(checkpoint.dtype, HALF_TOLERANCE))
-
-    @property
-    def few(self) -> list[list[int]]:
-        """The conversations whose scores are known."""
-        return self.conversations[: len(self.expected)]
+        tried = [*(few or made[:FEW]), *[one for one in made if len(one) > limit][:1]]
+        expected = _read_alone(checkpoint, plain, tried)
+        return cls(tried, expected, made, limit, TOLERANCE.get(checkpoint.dtype, HALF_TOLERANCE))
 
     def agrees(self, reader: Reader) -> bool:
         """Return whether *reader* gives the expected scores; what fails on them does not."""
@@ -81,12 +80,12 @@ class Trial:
 
         That is so where the rounding of a product's row does not depend on how many rows there are.
         """
-        tried = [one for one in self.conversations if len(one) <= self.limit]
+        tried = [one for one in self.others if len(one) <= self.limit]
         together = reader(tried)
         return together == [reader([one])[0] for one in tried] and together[:5] == reader(tried[:5])
 
 
-def _conversations(checkpoint: Checkpoint, pad: int | None) -> list[list[int]]:
+def _conversations(checkpoint: Checkpoint, pad: int | None) -> list[Conversation]:
     """Conversations of 7 to 331 tokens, or what the model reads, many with the beginning of another."""
     luck = Random(0)  # noqa: S311 - a trial
     end = checkpoint.model.config.eos_token_id if checkpoint.model.config.is_encoder_decoder else None
