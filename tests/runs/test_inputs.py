@@ -10,8 +10,8 @@ from tpo.types import Query, user
 def test_a_source_is_read_by_its_options(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("a;b\n1;2\n3;4\n")
-    plain = SourceInput(str(file), "a")
-    built = SourceInput(str(file), limit=1, options=ReadOptions(template="{a} and {b}", system="s"))
+    plain = SourceInput(str(file), ReadOptions(column="a"))
+    built = SourceInput(str(file), ReadOptions(limit=1, template="{a} and {b}", system="s"))
     assert [query.text for query in plain.queries] == ["1", "3"]
     assert [(query.text, len(query.messages)) for query in built.queries] == [("1 and 2", 2)]
     assert (plain.total, built.total) == (2, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from tpo.config import data_options
 from tpo.counting import queries
 from tpo.data import count_queries, load_queries
 from tpo.doctor.finding import good, warning
@@ -30,7 +31,7 @@ async def check_data(patient: Patient, notes: Notes) -> None:
         notes.longest = characters(EXAMPLE.messages)
         return
     if patient.data.startswith("hf:"):
-        notes.queries = count_queries(patient.data, column=settings.column, limit=settings.limit)
+        notes.queries = count_queries(patient.data, data_options(settings))
     seen = _look(patient, notes)
     if not patient.data.startswith("hf:"):
         notes.queries = seen
@@ -48,7 +49,7 @@ def _look(patient: Patient, notes: Notes) -> int:
     """Go through the rows; how many there were."""
     assert patient.data is not None  # noqa: S101 - the caller has made sure
     settings = patient.settings
-    queries = iter(load_queries(patient.data, column=settings.column, limit=settings.limit))
+    queries = iter(load_queries(patient.data, data_options(settings)))
     first: list[Query] = []
     seen = 0
     for query in islice(queries, HUB_ROWS) if patient.data.startswith("hf:") else queries:

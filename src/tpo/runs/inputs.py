@@ -48,17 +48,15 @@ class RunInput(Protocol):
 
 @dataclass(frozen=True)
 class SourceInput:
-    """The first *limit* queries of the data source *source*, streamed; *options* tell how it is read."""
+    """The queries of the data source *source*, streamed; *options* tell how it is read."""
 
     source: str
-    column: str | None = None
-    limit: int | None = None
     options: ReadOptions = DEFAULTS
 
     @property
     def queries(self) -> Iterable[Query]:
         """The queries, read anew each time."""
-        return load_queries(self.source, self.options, column=self.column, limit=self.limit)
+        return load_queries(self.source, self.options)
 
     @cached_property
     def total(self) -> int | None:
@@ -67,7 +65,7 @@ class SourceInput:
         Raises:
             DataError: a row is wrong.
         """
-        return count_queries(self.source, self.options, column=self.column, limit=self.limit)
+        return count_queries(self.source, self.options)
 
     @cached_property
     def digest(self) -> str:
@@ -109,13 +107,11 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
     return QueryInput(f"queries-{digest.removeprefix('sha256:')[:8]}", chosen, digest, len(chosen))
 
 
-def as_input(
-    data: str | Path | Iterable[QueryRow], *, column: str | None = None, limit: int | None = None
-) -> RunInput:
-    """The input that *data* is: a path or the name of a data set, or rows in memory."""
+def as_input(data: str | Path | Iterable[QueryRow], options: ReadOptions = DEFAULTS) -> RunInput:
+    """Return *data* as the input of a run: a path or the name of a data set, or rows in memory."""
     if isinstance(data, str | Path):
-        return SourceInput(str(data), column, limit)
-    return rows_input(data, column=column, limit=limit)
+        return SourceInput(str(data), options)
+    return rows_input(data, column=options.column, limit=options.limit)
 
 
 def _query(row: QueryRow, position: int, column: str | None) -> Query:

@@ -11,7 +11,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
-from tpo.config import Settings, make_recipe, name_model, policy_identity, reward_identity, weights_of
+from tpo.config import (
+    Settings,
+    make_recipe,
+    name_model,
+    policy_identity,
+    reward_identity,
+    stopping_rules,
+    weights_of,
+)
 from tpo.errors import StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.blocking import run_blocking
@@ -156,6 +164,7 @@ class RunPlan:
             "policy": policy_identity(settings),
             "policy_extra": settings.policy_extra,
             "reward": self._reward_identity,
+            **_stopping(settings),
             **self.identity,
         }
         left_out = {key for key, value in self.identity.items() if value is None}
@@ -239,9 +248,16 @@ class OpenRun:
                     plan.recipe,
                     self.directory,
                     seed=settings.seed,
+                    stopping=stopping_rules(settings),
                     concurrency=settings.concurrency,
                     sequences=settings.sequences,
                     total=plan.data.total,
                     listener=models.events,
                     retries=retries,
                 )
+
+
+def _stopping(settings: Settings) -> dict[str, float]:
+    """The values of stopping rules that are set; runs without rules keep the fingerprint that they had."""
+    values = {"target_reward": settings.target_reward, "deadline": settings.deadline}
+    return {name: value for name, value in values.items() if value is not None}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from tpo.config import Settings, policy_identity, reward_identity, weights_of
+from tpo.config import Settings, data_options, policy_identity, reward_identity, weights_of
 from tpo.data import data_digest, load_queries
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.sweep.grid import Cell, slug
@@ -130,8 +130,8 @@ def load_data(source: str, settings: Settings) -> tuple[tuple[Query, ...], str]:
     Raises:
         DataError: it cannot be read, or a row is wrong.
     """
-    queries = tuple(load_queries(source, column=settings.column, limit=settings.limit))
-    return queries, data_digest(source)
+    queries = tuple(load_queries(source, data_options(settings)))
+    return queries, data_digest(source, data_options(settings))
 
 
 def check(plan: Plan) -> tuple[Cell, ...]:
