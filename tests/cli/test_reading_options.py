@@ -22,7 +22,8 @@ def test_template_delimiter_and_system_make_the_prompt(tmp_path: Path) -> None:
     done = run(str(data), *words, "--out", str(tmp_path / "run"))
     assert done.exit_code == 0, done.output
     (trajectory,) = read_trajectories(tmp_path / "run")
-    assert [turn["content"] for turn in trajectory.query.messages] == ["Be kind.", "Thank Anna for the scarf."]
+    texts = [turn["content"] for turn in trajectory.query.messages]
+    assert texts == ["Be kind.", "Thank Anna for the scarf."]
 
 
 def test_invalid_rows_are_skipped_only_where_asked(tmp_path: Path) -> None:
