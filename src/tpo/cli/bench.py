@@ -42,7 +42,7 @@ Name = Annotated[
 
 @app.command(name="list")
 def list_benchmarks() -> None:
-    """What there is: sizes, metrics, licences, and where the data is published."""
+    """List the benchmarks: sizes, metrics, licences, and where the data is published."""
     from tpo.cli.benching import show_list
 
     show_list()

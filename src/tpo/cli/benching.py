@@ -60,7 +60,7 @@ class Benching:
 
     @classmethod
     def of(cls, name: str, flags: Flags, config: Path | None) -> Self:
-        """What the command line *flags* ask of the benchmark *name*.
+        """Return the benchmark run that the command line *flags* describe.
 
         Raises:
             TpoError: a name is unknown, the data is wrong, or a judge does not answer.

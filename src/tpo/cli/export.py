@@ -103,7 +103,7 @@ def export(
 
 
 def _exporter(run: Path, shape: Format, options: TrainingOptions) -> Exporter:
-    """What writes *shape*, with the *options* that it heeds.
+    """Return the function that writes *shape*, with the *options* that apply to it.
 
     Raises:
         ConfigError: an option was given that it does not heed, or one is out of its range.
@@ -135,7 +135,7 @@ def _raw_csv(shape: Format, path: Path) -> Exporter:
 
 
 def _told(exported: Exported, shape: Format, path: Path) -> str:
-    """What was written, and which queries are not in it."""
+    """Return a sentence on what was written and which queries were left out."""
     what = "preference pairs" if shape is Format.dpo else "queries"
     reasons = {
         "failed": exported.left_out,

@@ -1,4 +1,4 @@
-"""What a run shows while it works: two moving lines on a terminal, now and then a line elsewhere."""
+"""Progress display of a run: two updating lines on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from tpo.rewards.base import Reward
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a run works with."""
+    """Models and method of a run."""
 
     settings: Settings
     policy: Policy

@@ -31,7 +31,7 @@ RUNNING = "Running"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a run is made from. API keys are not settings: they come from the environment alone."""
+    """Settings of a run. API keys are not among them: they come from the environment alone."""
 
     policy: Annotated[
         tuple[str, ...],
@@ -337,7 +337,7 @@ class Settings:
 
     @property
     def uses_tiny(self) -> bool:
-        """Whether either half of the embedded pair is used."""
+        """Return whether the embedded policy or reward is used."""
         return TINY in self.policy or TINY in self.reward
 
     def to_json(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    r"""How rows become queries.
+    r"""Options of turning rows into queries.
 
     Args:
         column: the column that holds the prompt or the messages, a nested one as ``body.messages``; None: the

@@ -31,7 +31,7 @@ OWN_COLUMNS = ("id", "reference")
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a row asks: the *messages*, a known *answer*, and the columns that both were *taken* from."""
+    """Content of a row: the *messages*, a known *answer*, and the columns that both were *taken* from."""
 
     messages: Messages
     answer: str | None

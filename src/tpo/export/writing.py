@@ -18,7 +18,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did: how much it has *written*, and how many queries it left out.
+    """Result of an export: number of records *written*, and of queries left out.
 
     ``written``: queries; of preference pairs, pairs. ``left_out``: failed queries. ``nothing``: queries of
     which the options keep nothing. ``not_text``: queries whose turns hold more than text.

@@ -80,7 +80,7 @@ class AdaptiveLimit:
 
     @property
     def is_open(self) -> bool:
-        """Whether another request may start."""
+        """Return whether another request may start."""
         return self.in_flight < int(self.size)
 
     def now(self) -> float:

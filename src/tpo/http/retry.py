@@ -42,7 +42,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long and how often to retry. All in seconds.
+    """Retry policy: exponential backoff with a total timeout. All in seconds.
 
     The delay doubles from *initial* to at most *longest*; up to half of each is cut at random, so that
     callers do not return together. *timeout* counts from a call's first failure, however long the call itself

@@ -41,18 +41,18 @@ class Checkpoint:
 
     @property
     def spread(self) -> bool:
-        """Whether its weights lie in several places, so that it can be neither copied nor converted."""
+        """Return whether the weights are split over devices: such a model cannot be copied or converted."""
         return len(places(self.model)) > 1
 
     @property
     def is_small(self) -> bool:
-        """Whether it is on a CPU and so small that one core does best, and double precision costs little."""
+        """Return whether the model is on a CPU and so small that one core is fastest and float64 is cheap."""
         on_cpu = bool(self.device.type == "cpu")
         return on_cpu and self.parameters <= EXACT_PARAMETERS and not self.spread
 
     @property
     def own_code(self) -> bool:
-        """Whether it runs code that came with the model."""
+        """Return whether the model runs code that came with it."""
         return type(self.model).__module__.startswith("transformers_modules")
 
     @property
@@ -62,7 +62,7 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
-        """How many weights."""
+        """Number of weights."""
         return sum(weight.numel() for weight in self.model.parameters())
 
     @property
@@ -160,7 +160,7 @@ def _loaded(
 
 
 def _short_vocabulary(model: Any, tokenizer: Any) -> str | None:
-    """What is wrong if ordinary text may become tokens that the model has no embeddings for; else None.
+    """Return the fault if ordinary text may become tokens without embeddings, else None.
 
     Special tokens do not count: some tokenizers have more of them than the model, for pictures.
     """
@@ -210,7 +210,7 @@ def _auto_class(transformers: Any, head: Head) -> Any:
 
 
 def _needs_own_code(transformers: Any, config: Any, auto: Any) -> bool:
-    """Whether the model's class comes with it: without, a kindred one would be loaded, with a wrong head."""
+    """Return whether the model's class comes with it; else a related class with a wrong head would load."""
     own = (getattr(config, "auto_map", None) or {}).get(auto.__name__)
     return own is not None and not hasattr(transformers, str(own).rpartition(".")[2])
 
@@ -241,7 +241,7 @@ class _quiet:  # noqa: N801 - reads as the statement it is
 
 
 def _sentence(name: str, error: Exception) -> str:
-    """What went wrong, in the first line of the library's own words, and what to do."""
+    """Return the first line of the library's error and what to do."""
     words = str(error).strip().splitlines()
     reason = words[0].rstrip(" .:") if words else type(error).__name__
     if "trust_remote_code" in str(error):

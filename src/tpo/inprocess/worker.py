@@ -60,7 +60,7 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Return whether no job is running."""
         return self._idle.is_set()
 
     def wake(self) -> None:

@@ -192,7 +192,7 @@ class OpenAIPolicy:
         return PolicyError(f"{_place(scope)}{failure}" if scope else str(failure))
 
     async def _not_found(self, failure: HttpFailure) -> str:
-        """Why a path or model is unknown: the lists of models tell which of both, and where."""
+        """Return why a path or model is unknown: the lists of models tell which of both, and where."""
         lists = False
         for server in self._balancer.members.values():
             try:

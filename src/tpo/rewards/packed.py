@@ -73,7 +73,7 @@ def packed_reader(padded: PaddedReader, trial: Trial) -> PackedReader | None:
 
 
 def _sees_all(config: Any) -> bool:
-    """Whether every layer attends to everything before a token."""
+    """Return whether every layer attends to everything before a token."""
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
 
 

@@ -37,7 +37,7 @@ class PaddedReader:
         return values
 
     def _pad(self, batch: Sequence[Sequence[int]]) -> int:
-        """What stands where nothing is read.
+        """Padding token.
 
         A classifier scores at its last token that is not the padding token, so a model that names one keeps
         it: it was trained that way. Without one it scores at the last token, so any id serves that none of

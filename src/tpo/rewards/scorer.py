@@ -69,7 +69,7 @@ class Scorer:
 
     @property
     def workers(self) -> int:
-        """How many threads may score side by side to advantage."""
+        """Return the number of threads that pay."""
         side_by_side = self.packed and self._one_core and self._uniform
         return min(MOST_WORKERS, usable_cores()) if side_by_side else 1
 
@@ -87,12 +87,12 @@ class Scorer:
 
 
 def _may_pack(checkpoint: Checkpoint) -> bool:
-    """Whether packing could gain: cards want few large kernels, not one for each conversation."""
+    """Return whether packing could pay: GPUs want few large kernels, not one per conversation."""
     return checkpoint.device.type == "cpu" and not checkpoint.spread and not checkpoint.own_code
 
 
 def _may_pad(checkpoint: Checkpoint) -> bool:
-    """Whether rows of one batch may differ: an encoder-decoder wants as many end tokens in each."""
+    """Return whether rows of a batch may differ: an encoder-decoder wants as many end tokens in each."""
     return not checkpoint.model.config.is_encoder_decoder
 
 
@@ -102,10 +102,10 @@ def _doubt(values: Sequence[float]) -> float:
 
 
 def _noise(value: float) -> float:
-    """What float32 may do to *value*, in units of the last decimal."""
+    """Return the float32 error of *value* in units of the last decimal."""
     return float(NOISE * max(1.0, abs(value)) * 10**EXACT_DECIMALS)
 
 
 def _near_edge(value: float) -> bool:
-    """Whether noise could round *value* otherwise, or it is no number."""
+    """Return whether noise could change the rounding of *value*, or it is no number."""
     return not abs(value * 10**EXACT_DECIMALS % 1 - 0.5) > _noise(value)

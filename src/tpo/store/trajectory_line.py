@@ -90,7 +90,7 @@ class Head:
 
     @property
     def finished(self) -> bool:
-        """Whether the query is done."""
+        """Return whether the query is finished."""
         return self.status == "finished"
 
 

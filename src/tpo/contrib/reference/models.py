@@ -1,4 +1,4 @@
-"""What the flags name: the method, the server's model, the reward model."""
+"""Method, server model and reward model from the flags."""
 
 from __future__ import annotations
 

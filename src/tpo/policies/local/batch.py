@@ -95,7 +95,7 @@ class Batch:
         return int(self._mask.shape[-1])
 
     def fits(self, other: Batch, padding: int) -> bool:
-        """Whether being one batch with *other* would add at most *padding* slots that hold nothing."""
+        """Return whether one batch with *other* would add at most *padding* empty slots."""
         if self.lanes != other.lanes:
             return False
         sizes = [(len(batch.rows), int(batch._seen().sum(-1).max())) for batch in (self, other)]
@@ -127,7 +127,7 @@ class Batch:
         return None
 
     def feed(self, tokens: Tensor) -> Part:
-        """What each row's token (groups, lanes) asks of the model; the next *logits* are its answer."""
+        """Return the model inputs of each row's token (groups, lanes), whose output are the next *logits*."""
         if len(self.live) <= LEAST_LIVE * len(self.rows) * self.lanes:
             tokens = self._draw_together(tokens)
         own = torch.eye(self.lanes, dtype=torch.bool, device=self._mask.device)
@@ -163,7 +163,7 @@ class Batch:
         self._mask = mask & seen.gather(-1, slots)[:, None]
 
     def _seen(self) -> Tensor:
-        """Which slots some live row sees (groups, slots)."""
+        """Return a mask of the slots that some live row attends to (groups, slots)."""
         live = [[row is not None for row in lanes] for lanes in self.rows]
         return (self._mask & torch.tensor(live, device=self._mask.device)[..., None]).any(1)
 
@@ -180,7 +180,7 @@ def left_padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 def _kept_mask(kept: Sequence[Kept | None]) -> Tensor:
-    """Which slots hold what was kept, (texts, most), padded on the left."""
+    """Return a mask of the slots with kept tokens, (texts, most), padded on the left."""
     counts = torch.tensor([one.count if one else 0 for one in kept])
     most = int(counts.max())
     return (torch.arange(most, 0, -1) <= counts[:, None]).long()

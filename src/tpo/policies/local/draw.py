@@ -1,4 +1,4 @@
-"""How the next token of each row is drawn, and whether a breath of noise could have changed it.
+"""Sampling of each row's next token, and a check whether rounding noise could have changed it.
 
 A row's draw is the inverse of the cumulative distribution at one uniform number, which comes from the row's
 own generator. The distribution is the softmax at the row's temperature, cut to its nucleus: the most probable
@@ -143,7 +143,7 @@ def _from_best(
 
 
 def _edge_unsure(best: Tensor, total: Tensor, size: Tensor, top_p: Tensor, noise: Tensor) -> Tensor:
-    """Whether noise could let a token of any weight into the nucleus, or out of it."""
+    """Return whether noise could move a token of any weight into the nucleus or out of it."""
     noise = noise[:, None]
     crossing = (((total - best - top_p).abs() < noise) & (best > noise)).any(-1)
     last = best.gather(-1, size - 1)

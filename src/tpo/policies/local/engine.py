@@ -159,7 +159,7 @@ class Engine:
         self._waiting = [group for group in (*self._waiting, *new) if not group.over]
 
     def _may_begin(self, left: int) -> bool:
-        """Whether the group that waits longest should begin, with *left* slots unused."""
+        """Return whether the longest-waiting group should start, with *left* slots unused."""
         if not self._batches:
             return True
         slots, live = self._waiting[0].slots(self._growth), sum(batch.live_slots for batch in self._batches)
@@ -266,7 +266,7 @@ class Engine:
 
 
 def _kind(group: Group) -> tuple[int, bool]:
-    """What groups must share to begin together: lanes, and whether most of their text is read already."""
+    """Return the key that groups share to start together: lanes, and whether most text is cached."""
     return len(group.rows), group.kept is not None and 2 * group.kept.count > group.rows[0].length
 
 

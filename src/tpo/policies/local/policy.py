@@ -126,7 +126,7 @@ class HFPolicy:
 
     @property
     def batched(self) -> bool:
-        """Whether the batched engine decodes the model; if not, transformers' ``generate`` does."""
+        """Return whether the batched engine decodes the model; otherwise transformers' ``generate`` does."""
         from tpo.policies.local.engine import Engine
 
         return all(isinstance(engine, Engine) for engine, _ in self._engines)

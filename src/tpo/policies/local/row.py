@@ -55,7 +55,7 @@ class Row:
 
     @property
     def length(self) -> int:
-        """How many tokens that is."""
+        """Number of tokens."""
         return len(self.prompt) + len(self.tokens)
 
     @property

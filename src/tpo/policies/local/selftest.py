@@ -45,7 +45,7 @@ MOST_DOUBT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class FastOptions:
-    """How the engine may read a model; *arbiter* is None where none works or pays."""
+    """Decision how the engine runs a model; *arbiter* is None where none works or pays."""
 
     side_by_side: bool
     together: bool
@@ -209,7 +209,7 @@ def plain_failure(model: Any, text: Tokens) -> str | None:
 
 
 def _reads_ahead(model: Any, text: Tokens) -> Iterator[bool]:
-    """Whether the logits within *text* change with what follows."""
+    """Return whether the logits within *text* change with what follows."""
     whole = read_whole(model, text)
     for length in (len(text) // 2, len(text) - 1):
         yield bool(_difference(read_whole(model, text[:length])[-1], whole[length - 1]) > DIFFERENT)
