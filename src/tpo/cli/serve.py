@@ -16,8 +16,8 @@ EXAMPLES = """\
 [dim]the embedded pair; then point any OpenAI client at http://127.0.0.1:8080/v1[/dim]
 tpo serve
 
-[dim]a model server and a reward server, API keys from a file, at most a minute a request[/dim]
-tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 --api-keys keys --max-deadline 60
+[dim]a model server and a reward server, API keys from a file[/dim]
+tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 --api-keys keys
 """
 
 SERVING = "Serving"

@@ -55,7 +55,7 @@ async def endpoint(
     options: ServeOptions,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Endpoint]:
-    """Yield the endpoint over *models*, which stay open; close its own connections and its store afterwards."""
+    """Yield the endpoint over *models*, which stay open; close its connections and its store afterwards."""
     spec = policy_spec(settings.policy)
     named = settings.model or spec.value.rstrip("/").rpartition("/")[2] or spec.name
     urls = [url for each in (spec, *reward_specs(settings.reward)) for url in each.urls]
