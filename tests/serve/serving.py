@@ -14,16 +14,24 @@ import uvicorn
 
 from tpo.config import Settings
 from tpo.policies.base import Policy
-from tpo.policies.scripted import ScriptedPolicy
+from tpo.policies.scripted import Reply as Scripted
+from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.serve.app import Endpoint
 from tpo.serve.running import listen
 from tpo.serve.service import Service
 from tpo.serve.upstream import Upstream
+from tpo.types import Phase
 
 CHAT = "/v1/chat/completions"
 SETTINGS = Settings(sample_size=2, max_iterations=1)
+SCRIPT: dict[Phase | tuple[Phase, int], Scripted] = {
+    "sample": ["poor", "fair"],
+    "loss": "because",
+    "gradient": "do",
+    "update": improved("the best"),
+}
 
 
 def asked(text: str = "Why?", **fields: Any) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-from tests.serve.serving import CHAT, asked, served
-from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
+from typing import Any
+
+from tests.serve.serving import CHAT, SCRIPT, asked, served
+from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import CRITIC, Completion, ExtendedSampling, ToolCallCompletion
-
-SCRIPT = {"sample": ["poor", "fair"], "loss": "because", "gradient": "do", "update": improved("the best")}
 
 
 def extra_of(call: PolicyCall) -> dict[str, object]:
@@ -143,6 +143,7 @@ async def test_a_target_reward_ends_the_attempt() -> None:
 async def test_what_has_no_meaning_is_refused_in_the_apis_own_form() -> None:
     prefill = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     async with served() as client:
+        fields: dict[str, Any]
         for fields in (
             *(
                 {"messages": prefill},

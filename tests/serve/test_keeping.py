@@ -2,15 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.serving import SETTINGS, served
+from tests.serve.serving import SCRIPT, SETTINGS, served
 from tpo.errors import StoreMismatch
-from tpo.policies.scripted import ScriptedPolicy, improved
+from tpo.policies.scripted import ScriptedPolicy
 from tpo.report.write import write_report
 from tpo.serve.keeping import Keeper
 from tpo.store import read_trajectories
 from tpo.view.catalog import Catalog
-
-SCRIPT = {"sample": ["poor", "fair"], "loss": "because", "gradient": "do", "update": improved("the best")}
 
 
 async def test_trajectories_are_kept_once_and_the_live_view_shows_them_while_the_endpoint_runs(

@@ -1,10 +1,8 @@
 from typing import Any
 
-from tests.serve.serving import served
-from tpo.policies.scripted import ScriptedPolicy, improved
+from tests.serve.serving import SCRIPT, served
+from tpo.policies.scripted import ScriptedPolicy
 from tpo.types import ExtendedSampling
-
-SCRIPT = {"sample": ["poor", "fair"], "loss": "because", "gradient": "do", "update": improved("the best")}
 
 
 def asked(**fields: Any) -> dict[str, Any]:
@@ -46,6 +44,7 @@ async def test_a_stream_thinks_and_then_answers() -> None:
 
 async def test_errors_have_the_apis_own_form() -> None:
     async with served(ScriptedPolicy({"loss": "x"})) as client:
+        wrong: dict[str, Any]
         for wrong in (
             *({"max_tokens": None}, {"tools": [{}]}, {"messages": [{"role": "system", "content": "x"}]}),
             *(

@@ -1,17 +1,16 @@
 import asyncio
 import logging
+from typing import NoReturn
 
 import pytest
 
-from tests.serve.serving import CHAT, asked, served
+from tests.serve.serving import CHAT, SCRIPT, asked, served
 from tpo.errors import PolicyError, PolicyRefused, RewardError
 from tpo.http import HttpFailure
-from tpo.policies.scripted import ScriptedPolicy, improved
+from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.serve.request import Limits
-from tpo.types import Scope
-
-SCRIPT = {"sample": ["poor", "fair"], "loss": "because", "gradient": "do", "update": improved("the best")}
+from tpo.types import Messages, Sampling, Scope
 
 
 async def until(condition: object) -> None:
@@ -148,7 +147,7 @@ async def test_ready_asks_policy_and_reward_and_holds_the_result_for_a_while() -
 
 async def test_an_unexpected_failure_is_500_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(ScriptedPolicy):
-        def sample(self, *_: object) -> object:  # type: ignore[override]
+        def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> NoReturn:
             raise RuntimeError("secret detail")
 
     async with served(Broken()) as client:

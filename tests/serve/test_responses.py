@@ -1,11 +1,9 @@
 from itertools import count
 from typing import Any
 
-from tests.serve.serving import served
-from tpo.policies.scripted import ScriptedPolicy, improved
+from tests.serve.serving import SCRIPT, served
+from tpo.policies.scripted import ScriptedPolicy
 from tpo.types import Completion, ExtendedSampling
-
-SCRIPT = {"sample": ["poor", "fair"], "loss": "because", "gradient": "do", "update": improved("the best")}
 
 
 def asked(**fields: Any) -> dict[str, Any]:
@@ -56,6 +54,7 @@ async def test_a_cut_answer_is_incomplete() -> None:
 
 async def test_what_is_not_translated_is_refused() -> None:
     async with served(ScriptedPolicy({"loss": "x"})) as client:
+        wrong: dict[str, Any]
         for wrong in (
             *({"input": 3}, {"input": []}, {"input": [3]}, {"tools": [{}]}, {"previous_response_id": "x"}),
             *({"input": [{"type": "function_call_output"}]}, {"input": [{"role": "user", "content": [{}]}]}),

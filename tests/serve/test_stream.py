@@ -3,15 +3,11 @@ import asyncio
 import pytest
 
 from tests.serve.serving import CHAT, asked, served
+from tests.serve.serving import SCRIPT as SHORT
 from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.serve.api_format import pieces
 
-SCRIPT = {
-    "sample": ["poor", "fair"],
-    "loss": "be\ncause",
-    "gradient": "do",
-    "update": improved("the best " * 30),
-}
+SCRIPT = SHORT | {"loss": "be\ncause", "update": improved("the best " * 30)}
 
 
 async def test_a_stream_has_progress_as_reasoning_then_the_answer_then_the_usage() -> None:
