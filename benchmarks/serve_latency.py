@@ -107,11 +107,12 @@ def running_endpoint(port: int) -> Iterator[tuple[str, psutil.Process]]:
 
 
 async def timed(session: aiohttp.ClientSession, url: str, calls: int, body: dict[str, Any]) -> list[float]:
-    """Return the seconds of each of *calls* requests, IN_FLIGHT at a time."""
+    """Return the seconds of each of *calls* requests, IN_FLIGHT at a time, spread over the engine's hold."""
     seconds: list[float] = []
     left = iter(range(calls))
 
-    async def work() -> None:
+    async def work(number: int) -> None:
+        await asyncio.sleep(body.get("hold", 0.0) * number / IN_FLIGHT)
         for _ in left:
             started = time.perf_counter()
             async with session.post(f"{url}/chat/completions", json=body) as reply:
@@ -120,22 +121,26 @@ async def timed(session: aiohttp.ClientSession, url: str, calls: int, body: dict
                     raise RuntimeError(f"status {reply.status}")
             seconds.append(time.perf_counter() - started)
 
-    await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    await asyncio.gather(*(work(number) for number in range(IN_FLIGHT)))
     return seconds
 
 
-async def latency(session: aiohttp.ClientSession, direct: str, through: str) -> dict[str, Any]:
+async def latency(
+    session: aiohttp.ClientSession, direct: str, through: str, process: psutil.Process
+) -> dict[str, Any]:
     """Compare requests that are passed on with requests straight to the engine."""
     body = {"model": "m@off", "messages": [{"role": "user", "content": "word " * 200}], "hold": HOLD}
     times: dict[str, list[float]] = {direct: [], through: []}
     walls = dict.fromkeys(times, 0.0)
+    spent = 0.0
     for number in range(ROUNDS + 1):
         for url in times:
-            started = time.perf_counter()
+            started, busy = time.perf_counter(), sum(process.cpu_times()[:2])
             found = await timed(session, url, CALLS, body)
             if number:  # the first round opens the connections
                 times[url] += found
                 walls[url] += time.perf_counter() - started
+                spent += sum(process.cpu_times()[:2]) - busy
     cuts = {url: statistics.quantiles(found, n=100) for url, found in times.items()}
     return {
         "added_p50_ms": 1000 * (cuts[through][49] - cuts[direct][49]),
@@ -143,6 +148,7 @@ async def latency(session: aiohttp.ClientSession, direct: str, through: str) -> 
         "throughput_share": walls[direct] / walls[through],
         "direct_p50_ms": 1000 * cuts[direct][49],
         "direct_p99_ms": 1000 * cuts[direct][98],
+        "cpu_ms_a_request": 1000 * spent / len(times[through]),
         "requests": len(times[through]),
     }
 
@@ -181,7 +187,7 @@ async def measure(port: int, through: str, process: psutil.Process) -> dict[str,
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
     async with aiohttp.ClientSession(connector=connector) as session:
         return {
-            "off": await latency(session, f"http://127.0.0.1:{port}/v1", through),
+            "off": await latency(session, f"http://127.0.0.1:{port}/v1", through, process),
             "streams": await streams(session, through),
             "memory": await memory(session, through, process),
         }

@@ -41,7 +41,7 @@ def asked(text: str = "Why?", **fields: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back."""
+    """A reply, read to its end."""
 
     status: int
     headers: dict[str, str]

@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tpo.events import Event
 from tpo.http import HttpFailure
+from tpo.http.failures import StreamedReply
 from tpo.serve.api_error import ApiError, invalid, model_failure
 from tpo.serve.api_format import ApiFormat, Writer, error_body
 from tpo.serve.chat import ChatFormat
@@ -148,28 +150,12 @@ class Endpoint:
 
     async def _pass_on(self, request: Request, upstream: Upstream, body: Mapping[str, Any]) -> Response:
         """Return the policy's own reply; of a stream, each chunk as it comes."""
-        opened = upstream.complete(body)
         try:
-            reply = await until_disconnected(request, opened.__aenter__())
+            response = await until_disconnected(request, _passed_on(upstream.complete(body)))
         except HttpFailure as failure:
             raise model_failure(None, failure.reason, self.service.hidden) from failure
-        media = reply.headers.get("Content-Type", "application/json")
         self.service.metrics.ended.labels(OFF).inc()
-        if media.startswith("text/event-stream"):
-
-            async def chunks() -> AsyncIterator[bytes]:
-                try:
-                    async for chunk in reply.chunks:
-                        yield chunk
-                finally:
-                    await opened.__aexit__(None, None, None)
-
-            return StreamingResponse(chunks(), reply.status, STREAM_HEADERS, media)
-        try:
-            whole = await until_disconnected(request, reply.read())
-        finally:
-            await opened.__aexit__(None, None, None)
-        return Response(whole.body, whole.status, media_type=media)
+        return response
 
     async def _models(self, _request: Request) -> Response:
         name = self.service.name
@@ -260,6 +246,24 @@ async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> 
         task.cancel()
         gone.cancel()
         await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _passed_on(opened: AbstractAsyncContextManager[StreamedReply]) -> Response:
+    """Return the reply of *opened*: whole, or as a stream that closes it at its end."""
+    async with AsyncExitStack() as stack:
+        reply = await stack.enter_async_context(opened)
+        media = reply.headers.get("Content-Type", "application/json")
+        if not media.startswith("text/event-stream"):
+            whole = await reply.read()
+            return Response(whole.body, whole.status, media_type=media)
+        kept = stack.pop_all()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        async with kept:
+            async for chunk in reply.chunks:
+                yield chunk
+
+    return StreamingResponse(chunks(), reply.status, STREAM_HEADERS, media)
 
 
 async def _disconnected(request: Request) -> None:

@@ -45,7 +45,7 @@ from tpo.types import (
 log = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
-"""How long a readiness check may take, and how long its result holds."""
+"""Timeout of a readiness check, and how long its result holds."""
 
 
 @dataclass(frozen=True, slots=True)

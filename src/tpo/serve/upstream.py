@@ -50,7 +50,7 @@ class Upstream:
         sent = (
             {key: value for key, value in body.items() if key != "tpo"} | {"model": self._model} | self._extra
         )
-        data, key = _written(sent), str(body.get("messages"))[:2000]
+        data, key = _written(sent), _start(body.get("messages"))
         async with AsyncExitStack() as stack:
             yield await self._balancer.ask(
                 key,
@@ -60,6 +60,11 @@ class Upstream:
     async def aclose(self) -> None:
         """Close the connections."""
         await close_all([client.aclose for client in self._balancer.members.values()])
+
+
+def _start(messages: Any) -> str:
+    """Return what a conversation begins with, which stays the same as it grows."""
+    return str(messages[0])[:1000] if isinstance(messages, list) and messages else ""
 
 
 def _written(body: Mapping[str, Any]) -> bytes:
