@@ -30,5 +30,6 @@ async def test_the_document_holds_every_control_field_and_role() -> None:
         schemas = (await client.get("/openapi.json")).json["components"]["schemas"]
     assert set(schemas["Controls"]["properties"]) == {field.name for field in fields(Controls)}
     chat = schemas["ChatRequest"]["properties"]
+    assert chat["model"]["examples"] == ["m", "m@off"]
     assert set(chat) <= OWN_FIELDS
     assert set(chat["messages"]["items"]["properties"]["role"]["enum"]) == set(ROLES)

@@ -129,6 +129,14 @@ async def test_a_body_or_conversation_beyond_the_limit_is_refused() -> None:
         assert (await client.chat(messages=[{"role": "user", "content": "a"}] * 3)).status == 400
 
 
+async def test_choices_do_not_go_around_the_ceiling_of_samples() -> None:
+    policy = ScriptedPolicy(SCRIPT)
+    async with served(policy, limits=Limits(sample_size=2)) as client:
+        assert (await client.chat(n=3)).json["error"]["param"] == "n"
+        assert (await client.chat(n=2)).status == 200
+    assert max(call.sampling.n for call in policy.calls) == 2
+
+
 async def test_ready_asks_policy_and_reward_and_holds_the_result_for_a_while() -> None:
     now = [0.0]
     policy = ScriptedPolicy("x")

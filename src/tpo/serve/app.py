@@ -104,7 +104,8 @@ class Endpoint:
         service.admit()
         if served.is_off and self.upstream is not None and isinstance(form, ChatFormat):
             return await self._pass_on(request, self.upstream, body)
-        service.method(served if not served.is_off else ServedRequest(model="", messages=()))
+        if not served.is_off:
+            service.method(served)  # its mistakes are an error reply, not the end of a stream
         writer = form.writer(served)
         if served.stream:
             events = self._stream(served, writer)
@@ -175,7 +176,7 @@ class Endpoint:
         return Response(self.service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def _openapi(self, _request: Request) -> Response:
-        return Response(_openapi_document(), media_type="application/json")
+        return JSONResponse(_openapi_document(self.service.name))
 
 
 class Guard:
@@ -304,5 +305,10 @@ def _ignore(event: Event) -> None:
 
 
 @cache
-def _openapi_document() -> bytes:
-    return files("tpo.serve").joinpath("openapi.json").read_bytes()
+def _openapi_document(name: str) -> dict[str, Any]:
+    """Return the API's description, with the served model's names as examples."""
+    document: dict[str, Any] = json.loads(files("tpo.serve").joinpath("openapi.json").read_bytes())
+    for schema in document["components"]["schemas"].values():
+        if "model" in schema["properties"]:
+            schema["properties"]["model"]["examples"] = [name, f"{name}@{OFF}"]
+    return document

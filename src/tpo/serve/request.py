@@ -156,7 +156,7 @@ def check_limits(request: ServedRequest, limits: Limits) -> ServedRequest:
     controls = request.controls
     if len(request.messages) > limits.messages:
         raise invalid(f"at most {limits.messages} messages are allowed", "messages")
-    _at_most(request.n, limits.n, "n")
+    _at_most(request.n, limits.n if request.is_off else min(limits.n, limits.sample_size), "n")
     _at_most(controls.sample_size or 0, limits.sample_size, "tpo.sample_size")
     _at_most(controls.max_iterations or 0, limits.max_iterations, "tpo.max_iterations")
     deadlines = [seconds for seconds in (controls.deadline, limits.deadline) if seconds is not None]

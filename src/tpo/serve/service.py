@@ -245,12 +245,13 @@ class Service:
 
     async def _sample(self, request: ServedRequest) -> Outcome:
         """Return what the policy says, neither scored nor improved."""
-        method, id_ = self.method(replace(request, controls=replace(request.controls, method="bon"))), "pass"
+        method = self.method(replace(request, controls=replace(request.controls, method="bon")))
         policy = RequestPolicy(self.policy, request)
         seed = self.settings.seed if request.seed is None else request.seed
+        id_ = request.identity(seed)
         sampling = replace(method.sampling, n=request.n, seed=seed)
         try:
-            scope = Scope(request.identity(seed), 0, "sample")
+            scope = Scope(id_, 0, "sample")
             async with closing(_drawn(policy, request.messages, sampling, scope)) as completions:
                 found = [completion async for completion in completions]
         except TpoError as error:
