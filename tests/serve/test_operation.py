@@ -153,6 +153,15 @@ async def test_ready_asks_policy_and_reward_and_holds_the_result_for_a_while() -
         assert (await client.get("/ready")).status == 200
 
 
+async def test_a_rewards_own_bug_does_not_reach_the_client() -> None:
+    def broken(text: str) -> float:
+        raise RuntimeError("secret detail")
+
+    async with served(ScriptedPolicy(SCRIPT), ScriptedReward(broken)) as client:
+        reply = await client.chat()
+    assert (reply.status, "secret" in reply.text) == (503, False)
+
+
 async def test_an_unexpected_failure_is_500_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(ScriptedPolicy):
         def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> NoReturn:

@@ -241,6 +241,8 @@ class Service:
             return Outcome(id_, (policy.first,), usage, "error", trajectory, degraded=True)
         if trajectory is not None and "deadline" in said and policy.failure is None:
             raise ApiError(504, "the deadline passed before any response was scored")
+        if trajectory is not None and said.startswith("unexpected "):  # a bug's own words are for the log
+            said = "it failed unexpectedly"
         raise model_failure(error or policy.failure, said, self.hidden)
 
     async def _sample(self, request: ServedRequest) -> Outcome:
