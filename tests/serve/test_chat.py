@@ -126,6 +126,8 @@ async def test_controls_come_from_the_body_before_the_headers_and_below_the_ceil
             {"max_iterations": 6},
             {"deadline": 0},
             {"nope": 1},
+            {"method": {}},
+            {"method": 3},
             {"method": "a:b"},
         ):
             refused = await client.chat(tpo=controls)

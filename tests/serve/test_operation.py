@@ -1,10 +1,11 @@
 import asyncio
 import logging
+from dataclasses import replace
 from typing import NoReturn
 
 import pytest
 
-from tests.serve.serving import CHAT, SCRIPT, asked, served
+from tests.serve.serving import CHAT, SCRIPT, SETTINGS, asked, served
 from tpo.errors import PolicyError, PolicyRefused, RewardError
 from tpo.http import HttpFailure
 from tpo.policies.scripted import ScriptedPolicy
@@ -67,6 +68,16 @@ async def test_the_operators_deadline_is_a_ceiling_and_nothing_scored_in_time_is
         for controls in ({}, {"deadline": 1000}):
             reply = await client.chat(tpo=controls)
             assert (reply.status, reply.json["error"]["type"]) == (504, "timeout_error")
+
+
+async def test_the_operators_rules_apply_where_a_request_has_none() -> None:
+    settings = replace(SETTINGS, target_reward=4.0, deadline=0.001)
+    async with served(ScriptedPolicy(SCRIPT), settings=settings) as client:
+        late = ScriptedPolicy(SCRIPT, before=lambda *_: asyncio.Event().wait())
+        async with served(late, settings=settings) as other:
+            assert (await other.chat()).status == 504
+        reply = await client.chat(tpo={"deadline": 60})
+        assert reply.json["tpo"]["stop_reason"] == "target_reward"
 
 
 async def test_a_model_that_fails_is_503_without_its_address() -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
+from tpo.config.settings import DATA_OPTIONS
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -22,7 +23,7 @@ tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 
 
 SERVING = "Serving"
 KEYS_VARIABLE = "TPO_SERVE_API_KEYS"
-NOT_TAKEN = ("column", "limit", "out", "sequences")
+NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences")
 
 
 def _option(text: str, *flags: str, **more: object) -> object:
@@ -54,7 +55,7 @@ def serve(
     max_deadline: Annotated[
         float | None,
         _option(
-            "Deadline in seconds: maximum and default. [dim]\\[default: none][/dim]",
+            "Maximum deadline in seconds, for requests without one too. [dim]\\[default: none][/dim]",
             metavar="SECONDS",
             min=0.001,
         ),

@@ -100,7 +100,9 @@ class Endpoint:
     async def _reply(self, request: Request, form: ApiFormat) -> Response:
         service = self.service
         body = await read_body(request, service.limits.body_bytes)
-        served = check_limits(form.read(body, service.name, request.headers), service.limits)
+        served = check_limits(
+            form.read(body, service.name, request.headers), service.limits, service.settings.deadline
+        )
         service.admit()
         if served.is_off and self.upstream is not None and isinstance(form, ChatFormat):
             return await self._pass_on(request, self.upstream, body)

@@ -31,7 +31,7 @@ class Limits:
         n: choices of a reply.
         sample_size: N of a request.
         max_iterations: D of a request.
-        deadline: seconds of a request; None: unlimited. It is also the default.
+        deadline: seconds of a request; None: unlimited. It applies to requests without a deadline, too.
         running: optimized requests at a time.
         waiting: requests that wait for that; further ones get 429.
     """
@@ -147,8 +147,8 @@ def read_controls(preset: Controls, body: object, headers: Mapping[str, str]) ->
     return replace(preset, **values)
 
 
-def check_limits(request: ServedRequest, limits: Limits) -> ServedRequest:
-    """Return *request* with the deadline that applies.
+def check_limits(request: ServedRequest, limits: Limits, deadline: float | None = None) -> ServedRequest:
+    """Return *request* with the deadline that applies; *deadline* is the default.
 
     Raises:
         ApiError: it goes beyond a ceiling.
@@ -159,7 +159,8 @@ def check_limits(request: ServedRequest, limits: Limits) -> ServedRequest:
     _at_most(request.n, limits.n if request.is_off else min(limits.n, limits.sample_size), "n")
     _at_most(controls.sample_size or 0, limits.sample_size, "tpo.sample_size")
     _at_most(controls.max_iterations or 0, limits.max_iterations, "tpo.max_iterations")
-    deadlines = [seconds for seconds in (controls.deadline, limits.deadline) if seconds is not None]
+    given = deadline if controls.deadline is None else controls.deadline
+    deadlines = [seconds for seconds in (given, limits.deadline) if seconds is not None]
     return replace(request, controls=replace(controls, deadline=min(deadlines, default=None)))
 
 
@@ -187,7 +188,7 @@ def _check_control(name: str, value: object) -> None:
         if not isinstance(value, bool):
             raise invalid(f"{param} must be true or false", param)
     elif name == "method":
-        if value != OFF and value not in registered(METHODS):
+        if not isinstance(value, str) or (value != OFF and value not in registered(METHODS)):
             known = ", ".join((*sorted(registered(METHODS)), OFF))
             raise invalid(f"{param}: unknown; there are {known}", param)
     elif name in ("sample_size", "max_iterations", "token_budget"):

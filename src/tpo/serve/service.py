@@ -10,11 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tpo.config import Settings
+from tpo.config import Settings, make_recipe, stopping_rules
 from tpo.entry_points import STOPPING, load
 from tpo.errors import AttemptStopped, ConfigError, TpoError
 from tpo.events import Listener
-from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.methods.stopping import StoppingRule
@@ -153,30 +152,31 @@ class Service:
         Raises:
             ApiError: its values do not go together.
         """
-        settings, controls = self.settings, request.controls
-        size = controls.sample_size or max(settings.sample_size, request.n)
-        iterations = controls.max_iterations
         try:
-            return build_method(
-                controls.method or settings.method,
-                settings.prompts,
-                sample_size=max(size, request.n),
-                max_iterations=settings.max_iterations if iterations is None else iterations,
-                temperature=settings.temperature if request.temperature is None else request.temperature,
-                top_p=settings.top_p if request.top_p is None else request.top_p,
-                max_tokens=settings.max_tokens,
-            )
+            return make_recipe(self._settings(request))
         except ConfigError as error:
             raise invalid(str(error)) from error
 
     def stopping(self, request: ServedRequest) -> tuple[StoppingRule, ...]:
-        """Return the stopping rules that *request* asks for."""
-        given = {
-            name: getattr(request.controls, name) for name in ("deadline", "target_reward", "token_budget")
-        }
-        return tuple(
-            load(STOPPING, name, f"tpo.{name}")(value) for name, value in given.items() if value is not None
+        """Return the stopping rules that apply to *request*."""
+        rules, budget = stopping_rules(self._settings(request)), request.controls.token_budget
+        return (
+            rules if budget is None else (*rules, load(STOPPING, "token_budget", "tpo.token_budget")(budget))
         )
+
+    def _settings(self, request: ServedRequest) -> Settings:
+        """Return the operator's settings with what *request* sets."""
+        settings, controls = self.settings, request.controls
+        values: dict[str, Any] = {
+            "method": controls.method,
+            "sample_size": max(controls.sample_size or settings.sample_size, request.n),
+            "max_iterations": controls.max_iterations,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "target_reward": controls.target_reward,
+            "deadline": controls.deadline,
+        }
+        return replace(settings, **{name: value for name, value in values.items() if value is not None})
 
     async def answer(self, request: ServedRequest, listener: Listener) -> Outcome:
         """Return the outcome of *request*; *listener* receives the attempt's events.

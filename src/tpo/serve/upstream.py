@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
-
-from pydantic_core import to_json
 
 from tpo.http import Balancer, HttpClient, RetryPolicy
 from tpo.http.balancer import close_all
@@ -50,11 +47,11 @@ class Upstream:
         sent = (
             {key: value for key, value in body.items() if key != "tpo"} | {"model": self._model} | self._extra
         )
-        data, key = _written(sent), _start(body.get("messages"))
+        key = _start(body.get("messages"))
         async with AsyncExitStack() as stack:
             yield await self._balancer.ask(
                 key,
-                lambda client: stack.enter_async_context(client.stream("/chat/completions", data)),
+                lambda client: stack.enter_async_context(client.stream("/chat/completions", sent)),
             )
 
     async def aclose(self) -> None:
@@ -65,10 +62,3 @@ class Upstream:
 def _start(messages: Any) -> str:
     """Return what a conversation begins with, which stays the same as it grows."""
     return str(messages[0])[:1000] if isinstance(messages, list) and messages else ""
-
-
-def _written(body: Mapping[str, Any]) -> bytes:
-    try:
-        return to_json(body)
-    except ValueError:  # a lone surrogate, which only an escape can bring over
-        return json.dumps(body).encode()
