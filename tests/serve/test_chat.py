@@ -121,6 +121,7 @@ async def test_controls_come_from_the_body_before_the_headers_and_below_the_ceil
         reply = await client.post(CHAT, body, x_tpo_sample_size="4", x_tpo_max_iterations="0")
         assert policy.calls[0].sampling.n == 3
         assert reply.json["tpo"]["steps"] == 0
+        controls: dict[str, Any]
         for controls in (
             {"sample_size": 17},
             {"max_iterations": 6},
