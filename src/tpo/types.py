@@ -104,6 +104,13 @@ class WeighedSampling(Sampling):
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendedSampling(Sampling):
+    """A draw whose request has further fields of the server's API, such as ``stop`` or ``tools``."""
+
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The place of a call in a run.
 
@@ -174,6 +181,13 @@ class Completion:
     reasoning: str | None = None
     served: Served | None = None
     alternatives: tuple[Mapping[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallCompletion(Completion):
+    """A completion that calls tools, as the server sent the calls; it holds no response to score."""
+
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tpo.policies.chat import (
     read_usage,
     request_body,
 )
-from tpo.types import Sampling, Usage, WeighedSampling, user
+from tpo.types import ExtendedSampling, Sampling, ToolCallCompletion, Usage, WeighedSampling, user
 
 
 def reply(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -194,3 +194,19 @@ def test_a_choice_without_log_probabilities_has_no_alternatives(logprobs: object
 def test_odd_log_probabilities_are_left_out(token: object) -> None:
     choices = [{"message": {"content": "m"}, "logprobs": {"content": [token]}}]
     assert read_completions({"choices": choices}, 1)[0].alternatives == ({},)
+
+
+def test_fields_of_one_call_stand_behind_the_policys_own_extra_fields() -> None:
+    sampling = ExtendedSampling(extra={"stop": ["END"], "top_k": 3, "temperature": 0.1})
+    body = request_body("m", (user("hi"),), sampling, {"top_k": 5})
+    assert (body["stop"], body["top_k"], body["temperature"]) == (["END"], 5, 0.1)
+
+
+def test_a_choice_that_calls_tools_keeps_the_calls_as_they_came() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    found = read_completions(
+        reply({"content": None, "tool_calls": [call]}, {"content": "x", "tool_calls": []}), 2
+    )
+    assert isinstance(found[0], ToolCallCompletion)
+    assert (found[0].text, found[0].tool_calls) == ("", (call,))
+    assert type(found[1]) is not ToolCallCompletion

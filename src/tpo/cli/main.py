@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tpo.cli import ask, bench, doctor, export, repair, report, run, sweep, view
+from tpo.cli import ask, bench, doctor, export, repair, report, run, serve, sweep, view
 from tpo.cli.complain import complain
 from tpo.cli.options import DEBUG, Command
 from tpo.errors import TpoError
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 app.command(name="run", epilog=run.EXAMPLES, cls=Command)(run.run)
 app.command(name="ask", epilog=ask.EXAMPLES, cls=Command)(ask.ask)
+app.command(name="serve", epilog=serve.EXAMPLES, cls=Command)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLES, cls=Command)(doctor.doctor)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="repair", epilog=repair.EXAMPLES)(repair.repair)

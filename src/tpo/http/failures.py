@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -62,6 +62,19 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedReply:
+    """A reply whose body arrives in *chunks*."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+    async def read(self) -> Reply:
+        """Return the whole reply."""
+        return Reply(self.status, self.headers, b"".join([chunk async for chunk in self.chunks]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,17 @@ from typing import Any
 
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure
-from tpo.types import Completion, FinishReason, Messages, Sampling, Served, Usage, WeighedSampling
+from tpo.types import (
+    Completion,
+    ExtendedSampling,
+    FinishReason,
+    Messages,
+    Sampling,
+    Served,
+    ToolCallCompletion,
+    Usage,
+    WeighedSampling,
+)
 
 OWN_FIELDS = {"messages", "model", "n", "stream"}
 """Fields that extra ones may not touch, since the reading of replies rests on them."""
@@ -67,6 +77,8 @@ def request_body(
         body["n"] = sampling.n
     if isinstance(sampling, WeighedSampling):
         body |= {"logprobs": True, "top_logprobs": sampling.alternatives}
+    if isinstance(sampling, ExtendedSampling):
+        body |= sampling.extra
     return {name: value for name, value in (body | dict(extra)).items() if value is not None}
 
 
@@ -118,15 +130,11 @@ def _completion(index: int, choice: Any, usage: Usage, served: Served | None) ->
     reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
     # A refusal is what the model answers; null content is an answer without words.
     text = _text(message.get("content")) or _text(message.get("refusal"))
-    return Completion(
-        index,
-        text,
-        read_finish(choice.get("finish_reason")),
-        usage,
-        reasoning or None,
-        served,
-        alternatives=read_alternatives(choice.get("logprobs")),
-    )
+    values = index, text, read_finish(choice.get("finish_reason")), usage, reasoning or None, served
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and calls:
+        return ToolCallCompletion(*values, tool_calls=tuple(calls))
+    return Completion(*values, alternatives=read_alternatives(choice.get("logprobs")))
 
 
 def read_alternatives(logprobs: Any) -> tuple[dict[str, float], ...]:
