@@ -31,8 +31,8 @@ from aiohttp import web
 IN_FLIGHT = 50
 HOLD = 0.5
 """Seconds that the engine keeps a call of the latency measurement."""
-ROUNDS = 6
-CALLS = 500
+ROUNDS = 4
+CALLS = 400
 STREAMS = 500
 FLAT = 10_000
 RESULT = Path(__file__).parent / "results" / "serve_latency.json"
