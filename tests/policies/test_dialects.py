@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.http.loopback import Answer, Loopback, choices
 from tests.policies.asked import SCOPE, Served, drawn, error
+from tpo.config import Settings, policy_of
 from tpo.errors import PolicyError
 from tpo.policies import OpenAIPolicy
 from tpo.types import Completion, Message, Messages, Sampling, assistant, system, user
@@ -246,7 +247,8 @@ async def test_a_system_text_goes_into_the_first_user_turn_where_the_model_takes
 async def test_a_check_samples_as_the_run_does() -> None:
     loopback = Loopback(choices("a"))
     async with loopback.up() as url:
-        policy = OpenAIPolicy(url, "m", sampling=Sampling(5, 1.0, 1.0, 2048))
+        policy = policy_of(Settings(policy=(url,), model="m", temperature=1.0, top_p=1.0), {})
+        assert isinstance(policy, OpenAIPolicy)
         await policy.check()
         await policy.aclose()
     (body,) = loopback.bodies

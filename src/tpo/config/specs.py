@@ -16,6 +16,7 @@ from tpo.events import Listener
 from tpo.policies.base import Policy
 from tpo.registry import ModelOptions, ModelSpec, parse, usages
 from tpo.rewards.base import Reward
+from tpo.types import Sampling
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
 """Where a policy server's key is looked for; nowhere else."""
@@ -144,6 +145,7 @@ def policy_options(
         timeout=settings.timeout,
         retry_timeout=settings.retry_timeout,
         concurrency=settings.concurrency,
+        sampling=Sampling(1, settings.temperature, settings.top_p, settings.max_tokens, settings.seed),
         api_key=api_key(environment or {}),
         listener=listener,
     )

@@ -86,11 +86,21 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Server of a failure: address, key (kept out of every text), and where a user sets the key."""
+    """Server of a failure: address, key (kept out of every text), and where a user sets the key.
+
+    *proxy* stands before it, and an error may be the proxy's own.
+    """
 
     address: str
     key: str | None = None
     key_variable: str = "TPO_API_KEY"
+    proxy: str | None = None
+
+    @property
+    def named(self) -> str:
+        """The subject of a sentence."""
+        through = "" if self.proxy is None else f" (through the proxy {self.proxy})"
+        return f"the server at {self.address}{through}"
 
     def quote(self, text: str) -> str:
         """A server's *text* for an error message: no key, no control characters, one line, not long."""
@@ -115,9 +125,7 @@ def read_json(reply: Reply, server: Server) -> Any:
         value = joined(reply.body) if is_stream(reply.body) else json.loads(reply.body)
     except ValueError as error:  # cut in the middle, no JSON, or no UTF-8
         start = server.quote(reply.body[:200].decode("utf-8", "replace"))
-        raise HttpFailure(
-            f"the server at {server.address} sent a body that is no JSON: {start!r}", passes=True
-        ) from error
+        raise HttpFailure(f"{server.named} sent a body that is no JSON: {start!r}", passes=True) from error
     inside = _error_in(value)
     if inside is not None:
         raise status_failure(_error_in_success(reply, inside), server)
@@ -163,7 +171,7 @@ def status_failure(reply: Reply, server: Server) -> HttpFailure:
     words, code = _explanation(reply.body)
     said = server.quote(words)
     because = f": {said}" if said else ""
-    at, status = f"the server at {server.address}", reply.status
+    at, status = server.named, reply.status
     if status in (401, 403):
         reason = _key_refused(server, status, because)
         return HttpFailure(reason, fatal=True, ambiguous=True, status=status)
@@ -184,10 +192,10 @@ def status_failure(reply: Reply, server: Server) -> HttpFailure:
 
 def _key_refused(server: Server, status: int, because: str) -> str:
     if server.key is None:
-        return f"the server at {server.address} asks for an API key: set {server.key_variable}"
+        return f"{server.named} asks for an API key: set {server.key_variable}"
     # With 401 servers quote the key, some of them half masked; with 403 they say what it may not do.
     words = because if status == 403 else ""
-    return f"the server at {server.address} refused the API key: set {server.key_variable}{words}"
+    return f"{server.named} refused the API key: set {server.key_variable}{words}"
 
 
 def _explanation(body: bytes) -> tuple[str, str | None]:

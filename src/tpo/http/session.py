@@ -111,6 +111,14 @@ def _failure(error: Exception, server: Server, timeout: aiohttp.ClientTimeout) -
     if isinstance(error, aiohttp.ClientSSLError):
         reason = f"no safe connection to {at}: {server.quote(str(error))}"
         return HttpFailure(reason, fatal=True, ambiguous=True)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        reason = f"the proxy {server.proxy} before {at} does not answer: {_cause(error)}"
+        return HttpFailure(f"{reason} (NO_PROXY leaves a host out)", passes=True, unreachable=True)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        said = server.quote(f"{error.status} {error.message}")
+        reason = f"the proxy {server.proxy} refused a connection to {at}: {said}"
+        passes = error.status == 429 or error.status >= 500
+        return HttpFailure(reason, passes=passes, fatal=not passes, ambiguous=True, unreachable=passes)
     if isinstance(error, aiohttp.ClientConnectorError):
         return HttpFailure(f"no server answers at {at}: {_cause(error)}", passes=True, unreachable=True)
     if isinstance(error, aiohttp.ConnectionTimeoutError):

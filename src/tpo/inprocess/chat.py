@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from tpo.errors import TpoError
+from tpo.reasoning import Answer, opens_reasoning, split_reasoning
 from tpo.types import Message, Messages, assistant, user
 
 _BODY = "the body of a turn"
@@ -79,6 +81,14 @@ class ChatTokenizer:
             return str(
                 self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             )
+
+    def answer(self, ids: Sequence[int]) -> Answer:
+        """Return the text of *ids* apart from the reasoning in it, which the template may have opened."""
+        return split_reasoning(self.text(ids), opened=self._opens_reasoning)
+
+    @cached_property
+    def _opens_reasoning(self) -> bool:
+        return opens_reasoning(self._render((user("?"),), opening=True))
 
     def turn_ends(self) -> frozenset[int]:
         """The special token that the template closes the model's turn with, and the tokenizer's end token."""

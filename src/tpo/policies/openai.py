@@ -66,7 +66,7 @@ class OpenAIPolicy:
         *,
         extra: Mapping[str, Any] | None = None,
         listener: Listener | None = None,
-        sampling: Sampling = PROBE,
+        sampling: Sampling | None = None,
         timeout: float = READ_TIMEOUT,
         most: int = MOST,
         retry: RetryPolicy | None = None,
@@ -84,7 +84,8 @@ class OpenAIPolicy:
             [(server.address, server) for server in servers], retry=retry, clock=self._clock
         )
         self.model = model
-        self._probe = replace(sampling, n=1, max_tokens=min(PROBE.max_tokens, sampling.max_tokens))
+        probe = sampling or PROBE
+        self._probe = replace(probe, n=1, max_tokens=min(PROBE.max_tokens, probe.max_tokens))
         self._listener = listener
         self._naming = PerLoop(asyncio.Lock)
         self._singly = False

@@ -18,7 +18,7 @@ from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.perloop import PerLoop
 from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.judge.request import FULL
-from tpo.rewards.judge.verdict import Reply, expected_score, read_reply, stated_score
+from tpo.rewards.judge.verdict import Reply, expected_score, read_reply
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, judge_messages
 from tpo.rewards.values import place
 from tpo.types import Message, Messages, Scope, Score
@@ -140,7 +140,7 @@ class JudgeReward:
             ask = partial(self._ask, asked=asked, temperature=temperature, seed=seed)
             reply = await self._balancer.ask(scope.query, ask, announce)
             tokens += reply.cost
-            stated = stated_score(reply.text)
+            stated = reply.stated
             if stated is not None:
                 return _Vote(reply, stated, tokens)
             if attempt + 1 < ATTEMPTS:
@@ -159,7 +159,7 @@ class JudgeReward:
             try:
                 reply = await client.request("POST", "/chat/completions", body, read=read_reply, work=_tokens)
             except HttpFailure as failure:
-                smaller = shape.without(str(failure)) if failure.status in (400, 422) else None
+                smaller = shape.without(failure, client.address)
                 if smaller is None:
                     raise
                 shape = smaller
