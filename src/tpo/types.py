@@ -316,6 +316,16 @@ class Step:
     pair: Pair | None = None
 
     @property
+    def scored(self) -> tuple[Candidate, ...]:
+        """The candidates that have a score."""
+        return tuple(candidate for candidate in self.candidates if candidate.score is not None)
+
+    @property
+    def blank(self) -> int:
+        """Number of completions that were to be responses and hold no text beside reasoning."""
+        return sum(not reply.text.strip() for reply in self.unreadable)
+
+    @property
     def unreadable(self) -> tuple[Reply, ...]:
         """The completions from which no response could be read, in the order of their calls."""
         return tuple(reply for call in self.calls if call.reads for reply in call.replies)
@@ -371,7 +381,7 @@ class Trajectory:
     @property
     def initial(self) -> tuple[Candidate, ...]:
         """The scored first samples."""
-        return tuple(c for c in self.first.candidates if c.score is not None)
+        return self.first.scored
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

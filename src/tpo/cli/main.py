@@ -6,6 +6,7 @@ refuses every call; 130 interrupted.
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -78,6 +79,8 @@ def tpo(
 
 def main() -> None:
     """The entry point of the ``tpo`` command."""
+    # As Ctrl-C: what is finished is kept, and running again goes on from there.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # text of models may hold what a terminal's encoding has no byte for

@@ -10,7 +10,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailable
 from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
@@ -95,7 +95,7 @@ class JudgeReward:
         """The grade of *response* as the answer to *messages*.
 
         Raises:
-            RewardError: no server answered, or no reply could be read.
+            RewardError: no reply could be read; RewardUnavailable: no server answered.
             RewardRefused: none will answer: a wrong key, an unknown model.
         """
         try:
@@ -107,7 +107,8 @@ class JudgeReward:
         except HttpFailure as failure:
             if failure.fatal:
                 raise RewardRefused(f"judge: {failure}") from failure
-            raise RewardError(f"{place(scope)}: judge: {failure}") from failure
+            kind = RewardUnavailable if failure.passes or failure.unreachable else RewardError
+            raise kind(f"{place(scope)}: judge: {failure}") from failure
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
