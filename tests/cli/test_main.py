@@ -210,6 +210,12 @@ def test_ask_gives_the_answer_alone_on_stdout(server: OpenAIServer) -> None:
         assert words in result.stderr
 
 
+def test_ask_without_quotes_hints_at_them() -> None:
+    result = tpo("ask", "what", "is", "it?", "--policy", "tiny", "--reward", "tiny")
+    assert result.exit_code == 2
+    assert "put the question in quotes" in " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.output).split())
+
+
 def test_ask_reads_the_question_from_stdin(server: OpenAIServer) -> None:
     command = ["ask", "-", "--policy", server.url, "--reward", LENGTH, "-n", 1, "-d", 0, "--quiet"]
     result = tpo(*command, stdin="from a pipe\n")

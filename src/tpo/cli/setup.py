@@ -43,4 +43,6 @@ def interruptible(console: Console, sentence: str) -> Iterator[None]:
 
 
 def _note(sentence: str) -> None:
-    typer.echo(f"note: {sentence}", err=True)
+    from tpo.cli.text import echo
+
+    echo(f"note: {sentence}", err=True)

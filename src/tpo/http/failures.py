@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from tpo.http.masking import without_key
 from tpo.http.sse import is_stream, joined
 
 PASSING = {408, 409, 425, 429}
@@ -103,9 +104,9 @@ class Server:
         return f"the server at {self.address}{through}"
 
     def quote(self, text: str) -> str:
-        """A server's *text* for an error message: no key, no control characters, one line, not long."""
+        """Return a server's *text* for an error message: no key, no controls, one line, not long."""
         if self.key:
-            text = text.replace(self.key, "[key]")  # before cutting: half a key is a leak as well
+            text = without_key(text, self.key)  # before cutting: half a key is a leak as well
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= WORDS_KEPT else text[:WORDS_KEPT] + "…"
 

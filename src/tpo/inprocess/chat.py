@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tpo.errors import TpoError
+from tpo.inprocess.memory import first_line
 from tpo.reasoning import Answer, opens_reasoning, split_reasoning
 from tpo.types import Message, Messages, assistant, user
 
@@ -38,6 +39,7 @@ class ChatTokenizer:
                 f"{name}: its tokenizer has no chat template; take the instruct version of the model"
             )
         self._tokenizer = tokenizer
+        self._name, self._refused = name, refused
         self._template_kwargs = dict(template_kwargs or {})
         self._lock = threading.Lock()  # a fast tokenizer may not be used by two threads at once
         self._adds_start = self.start is not None and self._ids("a", special=True)[:1] == [self.start]
@@ -91,9 +93,17 @@ class ChatTokenizer:
         return opens_reasoning(self._render((user("?"),), opening=True))
 
     def turn_ends(self) -> frozenset[int]:
-        """The special token that the template closes the model's turn with, and the tokenizer's end token."""
+        """Return the special token that the template closes the model's turn with, and the end token.
+
+        Raises:
+            TpoError: the template cannot be used.
+        """
         ends = {self._tokenizer.eos_token_id} - {None}
-        _, _, closing = self._render((user("?"), assistant(_BODY)), opening=False).rpartition(_BODY)
+        try:
+            whole = self._render((user("?"), assistant(_BODY)), opening=False)
+        except Exception as error:  # of Jinja: wrong syntax, an unsafe call, too deep
+            raise self._refused(f"{self._name}: its chat template fails ({first_line(error)})") from error
+        _, _, closing = whole.rpartition(_BODY)
         first = self._ids(closing.lstrip(), special=False)[:1]
         added = self._tokenizer.added_tokens_decoder
         return frozenset(ends | {token for token in first if token in added and added[token].special})

@@ -249,3 +249,12 @@ async def test_reasoning_that_the_template_opened_is_kept_apart(tmp_path: Path) 
     thinking = HFPolicy(save_policy(tmp_path, tokenizer=make_tokenizer(template=opening)), device="cpu")
     for reply in await ask(thinking, question(1)):
         assert (reply.text, bool(reply.reasoning)) == ("", True)
+
+
+@pytest.mark.parametrize(
+    "template", ["{% if %}", "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ raise_exception('no') }}"]
+)
+def test_a_template_that_fails_is_one_sentence(tmp_path: Path, template: str) -> None:
+    folder = save_policy(tmp_path, tokenizer=make_tokenizer(template=template))
+    with pytest.raises(PolicyRefused, match="its chat template fails"):
+        HFPolicy(folder, device="cpu")
