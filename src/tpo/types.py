@@ -332,6 +332,8 @@ class Step:
 
 
 Status = Literal["finished", "failed"]
+FailureKind = Literal["server", "reward", "data", "method"]
+"""What a failed query failed of: the policy's server or model, the reward, its data, or the method's code."""
 StopReason = str
 """``max_iterations``, ``error``, or the name of the stopping rule that spoke."""
 
@@ -362,6 +364,7 @@ class Trajectory:
         selection: the rule that chose the answer from the pool.
         selected: id of the answer; None if nothing was scored.
         fallback: the method that spent the rest of the budget, where one took over.
+        failure: what a failed query failed of.
     """
 
     query: Query
@@ -377,6 +380,7 @@ class Trajectory:
     selection: str = "reward"
     selected: str | None = None
     fallback: str | None = None
+    failure: FailureKind | None = None
 
     @property
     def initial(self) -> tuple[Candidate, ...]:

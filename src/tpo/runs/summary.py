@@ -54,6 +54,8 @@ class Summary:
     """Wall time of every invocation whose end is known."""
     retries: Mapping[str, int] = field(default_factory=dict)
     """Tries after the first by phase, of the same invocations."""
+    failure_kinds: Mapping[str, int] = field(default_factory=dict)
+    """Failed queries by what they failed of: ``server``, ``reward``, ``data``, ``method``."""
     blank: int = 0
     """Completions without any text, of finished queries: they are no candidates."""
     unscored: int = 0
@@ -83,6 +85,7 @@ class Tally:
 
     finished: int = 0
     failed: int = 0
+    _kinds: Counter[str] = field(default_factory=Counter)
     _blank: int = 0
     _unscored: int = 0
     _steps: list[_StepTally] = field(default_factory=list)
@@ -101,6 +104,7 @@ class Tally:
         else:
             self.failed += 1
             self._failures[self._reason(trajectory)] += 1
+            self._kinds[trajectory.failure or "method"] += 1
 
     def summary(self, seconds: float, retries: Mapping[str, int] | None = None) -> Summary:
         """Everything so far; *seconds* of wall time, and the *retries* by phase."""
@@ -114,6 +118,7 @@ class Tally:
             stop_reasons=dict(self._stop_reasons.most_common()),
             seconds=seconds,
             retries=dict(retries or {}),
+            failure_kinds=dict(self._kinds.most_common()),
             blank=self._blank,
             unscored=self._unscored,
         )
