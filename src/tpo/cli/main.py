@@ -6,7 +6,10 @@ refuses every call; 130 interrupted.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +34,11 @@ class Translating(TyperGroup):
             if ctx.meta.get(DEBUG):
                 raise
             complain(str(error))
+            raise typer.Exit(WRONG) from None
+        except OSError as error:  # a path that cannot be read or written, wherever it is met
+            if ctx.meta.get(DEBUG) or error.filename is None:
+                raise
+            complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
             raise typer.Exit(WRONG) from None
 
 
@@ -58,10 +66,12 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import PackageNotFoundError, version
 
+        from tpo.cli.text import echo
+
         try:
-            typer.echo(f"tpo {version('tpo')}")
+            echo(f"tpo {version('tpo')}")
         except PackageNotFoundError:
-            typer.echo("tpo (not installed)")
+            echo("tpo (not installed)")
         raise typer.Exit
 
 
@@ -77,8 +87,18 @@ def tpo(
     """
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a library's warning, which may quote names of files and models."""
+    from tpo.cli.text import echo
+
+    echo(f"warning: {message}", err=True)
+
+
 def main() -> None:
     """The entry point of the ``tpo`` command."""
+    warnings.showwarning = _warn
+    # As Ctrl-C: what is finished is kept, and running again goes on from there.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # text of models may hold what a terminal's encoding has no byte for

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tpo.config import policy_spec
+from tpo.config.specs import policy_options
 from tpo.doctor.finding import failure, good, warning
 from tpo.doctor.patient import BRIEF, Notes, Patient, Subject
 from tpo.errors import PolicyError
@@ -58,6 +59,7 @@ async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
         extra=settings.policy_extra,
         timeout=silence,
         retry=BRIEF,
+        sampling=policy_options(settings).sampling,
     )
     notes.close_later(policy)
     try:

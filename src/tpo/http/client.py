@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tpo.errors import ConfigError
 from tpo.http.adaptive_limit import AdaptiveLimit
-from tpo.http.address import base_address
+from tpo.http.address import base_address, proxy_of
 from tpo.http.failures import HttpFailure, Reply, Server, StreamedReply, read_json, status_failure
 from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.perloop import PerLoop
@@ -66,7 +66,8 @@ class HttpClient:
     ) -> None:
         self.address = address(url)
         self._root = self.address.removesuffix("/v1")
-        self._server = Server(self.address, _checked(api_key, key_variable), key_variable)
+        key = _checked(api_key, key_variable)
+        self._server = Server(self.address, key, key_variable, proxy_of(self.address))
         self._timeouts = timeout, connect_timeout
         self._notice_after: float | None = notice_after
         self._session: PerLoop[Session] = PerLoop(self._open)

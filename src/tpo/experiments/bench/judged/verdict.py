@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tpo.reasoning import split_reasoning
+
 CLEAR = 3
 """Battles that a clear win counts as, in the authors' scripts."""
 
@@ -18,17 +20,18 @@ FIRST_WINS = {"A>>B": 1.0, "A>B": 1.0, "A=B": 0.5, "B>A": 0.0, "B>>A": 0.0}
 LABELS = FIRST_WINS | {"B<<A": 1.0, "B<A": 1.0, "B=A": 0.5, "A<B": 0.0, "A<<B": 0.0}
 """What the first answer gets by each label."""
 
-_THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)
 _MARKS = (re.compile(r"\[\[([AB<>=]+)\]\]"), re.compile(r"\[([AB<>=]+)\]"))
 
 
 def read_label(reply: str) -> str | None:
     """The last label in a judge's reply, in double brackets, else in single ones; None if there is none.
 
-    Small letters count. A model's thoughts before ``</think>`` do not, and what is in brackets but no label
-    (``[[A]]``) makes the reply unreadable, as a judge that goes on after its verdict means the last.
+    Small letters count. A model's reasoning does not, and where it never ended there is no verdict. What is
+    in brackets but no label (``[[A]]``) makes the reply unreadable, as a judge that goes on after its verdict
+    means the last.
     """
-    said = _THOUGHT.sub("", reply).upper()
+    answer = split_reasoning(reply)
+    said = answer.text.upper() if answer.ended else ""
     for mark in _MARKS:
         found = mark.findall(said)
         if found:

@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure
-from tpo.policies.chat import (
+from tpo.http.chat import (
     ModelCard,
     checked_extra,
-    other_limit_field,
     read_cards,
     read_completions,
     read_count,
@@ -17,6 +16,7 @@ from tpo.policies.chat import (
     read_usage,
     request_body,
 )
+from tpo.http.refusals import other_limit_field
 from tpo.types import ExtendedSampling, Sampling, ToolCallCompletion, Usage, WeighedSampling, user
 
 
@@ -29,6 +29,7 @@ def test_a_request_says_how_to_draw_and_n_only_if_several() -> None:
     assert body == {
         "model": "m",
         "messages": [user("hi")],
+        "stream": False,
         "temperature": 0.5,
         "top_p": 0.9,
         "max_tokens": 100,
