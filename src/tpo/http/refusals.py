@@ -72,8 +72,9 @@ def refuses_system_role(failure: HttpFailure) -> bool:
 
 
 def may_refuse_n(failure: HttpFailure) -> bool:
-    """Return whether a server's error may be about several choices: it failed, and it is not just busy."""
-    return failure.status is not None and failure.status >= 500 and not failure.busy
+    """Return whether an error may be about several choices: the server failed, and does not ask to wait."""
+    waits = failure.busy or failure.retry_after is not None
+    return failure.status is not None and failure.status >= 500 and not waits
 
 
 def _number(pattern: re.Pattern[str], failure: HttpFailure) -> int | None:
