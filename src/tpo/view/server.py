@@ -55,7 +55,7 @@ class Server:
 
     def app(self, *, follow: bool = True) -> web.Application:
         """Return the application. Unless it shall *follow* the files, the caller calls :meth:`refresh`."""
-        guards = [guard, token_guard(self._token)] if self._token else [guard]
+        guards: list[Any] = [guard, token_guard(self._token)] if self._token else [guard]
         app = web.Application(middlewares=guards)
         app.on_response_prepare.append(add_security_headers)
         app.router.add_get("/", self._front)
