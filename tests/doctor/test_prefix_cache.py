@@ -1,6 +1,6 @@
 """The counters of vLLM as its ``/metrics`` tells them."""
 
-from tpo.doctor.caching import read_counts
+from tpo.doctor.prefix_cache import parse_cache_counters
 
 METRICS = """\
 # HELP vllm:prefix_cache_queries_total Prefix cache queries, in tokens.
@@ -14,9 +14,9 @@ vllm:prefix_cache_hits_total{engine="1",model_name="m"} nan?
 
 
 def test_counters_are_summed_over_engines() -> None:
-    assert read_counts(METRICS) == {"queries": 2200.0, "hits": 640.0}
+    assert parse_cache_counters(METRICS) == {"queries": 2200.0, "hits": 640.0}
 
 
 def test_other_servers_have_none() -> None:
-    assert read_counts("llamacpp:prompt_tokens_total 12\n") is None
-    assert read_counts("<html>\x00") is None
+    assert parse_cache_counters("llamacpp:prompt_tokens_total 12\n") is None
+    assert parse_cache_counters("<html>\x00") is None

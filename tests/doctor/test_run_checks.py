@@ -1,4 +1,4 @@
-"""The examination as a whole: it never crashes, whatever its patient does."""
+"""Running all checks: it never raises, whatever the models do."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.values import by_check, patient, sensible
-from tpo.doctor import Finding, Patient, examine, works
-from tpo.doctor.examine import CHECKS
+from tests.doctor.values import by_check, make_setup, sensible
+from tpo.doctor import Finding, Setup, no_failures, run_checks
+from tpo.doctor.run_checks import CHECKS
 from tpo.errors import MissingExtra, RewardError
 from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
@@ -21,10 +21,10 @@ from tpo.types import Completion
 async def test_every_finding_is_told_at_once_and_given_at_the_end() -> None:
     told: list[Finding] = []
     looked: list[str] = []
-    found = await examine(patient(), told.append, looked.append)
+    found = await run_checks(make_setup(), told.append, looked.append)
     assert found == told
     assert looked == [name for name, _ in CHECKS]
-    assert works(found)
+    assert no_failures(found)
 
 
 def raising(error: BaseException) -> Callable[[], ScriptedReward]:
@@ -44,7 +44,7 @@ def raising(error: BaseException) -> Callable[[], ScriptedReward]:
     ],
 )
 async def test_a_reward_that_cannot_be_loaded_is_a_finding(error: BaseException, words: str) -> None:
-    found = await examine(replace(patient(), reward=raising(error)))
+    found = await run_checks(replace(make_setup(), reward=raising(error)))
     assert by_check(found)["reward"].status == "failure"
     assert words in by_check(found)["reward"].sentence
     assert by_check(found)["iteration"].status == "unknown"
@@ -53,26 +53,26 @@ async def test_a_reward_that_cannot_be_loaded_is_a_finding(error: BaseException,
 
 async def test_a_policy_that_never_answers_is_a_finding() -> None:
     silent = ScriptedPolicy(before=lambda *_: asyncio.Event().wait())
-    found = await examine(patient(policy=silent, seconds=0.05))
-    assert not works(found)
-    assert "no end after 0.05 s" in by_check(found)["samples"].sentence
+    found = await run_checks(make_setup(policy=silent, seconds=0.05))
+    assert not no_failures(found)
+    assert "not finished after 0.05 s" in by_check(found)["samples"].sentence
 
 
 async def test_a_policy_that_raises_anything_is_a_finding() -> None:
-    found = await examine(patient(policy=ScriptedPolicy(ValueError("odd"))))
+    found = await run_checks(make_setup(policy=ScriptedPolicy(ValueError("odd"))))
     assert by_check(found)["samples"].status == "failure"
     assert "unexpected ValueError: odd" in by_check(found)["iteration"].sentence
 
 
 async def test_no_finding_holds_a_key() -> None:
     leaky = ScriptedPolicy(ValueError("Authorization: Bearer sk-12345"))
-    found = await examine(patient(policy=leaky, secrets=("sk-12345",)))
+    found = await run_checks(make_setup(policy=leaky, secrets=("sk-12345",)))
     assert "sk-12345" not in repr(found)
     assert "[key]" in by_check(found)["samples"].sentence
 
 
-def test_a_patient_does_not_show_its_keys() -> None:
-    shown = repr(patient(api_key="sk-12345", secrets=("sk-12345",)))
+def test_the_repr_of_a_setup_contains_no_keys() -> None:
+    shown = repr(make_setup(api_key="sk-12345", secrets=("sk-12345",)))
     assert "sk-12345" not in shown
 
 
@@ -86,21 +86,21 @@ def test_a_patient_does_not_show_its_keys() -> None:
     ],
 )
 async def test_a_good_answer_beats_a_poor_one(score: Callable[[str], float], status: str, words: str) -> None:
-    finding = by_check(await examine(patient(reward=ScriptedReward(score))))["reward's sense"]
+    finding = by_check(await run_checks(make_setup(reward=ScriptedReward(score))))["reward's sense"]
     assert (finding.status, words in finding.sentence) == (status, True), finding
 
 
 async def test_squashed_scores_of_a_model_are_a_warning() -> None:
     squashed = ScriptedReward(lambda text: 0.5 + sensible(text) / 100)
-    assert "reward's scale" not in by_check(await examine(patient(reward=squashed)))
-    found = by_check(await examine(_with_reward("hf:org/model", squashed)))
+    assert "reward's scale" not in by_check(await run_checks(make_setup(reward=squashed)))
+    found = by_check(await run_checks(_with_reward("hf:org/model", squashed)))
     assert found["reward's scale"].status == "warning"
-    found = by_check(await examine(_with_reward("hf:org/model", ScriptedReward(sensible))))
+    found = by_check(await run_checks(_with_reward("hf:org/model", ScriptedReward(sensible))))
     assert found["reward's scale"].status == "good"
 
 
-def _with_reward(name: str, reward: ScriptedReward) -> Patient:
-    made = patient(reward=reward)
+def _with_reward(name: str, reward: ScriptedReward) -> Setup:
+    made = make_setup(reward=reward)
     return replace(made, settings=replace(made.settings, reward=(name,)))
 
 
@@ -110,7 +110,7 @@ async def test_a_reward_that_fails_on_the_data_is_a_failure() -> None:
             raise RewardError("query 'q0', response 0.0: f must return a finite number; it returned nan")
         return sensible(text)
 
-    found = await examine(patient(reward=ScriptedReward(picky)))
+    found = await run_checks(make_setup(reward=ScriptedReward(picky)))
     finding = by_check(found)["iteration"]
     assert finding.status == "failure"
     assert "it returned nan" in finding.sentence
@@ -120,39 +120,39 @@ async def test_a_reward_that_fails_on_the_data_is_a_failure() -> None:
 async def test_updates_that_are_lost_are_counted() -> None:
     some = ScriptedPolicy({"update": [improved("better, much better"), "no tags"], "sample": ["a", "bb"],
                            "loss": "why", "gradient": "how"})  # fmt: skip
-    finding = by_check(await examine(patient(policy=some, sample_size=4)))["iteration"]
+    finding = by_check(await run_checks(make_setup(policy=some, sample_size=4)))["iteration"]
     assert finding.status == "warning"
-    assert "2 of 4 updates could be read" in finding.sentence
+    assert "2 of 4 updates could be parsed" in finding.sentence
     assert finding.values["parsable"] == 2
 
 
 async def test_replies_that_are_cut_are_counted() -> None:
     cut = ScriptedPolicy({"update": improved("better"), "sample": Completion(0, "a b", "length"),
                           "loss": "why", "gradient": "how"})  # fmt: skip
-    finding = by_check(await examine(patient(policy=cut, sample_size=1)))["length"]
-    assert "1 of 4 replies were cut at 256 tokens" in finding.sentence
+    finding = by_check(await run_checks(make_setup(policy=cut, sample_size=1)))["length"]
+    assert "1 of 4 replies were cut off at 256 tokens" in finding.sentence
 
 
 async def test_data_that_cannot_be_read_is_a_failure_with_its_line(tmp_path: Path) -> None:
     data = tmp_path / "prompts.jsonl"
     data.write_text('{"prompt": "a"}\n{"prompt": \n')
-    found = await examine(patient(data=str(data)))
+    found = await run_checks(make_setup(data=str(data)))
     assert f"{data}:2" in by_check(found)["data"].sentence
-    assert not works(found)
+    assert not no_failures(found)
 
 
 async def test_the_query_that_is_tried_is_no_outlier(tmp_path: Path) -> None:
     data = tmp_path / "prompts.jsonl"
     data.write_text("".join(f'{{"prompt": "{"x" * length}"}}\n' for length in (90_000, 1, 20, 30, 2)))
     policy = ScriptedPolicy()
-    await examine(patient(data=str(data), policy=policy))
+    await run_checks(make_setup(data=str(data), policy=policy))
     tried = [call for call in policy.calls if call.scope.query.startswith("q")]
     assert {call.messages[0]["content"] for call in tried} == {"x" * 20}
 
 
 async def test_a_directory_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    finding = by_check(await examine(patient(out=tmp_path / "out" / "run")))["directory"]
+    finding = by_check(await run_checks(make_setup(out=tmp_path / "out" / "run")))["directory"]
     assert finding.status == "failure"
     assert "is a file" in finding.sentence
 
@@ -161,10 +161,9 @@ async def test_golden_scores_of_a_file_are_compared(tmp_path: Path) -> None:
     golden = tmp_path / "golden.jsonl"
     row = '{"messages": [{"role": "user", "content": "q"}], "response": "%s", "score": %s}\n'
     golden.write_text(row % ("a" * 100, 0.0) + row % ("a" * 300, 2.0))
-    assert by_check(await examine(patient(golden=str(golden))))["golden scores"].status == "good"
+    assert by_check(await run_checks(make_setup(golden=str(golden))))["golden scores"].status == "good"
     golden.write_text(row % ("a" * 100, 9.0) + row % ("a" * 300, -4.0))
-    found = await examine(patient(golden=str(golden)))
+    found = await run_checks(make_setup(golden=str(golden)))
     assert by_check(found)["golden scores"].status == "failure"
-    assert (
-        by_check(await examine(patient(golden=str(tmp_path / "none"))))["golden scores"].status == "failure"
-    )
+    found = await run_checks(make_setup(golden=str(tmp_path / "none")))
+    assert by_check(found)["golden scores"].status == "failure"

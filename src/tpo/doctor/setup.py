@@ -1,4 +1,4 @@
-"""Who is examined, and what the examination has learned so far."""
+"""The setup to check, and the state that checks share."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.types import Query, Trajectory
 
-BRIEF = RetryPolicy(timeout=10.0)
-"""For the doctor's own requests: a hiccup is retried, and no more."""
+BRIEF_RETRY = RetryPolicy(timeout=10.0)
+"""Retries of the checks' own requests: a short outage is retried, a longer one is a finding."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
-    """A run that is to be: its settings and method, and how its models are had.
+class Setup:
+    """The run to check: its settings, its method, and builders of its models.
 
     Attributes:
-        settings: as for the run.
-        recipe: the method.
-        policy: makes the policy of settings that name a model; may raise any ``TpoError``.
-        reward: makes the reward; likewise.
-        data: the data set, if there is one yet.
+        settings: the settings of the run.
+        method: the method.
+        policy: builds the policy from settings that name a model; may raise any ``TpoError``.
+        reward: builds the reward; may raise any ``TpoError``.
+        data: the data set, if there is one.
         golden: a file of golden scores, or a model in this process to compare the reward with.
-        api_key, reward_key: those of the policy's servers and of the reward's.
-        secrets: texts that no finding may hold.
-        seconds: after so long without an end a check has failed.
-        now, sleep: the time that passes.
+        api_key: API key of the policy's servers.
+        reward_key: API key of the reward's servers.
+        secrets: texts that no finding may contain.
+        seconds: timeout of each check.
+        now: a clock in seconds.
+        sleep: waits for some seconds.
     """
 
     settings: Settings
-    recipe: Method
+    method: Method
     policy: Callable[[Settings], Policy]
     reward: Callable[[], Reward]
     data: str | None = None
@@ -53,8 +55,8 @@ class Patient:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """A policy to be probed by itself: an endpoint's, or the one in this process."""
+class ProbedPolicy:
+    """A policy that checks call directly: one server of several, or the model in this process."""
 
     name: str
     policy: Policy
@@ -63,27 +65,27 @@ class Subject:
 
 
 @dataclass
-class Notes:
-    """What the checks so far have found out for those to come."""
+class CheckState:
+    """Results of earlier checks for later ones, and the callback that receives findings."""
 
-    tell: Callable[[Finding], None]
+    report: Callable[[Finding], None]
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     model: str | None = None
     queries: int | None = None
     longest: int = 0
-    """Characters of the longest query that was seen."""
+    """Characters of the longest query."""
     query: Query | None = None
-    """The one that is optimized."""
-    subjects: list[Subject] = field(default_factory=list)
+    """The query to optimize."""
+    policies: list[ProbedPolicy] = field(default_factory=list)
     policy: Policy | None = None
     reward: Reward | None = None
     trajectory: Trajectory | None = None
     first_seconds: float = 0.0
-    """From the start to the last score of the first samples."""
+    """Seconds from the start to the last score of the first samples."""
     step_seconds: float = 0.0
 
     def close_later(self, thing: Any) -> None:
-        """Close *thing* at the end, if it can be closed."""
+        """Close *thing* after the last check, if it has ``aclose``."""
         close = getattr(thing, "aclose", None)
         if close is not None:
             self.closing.push_async_callback(close)
