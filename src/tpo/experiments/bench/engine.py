@@ -24,7 +24,7 @@ from tpo.experiments.bench.paper import closest_model, published
 from tpo.experiments.bench.results import Reader
 from tpo.experiments.bench.summary import latex, markdown, shown
 from tpo.export.writing import replacing_text
-from tpo.report import Options, write_report
+from tpo.report import ReportOptions, write_report
 from tpo.runs import Summary
 from tpo.runs.models import Models
 from tpo.runs.plan import RunPlan
@@ -154,7 +154,7 @@ async def grade(plan: Plan) -> dict[str, Any]:
 def _page(plan: Plan, record: Mapping[str, Any]) -> str:
     """The results and the report of the arms' runs on one page, beside the other files; its name."""
     runs = [plan.generation.path(arm) for arm in plan.arms]
-    write_report(runs, plan.out / PAGE, Options(results=shown(record)))
+    write_report(runs, plan.out / PAGE, ReportOptions(results=shown(record)))
     return PAGE
 
 

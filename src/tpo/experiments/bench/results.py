@@ -18,7 +18,7 @@ from tpo.experiments.bench.grading import Context, Grade, Graded, Metric, Weigh,
 from tpo.experiments.bench.paper import TPO_METHODS, PaperNumber, is_model, paper_number
 from tpo.experiments.bench.summarize import by_query, compare
 from tpo.report.shared_queries import shared_queries
-from tpo.report.statistics import Paired
+from tpo.report.statistics import PairedComparison
 
 LEFT_OUT = Grade(None, "left out", {"reason": "another answer to this query has no grade"})
 
@@ -29,7 +29,7 @@ class Against:
 
     first: str
     second: str
-    paired: Paired
+    paired: PairedComparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class MethodResult:
     by_when: Mapping[str, tuple[Metric, ...]]
     by_seed: Mapping[int, Mapping[str, tuple[Metric, ...]]]
     strata: Mapping[str, Mapping[str, tuple[float, int]]]
-    change: Paired | None
+    change: PairedComparison | None
     beside: tuple[Beside, ...]
 
     def record(self) -> dict[str, Any]:

@@ -13,7 +13,13 @@ from math import fsum
 
 from tpo.experiments.bench.grading import Context, Grade, Graded, Metric, Summarize, Weigh, equally
 from tpo.report.bootstrap import Estimate
-from tpo.report.statistics import Paired, bootstrap_ratios, paired_ratios, paired_shares, wilson
+from tpo.report.statistics import (
+    PairedComparison,
+    bootstrap_ratios,
+    compare_ratios,
+    compare_shares,
+    wilson_interval,
+)
 
 
 def by_query(graded: Sequence[Graded], weigh: Weigh = equally) -> dict[str, tuple[float, float]]:
@@ -58,21 +64,21 @@ def mean_metric(
     values = list(found.values())
     estimate: Estimate | None
     if shares:
-        estimate = wilson([value for value, _ in values], seeds)
+        estimate = wilson_interval([value for value, _ in values], seeds)
         low, high = (None if bound is None else scale * bound for bound in (estimate.low, estimate.high))
         return Metric(name, scale * estimate.value, low, high, unit, count, len(graded) - count, by, note)
     (estimate,) = bootstrap_ratios(
         [[scale * value] for value, _ in values], [[weight] for _, weight in values]
     )
     assert estimate is not None  # noqa: S101 - weights are above zero
-    estimate = estimate.within(0.0, scale) if unit == "%" else estimate
+    estimate = estimate.clipped(0.0, scale) if unit == "%" else estimate
     bounds = (estimate.value, estimate.low, estimate.high)
     return Metric(name, *bounds, unit, count, len(graded) - count, by, note, estimate.skewed)
 
 
 def compare(
     first: Sequence[Graded], second: Sequence[Graded], scale: float = 1.0, weigh: Weigh = equally
-) -> Paired | None:
+) -> PairedComparison | None:
     """Compare the metrics of *first* and *second* on the queries that count in both; None without any."""
     here, there = by_query(first, weigh), by_query(second, weigh)
     both = [query for query in here if query in there]
@@ -82,11 +88,11 @@ def compare(
     if scale != 1.0 and _one_seed(first) and _one_seed(second):
         single = [_are_shares(graded, values) for graded, values in ((first, here), (second, there))]
         if all(single):
-            return paired_shares(*([value for value, _ in side] for side in sides)).scaled(scale)
+            return compare_shares(*([value for value, _ in side] for side in sides)).scaled(scale)
     values = [[scale * value for value, _ in side] for side in sides]
     weights = [[weight for _, weight in side] for side in sides]
-    found = paired_ratios(*values, *weights)
-    return found.within(-scale, scale) if scale != 1.0 else found
+    found = compare_ratios(*values, *weights)
+    return found.clipped(-scale, scale) if scale != 1.0 else found
 
 
 def mean_score(name: str, *, scale: float = 1.0, unit: str = "", by: str = "") -> Summarize:

@@ -14,7 +14,7 @@ from statistics import fmean
 from tpo.experiments.sweep.checking import watched
 from tpo.experiments.sweep.grid import Cell
 from tpo.methods.method import Method
-from tpo.report.measures import Measures, measure
+from tpo.report.measures import QueryMeasures, measure
 from tpo.report.statistics import expected_best
 from tpo.store.journal import request_hash
 from tpo.store.jsonline import flat
@@ -189,7 +189,7 @@ def _with_check(row: Row, trajectory: Trajectory, depth: int, checked: Checked) 
     return replace(row, check_first=there[0], check=_padded(there[1:], depth))
 
 
-def _sampling(numbers: Measures) -> tuple[float, float]:
+def _sampling(numbers: QueryMeasures) -> tuple[float, float]:
     return float(numbers.sample_read), float(numbers.sample_written)
 
 

@@ -28,7 +28,7 @@ from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 from tpo.experiments.sweep.arms import Arm, Row, widest
-from tpo.report.statistics import Paired, paired
+from tpo.report.statistics import PairedComparison, compare_paired
 
 Price = Literal["all", "written"]
 """Tokens read and written, or only those written: what decoding costs where prompts are cached."""
@@ -106,7 +106,7 @@ class AtEqualTokens:
     place: float
     covered: bool
     needed: float | None
-    paired: Paired | None
+    paired: PairedComparison | None
 
     def record(self) -> dict[str, Any]:
         """In JSON's own types."""
@@ -231,7 +231,9 @@ def _against(arm: Arm, other: Arm, price: Price, *, of_n: bool) -> AtEqualTokens
         place=point.place,
         covered=point.covered,
         needed=_bought(curve, budget) if of_n else None,
-        paired=paired(answers, [point.reached[query] for query in queries]) if point.covered else None,
+        paired=compare_paired(answers, [point.reached[query] for query in queries])
+        if point.covered
+        else None,
     )
 
 
@@ -259,7 +261,9 @@ def _capped(arm: Arm, pool: Arm, price: Price) -> AtEqualTokens | None:
         place=fmean(each.place for each in theirs),
         covered=covered,
         needed=float(max(samples_paid(pool, row, price, cap) for row in rows)),
-        paired=paired(*([each.reached for each in side] for side in (ours, theirs))) if covered else None,
+        paired=compare_paired(*([each.reached for each in side] for side in (ours, theirs)))
+        if covered
+        else None,
     )
 
 

@@ -24,12 +24,12 @@ from tpo.experiments.sweep.grid import Cell
 from tpo.experiments.sweep.plan import FIGURES, Plan
 from tpo.experiments.sweep.tables import answers_rows, latex, markdown, shown
 from tpo.export.writing import replacing_text
-from tpo.report import Options, bootstrap, write_report
+from tpo.report import ReportOptions, bootstrap, write_report
 from tpo.report.bootstrap import Estimate
-from tpo.report.drawing import draw
+from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure
 from tpo.report.shared_queries import shared_queries
-from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, paired
+from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, compare_paired
 from tpo.store import read_trajectories
 from tpo.store.jsonline import plain
 from tpo.store.runfile import versions
@@ -66,7 +66,7 @@ def write_results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     figures = []
     if plan.figures:
         figures = [_named(plan, each) for each in charts(compared, plan.check_reward, len(plan.queries))]
-    drawn = draw(figures, plan.out / FIGURES) if figures else []
+    drawn = save_figures(figures, plan.out / FIGURES) if figures else []
     record = _record(plan, outcome, arms, apart)
     record["figures"] = [
         {"name": figure.name, "title": figure.title, "caption": figure.caption} for figure in figures
@@ -74,7 +74,9 @@ def write_results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     record["files"] = [str(path.relative_to(plan.out)) for path in drawn]
     record["page"] = PAGE if plan.page else None
     if plan.page:
-        write_report([plan.path(cell) for cell in readable], plan.out / PAGE, Options(results=shown(record)))
+        write_report(
+            [plan.path(cell) for cell in readable], plan.out / PAGE, ReportOptions(results=shown(record))
+        )
     _write(plan, record)
     return record
 
@@ -199,7 +201,7 @@ def arm_record(arm: Arm, *, apart: bool = False) -> dict[str, Any]:
         "first_sample": _mean([row.first for row in rows]),
         "best_first_sample": _mean([row.best[0] for row in rows]),
         "answer": _mean([row.answer for row in rows]),
-        "gain": asdict(paired([r.answer for r in rows], [r.first for r in rows])) if rows else None,
+        "gain": asdict(compare_paired([r.answer for r in rows], [r.first for r in rows])) if rows else None,
         "held_out_queries": len(checked),
         "held_out_first_sample": _mean([row.check_first or 0.0 for row in checked]),
         "held_out_answer": _mean([row.check[-1] for row in checked]),
@@ -217,7 +219,7 @@ def against(arms: Sequence[Arm]) -> list[dict[str, Any]]:
             if alike and queries and (first.depth == second.depth or 0 in (first.depth, second.depth)):
                 values = [[arm.rows[query].answer for query in queries] for arm in (first, second)]
                 both = {"first": first.label, "second": second.label, "reward": first.reward}
-                found.append(both | {"paired": asdict(paired(*values))})
+                found.append(both | {"paired": asdict(compare_paired(*values))})
     return found
 
 

@@ -1,21 +1,21 @@
-"""The figures that count queries: how much they gained, and which step gave the answer."""
+"""Figures of distributions over queries: gains, and the steps that gave the answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tpo.report.curves import Measured
 from tpo.report.figures import Figure, Point, Series
+from tpo.report.line_figures import RunMeasures
 from tpo.report.statistics import histogram
 
 
-def shares(runs: Sequence[Measured]) -> list[Figure]:
-    """Every figure that is a distribution; the gains are left out where no run has an improved response."""
+def distribution_figures(runs: Sequence[RunMeasures]) -> list[Figure]:
+    """Return all distribution figures of *runs*; without the gains if no run has an update."""
     return [*_gains(runs), _answer_step(runs)]
 
 
-def _gains(runs: Sequence[Measured]) -> list[Figure]:
+def _gains(runs: Sequence[RunMeasures]) -> list[Figure]:
     values = [[m.gain for m in run.measures if m.gain is not None] for run in runs]
     gaining = [(run, gains) for run, gains in zip(runs, values, strict=True) if gains]
     if not gaining:
@@ -27,14 +27,14 @@ def _gains(runs: Sequence[Measured]) -> list[Figure]:
         for (run, gains), part in zip(gaining, parts, strict=True)
     )
     caption = (
-        "The best improved response less the best first sample of the same query. Below zero, every update"
-        " was worse, and the answer is a first sample."
+        "Reward of the best update minus the best first sample of the same query. Below zero every update is"
+        " worse, and the answer is a first sample."
     )
     width = edges[1] - edges[0]
     return [Figure("gains", "Gains", caption, "gain", "share of queries", "histogram", series, width=width)]
 
 
-def _answer_step(runs: Sequence[Measured]) -> Figure:
+def _answer_step(runs: Sequence[RunMeasures]) -> Figure:
     depth = max((run.depth for run in runs), default=0)
     series = []
     for run in runs:
@@ -43,8 +43,8 @@ def _answer_step(runs: Sequence[Measured]) -> Figure:
         series.append(Series(run.name, run.number, _dots(list(range(depth)), part, len(steps))))
     return Figure(
         name="answer-step",
-        title="Where the answer came from",
-        caption="The step that drew the best response of the pool; step 0 are the first samples.",
+        title="Step of the answer",
+        caption="The step that sampled the best response of the pool; step 0 is the first samples.",
         x="step",
         y="share of queries",
         kind="bars",

@@ -6,7 +6,7 @@ import pytest
 from tests.report import runs
 from tests.store.values import trajectory
 from tpo.errors import StoreError
-from tpo.report.salvage import salvage
+from tpo.report.partial_run import read_partial_run
 from tpo.store.jsonline import seal, unseal
 from tpo.store.trajectory_line import encode_trajectory
 
@@ -23,11 +23,11 @@ def line(query: str, **values: float) -> bytes:
 
 
 def ids(path: Path) -> list[str]:
-    return [each.query.id for each in salvage(path).trajectories()]
+    return [each.query.id for each in read_partial_run(path).trajectories()]
 
 
 def test_a_whole_run_needs_no_note(tmp_path: Path) -> None:
-    run = salvage(runs.ordinary(tmp_path / "run", 3))
+    run = read_partial_run(runs.ordinary(tmp_path / "run", 3))
     assert run.notes == ()
     assert run.record is not None
     assert len(list(run.trajectories())) == 3
@@ -35,51 +35,51 @@ def test_a_whole_run_needs_no_note(tmp_path: Path) -> None:
 
 def test_the_last_line_of_a_query_counts(tmp_path: Path) -> None:
     path = written(tmp_path, line("a", reward=1.0), line("b"), line("a", reward=2.0))
-    found = {each.query.id: each for each in salvage(path).trajectories()}
+    found = {each.query.id: each for each in read_partial_run(path).trajectories()}
     assert set(found) == {"a", "b"}
     assert found["a"].best is not None
     assert found["a"].best.reward == 2.0
 
 
-def test_damaged_lines_are_left_out_and_told(tmp_path: Path) -> None:
+def test_damaged_lines_are_excluded_with_a_note(tmp_path: Path) -> None:
     missing = unseal(line("c"))
     del missing["candidates"]
     flipped = line("d").replace(b"better", b"Better")
     strange = [b"\xff\xfe\n", b"[1]\n", b"{}\n", seal(missing), b"[" * 100_000 + b"\n", flipped]
     path = written(tmp_path, line("a"), *strange, line("b"))
     assert ids(path) == ["a", "b"]
-    assert any("6 lines cannot be read: line 2" in note for note in salvage(path).notes)
+    assert any("6 lines cannot be read: line 2" in note for note in read_partial_run(path).notes)
 
 
-def test_the_reason_of_a_damaged_line_is_told(tmp_path: Path) -> None:
+def test_the_reason_of_a_damaged_line_is_in_a_note(tmp_path: Path) -> None:
     path = written(tmp_path, line("a").replace(b"better", b"Better"), seal({"schema": 9}))
-    notes = salvage(path).notes
+    notes = read_partial_run(path).notes
     assert any("line 1: its checksum does not match; line 2: schema version 9" in note for note in notes)
 
 
 def test_a_run_of_schema_1_is_read(tmp_path: Path) -> None:
-    run = salvage(SCHEMA_1)
+    run = read_partial_run(SCHEMA_1)
     assert len(list(run.trajectories())) == 5
     assert run.record is not None
     assert run.record.configuration["queries"] == 6
 
 
 @pytest.mark.parametrize("part", [1, 10, -1])
-def test_a_torn_last_line_is_left_out_and_told(tmp_path: Path, part: int) -> None:
+def test_an_incomplete_last_line_is_excluded_with_a_note(tmp_path: Path, part: int) -> None:
     path = written(tmp_path, line("a"), line("b")[:part])
     assert ids(path) == ["a"]
-    assert any("the last line (line 2) is cut off" in note for note in salvage(path).notes)
+    assert any("the last line (line 2) is cut off" in note for note in read_partial_run(path).notes)
 
 
-def test_a_missing_or_damaged_configuration_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_damaged_configuration_has_a_note(tmp_path: Path) -> None:
     path = written(tmp_path, line("a"))
-    assert any("run.json is missing" in note for note in salvage(path).notes)
+    assert any("run.json is missing" in note for note in read_partial_run(path).notes)
     (path / "run.json").write_text('{"schema": 1, "conf')
-    assert any("Configuration" in note and "damaged" in note for note in salvage(path).notes)
+    assert any("Configuration" in note and "damaged" in note for note in read_partial_run(path).notes)
     assert ids(path) == ["a"]
 
 
-def test_a_run_under_way_is_told(tmp_path: Path) -> None:
+def test_a_run_in_progress_has_a_note(tmp_path: Path) -> None:
     path = runs.ordinary(tmp_path / "run", 2)
     record = json.loads((path / "run.json").read_text())
     record["invocations"][-1]["ended"] = None
@@ -87,14 +87,14 @@ def test_a_run_under_way_is_told(tmp_path: Path) -> None:
     (path / "run.json").write_text(json.dumps(record))
     (path / "trajectories.jsonl").unlink()
     (path / "journal.jsonl").write_bytes(b"one call\nanother\n")
-    notes = " ".join(salvage(path).notes)
-    assert "under way, or was killed" in notes
+    notes = " ".join(read_partial_run(path).notes)
+    assert "in progress, or was killed" in notes
     assert "trajectories.jsonl is missing" in notes
     assert "2 finished calls" in notes
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no run is here"):
-        salvage(tmp_path)
+    with pytest.raises(StoreError, match="not a run directory"):
+        read_partial_run(tmp_path)
     with pytest.raises(StoreError, match="no such directory"):
-        salvage(tmp_path / "nowhere")
+        read_partial_run(tmp_path / "nowhere")

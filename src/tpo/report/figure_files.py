@@ -1,6 +1,6 @@
-"""Figures for a paper: SVG, PNG and PDF by matplotlib, and the numbers beside them as CSV.
+"""Figure files for papers: SVG, PNG and PDF drawn by matplotlib, and the numbers as CSV.
 
-The only module that needs matplotlib. It draws without a display and leaves no global state behind.
+Only this module imports matplotlib. It needs no display and changes no global state.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "png", "pdf")
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#5d3a9b", "#404040")
-"""Told apart by people of any color vision (after Okabe and Ito), by the number of the run."""
+"""Colors by run number, distinguishable with any color vision (after Okabe and Ito)."""
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("--", "-.", ":")
 INCHES = (4.6, 3.1)
-LINE = 0.17
-"""Inches of a line of the legend."""
-WIDE = 34
-"""Characters of a name up to which two stand side by side in the legend."""
+LEGEND_LINE = 0.17
+"""Height of a line of the legend in inches."""
+TWO_COLUMNS = 34
+"""Maximum characters of a name for a legend with two columns."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -39,15 +39,15 @@ STYLE: dict[Any, Any] = {
     "legend.framealpha": 0.85,
     "legend.edgecolor": "none",
     "legend.fontsize": 8,
-    "svg.fonttype": "none",  # text stays text
-    "pdf.fonttype": 42,  # TrueType, as publishers ask for
-    "svg.hashsalt": "tpo",  # the same figure, the same bytes
-    "text.parse_math": False,  # a dollar sign in a run's name is no formula
+    "svg.fonttype": "none",  # text remains text
+    "pdf.fonttype": 42,  # TrueType, as publishers require
+    "svg.hashsalt": "tpo",  # the same figure gives the same bytes
+    "text.parse_math": False,  # a dollar sign in a run's name is not a formula
 }
 TIMELESS: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 
-def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:
+def save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
     """Write each figure to *folder* as NAME.svg, .png, .pdf and .csv.
 
     Raises:
@@ -63,13 +63,13 @@ def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror}") from error
     with rc_context(STYLE):
-        return [path for figure in figures for path in (*_draw(figure, folder), _list(figure, folder))]
+        return [path for figure in figures for path in (*_save(figure, folder), _save_csv(figure, folder))]
 
 
-def _draw(figure: Figure, folder: Path) -> list[Path]:
+def _save(figure: Figure, folder: Path) -> list[Path]:
     canvas = _canvas(figure)
     canvas.draw_without_rendering()
-    canvas.set_layout_engine("none")  # laid out once is enough for every format
+    canvas.set_layout_engine("none")  # one layout serves all formats
     paths = [folder / f"{figure.name}.{kind}" for kind in FORMATS]
     for path, kind in zip(paths, FORMATS, strict=True):
         with replacing(path) as fresh:
@@ -77,7 +77,7 @@ def _draw(figure: Figure, folder: Path) -> list[Path]:
     return paths
 
 
-def _list(figure: Figure, folder: Path) -> Path:
+def _save_csv(figure: Figure, folder: Path) -> Path:
     path = folder / f"{figure.name}.csv"
     with replacing_text(path) as file:
         csv.writer(file).writerows(figure.rows())
@@ -89,9 +89,9 @@ def _canvas(figure: Figure) -> Canvas:
     from matplotlib.ticker import MaxNLocator
 
     names = [series.name for series in figure.series] + [name for name, _ in figure.baselines]
-    columns = 2 if max(map(len, names), default=0) <= WIDE else 1
+    columns = 2 if max(map(len, names), default=0) <= TWO_COLUMNS else 1
     lines = -(-len(names) // columns) if len(names) > 1 else 0
-    canvas = Canvas(figsize=(INCHES[0], INCHES[1] + lines * LINE), layout="constrained")
+    canvas = Canvas(figsize=(INCHES[0], INCHES[1] + lines * LEGEND_LINE), layout="constrained")
     axes = canvas.subplots()
     axes.set(xlabel=figure.x, ylabel=figure.y, title=figure.title)
     if figure.whole_x:
@@ -101,7 +101,7 @@ def _canvas(figure: Figure) -> Canvas:
     for number, (name, value) in enumerate(figure.baselines):
         axes.axhline(value, color="0.45", linestyle=DASHES[number % 3], linewidth=1, label=name)
     if lines:
-        canvas.legend(loc="outside lower center", ncols=columns)  # beside the axes, where it hides no point
+        canvas.legend(loc="outside lower center", ncols=columns)  # outside the axes, to cover no point
     return canvas
 
 

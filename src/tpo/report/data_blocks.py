@@ -1,7 +1,7 @@
-"""Data inside a page: JSON, compressed, in base64, so that no text of a model or data set can be markup.
+"""Data blocks of a page: compressed JSON in base64, so that no text of a model or data set becomes markup.
 
-A block is a ``<script>`` of a type that browsers do not run. Its content is letters, digits, ``+``, ``/`` and
-``=`` only: whatever it says, there is no tag, comment or line separator in it.
+A block is a ``<script>`` of a type that browsers do not run. Its content has only letters, digits, ``+``,
+``/`` and ``=``: it cannot contain a tag, a comment or a line separator.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import IO, Any
 from tpo.store.jsonline import to_line
 
 CHUNK = 1 << 19
-"""Bytes of JSON that go together: read and unfolded in a few milliseconds, compressed as well as a file."""
+"""Bytes of JSON per block: decompressed in a few milliseconds, compressed almost as well as a whole file."""
 
 LEVEL = 6
 
 
-def block(name: str, value: Mapping[str, Any]) -> bytes:
-    """*value* as the data block *name*.
+def data_block(name: str, value: Mapping[str, Any]) -> bytes:
+    """Return *value* as the data block *name*.
 
     Raises:
-        StoreError: it holds something that JSON has no form for.
+        StoreError: *value* cannot be represented in JSON.
     """
     return _element(name, to_line(value))
 
@@ -33,15 +33,15 @@ def _element(name: str, content: bytes) -> bytes:
     return b'<script type="application/zlib" id="%s">%s</script>\n' % (name.encode(), body)
 
 
-class Chunks:
-    """Records in blocks of about CHUNK bytes, spooled to *file* as they come.
+class ChunkWriter:
+    """Writer of records to *file* in blocks of about :data:`CHUNK` bytes.
 
-    *prefix* names the blocks: ``PREFIX-0``, ``PREFIX-1``, …; a block is a JSON list.
+    Blocks are named ``PREFIX-0``, ``PREFIX-1`` and so on; each is a JSON list.
     """
 
     def __init__(self, prefix: str, file: IO[bytes]) -> None:
         self.starts: list[int] = []
-        """By block, the number of its first record."""
+        """Number of the first record of each block."""
         self._prefix = prefix
         self._file = file
         self._lines: list[bytes] = []
@@ -49,7 +49,7 @@ class Chunks:
         self._count = 0
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Another record."""
+        """Add a record."""
         line = to_line(record).rstrip(b"\n")
         self._lines.append(line)
         self._size += len(line)
@@ -58,7 +58,7 @@ class Chunks:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the records that are not written yet."""
         if not self._lines:
             return
         name = f"{self._prefix}-{len(self.starts)}"
@@ -67,8 +67,8 @@ class Chunks:
         self._lines, self._size = [], 0
 
 
-def copied(file: IO[bytes]) -> Iterator[bytes]:
-    """The whole of *file*, a piece at a time."""
+def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of *file* in pieces."""
     file.seek(0)
     while piece := file.read(1 << 20):
         yield piece
