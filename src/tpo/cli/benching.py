@@ -31,7 +31,7 @@ from tpo.experiments.bench.judge import Judge
 from tpo.experiments.bench.judging import aclose, load_judge
 from tpo.experiments.bench.paper import published
 from tpo.experiments.bench.registry import benchmark_names, load_benchmark
-from tpo.experiments.bench.summary import markdown
+from tpo.experiments.bench.tables import bench_page
 from tpo.experiments.bench.together import head_and_rows
 from tpo.experiments.latex import latex_table
 from tpo.experiments.tables import markdown_table
@@ -144,7 +144,7 @@ class Benching:
         self._say(f"policy {policy_name(plan.settings)}, reward {plan.context.reward}{by}")
 
     def _shown(self, record: Mapping[str, Any]) -> str:
-        return f"{visible(markdown(record))}\n{self.plan.out}/results.json, results.md, results.tex"
+        return f"{visible(bench_page(record))}\n{self.plan.out}/results.json, results.md, results.tex"
 
     def _say(self, sentence: str) -> None:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)

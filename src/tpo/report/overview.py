@@ -15,8 +15,8 @@ from tpo.types import Usage
 
 TINY = "tiny"
 TINY_NOTE = (
-    "This run used the embedded pair: its numbers show that the software works; they do not reproduce the"
-    " paper. Both models are toys, trained for short messages."
+    "The embedded pair was used: its numbers show that the software works; they do not reproduce the paper."
+    " Both models are toys, trained for short messages."
 )
 
 

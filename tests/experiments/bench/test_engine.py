@@ -17,7 +17,7 @@ from tpo.experiments.bench.grading import Context
 from tpo.experiments.bench.hh_rlhf import HH_RLHF
 from tpo.experiments.bench.judge import Judge
 from tpo.experiments.bench.math500 import MATH_500
-from tpo.experiments.bench.summary import notes, shown
+from tpo.experiments.bench.tables import bench_notes, bench_report_tables
 from tpo.experiments.bench.xstest import XSTEST
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.ensemble import Ensemble
@@ -262,11 +262,11 @@ def test_seeds_methods_and_the_papers_numbers_stand_on_the_page(tmp_path: Path) 
     several = plan(
         BEAVERTAILS, tmp_path, limit=2, page=True, shows_paper=True, seeds=(7, 8), methods=("tpo", "bon")
     )
-    results = shown(carried_out(several, script("four", "a longer one")))
+    results = bench_report_tables(carried_out(several, script("four", "a longer one")))
     assert [table.title for table in results.tables] == [
         "Methods",
         "Methods against each other",
-        "Beside the paper",
+        "Compared with the paper",
         "By seed",
         "By kind",
     ]
@@ -281,7 +281,7 @@ def test_a_model_that_is_not_the_papers_is_refused_before_any_call(tmp_path: Pat
 def test_the_embedded_pairs_numbers_are_called_a_toys_wherever_they_stand(tmp_path: Path) -> None:
     carried_out(plan(BEAVERTAILS, tmp_path, limit=1, policy="tiny"), script("four", "a longer one"))
     for name in ("results.md", "results.tex"):
-        assert "the embedded models are toys" in (tmp_path / name).read_text()
+        assert "Both models are toys" in (tmp_path / name).read_text()
 
 
 def test_what_models_say_cannot_break_a_table(tmp_path: Path) -> None:
@@ -340,10 +340,10 @@ async def test_methods_are_compared_on_the_queries_that_all_of_them_answered(tmp
     difference = leading(record, "after", 0)["value"] - leading(record, "after", 1)["value"]
     assert record["against"][0]["paired"]["difference"]["value"] == pytest.approx(difference)
     page = (tmp_path / "results.md").read_text()
-    assert "the numbers are of 6 of 8 queries" in page
+    assert "the numbers cover 6 of 8 queries" in page
 
 
-async def test_a_method_that_hardly_answered_stands_apart_and_is_compared_with_nothing(
+async def test_a_method_that_hardly_answered_is_not_compared(
     tmp_path: Path,
 ) -> None:
     of = plan(BEAVERTAILS, tmp_path, methods=("tpo", "revision", "bon"))
@@ -353,8 +353,8 @@ async def test_a_method_that_hardly_answered_stands_apart_and_is_compared_with_n
     assert record["methods"][2]["change"] is None
     assert [(a["first"], a["second"]) for a in record["against"]] == [("tpo D1-N2", "revision D1-N2")]
     page = (tmp_path / "results.md").read_text()
-    assert "bon D0-N2 stands apart: its numbers are of its own 3 queries" in page
-    assert "3, apart" in page
+    assert "bon D0-N2 is not compared: its numbers cover its own 3 queries" in page
+    assert "3, not compared" in page
 
 
 async def test_a_query_counts_when_every_seed_has_answered_it(tmp_path: Path) -> None:
@@ -380,10 +380,7 @@ def test_a_seed_without_any_answer_is_told(tmp_path: Path) -> None:
     silent = replace(setup, policy=ScriptedPolicy(RuntimeError("gone")))
     record = asyncio.run(carry_out(of, silent))
     assert leading(record, "after")["value"] is None
-    assert (
-        "tpo D1-N2: no answer of seed 8, so no query has all its seeds"
-        in (tmp_path / "results.md").read_text()
-    )
+    assert "tpo D1-N2: seed 8 has no answers, so no query counts" in (tmp_path / "results.md").read_text()
 
 
 def test_right_or_wrong_answers_have_wilsons_interval(tmp_path: Path) -> None:
@@ -401,6 +398,6 @@ def test_a_remark_names_the_method_that_it_is_about(tmp_path: Path) -> None:
     ]
     for place in ((0, "before"), (0, "after"), (1, "before")):
         leading(record, place[1], place[0])["note"] = "not the paper's"
-    said = notes(record)
+    said = bench_notes(record)
     assert "mean_reward of bon D0-N2 after: interval of bon" in said
     assert "mean_reward: not the paper's" in said

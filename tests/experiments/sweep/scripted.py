@@ -10,11 +10,12 @@ from typing import Any
 
 from tests.report.runs import chance, questions
 from tpo.config import Settings
-from tpo.experiments.sweep.checking import HeldOut
-from tpo.experiments.sweep.grid import Axes, Cell, make_cells
-from tpo.experiments.sweep.plan import Plan, check
+from tpo.experiments.cells import Cell
+from tpo.experiments.sweep.grid import Axes, sweep_cells
+from tpo.experiments.sweep.held_out import HeldOutScores
+from tpo.experiments.sweep.plan import SweepPlan
 from tpo.experiments.sweep.results import Outcome, write_results
-from tpo.experiments.sweep.running import SweepModels, run_cells
+from tpo.experiments.sweep.run_cells import SweepModels, run_cells
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
@@ -47,16 +48,16 @@ def plan(
     seeds: Sequence[int] = (7,),
     queries: int = 3,
     **more: Any,
-) -> Plan:
+) -> SweepPlan:
     """What ``tpo sweep`` would carry out; no figures and no page unless they are asked for."""
     settings = Settings(policy=("hf:made/policy",), reward=tuple(rewards), concurrency=4)
     axes = Axes(tuple(methods), tuple(samples), tuple(iterations), tuple(rewards), tuple(seeds))
-    return Plan(
+    return SweepPlan(
         settings=settings,
         source="questions.jsonl",
         queries=tuple(questions(queries)),
         digest="sha256:made",
-        cells=make_cells(settings, axes),
+        cells=sweep_cells(settings, axes),
         out=out,
         clock=lambda: 0.0,
         **{"figures": False, "page": False, **more},
@@ -64,7 +65,7 @@ def plan(
 
 
 def models(
-    of: Plan,
+    of: SweepPlan,
     policy: ScriptedPolicy | None = None,
     rewards: Mapping[str, Reward] | None = None,
     order: Callable[[Sequence[int]], Iterable[int]] = iter,
@@ -74,12 +75,12 @@ def models(
     return SweepModels(policy or ScriptedPolicy(say, order=order), each)
 
 
-async def carry_out(of: Plan, with_: SweepModels, held_out: Reward | None = None) -> dict[str, Any]:
+async def carry_out(of: SweepPlan, with_: SweepModels, held_out: Reward | None = None) -> dict[str, Any]:
     """Run, check and sum up."""
-    failures = await run_cells(of, check(of), with_)
+    failures = await run_cells(of, of.incomplete_cells(), with_)
     if held_out is None:
         return write_results(of, Outcome(failures))
-    kept = HeldOut(of.held_out_file())
+    kept = HeldOutScores(of.held_out_file())
     try:
         await kept.score((t for cell in of.cells for t in trajectories(of, cell)), held_out)
         return write_results(of, Outcome(failures, kept))
@@ -87,12 +88,14 @@ async def carry_out(of: Plan, with_: SweepModels, held_out: Reward | None = None
         await kept.close()
 
 
-def carried_out(of: Plan, with_: SweepModels | None = None, held_out: Reward | None = None) -> dict[str, Any]:
+def carried_out(
+    of: SweepPlan, with_: SweepModels | None = None, held_out: Reward | None = None
+) -> dict[str, Any]:
     """As :func:`carry_out`, in a loop of its own."""
     return asyncio.run(carry_out(of, with_ or models(of), held_out))
 
 
-def trajectories(of: Plan, cell: Cell) -> list[Trajectory]:
+def trajectories(of: SweepPlan, cell: Cell) -> list[Trajectory]:
     """What *cell* holds, in the order of the queries, without when it was made."""
     there = [replace(t, timing=Timing(0.0, 0.0)) for t in read_trajectories(of.path(cell))]
     return sorted(there, key=lambda trajectory: trajectory.query.id)

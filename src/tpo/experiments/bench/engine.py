@@ -22,7 +22,7 @@ from tpo.experiments.bench.grades import Grades
 from tpo.experiments.bench.grading import Context, Graded
 from tpo.experiments.bench.paper import closest_model, published
 from tpo.experiments.bench.results import Reader
-from tpo.experiments.bench.summary import latex, markdown, shown
+from tpo.experiments.bench.tables import bench_latex, bench_page, bench_report_tables
 from tpo.export.writing import replacing_text
 from tpo.report import ReportOptions, write_report
 from tpo.runs import Summary
@@ -154,7 +154,7 @@ async def grade(plan: Plan) -> dict[str, Any]:
 def _page(plan: Plan, record: Mapping[str, Any]) -> str:
     """The results and the report of the arms' runs on one page, beside the other files; its name."""
     runs = [plan.generation.path(arm) for arm in plan.arms]
-    write_report(runs, plan.out / PAGE, ReportOptions(results=shown(record)))
+    write_report(runs, plan.out / PAGE, ReportOptions(results=bench_report_tables(record)))
     return PAGE
 
 
@@ -241,9 +241,9 @@ def write(plan: Plan, record: Mapping[str, Any], graded: Mapping[tuple[Arm, str]
             for row in rows:
                 file.write(json.dumps(_answer(arm, when, row), ensure_ascii=False) + "\n")
     with replacing_text(plan.out / "results.md") as file:
-        file.write(markdown(record))
+        file.write(bench_page(record))
     with replacing_text(plan.out / "results.tex") as file:
-        file.write(latex(record))
+        file.write(bench_latex(record))
     with replacing_text(plan.out / RESULTS) as file:
         file.write(json.dumps(plain(record), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 

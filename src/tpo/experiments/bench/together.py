@@ -10,7 +10,7 @@ from typing import Any
 from tpo.errors import StoreError
 from tpo.experiments.bench.arms import AFTER, BEFORE
 from tpo.experiments.bench.engine import RESULTS, SCHEMA
-from tpo.experiments.tables import interval
+from tpo.experiments.tables import format_metric
 
 NOT_WHOLE = "*"
 """Behind a number of a part of a benchmark."""
@@ -63,7 +63,7 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _cell(metric: dict[str, Any], record: dict[str, Any]) -> str:
-    return interval(metric) + ("" if record["data"]["is_whole"] else NOT_WHOLE)
+    return format_metric(metric) + ("" if record["data"]["is_whole"] else NOT_WHOLE)
 
 
 def _fill(row: dict[str, str], column: str, cell: str, name: str, folder: Path) -> None:

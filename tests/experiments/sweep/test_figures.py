@@ -6,20 +6,20 @@ import pytest
 
 from tests.experiments.sweep.values import BON, arm, row
 from tpo.experiments.sweep.arms import Arm
-from tpo.experiments.sweep.charts import charts
+from tpo.experiments.sweep.figures import sweep_figures
 from tpo.report.figures import Figure
 
 TPO = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0), (10.0, 10.0)) for q in ("a", "b")})
 
 
 def by_name(arms: list[Arm], check_reward: str | None = None) -> dict[str, Figure]:
-    return {figure.name: figure for figure in charts(arms, check_reward)}
+    return {figure.name: figure for figure in sweep_figures(arms, check_reward)}
 
 
 def test_each_figure_is_there_once_and_those_of_a_held_out_reward_with_one_only() -> None:
     assert list(by_name([TPO, BON])) == ["width", "depth", "tokens", "written-tokens", "calls"]
-    checked = {q: replace(r, check_first=0.0, check=(1.0, 0.5)) for q, r in TPO.rows.items()}
-    there = by_name([arm("tpo", 2, 1, checked)], "hf:org/check")
+    held_out = {q: replace(r, check_first=0.0, check=(1.0, 0.5)) for q, r in TPO.results.items()}
+    there = by_name([arm("tpo", 2, 1, held_out)], "hf:org/check")
     assert list(there)[-2:] == ["held-out-steps", "over-optimization"]
     assert [(p.x, p.y) for p in there["over-optimization"].series[0].points] == [
         (1.0, 0.0),  # the first sample
@@ -49,12 +49,12 @@ def test_depth_begins_at_zero_with_the_best_of_the_first_samples() -> None:
 
 
 def test_two_rewards_share_no_axis() -> None:
-    other = Arm(TPO.label, TPO.recipe, "hf:org/other", (7,), TPO.rows, 0, "alike")
+    other = Arm(TPO.label, TPO.method, "hf:org/other", (7,), TPO.results, 0, "alike")
     names = list(by_name([TPO, other]))
     assert len(names) == 10
     assert "width-guide" in names
-    assert all("Reward: " in figure.caption for figure in charts([TPO, other]))
+    assert all("Reward: " in figure.caption for figure in sweep_figures([TPO, other]))
 
 
 def test_arms_without_a_whole_query_are_in_no_figure() -> None:
-    assert charts([arm("tpo", 2, 1, {})]) == []
+    assert sweep_figures([arm("tpo", 2, 1, {})]) == []

@@ -1,4 +1,4 @@
-"""Results for people: one page of Markdown, and the same table for LaTeX."""
+"""Tables of a benchmark: a Markdown page, a LaTeX table, and tables for the report's page."""
 
 from __future__ import annotations
 
@@ -11,109 +11,114 @@ from tpo.counting import queries
 from tpo.experiments.bench.arms import AFTER, BEFORE
 from tpo.experiments.latex import latex_table
 from tpo.experiments.tables import (
+    COMPARISON_HEAD,
     SKEWED_NOTE,
     any_skewed,
-    difference,
-    digits_of,
-    interval,
+    comparison_cells,
+    decimals,
+    escape_markdown,
+    format_difference,
+    format_metric,
+    format_number,
+    format_signed,
     markdown_table,
-    md,
-    number,
-    outcomes,
-    signed,
 )
+from tpo.report.overview import TINY_NOTE
 from tpo.report.results import Results, Table
 
 Record = Mapping[str, Any]
 
 HEAD = ("method", "metric", "before", "after", "change", "p", "graded", "by")
 PAPER_HEAD = ("answers", "metric", "ours", "paper", "difference", "the paper's row", "note")
-TINY_NOTE = "the embedded models are toys: these numbers show that the machinery works, and nothing else"
-AGAINST_HEAD = ("final answers", "change", "p", "wins, ties, losses")
+AGAINST_HEAD = ("final answers", *COMPARISON_HEAD)
 SEED_HEAD = ("method", "seed", "before", "after")
 KIND_HEAD = ("method", "kind", "mean score before", "after", "graded")
 
 
-def markdown(record: Record) -> str:
-    """The page ``results.md``."""
-    parts = [f"# {record['benchmark']['title']}: {md(record['policy'])}", _about(record), table(record)]
+def bench_page(record: Record) -> str:
+    """Return the page ``results.md``."""
+    parts = [
+        f"# {record['benchmark']['title']}: {escape_markdown(record['policy'])}",
+        _about(record),
+        bench_table(record),
+    ]
     if len(record["methods"]) > 1:
-        parts += ["## Methods against each other", _against(record)]
-    beside = list(_paper_rows(record))
+        parts += ["## Methods against each other", markdown_table(AGAINST_HEAD, _against_rows(record))]
+    paper_rows = list(_paper_rows(record))
     if record["paper"] is not None:
-        parts += ["## Beside the paper", f"{record['paper']}."]
+        parts += ["## Compared with the paper", f"{record['paper']}."]
         parts.append(
-            markdown_table(PAPER_HEAD, beside) if beside else "Its table has no row to stand beside."
+            markdown_table(PAPER_HEAD, paper_rows) if paper_rows else "Its table has no matching row."
         )
-    parts += ["## Notes", "\n".join(f"- {md(note)}" for note in notes(record))]
+    parts += ["## Notes", "\n".join(f"- {escape_markdown(note)}" for note in bench_notes(record))]
     return "\n\n".join(parts) + "\n"
 
 
-def table(record: Record) -> str:
-    """The leading metric of every method, then the others, in Markdown."""
+def bench_table(record: Record) -> str:
+    """Return the metrics of every method in Markdown, the leading metric first."""
     return markdown_table(HEAD, list(_rows(record)))
 
 
-def shown(record: Record) -> Results:
-    """The same, and what it is by seed and by kind, for the report's page."""
+def bench_report_tables(record: Record) -> Results:
+    """Return the tables for the report's page, with metrics by seed and by kind of query."""
     tables = [Table("Methods", HEAD, list(_rows(record)))]
     for title, head, rows in (
         ("Methods against each other", AGAINST_HEAD, _against_rows(record)),
-        ("Beside the paper", PAPER_HEAD, list(_paper_rows(record))),
+        ("Compared with the paper", PAPER_HEAD, list(_paper_rows(record))),
         ("By seed", SEED_HEAD, list(_seed_rows(record))),
         ("By kind", KIND_HEAD, list(_kind_rows(record))),
     ):
         tables += [Table(title, head, rows)] if rows else []
     title = f"{record['benchmark']['title']}: {record['policy']}"
-    return Results(title, _about_lines(record), tables, notes(record))
+    return Results(title, _about_lines(record), tables, bench_notes(record))
 
 
-def latex(record: Record) -> str:
-    """The same table for a paper, with ``booktabs``."""
+def bench_latex(record: Record) -> str:
+    """Return the table for LaTeX with ``booktabs``."""
     caption = f"{record['benchmark']['title']}, {record['policy']}."
     rows = [row[:6] for row in _rows(record)]
-    return latex_table(HEAD[:6], rows, caption, notes(record)) + "\n"
+    return latex_table(HEAD[:6], rows, caption, bench_notes(record)) + "\n"
 
 
-def notes(record: Record) -> list[str]:
-    """Return what must be known beside the numbers."""
-    said = [
+def bench_notes(record: Record) -> list[str]:
+    """Return the notes that explain the numbers."""
+    notes = [
         "before: the first sample of the unaligned policy; after: the method's final answer",
-        "each number is over queries, seeds averaged first; methods are compared on the same queries",
-        "intervals: 95%; of right or wrong answers Wilson's, of others by bootstrap over queries",
-        "change: after less before, paired by query; p: two-sided, by swapping the two sides of a query",
+        "numbers are over queries, after averaging seeds; methods are compared on the same queries",
+        "intervals: 95%; Wilson's for right or wrong answers, bootstrap over queries for others",
+        "change: after minus before, paired by query; p: two-sided, from swapping the two sides of a query",
         f"reward {record['reward']}",
     ]
-    said += [TINY_NOTE] if TINY in (*record["settings"]["policy"], *record["settings"]["reward"]) else []
-    said += record["data"]["notes"]
-    said += _missing_notes(record)
-    said += [SKEWED_NOTE] if any_skewed(record["methods"]) or any_skewed(record["against"]) else []
-    return said + list(_metric_notes(record))
+    notes += [TINY_NOTE] if TINY in (*record["settings"]["policy"], *record["settings"]["reward"]) else []
+    notes += record["data"]["notes"]
+    notes += _missing_notes(record)
+    notes += [SKEWED_NOTE] if any_skewed(record["methods"]) or any_skewed(record["against"]) else []
+    return notes + list(_metric_notes(record))
 
 
 def _missing_notes(record: Record) -> Iterator[str]:
     methods = record["methods"]
     missing = sum(method["missing"] for method in methods)
     if missing:
-        yield f"{missing:,} queries have no answer yet; the same command tries them again"
-    asked = len(record["data"]["ids"])
+        yield f"{missing:,} queries have no answer yet; the same command retries them"
+    total = len(record["data"]["ids"])
     for method in methods:
         name = method["method"]
-        silent = [str(seed) for seed, count in method["missing_by_seed"].items() if count == asked]
-        if silent and len(method["seeds"]) > 1:
-            yield f"{name}: no answer of seed {', '.join(silent)}, so no query has all its seeds"
+        empty = [str(seed) for seed, count in method["missing_by_seed"].items() if count == total]
+        if empty and len(method["seeds"]) > 1:
+            yield f"{name}: seed {', '.join(empty)} has no answers, so no query counts"
         if method["apart"]:
-            yield f"{name} stands apart: its numbers are of its own {queries(method['queries'])}"
+            yield f"{name} is not compared: its numbers cover its own {queries(method['queries'])}"
         if method["ungraded"]:
-            count, why = f"{method['ungraded']:,}", method["reason"]
-            yield f"{name}: {count} answers could not be graded ({why}); their queries are in no mean"
+            count, reason = f"{method['ungraded']:,}", method["reason"]
+            yield f"{name}: {count} answers could not be graded ({reason}); their queries are in no mean"
     compared = next((method for method in methods if not method["apart"]), None)
-    if compared is not None and compared["queries"] < asked:
-        yield f"the numbers are of {compared['queries']:,} of {queries(asked)}"
+    if compared is not None and compared["queries"] < total:
+        yield f"the numbers cover {compared['queries']:,} of {queries(total)}"
 
 
 def _metric_notes(record: Record) -> Iterator[str]:
-    """Yield each remark on a metric with the method that it is about, unless it is about all."""
+    """Yield the notes on metrics, with the methods they concern unless they concern all methods."""
     about: dict[tuple[str, str], list[str]] = {}
     of_metric: Counter[str] = Counter()
     for method in record["methods"]:
@@ -132,9 +137,9 @@ def _metric_notes(record: Record) -> Iterator[str]:
 
 
 def _about(record: Record) -> str:
-    lines = list(map(md, _about_lines(record)))
+    lines = list(map(escape_markdown, _about_lines(record)))
     if record.get("page"):
-        lines.append(f"Every answer: [{record['page']}]({record['page']}).")
+        lines.append(f"All answers: [{record['page']}]({record['page']}).")
     return " ".join(lines)
 
 
@@ -143,7 +148,7 @@ def _about_lines(record: Record) -> list[str]:
     judge = record["judge"] or {}
     lines = [
         f"{queries(len(data['ids']))} of {data['source']} (licence: {benchmark['licence']}).",
-        f"Measured: {benchmark['metric']}.",
+        f"Metric: {benchmark['metric']}.",
     ]
     return lines + ([f"Judge: {judge['name']}."] if judge.get("name") else [])
 
@@ -154,38 +159,40 @@ def _rows(record: Record) -> Iterator[tuple[str, ...]]:
         for place, (first, last) in enumerate(zip(before, after, strict=True)):
             change = ("", "")
             if place == 0 and last["value"] is not None:
-                change = difference(method["change"], digits_of(last["unit"]))
+                change = format_difference(method["change"], decimals(last["unit"]))
             name = method["method"] if place == 0 else ""
-            counted = f"{last['graded']:,}" + (", apart" if method["apart"] else "")
-            yield name, last["name"], interval(first), interval(last), *change, counted, last["by"]
-
-
-def _against(record: Record) -> str:
-    return markdown_table(AGAINST_HEAD, _against_rows(record))
+            counted = f"{last['graded']:,}" + (", not compared" if method["apart"] else "")
+            yield name, last["name"], format_metric(first), format_metric(last), *change, counted, last["by"]
 
 
 def _against_rows(record: Record) -> list[tuple[str, ...]]:
-    unit = _leading(record)[0]["unit"]
+    digits = decimals(_leading(record)[0]["unit"])
     return [
-        (f"{a['first']} less {a['second']}", *difference(a["paired"], digits_of(unit)), outcomes(a["paired"]))
+        (f"{a['first']} minus {a['second']}", *comparison_cells(a["paired"], digits))
         for a in record["against"]
     ]
 
 
 def _seed_rows(record: Record) -> Iterator[tuple[str, ...]]:
-    """The leading metric of each seed, where there are several."""
+    """Yield the leading metric of each seed if there are several seeds."""
     for method in record["methods"]:
         for seed, of in method["by_seed"].items() if len(method["by_seed"]) > 1 else ():
-            yield method["method"], str(seed), interval(of[BEFORE][0]), interval(of[AFTER][0])
+            yield method["method"], str(seed), format_metric(of[BEFORE][0]), format_metric(of[AFTER][0])
 
 
 def _kind_rows(record: Record) -> Iterator[tuple[str, ...]]:
-    """Mean scores by kind of query, in the score's own unit."""
+    """Yield mean scores by kind of query, in the unit of the score."""
     for method in record["methods"]:
         before, after = method["strata"][BEFORE], method["strata"][AFTER]
         for kind in after:
             value, count = after[kind]
-            yield method["method"], kind, number(before.get(kind, (None,))[0]), number(value), f"{count:,}"
+            yield (
+                method["method"],
+                kind,
+                format_number(before.get(kind, (None,))[0]),
+                format_number(value),
+                f"{count:,}",
+            )
 
 
 def _paper_rows(record: Record) -> Iterator[tuple[str, ...]]:
@@ -197,9 +204,9 @@ def _paper_rows(record: Record) -> Iterator[tuple[str, ...]]:
             yield (
                 answers,
                 beside["metric"],
-                interval(ours),
-                number(paper["value"], 1),
-                signed(beside["difference"], 1),
+                format_metric(ours),
+                format_number(paper["value"], 1),
+                format_signed(beside["difference"], 1),
                 paper["row"],
                 beside["why"],
             )

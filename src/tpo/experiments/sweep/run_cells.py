@@ -1,4 +1,4 @@
-"""Run the cells one after another; one that fails leaves the others."""
+"""Run the cells of a sweep one after another; a cell that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from tpo.errors import StoreError, TpoError
 from tpo.events import Listener
-from tpo.experiments.sweep.grid import Cell
-from tpo.experiments.sweep.plan import SHARED, Plan
+from tpo.experiments.cells import Cell
+from tpo.experiments.sweep.plan import SHARED, SweepPlan
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.runs import Summary
@@ -19,7 +19,7 @@ from tpo.runs.models import Models, Relay, ready
 
 @dataclass(frozen=True, slots=True)
 class SweepModels:
-    """The models of all cells: *rewards* by the name on the command line; *check* guides nothing."""
+    """Models of all cells: *rewards* by their names on the command line; *check* is the held-out reward."""
 
     policy: Policy
     rewards: Mapping[str, Reward]
@@ -41,28 +41,28 @@ class SweepModels:
             yield
 
 
-Watching = Callable[[Cell, int], AbstractContextManager[Listener | None]]
-"""A context around the cell of a number, counted from 0; its value receives the events of the cell."""
+ListenerFactory = Callable[[Cell, int], AbstractContextManager[Listener | None]]
+"""Context around a cell, called with the cell and its number from 0; its value receives the cell's events."""
 
 
-def unwatched(cell: Cell, number: int) -> AbstractContextManager[Listener | None]:
+def no_listener(cell: Cell, number: int) -> AbstractContextManager[Listener | None]:
     """Return a context without a listener."""
     del cell, number
     return nullcontext()
 
 
 async def run_cells(
-    plan: Plan, cells: Sequence[Cell], models: SweepModels, watching: Watching = unwatched
+    plan: SweepPlan, cells: Sequence[Cell], models: SweepModels, listening: ListenerFactory = no_listener
 ) -> dict[str, str]:
     """Run *cells*, or resume their runs; return the reasons of those that failed, by folder.
 
-    What is finished is kept, and the same sweep resumes there.
+    Finished queries are kept, and the same sweep resumes.
     """
     if plan.fresh:
-        _forget(plan)
+        _delete_shared_calls(plan)
     failures: dict[str, str] = {}
     for number, cell in enumerate(cells):
-        with watching(cell, number) as listener:
+        with listening(cell, number) as listener:
             try:
                 await run_cell(plan, cell, models, listener)
             except TpoError as error:
@@ -70,20 +70,21 @@ async def run_cells(
     return failures
 
 
-async def run_cell(plan: Plan, cell: Cell, models: SweepModels, listener: Listener | None = None) -> Summary:
+async def run_cell(
+    plan: SweepPlan, cell: Cell, models: SweepModels, listener: Listener | None = None
+) -> Summary:
     """Run *cell*, or resume its run.
 
     Raises:
-        TpoError: a fatal one; what is finished is kept.
+        TpoError: a fatal error; finished queries are kept.
     """
     return await plan.run_plan(cell).execute(models.of(cell), listener)
 
 
-def _forget(plan: Plan) -> None:
-    """Throw away the calls in common, so that a fresh sweep asks anew."""
+def _delete_shared_calls(plan: SweepPlan) -> None:
     folder = plan.out / SHARED
     try:
         if folder.exists():
             shutil.rmtree(folder)
     except OSError as error:
-        raise StoreError(f"cannot throw {folder} away: {error.strerror}") from error
+        raise StoreError(f"cannot delete {folder}: {error.strerror}") from error

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.experiments.sweep.scripted import GUIDE, OTHER, carried_out, models, plan, say, trajectories, worth
 from tpo.errors import PolicyError
-from tpo.experiments.sweep.running import run_cells
-from tpo.experiments.sweep.sharing import Demand, first_of
+from tpo.experiments.sweep.run_cells import run_cells
+from tpo.experiments.sweep.shared_calls import SharedSampling, first_samples
 from tpo.methods.catalog import build_method
 from tpo.methods.seeds import base_seed
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
@@ -74,8 +74,8 @@ def test_scores_are_shared_under_one_reward_and_never_between_two(tmp_path: Path
 def test_calls_of_another_policy_are_never_answered_from(tmp_path: Path) -> None:
     one = plan(tmp_path)
     other = replace(one, settings=replace(one.settings, policy=("hf:made/another",)))
-    assert one.shared() != other.shared()
-    assert one.shared() != replace(one, digest="sha256:another").shared()
+    assert one.shared_folder() != other.shared_folder()
+    assert one.shared_folder() != replace(one, digest="sha256:another").shared_folder()
 
 
 def test_what_failed_is_asked_again_and_what_came_is_not(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_what_failed_is_asked_again_and_what_came_is_not(tmp_path: Path) -> None
 
 
 def asked(n: int, method: str = "tpo", **more: Any) -> Sampling:
-    recipe = build_method(method, sample_size=n, **more)
-    return replace(recipe.sampling, seed=base_seed(7, AT, n))
+    built = build_method(method, sample_size=n, **more)
+    return replace(built.sampling, seed=base_seed(7, AT, n))
 
 
 @pytest.mark.parametrize(
@@ -111,25 +111,25 @@ def asked(n: int, method: str = "tpo", **more: Any) -> Sampling:
     ],
 )
 def test_only_a_draw_of_the_same_samples_is_widened(n: int, more: dict[str, Any], drawn: int) -> None:
-    demand = Demand([build_method("bon", sample_size=8)], {"q": QUERY}, 7)
-    assert demand.widest(QUERY.messages, asked(n, **more), AT).n == drawn
+    demand = SharedSampling([build_method("bon", sample_size=8)], {"q": QUERY}, 7)
+    assert demand.largest_draw(QUERY.messages, asked(n, **more), AT).n == drawn
 
 
 def test_beyond_the_stride_of_seeds_nothing_is_widened() -> None:
-    demand = Demand([build_method("bon", sample_size=2000)], {"q": QUERY}, 7)
+    demand = SharedSampling([build_method("bon", sample_size=2000)], {"q": QUERY}, 7)
     # Were the base seeds alike by chance, these would be the same samples.
     assert base_seed(7, AT, 5) != base_seed(7, AT, 2000)
-    assert demand.widest(QUERY.messages, asked(5), AT).n == 5
+    assert demand.largest_draw(QUERY.messages, asked(5), AT).n == 5
 
 
 def test_neither_critiques_nor_other_prompts_nor_unknown_queries_are_widened() -> None:
-    demand = Demand([build_method("bon", sample_size=8)], {"q": QUERY}, 7)
+    demand = SharedSampling([build_method("bon", sample_size=8)], {"q": QUERY}, 7)
     for messages, scope in [
         (QUERY.messages, Scope("q", 1, "loss")),
         ((user("Who?"),), AT),
         (QUERY.messages, Scope("another", 0, "sample")),
     ]:
-        assert demand.widest(messages, asked(3), scope).n == 3
+        assert demand.largest_draw(messages, asked(3), scope).n == 3
 
 
 def drawn(*usages: Usage, lengths: Sequence[int] = ()) -> list[Completion]:
@@ -146,32 +146,32 @@ def cost(completions: Iterable[Completion]) -> Usage:
 
 def test_the_prompt_goes_with_the_first_of_the_kept_whoever_came_first() -> None:
     late = drawn(Usage(completion_tokens=2), Usage(completion_tokens=3), Usage(1, 40, 8, 5))
-    assert cost(first_of(late, 2)) == Usage(1, 40, 8, 5)
-    assert cost(first_of(late[::-1], 3)) == Usage(1, 40, 8, 10)
+    assert cost(first_samples(late, 2)) == Usage(1, 40, 8, 5)
+    assert cost(first_samples(late[::-1], 3)) == Usage(1, 40, 8, 10)
 
 
 def test_each_request_of_its_own_is_counted_for_itself() -> None:
     singles = drawn(*[Usage(1, 40, 0, 5)] * 3)
-    assert cost(first_of(singles, 2)) == Usage(2, 80, 0, 10)
+    assert cost(first_samples(singles, 2)) == Usage(2, 80, 0, 10)
 
 
 def test_what_a_server_tells_for_a_request_is_shared_out_by_length() -> None:
     together = drawn(Usage(1, 40, 0, 100), Usage(), Usage(), lengths=[10, 30, 60])
-    assert cost(first_of(together, 1)) == Usage(1, 40, 0, 10)
-    assert cost(first_of(together, 2)) == Usage(1, 40, 0, 40)
+    assert cost(first_samples(together, 1)) == Usage(1, 40, 0, 10)
+    assert cost(first_samples(together, 2)) == Usage(1, 40, 0, 40)
 
 
 def test_a_server_that_tells_nothing_is_not_made_up_for() -> None:
-    assert cost(first_of(drawn(Usage(1), Usage(), Usage()), 2)) == Usage(1)
+    assert cost(first_samples(drawn(Usage(1), Usage(), Usage()), 2)) == Usage(1)
 
 
 @given(total=st.integers(0, 10_000), lengths=st.lists(st.integers(0, 500), min_size=1, max_size=12))
 def test_shares_add_up_to_the_whole_and_rise_with_the_pool(total: int, lengths: list[int]) -> None:
     together = drawn(Usage(1, 7, 0, total), *[Usage()] * (len(lengths) - 1), lengths=lengths)
-    written = [cost(first_of(together, n)).completion_tokens for n in range(1, len(lengths) + 1)]
+    written = [cost(first_samples(together, n)).completion_tokens for n in range(1, len(lengths) + 1)]
     assert written[-1] == total
     assert written == sorted(written)
-    assert all(cost(first_of(together, n)).calls == 1 for n in range(1, len(lengths) + 1))
+    assert all(cost(first_samples(together, n)).calls == 1 for n in range(1, len(lengths) + 1))
 
 
 def test_a_policy_that_ignores_its_seed_is_still_shared_by_the_first_of_the_pool(tmp_path: Path) -> None:

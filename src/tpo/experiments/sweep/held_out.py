@@ -1,8 +1,8 @@
-"""A held-out reward looks at what the loop chose, afterwards: it guides nothing.
+"""Scores of a held-out reward, which guides no run and is computed afterwards.
 
-It scores, of each trajectory, the first sample (what the model answers unaligned) and the best of the pool
-after each step. Where the guiding reward goes on rising and this one does not, the loop is finding what the
-guiding reward likes, and no longer what is better: over-optimization.
+It scores the first sample of each trajectory (the unaligned answer) and the best of the pool after each step.
+If the guiding reward keeps rising and the held-out reward does not, the loop exploits the guiding reward:
+over-optimization.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tpo.store.journaled import JournaledReward
 from tpo.types import Candidate, Messages, Query, Scope, Score, Trajectory
 
 Key = tuple[str, str]
-"""A query and the hash of a response to it: the same text in two cells is scored once."""
+"""A query and the hash of a response: the same response in two cells is scored once."""
 
 
-def watched(trajectory: Trajectory) -> tuple[Candidate, ...]:
-    """The first sample, then the best of the pool after each step, step 0 being the first samples."""
+def scored_candidates(trajectory: Trajectory) -> tuple[Candidate, ...]:
+    """Return the first sample, then the best of the pool after each step; step 0 is the first samples."""
     if not trajectory.initial:
         return ()
     best = max(trajectory.initial, key=_reward)
@@ -33,8 +33,8 @@ def watched(trajectory: Trajectory) -> tuple[Candidate, ...]:
     return tuple(found)
 
 
-class HeldOut:
-    """The scores of the reward that guides nothing, kept in the file at *path*.
+class HeldOutScores:
+    """Scores of the held-out reward, stored in the file at *path*.
 
     Raises:
         StoreError: the file cannot be used.
@@ -45,10 +45,10 @@ class HeldOut:
         self._journal = Journal(path)
         self._scores: dict[Key, float] = {}
         self.failures: dict[Key, str] = {}
-        """Why responses got no score."""
+        """Reasons why responses have no score."""
 
     def value(self, query: Query, text: str) -> float | None:
-        """The score of *text*; None if it has none."""
+        """Return the score of *text*, or None if it has none."""
         key = _key(query, text)
         if key not in self._scores:
             there = self._journal.score(_scope(query), key[1])
@@ -57,19 +57,21 @@ class HeldOut:
             self._scores[key] = there.value
         return self._scores[key]
 
-    def is_whole(self, trajectories: Iterable[Trajectory]) -> bool:
-        """Whether all that is looked at has its score, so that no model need be loaded."""
-        return all(self.value(t.query, each.text) is not None for t in trajectories for each in watched(t))
+    def is_complete(self, trajectories: Iterable[Trajectory]) -> bool:
+        """Return whether all responses to score have a score, so that no model needs to be loaded."""
+        return all(
+            self.value(t.query, each.text) is not None for t in trajectories for each in scored_candidates(t)
+        )
 
     async def score(
         self, trajectories: Iterable[Trajectory], reward: Reward, *, concurrency: int = 64
     ) -> None:
-        """Score what is looked at of *trajectories* and has no score yet, each on disk before it counts.
+        """Score the responses of *trajectories* that have no score; each score is stored before it is used.
 
-        A response that the reward refuses is noted among the failures.
+        A response that the reward refuses is added to :attr:`failures`.
 
         Raises:
-            RewardError: a fatal one: no response will get a score.
+            RewardError: a fatal error, after which no response can be scored.
         """
         free, kept = asyncio.Semaphore(concurrency), JournaledReward(reward, self._journal)
         asked: set[Key] = set()
@@ -84,12 +86,12 @@ class HeldOut:
             raise failures.exceptions[0] from None
 
     async def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         await self._journal.close()
 
     def _unscored(self, trajectory: Trajectory, asked: set[Key]) -> Iterator[str]:
-        """The responses of *trajectory* that nothing has scored or *asked* for, which is told of them."""
-        for text in (each.text for each in watched(trajectory)):
+        """Yield the responses of *trajectory* without a score that are not in *asked*; add them to it."""
+        for text in (each.text for each in scored_candidates(trajectory)):
             key = _key(trajectory.query, text)
             if key not in asked and self.value(trajectory.query, text) is None:
                 asked.add(key)
@@ -113,7 +115,7 @@ def _reward(candidate: Candidate) -> float:
 
 
 def _scope(query: Query) -> Scope:
-    """One place for all responses to a query: the text alone tells them apart."""
+    """Return one scope for all responses to a query, which differ only in their text."""
     return Scope(query.id, 0, "reward", 0)
 
 

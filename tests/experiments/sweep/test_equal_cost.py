@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.experiments.sweep.values import BON, arm, row
-from tpo.experiments.sweep.equal import Curve, best_of_n, by_step, compare_at_equal_tokens, within_cap
+from tpo.experiments.sweep.equal_cost import (
+    RewardCurve,
+    best_of_n_curve,
+    compare_at_equal_tokens,
+    step_curve,
+    within_cap,
+)
 from tpo.report.statistics import expected_best
 
 
@@ -19,12 +25,12 @@ def test_the_estimate_of_best_of_n_is_the_mean_over_all_subsets(pool: list[float
 
 
 def test_best_of_n_costs_the_prompt_once_and_its_part_of_what_was_written() -> None:
-    assert best_of_n(BON, ["a", "b"], "all").spent == (20.0, 30.0, 40.0, 50.0)
-    assert best_of_n(BON, ["a", "b"], "written").spent == (10.0, 20.0, 30.0, 40.0)
+    assert best_of_n_curve(BON, ["a", "b"], "all").spent == (20.0, 30.0, 40.0, 50.0)
+    assert best_of_n_curve(BON, ["a", "b"], "written").spent == (10.0, 20.0, 30.0, 40.0)
 
 
 def test_between_two_n_the_curve_is_a_straight_line_and_the_same_way_for_all_queries() -> None:
-    curve = best_of_n(BON, ["a", "b"], "all")
+    curve = best_of_n_curve(BON, ["a", "b"], "all")
     point = curve.at(25.0)
     assert (point.place, point.covered, point.spent) == (1.5, True, 25.0)
     # Of 1 to 4 the expected best of one is 2.5, of two 10/3; of -1 to -4 they are -2.5 and -5/3.
@@ -36,13 +42,13 @@ def test_between_two_n_the_curve_is_a_straight_line_and_the_same_way_for_all_que
     ("budget", "place", "covered"), [(20, 1, True), (50, 4, True), (90, 4, False), (5, 1, False)]
 )
 def test_at_its_ends_a_curve_is_not_carried_on(budget: float, place: float, covered: bool) -> None:
-    point = best_of_n(BON, ["a"], "all").at(budget)
+    point = best_of_n_curve(BON, ["a"], "all").at(budget)
     assert (point.place, point.covered) == (place, covered)
     assert point.spent == (20.0 if place == 1 else 50.0)
 
 
 def test_a_step_that_cost_nothing_divides_by_nothing() -> None:
-    curve = Curve((0.0, 1.0, 2.0), (10.0, 10.0, 20.0), {"a": (1.0, 1.0, 3.0)})
+    curve = RewardCurve((0.0, 1.0, 2.0), (10.0, 10.0, 20.0), {"a": (1.0, 1.0, 3.0)})
     assert curve.at(10.0).reached == {"a": 1.0}
     assert curve.at(15.0).reached == {"a": 2.0}
 
@@ -51,7 +57,7 @@ def test_a_method_with_iterations_is_interpolated_between_its_steps_critiques_in
     of = arm(
         "revision", 2, 2, {"a": row((1.0, 0.0), (1.0, 2.0, 4.0), (20.0, 50.0, 80.0), (10.0, 40.0, 90.0))}
     )
-    curve = by_step(of, ["a"], "all")
+    curve = step_curve(of, ["a"], "all")
     assert curve.spent == (30.0, 90.0, 170.0)
     assert curve.at(130.0).reached == {"a": 3.0}
 
@@ -114,6 +120,6 @@ def test_under_a_cap_no_query_spends_more_than_the_mean_of_the_method() -> None:
     assert capped.paired is not None
     best_of_two = (6 + 7 + 8 + 7 + 8 + 8) / 6
     assert capped.paired.difference.value == pytest.approx((2.0 - 1.0 + 6.0 - best_of_two) / 2)
-    assert within_cap(tpo, tpo.rows["b"], "written", 60.0) == (6.0, 60.0, 0.0)
-    assert within_cap(tpo, tpo.rows["b"], "written", 59.0) == (5.5, 30.0, 1.0)
-    assert within_cap(tpo, tpo.rows["b"], "written", 29.0) is None
+    assert within_cap(tpo, tpo.results["b"], "written", 60.0) == (6.0, 60.0, 0.0)
+    assert within_cap(tpo, tpo.results["b"], "written", 59.0) == (5.5, 30.0, 1.0)
+    assert within_cap(tpo, tpo.results["b"], "written", 29.0) is None

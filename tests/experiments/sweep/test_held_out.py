@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.values import candidate, trajectory
 from tpo.errors import RewardError, RewardRefused
-from tpo.experiments.sweep.checking import HeldOut, watched
+from tpo.experiments.sweep.held_out import HeldOutScores, scored_candidates
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Trajectory
 
@@ -15,9 +15,9 @@ BETTER = trajectory("q0", FIRST, [candidate(1, 0, "c", 5.0)])
 NO_BETTER = trajectory("q1", FIRST, [candidate(1, 0, "c", 2.0)])
 
 
-def score(path: Path, trajectories: Sequence[Trajectory], reward: ScriptedReward) -> HeldOut:
-    async def whole() -> HeldOut:
-        held_out = HeldOut(path)
+def score(path: Path, trajectories: Sequence[Trajectory], reward: ScriptedReward) -> HeldOutScores:
+    async def whole() -> HeldOutScores:
+        held_out = HeldOutScores(path)
         try:
             await held_out.score(trajectories, reward, concurrency=2)
             return held_out
@@ -28,9 +28,9 @@ def score(path: Path, trajectories: Sequence[Trajectory], reward: ScriptedReward
 
 
 def test_the_first_sample_and_the_best_after_each_step_are_looked_at() -> None:
-    assert [each.text for each in watched(BETTER)] == ["a", "b", "c"]
-    assert [each.text for each in watched(NO_BETTER)] == ["a", "b", "b"]
-    assert watched(trajectory("q2", error="gone")) == ()
+    assert [each.text for each in scored_candidates(BETTER)] == ["a", "b", "c"]
+    assert [each.text for each in scored_candidates(NO_BETTER)] == ["a", "b", "b"]
+    assert scored_candidates(trajectory("q2", error="gone")) == ()
 
 
 def test_each_response_is_scored_once_however_many_cells_chose_it(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_what_is_scored_is_kept_and_a_later_one_asks_only_the_rest(tmp_path: Pat
     again = ScriptedReward(len)
     held_out = score(path, [BETTER], again)
     assert [call.response for call in again.calls] == ["c"]
-    assert held_out.is_whole([BETTER])
+    assert held_out.is_complete([BETTER])
 
 
 def test_a_response_that_is_refused_is_noted_and_leaves_the_others(tmp_path: Path) -> None:
@@ -59,4 +59,4 @@ def test_a_response_that_is_refused_is_noted_and_leaves_the_others(tmp_path: Pat
     held_out = score(tmp_path / "kept.jsonl", [BETTER], reward)
     assert list(held_out.failures.values()) == ["too long"]
     assert held_out.value(BETTER.query, "c") == 1.0
-    assert not held_out.is_whole([BETTER])
+    assert not held_out.is_complete([BETTER])
