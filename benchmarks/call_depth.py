@@ -31,9 +31,9 @@ from tpo.store import RunDirectory
 from tpo.types import Query, user
 
 PACKAGE = Path(tpo.__file__).resolve().parent
-ASKING = ("methods/calls.py", "methods/attempt.py")
+ASKING = ("methods/attempt.py", "methods/branch.py", "methods/calls.py")
 """Files whose functions a method calls to ask its models."""
-LAST = "http/session.py"
+LAST = "http/client.py"
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How far float32 moves what a draw depends on, in the embedded policy: the basis of HFPolicy's NOISE.
+"""How far float32 moves what a draw depends on, in the embedded policy: the basis of NOISE in local/build.py.
 
     python -m benchmarks.float32_noise [--queries 24] [--temperature 0.7]
 

@@ -22,6 +22,7 @@ BOS, EOT, EOS, HEAD, HEAD_END, PAD = (
     "<|head_end|>",
     "<|pad|>",
 )
+torch.set_num_threads(1)  # products this small gain nothing by a second core, and lose where it is busy
 SPECIAL = [BOS, EOT, EOS, HEAD, HEAD_END, PAD]
 
 TEMPLATE = (

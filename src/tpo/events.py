@@ -100,6 +100,14 @@ class CallRetried:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitChanged:
+    """The adaptive limit of requests in flight to the policy's *server* is now *limit*."""
+
+    server: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run ended, or was interrupted."""
 
@@ -120,6 +128,7 @@ Event = (
     | CritiqueWritten
     | QueryEnded
     | CallRetried
+    | LimitChanged
     | RunEnded
 )
 

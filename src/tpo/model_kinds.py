@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from tpo.errors import ConfigError
+from tpo.inprocess.formats import gguf_refusal
 from tpo.naming import load_object, source_digest
 from tpo.registry import ModelOptions, ModelSpec, is_url, refuse_secrets
 
@@ -35,8 +36,10 @@ class CheckpointSpec(ModelSpec[ModelT_co]):
             raise ConfigError(f"{option} {self.name}: name a model, as in {self.usage}")
 
     def resolve(self, options: ModelOptions) -> None:
-        """Refuse a path that is no directory; an id of the hub is looked up when the model is loaded."""
+        """Refuse a GGUF file and a path that is no directory; a hub id is looked up at load."""
         del options
+        if (foreign := gguf_refusal(str(Path(self.location).expanduser()))) is not None:
+            raise ConfigError(foreign)
         if _is_path(self.location) and not Path(self.location).expanduser().is_dir():
             raise ConfigError(f"{self.name}: no such directory; name a checkpoint's directory or a hub id")
 

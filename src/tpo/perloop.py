@@ -1,4 +1,4 @@
-"""What asyncio binds to one event loop, for objects that outlive it: synchronous use starts a loop a call."""
+"""Values bound to one event loop, for objects that outlive it: synchronous use starts a loop per call."""
 
 from __future__ import annotations
 

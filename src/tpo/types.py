@@ -56,12 +56,16 @@ def system(content: str) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is to be answered: a conversation that ends with a user's turn."""
+    """Query: a conversation that ends with a user's turn.
+
+    *position* counts from 0 in the data; exports are in its order. It is no part of the query's identity.
+    """
 
     id: str
     messages: Messages
     reference: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    position: int | None = field(default=None, compare=False)
 
     @property
     def text(self) -> str:
@@ -79,7 +83,7 @@ def plain_text(message: Message) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How one policy call draws: sample *i* of *n* uses ``seed + i``."""
+    """Sampling values of one policy call: sample *i* of *n* uses ``seed + i``."""
 
     n: int = 1
     temperature: float = 0.7
@@ -124,7 +128,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What calls cost. Tokens as the server counts them; *cached_tokens* are part of *prompt_tokens*."""
+    """Cost of calls. Tokens as the server counts them; *cached_tokens* are part of *prompt_tokens*."""
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -142,7 +146,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Which server wrote a text, and what it was not given so that the call fits the server's context.
+    """Server that wrote a text, and what was left out so that the call fits its context.
 
     ``by``: its base URL. ``max_tokens``: the reply's limit, where it had to be lowered. ``cut_turn``: the
     position of the message whose middle was left out, and ``cut_characters`` how much of it.
@@ -399,7 +403,7 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class RewardUsage:
-    """What scoring cost."""
+    """Cost of scoring."""
 
     calls: int = 0
     tokens: int = 0

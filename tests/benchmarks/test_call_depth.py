@@ -12,6 +12,6 @@ MOST = 12
 @pytest.mark.parametrize("takes_n", [True, False])
 async def test_a_call_passes_at_most_twelve_functions(takes_n: bool, sequences: int | None) -> None:
     chain = await longest_chain(takes_n=takes_n, sequences=sequences)
-    assert chain[-1] == "http/session.py:Session.send"
+    assert chain[-1] == "http/client.py:HttpClient.request"
     assert 5 < len(chain) <= MOST, "\n".join(chain)
     assert any("scheduler" in function for function in chain) == (sequences is not None)

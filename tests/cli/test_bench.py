@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from tests.openai_server import OpenAIServer
 from tpo.cli.benching import seeds_of
 from tpo.cli.main import app
-from tpo.experiments.bench.registry import benchmark_names
+from tpo.experiments.bench.registry import benchmark_names, load_benchmark
 
 DATA = Path(__file__).parents[1] / "experiments" / "bench" / "data"
 
@@ -30,6 +30,9 @@ def test_the_list_tells_sizes_and_licences_of_all() -> None:
     assert code == 0
     for name in benchmark_names():
         assert f"| {name} " in said
+        assert load_benchmark(name).hub.spec in said
+    shown = CliRunner().invoke(app, ["bench", "list"]).output.splitlines()
+    assert max(map(len, shown)) <= 100
     assert "CC BY-NC 4.0" in said
 
 

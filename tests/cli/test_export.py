@@ -94,3 +94,17 @@ def test_a_run_that_is_not_there_is_told_once(tmp_path: Path) -> None:
 
 def test_the_options_have_a_panel_of_their_own(run: Path) -> None:
     assert "Training sets (dpo, sft)" in export("--help").output
+
+
+def test_raw_csv_is_for_results_in_csv_alone(run: Path) -> None:
+    assert export(run, "--raw-csv", "--out", run / "a.csv").exit_code == 0
+    for arguments in (["--out", run / "a.jsonl"], ["--format", "dpo"]):
+        refused = export(run, "--raw-csv", *arguments)
+        assert refused.exit_code == 2
+        assert "--raw-csv is for --format results" in refused.stderr
+
+
+def test_an_empty_name_for_the_file_is_refused_as_a_directory(run: Path) -> None:
+    refused = export(run, "--format", "logs", "--out", "")
+    assert refused.exit_code == 2
+    assert "it is a directory; name a file in it" in refused.stderr

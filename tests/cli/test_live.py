@@ -9,7 +9,15 @@ from rich.console import Console
 from tests.cli.values import candidate, query, trajectory
 from tpo.cli.live import SECONDS_BETWEEN_LINES, Lines, Picture, counts, duration, run_view, standing
 from tpo.cli.tally import Tally, completions_per_query
-from tpo.events import CallRetried, CandidateScored, QueryEnded, QueryStarted, RunStarted, Sampled
+from tpo.events import (
+    CallRetried,
+    CandidateScored,
+    LimitChanged,
+    QueryEnded,
+    QueryStarted,
+    RunStarted,
+    Sampled,
+)
 from tpo.methods.catalog import build_method
 from tpo.types import Completion, Phase, Scope, Usage
 
@@ -106,6 +114,14 @@ def test_nothing_is_guessed_before_there_is_something_to_go_by() -> None:
     tally = Tally(weight=1, clock=Clock())
     assert (tally.mean_best, tally.tokens_per_second, tally.seconds_left) == ((), None, None)
     assert standing(tally) == "starting"
+
+
+def test_the_limits_of_the_servers_are_shown_together_once_they_change() -> None:
+    tally = Tally(weight=7)
+    assert "limit" not in standing(tally)
+    for event in (LimitChanged("a", 33), LimitChanged("b", 40), LimitChanged("a", 22)):
+        tally(event)
+    assert "limit 62 requests" in standing(tally)
 
 
 def test_a_retry_shows_until_the_next_answer() -> None:

@@ -219,12 +219,14 @@ def test_other_weights_under_the_same_name_are_refused(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, reward=[f"hf:{weights.parent}"])
     terminal.run()
     weights.write_bytes(b"two")
-    with pytest.raises(StoreMismatch, match=f"weights of reward hf:{weights.parent}: .* there, .* now"):
+    with pytest.raises(
+        StoreMismatch, match=f"weights of reward hf:{weights.parent}: has changed since the run began"
+    ):
         terminal.run()
     assert terminal.loaded == 1
 
 
-def test_a_run_of_an_earlier_version_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_run_that_could_not_measure_its_models_is_resumed(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
     terminal.run(ScriptedPolicy(failures={Scope("q1", 0, "sample"): PolicyError("gone")}))
     file = tmp_path / "out" / "run.json"
@@ -232,8 +234,7 @@ def test_a_run_of_an_earlier_version_is_gone_on_with(tmp_path: Path) -> None:
     measured = {key for key in record["fingerprint"] if key.startswith("weights of")}
     assert measured == {"weights of policy tiny", "weights of reward tiny"}
     record["fingerprint"] = {k: v for k, v in record["fingerprint"].items() if k not in measured}
-    for invocation in record["invocations"]:
-        del invocation["retries"]
+    del record["checksum"]
     file.write_text(json.dumps(record))
     assert terminal.run().finished == 3
     assert measured < json.loads(file.read_text())["fingerprint"].keys()

@@ -11,16 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.data.csv_source import CsvSource
+from tpo.data.text import TextFile
 from tpo.errors import DataError
 
 Cells = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-def read(content: bytes, delimiter: str = ",") -> list[tuple[str, object]]:
+def read(content: bytes, delimiter: str | None = ",") -> list[tuple[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
         path.write_bytes(content)
-        return [(row.place.removeprefix(str(path)), row.value) for row in CsvSource(path, delimiter).rows()]
+        return [
+            (row.place.removeprefix(str(path)), row.value)
+            for row in CsvSource(TextFile(path), delimiter).rows()
+        ]
 
 
 @settings(deadline=None)
@@ -66,3 +70,38 @@ def test_what_is_wrong_is_named_with_its_line(content: bytes, message: str) -> N
     with pytest.raises(DataError) as caught:
         read(content)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+def test_the_delimiter_is_recognised(delimiter: str) -> None:
+    content = f'id{delimiter}prompt\n1{delimiter}"a, b; c"\n2{delimiter}"d | e"\n'.encode()
+    assert [value for _, value in read(content, None)] == [
+        {"id": "1", "prompt": "a, b; c"},
+        {"id": "2", "prompt": "d | e"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'prompt\n"a; b"\n"c; d"\n',  # a single column
+        b'id,"a; b"\n1,x\n2,y\n',  # another delimiter inside a quoted name
+    ],
+)
+def test_a_comma_is_taken_where_nothing_else_splits_the_header(content: bytes) -> None:
+    assert read(content, None) == read(content, ",")
+
+
+def test_one_broken_record_does_not_change_the_delimiter() -> None:
+    with pytest.raises(DataError, match=r"a\.csv:3: 3 fields where the header has 2; .*than ';'"):
+        read(b"id;prompt\n1;a\n2;b;c\n3;d\n4;e\n", None)
+
+
+def test_a_quotation_mark_left_open_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("wb") as file:
+        file.write(b'prompt\n"open\n')
+        for _ in range(40):
+            file.write((b"x" * 1023 + b"\n") * 1024)
+    with pytest.raises(DataError, match="is a quotation mark left open"):
+        list(CsvSource(TextFile(path), ",").rows())

@@ -76,3 +76,32 @@ def test_a_saved_set_is_read_and_its_size_known(tmp_path: Path) -> None:
     assert [q.text for q in load_queries(spec)] == ["a", "b"]
     assert (count_queries(spec), count_queries(spec, limit=1)) == (2, 1)
     assert data_digest(spec).startswith(f"{spec}@")
+
+
+def test_a_data_set_built_by_a_script_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "old.py").write_text("import datasets\n")
+    with pytest.raises(DataError, match=r"built by a Python script.*@refs/convert/parquet:SPLIT") as caught:
+        count_queries(f"hf:{tmp_path}/old")
+    assert "HF_TOKEN" not in str(caught.value)
+
+
+def test_an_empty_folder_does_not_ask_for_a_token(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="A folder must hold data files") as caught:
+        count_queries(f"hf:{tmp_path}")
+    assert "HF_TOKEN" not in str(caught.value)
+
+
+def test_a_configuration_that_is_missing_is_asked_for(tmp_path: Path) -> None:
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}.jsonl\n" for name in "ab")
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_text('{"prompt": "x"}\n')
+    with pytest.raises(DataError, match=r"'a', 'b'.*Name one of its configurations"):
+        count_queries(f"hf:{tmp_path}")
+
+
+def test_a_revision_is_part_of_the_name() -> None:
+    source = HubSource.parse("hf:org/set@refs/convert/parquet:main:test")
+    assert source == HubSource("org/set", "main", "test", "refs/convert/parquet")
+    assert source.spec == "hf:org/set@refs/convert/parquet:main:test"

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tpo.data.json_source import JsonSource
+from tpo.data.text import TextFile
 from tpo.errors import DataError
 
 Texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -25,7 +26,9 @@ def read(content: bytes, chunk: int = 1 << 18) -> list[tuple[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.json"
         path.write_bytes(content)
-        return [(row.place.removeprefix(str(path)), row.value) for row in JsonSource(path, chunk).rows()]
+        return [
+            (row.place.removeprefix(str(path)), row.value) for row in JsonSource(TextFile(path), chunk).rows()
+        ]
 
 
 def refusal(content: str | bytes) -> str:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tpo.data import ReadOptions
 from tpo.data.row import Row
 from tpo.data.to_query import to_query
 from tpo.errors import DataError
@@ -18,7 +19,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}
 
 
 def query(value: object, column: str | None = None) -> Query:
-    return to_query(Row("a.jsonl:37", value), "q4", column)
+    return to_query(Row("a.jsonl:37", value), "q4", ReadOptions(column=column))
 
 
 def refusal(value: object, column: str | None = None) -> str:
@@ -156,3 +157,122 @@ def test_any_row_becomes_a_query_that_json_can_hold_or_a_data_error(value: dict[
         return
     assert found.messages[-1]["role"] == "user"
     json.dumps([found.messages, found.metadata], allow_nan=False)
+
+
+SHARE_GPT = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}, {"from": "human", "value": "c"}]
+
+
+def test_a_nested_column_is_used_and_leaves_its_siblings_as_metadata() -> None:
+    found = to_query(
+        Row("a", {"body": {"messages": [TURN], "lang": "en"}}), "q", ReadOptions(column="body.messages")
+    )
+    assert (found.messages, found.metadata) == ((TURN,), {"body": {"lang": "en"}})
+
+
+def test_sharegpt_turns_become_messages() -> None:
+    found = query({"conversations": SHARE_GPT, "source": "x"})
+    assert [(m["role"], m["content"]) for m in found.messages] == [
+        ("user", "a"),
+        ("assistant", "b"),
+        ("user", "c"),
+    ]
+    assert found.metadata == {"source": "x"}
+
+
+def test_sharegpts_system_text_is_a_turn() -> None:
+    found = query({"system": "Be brief.", "conversations": SHARE_GPT})
+    assert found.messages[0] == {"role": "system", "content": "Be brief."}
+    assert found.metadata == {}
+
+
+def test_an_unknown_speaker_is_refused() -> None:
+    assert "is from 'observation'; known speakers are human" in refusal(
+        {"conversations": [{"from": "observation", "value": "x"}]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "reference"),
+    [
+        ({"instruction": "Sum up.", "input": "long", "output": "short"}, "Sum up.\n\nlong", "short"),
+        ({"instruction": "Sum up.", "input": "", "output": "short"}, "Sum up.", "short"),
+        ({"instruction": "Sum up.", "input": None}, "Sum up.", None),
+        ({"instruction": "Why?", "context": "long", "response": "short"}, "Why?\n\nlong", "short"),
+        ({"instruction": "Why?"}, "Why?", None),
+    ],
+)
+def test_alpacas_input_is_part_of_the_prompt_and_its_output_the_reference(
+    value: dict[str, str], text: str, reference: str | None
+) -> None:
+    found = query({**value, "category": "x"})
+    assert (found.text, found.reference, found.metadata) == (text, reference, {"category": "x"})
+
+
+def test_alpacas_history_and_system_text_come_first() -> None:
+    found = query({"instruction": "c", "history": [["a", "b"]], "system": "s"})
+    assert [m["content"] for m in found.messages] == ["s", "a", "b", "c"]
+    assert "'history' must be a list of pairs" in refusal({"instruction": "c", "history": ["a"]})
+
+
+def test_a_reference_of_the_rows_own_leaves_alpacas_output_as_metadata() -> None:
+    found = query({"instruction": "a", "output": "b", "reference": "c"})
+    assert (found.reference, found.metadata) == ("c", {"output": "b"})
+
+
+def test_a_prompt_comes_before_an_instruction() -> None:
+    assert query({"prompt": "a", "instruction": "b", "input": "c"}).text == "a"
+
+
+def test_the_last_answers_are_dropped_and_become_the_reference() -> None:
+    turns = [TURN, {"role": "assistant", "content": "b"}, {"role": "assistant", "content": "c"}]
+    found = to_query(Row("a", {"messages": turns}), "q", ReadOptions(drop_last_assistant=True))
+    assert (found.messages, found.reference) == ((TURN,), "b\n\nc")
+
+
+def test_a_conversation_of_answers_alone_is_refused() -> None:
+    row = Row("a.jsonl:37", {"messages": [{"role": "assistant", "content": "b"}]})
+    with pytest.raises(DataError, match="'messages' holds the assistant's turns alone"):
+        to_query(row, "q", ReadOptions(drop_last_assistant=True))
+
+
+def test_a_final_answer_names_the_option_that_leaves_it_out() -> None:
+    assert "--drop-last-assistant" in refusal({"messages": [TURN, {"role": "assistant", "content": "b"}]})
+
+
+def test_a_template_makes_the_prompt_of_columns() -> None:
+    row = Row("a", {"instruction": "Sum up.", "input": None, "n": 3, "x": 1})
+    found = to_query(row, "q", ReadOptions(template=r"{instruction}\n\n{input}({n})"))
+    assert (found.text, found.metadata) == ("Sum up.\n\n(3)", {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"a": None, "b": " "}, "the columns of --template are empty: 'a', 'b'"),
+        ({"a": "x"}, "no 'b' here; there are 'a'"),
+        ({"a": ["x"], "b": "y"}, "'a' must be a text or a number for --template, not a list"),
+        ("a text", "--template needs columns, and this row is a text"),
+    ],
+)
+def test_a_template_that_a_row_cannot_fill_is_said(value: object, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        to_query(Row("a.jsonl:37", value), "q", ReadOptions(template="{a} and {b}"))
+    assert str(caught.value) == f"a.jsonl:37: {message}"
+
+
+@pytest.mark.parametrize("value", ["hi", {"prompt": "hi"}, {"messages": [TURN]}, {"instruction": "hi"}])
+def test_a_system_text_is_put_first(value: object) -> None:
+    found = to_query(Row("a", value), "q", ReadOptions(system="Be brief."))
+    assert [m["role"] for m in found.messages] == ["system", "user"]
+    assert found.messages[0]["content"] == "Be brief."
+
+
+def test_a_system_text_of_the_rows_own_stands() -> None:
+    own = {"role": "system", "content": "own"}
+    found = to_query(Row("a", {"messages": [own, TURN]}), "q", ReadOptions(system="Be brief."))
+    assert found.messages == (own, TURN)
+
+
+def test_a_null_prompt_is_called_empty_not_missing() -> None:
+    assert refusal({"prompt": None}) == "a.jsonl:37: 'prompt' is empty (null)"
+    assert refusal({"prompt": None, "question": "a"}) == "a.jsonl:37: 'prompt' is empty (null)"

@@ -85,7 +85,7 @@ def test_a_metric_is_told_with_its_interval_or_its_refusal() -> None:
     metric = {"value": 61.23, "low": 58.0, "high": 64.4, "unit": "%", "note": ""}
     assert format_metric(metric) == "61.2% [58.0, 64.4]"
     assert format_metric(metric | {"low": None}) == "61.2%"
-    assert format_metric(metric | {"value": None, "note": "a subset"}) == "refused"
+    assert format_metric(metric | {"value": None, "note": "a subset"}) == "not computed"
 
 
 LOW, HIGH = "\u22123.40 [\u22124.40, \u22122.22]", "\u22121.00 [\u22121.24, \u22120.22]"
@@ -93,7 +93,7 @@ NAMES = "\u5f37\u5316\u5b66\u7fd2 \u03b1\u03b2\u0394 \u0416 \u00e9\u00df \U0001f
 WIDE = [
     ("tpo D5-N20, a method of my own", "length_controlled_win_rate", LOW, LOW, LOW, "0.0001"),
     ("paper-revision", "python:training.held_out:hidden_worth", HIGH, HIGH, HIGH, "0.0421"),
-    (NAMES, "x" * 70, "61.2%", "\u2013", "refused", ""),
+    (NAMES, "x" * 70, "61.2%", "\u2013", "not computed", ""),
 ]
 HEAD = ("method", "metric", "before", "after", "change", "p")
 TABLES = {

@@ -42,3 +42,10 @@ def test_length_is_counted_in_characters_not_bytes() -> None:
 def test_no_length_at_all_is_refused() -> None:
     with pytest.raises(ConfigError, match="--max-chars must be 1 or more, not 0"):
         Eligible(max_characters=0)
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_a_blank_response_is_not_eligible_as_the_best(text: str) -> None:
+    pool = (candidate(0, 0, text, 9.0), candidate(0, 1, "a", 1.0), candidate(0, 2, text, 0.5))
+    assert Eligible().of(pool) == pool[1:]
+    assert Eligible().of(pool[:1]) == ()

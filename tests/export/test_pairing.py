@@ -120,3 +120,9 @@ def test_no_pair_is_ever_of_equal_texts_below_the_margin_or_twice(
     assert all(pair.chosen.text != pair.rejected.text for pair in pairs)
     assert all(pair.margin > 0 and pair.margin >= margin for pair in pairs)
     assert len({(pair.chosen.text, pair.rejected.text) for pair in pairs}) == len(pairs)
+
+
+@pytest.mark.parametrize("choice", ["best-worst", "best-first", "all"])
+def test_a_blank_response_is_never_chosen(choice: str) -> None:
+    blank, better, worse = candidate(0, 1, " ", 2.0), candidate(0, 2, "a", 1.0), candidate(0, 0, "b", 0.0)
+    assert ids(Pairing(choice), pool(worse, blank, better)) == [("0.2", "0.0")]

@@ -86,3 +86,37 @@ def test_half_of_a_surrogate_pair_is_written_as_its_escape(tmp_path: Path, suffi
 def test_an_unknown_suffix_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\.jsonl, \.csv, \.parquet"):
         export_results([], tmp_path / "out.xlsx")
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_csv_cells_that_begin_as_a_formula_get_an_apostrophe(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "out.csv"
+    one = replace(
+        finished(),
+        first=first_step((candidate(0, 0, text, 9.0), candidate(0, 1, "a", -3.0))),
+        steps=(),
+    )
+    export_results([one], path)
+    with path.open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["response"] == f"'{text}"
+
+
+def test_numbers_and_other_texts_of_csv_are_not_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    export_results([replace(finished(), first=first_step((candidate(0, 0, "a = b", -1.0),)), steps=())], path)
+    with path.open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["response"], row["reward"]) == ("a = b", "-1.0")
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_cells_are_as_they_were_where_escaping_is_off_or_needless(tmp_path: Path, name: str) -> None:
+    one = replace(finished(), first=first_step((candidate(0, 0, "=1+1", 9.0),)), steps=())
+    export_results([one], tmp_path / name, escape_formulas=name != "out.csv")
+    content = (tmp_path / name).read_text("utf-8")
+    assert "=1+1" in content
+    assert "'=1+1" not in content

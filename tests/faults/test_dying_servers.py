@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from tests.fault_proxy import FaultProxy
 from tests.faults.whole_run import NEEDED, QUERIES, carried_out, check_whole, lines, root
+from tests.http.loopback import VirtualTime
 from tests.openai_server import OpenAIServer
+from tpo.errors import PolicyRefused
 from tpo.events import Event, QueryEnded
 from tpo.http import RetryPolicy
 
@@ -66,3 +71,32 @@ def test_when_one_of_two_servers_dies_the_other_takes_its_queries_and_the_record
     writers = [{c["served"]["by"] for c in record["candidates"]} for record in lines(tmp_path)]
     assert set.union(*writers) == {dies.url, stays.url}
     assert set.union(*writers[-20:]) == {stays.url}
+
+
+@pytest.mark.parametrize("share", [None, 1.0], ids=["gone", "busy for an hour"])
+def test_a_server_that_is_gone_for_good_ends_the_run_without_failing_a_query(
+    tmp_path: Path, share: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with OpenAIServer() as server, ExitStack() as stack:
+        before = FaultProxy(root(server), share=0.0)
+        before.__enter__()
+
+        def end() -> None:
+            before.__exit__(None, None, None)
+            if share is not None:
+                after = FaultProxy(
+                    root(server), share=share, faults=["429"], retry_after=3600, port=before.port
+                )
+                stack.enter_context(after)
+
+        death = InTheMiddle(end)
+        with pytest.raises(PolicyRefused, match="no server has answered for"):
+            carried_out(before.url, tmp_path, RetryPolicy(), death, VirtualTime().clock)
+        death.thread.join()
+        assert "the run waits" in caplog.text
+        records = lines(tmp_path)
+        assert len(records) >= MIDDLE
+        assert {record["status"] for record in records} == {"finished"}
+        summary = carried_out(server.url, tmp_path, RetryPolicy())
+    assert (summary.finished, summary.failed) == (QUERIES, 0)
+    check_whole(tmp_path)

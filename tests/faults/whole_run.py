@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.openai_server import OpenAIServer
 from tpo.events import Listener
-from tpo.http import RetryPolicy
+from tpo.http import Clock, RetryPolicy
 from tpo.methods.catalog import tpo
 from tpo.policies import OpenAIPolicy, Policy, ScriptedPolicy
 from tpo.rewards.base import Reward
@@ -38,10 +38,14 @@ def root(server: OpenAIServer) -> str:
 
 
 def carried_out(
-    url: str | list[str], path: Path, retry: RetryPolicy, listener: Listener | None = None
+    url: str | list[str],
+    path: Path,
+    retry: RetryPolicy,
+    listener: Listener | None = None,
+    clock: Clock | None = None,
 ) -> Summary:
     """The run at *path*, begun or gone on with."""
-    policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, retry=retry, most=64)
+    policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, retry=retry, most=64, clock=clock)
     return run_whole(path, policy, ScriptedReward(len), policy.aclose, listener)
 
 

@@ -110,6 +110,8 @@ def test_throughput_recovers_after_a_burst_of_refusals(latency: float, seed: int
         lambda now, in_flight: 30.0 <= now < 60.0 and bad(now, in_flight), latency=latency, seconds=95.0
     ).run()
     assert done.refused(30.0, 60.0) > 20
+    ideal = latency / (latency + 0.6)  # a call is refused 0.43 times, and then waits for 1.4 s
+    assert done.rate(30.0, 60.0) > 0.4 * ideal * done.rate(10.0, 30.0)
     assert done.rate(80.0, 90.0) > 0.9 * done.rate(10.0, 30.0)
 
 

@@ -152,3 +152,87 @@ async def test_a_server_that_refuses_a_request_counts_as_there_again() -> None:
         await servers.ask(key)
     del servers.failures["b"]
     assert await servers.ask(key) == "b"
+
+
+async def home_of(servers: Servers, name: str) -> str:
+    """A key that goes to the server *name* first, whose answers are proven."""
+    for key in map(str, range(60)):
+        await servers.ask(key)
+    return next(str(key) for key in range(60) if servers.balancer.order(str(key))[0] == name)
+
+
+async def test_a_server_that_is_busy_again_and_again_rests_no_longer_each_time() -> None:
+    servers = Servers(b=HttpFailure("busy", passes=True, status=429))
+    key = next(str(key) for key in range(60) if servers.balancer.order(str(key))[0] == "b")
+    for _ in range(8):
+        await servers.ask(key)
+        assert servers.balancer.order(key)[0] != "b"
+        servers.time.seconds += 0.6
+        assert servers.balancer.order(key)[0] == "b"
+
+
+async def test_a_failure_of_many_calls_at_once_is_one_failure() -> None:
+    servers = Servers(b=GONE)
+    key = next(str(key) for key in range(60) if servers.balancer.order(str(key))[0] == "b")
+    down = asyncio.Event()
+
+    async def attempt(name: str) -> str:
+        await down.wait()
+        return await servers.attempt(name)
+
+    calls = [asyncio.ensure_future(servers.balancer.ask(key, attempt)) for _ in range(20)]
+    await asyncio.sleep(0)
+    servers.time.seconds += 1.0
+    down.set()
+    assert "b" not in await asyncio.gather(*calls)
+    servers.time.seconds += 0.6  # the rest after one failure; after twenty it is 30 s
+    assert servers.balancer.order(key)[0] == "b"
+
+
+def unknown() -> HttpFailure:
+    return HttpFailure("no such path", status=404, fatal=True, ambiguous=True)
+
+
+async def test_an_odd_status_of_a_server_that_never_answered_is_fatal() -> None:
+    servers = Servers(a=unknown(), b=unknown(), c=unknown())
+    with pytest.raises(HttpFailure) as caught:
+        await servers.ask("q")
+    assert caught.value.fatal
+    assert servers.time.waits == []
+
+
+async def test_a_list_of_models_proves_nothing() -> None:
+    servers = Servers()
+    for key in map(str, range(60)):
+        await servers.balancer.ask(key, servers.attempt, is_proof=False)
+    for name in "abc":
+        servers.failures[name] = unknown()
+    with pytest.raises(HttpFailure) as caught:
+        await servers.ask("q")
+    assert caught.value.fatal
+
+
+async def test_an_odd_status_of_one_of_several_servers_lets_it_rest_for_as_long_as_others_answer() -> None:
+    servers = Servers()
+    key = await home_of(servers, "b")
+    for _ in range(40):
+        servers.failures["b"] = unknown()
+        assert await servers.ask(key) != "b"
+        servers.time.seconds += 20.0
+    assert servers.time.waits == []
+    del servers.failures["b"]
+    assert await servers.ask(key) == "b"
+
+
+async def test_an_odd_status_of_all_servers_ends_after_a_minute() -> None:
+    servers = Servers()
+    key = await home_of(servers, "b")
+    started = servers.time.seconds
+
+    async def attempt(name: str) -> str:
+        raise unknown()
+
+    with pytest.raises(HttpFailure, match=r"no such path \(given up after") as caught:
+        await servers.balancer.ask(key, attempt)
+    assert caught.value.fatal
+    assert 60.0 < servers.time.seconds - started < 100.0

@@ -178,3 +178,13 @@ def test_a_key_with_a_line_break_inside_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigError, match="TPO_API_KEY") as caught:
         HttpClient("http://host", "hidden\nheader: x")
     assert "hidden" not in str(caught.value)
+
+
+async def test_plain_http_where_tls_was_expected_is_fatal_but_ambiguous() -> None:
+    async with Loopback(Answer({"n": 1})).up() as url:
+        client = HttpClient(url.replace("http://", "https://"))
+        with pytest.raises(HttpFailure, match="no safe connection") as caught:
+            await client.request("GET", "/x", read=as_it_is)
+        await client.aclose()
+    assert caught.value.fatal
+    assert caught.value.ambiguous

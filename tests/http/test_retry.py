@@ -68,11 +68,13 @@ async def test_retrying_ends_with_its_timeout_and_says_how_often_it_tried() -> N
     assert time.waits == [1, 2, 4]
 
 
-async def test_a_wait_beyond_the_timeout_is_not_begun() -> None:
+async def test_a_server_that_asks_for_more_time_than_there_is_is_probed_until_the_timeout() -> None:
     time = VirtualTime()
-    with pytest.raises(HttpFailure):
-        await retried(Attempts(passing(1000)), RetryPolicy(timeout=10), time)
-    assert time.waits == []
+    policy = RetryPolicy(longest=30, timeout=100)
+    with pytest.raises(HttpFailure, match=r"busy \(given up after 5 tries\)"):
+        await retried(Attempts(*(passing(3600) for _ in range(9))), policy, time)
+    assert time.waits == [30, 30, 30, 10]
+    assert await retried(Attempts(passing(3600)), policy, VirtualTime()) == "done"
 
 
 @settings(deadline=None)

@@ -236,3 +236,19 @@ async def test_each_completion_tells_who_wrote_it() -> None:
         policy = OpenAIPolicy(url, "m")
         assert [c.served for c in await drawn(policy, 2)] == [WrittenBy(url)] * 2
         await policy.aclose()
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 405])
+async def test_one_odd_status_in_the_middle_of_a_run_is_tried_again(status: int) -> None:
+    odd = error(status, "who are you?", Location="http://elsewhere")
+    served = Served(choices("a"), odd, odd, choices("b"))
+    (completion,) = await served.draw(calls=2)
+    assert completion.text == "b"
+    assert served.time.waits == [0.5, 1]
+
+
+async def test_an_odd_status_that_stays_ends_the_run_after_a_while_in_its_own_words() -> None:
+    served = Served(choices("a"), error(401, "revoked"))
+    with pytest.raises(PolicyRefused, match=r"refused the API key: set TPO_API_KEY"):
+        await served.draw(calls=2)
+    assert 60 < sum(served.time.waits) < 100

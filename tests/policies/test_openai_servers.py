@@ -11,7 +11,7 @@ from aiohttp.test_utils import unused_port
 from tests.http.loopback import Answer, Loopback, VirtualTime, choices
 from tests.policies.asked import error
 from tpo.errors import PolicyError, PolicyRefused
-from tpo.events import CallRetried, Event
+from tpo.events import CallRetried, Event, LimitChanged
 from tpo.policies import OpenAIPolicy
 from tpo.types import Sampling, Scope, user
 
@@ -108,3 +108,24 @@ async def test_no_more_requests_are_in_flight_to_a_server_than_allowed() -> None
         await asyncio.gather(*(anext(call) for call in calls))
         await policy.aclose()
     assert loopback.most == 3
+
+
+async def test_a_servers_limit_is_told_when_it_changes() -> None:
+    events: list[Event] = []
+    full = asyncio.Barrier(32)
+
+    class Full(Loopback):
+        async def handle(self, request: web.Request) -> web.StreamResponse:
+            reply = await super().handle(request)
+            if request.path != "/v1/models" and len(self.bodies) <= 32:
+                await full.wait()
+            return reply
+
+    async with Full(choices("a")).up() as url:
+        policy = OpenAIPolicy(url, "m", listener=events.append)
+        scopes = [Scope(f"q{number}", 0, "sample") for number in range(80)]
+        calls = [policy.sample((user("hi"),), Sampling(), scope) for scope in scopes]
+        await asyncio.gather(*(anext(call) for call in calls))
+        await policy.aclose()
+    limits = [event for event in events if isinstance(event, LimitChanged)]
+    assert limits[:2] == [LimitChanged(url, 33), LimitChanged(url, 34)]

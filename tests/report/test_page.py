@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,7 @@ from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.report import ReportOptions, page, write_report
 from tpo.report.prices import Prices
 from tpo.rewards.scripted import ScriptedReward
+from tpo.store.runfile import read_run, write_run
 from tpo.types import Query, Usage, user
 
 
@@ -211,8 +213,16 @@ def test_the_same_run_in_another_order_gives_the_same_page_and_figures(tmp_path:
 
 def test_runs_of_different_rewards_are_told_apart_on_the_page(tmp_path: Path) -> None:
     paths = [runs.ordinary(tmp_path / name, 3) for name in ("one", "two")]
-    record = paths[1] / "run.json"
-    record.write_text(record.read_text().replace('"reward": "scripted"', '"reward": "another"'))
+    record = read_run(paths[1])
+    other = {"reward": "another"}
+    write_run(
+        paths[1],
+        replace(
+            record,
+            configuration={**record.configuration, **other},
+            fingerprint={**record.fingerprint, **other},
+        ),
+    )
     write_report(paths, tmp_path / "page.html")
     summary = blocks(tmp_path / "page.html")["summary"]
     assert [run["reward_name"] for run in summary["runs"]] == ["scripted", "another"]

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
 from tests.custom_code import save_gated_reward
+from tests.models import HEAD, make_tokenizer
 from tpo.errors import RewardRefused
 from tpo.rewards.heads import raw_scores
 from tpo.rewards.hf import HFReward
@@ -58,6 +59,15 @@ def test_a_head_that_gives_several_numbers_is_refused_at_the_start(tmp_path: Pat
     save_gated_reward(tmp_path, result=" * rewards")
     with pytest.raises(RewardRefused, match=r"one number.*shape \(1, 3\) for 1"):
         HFReward(tmp_path, device="cpu", trust_remote_code=True)
+
+
+async def test_a_head_that_looks_for_its_template_is_tried_on_conversations_in_it(tmp_path: Path) -> None:
+    """ArmoRM's gate does, and fails where it does not find it."""
+    head = make_tokenizer().convert_tokens_to_ids(HEAD)
+    looks = f"[:, None][:, (input_ids == {head}).sum(-1).min().item() - 2]"  # every turn has one
+    reward = HFReward(save_gated_reward(tmp_path, result=looks), device="cpu", trust_remote_code=True)
+    score = await reward.score(QUERY, RESPONSES[0], SCOPE)
+    assert score.value == pytest.approx(by_hand(tmp_path, RESPONSES[0]), abs=6e-5)
 
 
 def test_code_that_fails_is_told_at_the_start(tmp_path: Path) -> None:

@@ -74,11 +74,11 @@ async def test_in_float32_it_depends_on_it_by_less_than_a_ten_thousandth(folder:
     assert await scores(single, RESPONSES) == pytest.approx(alone, abs=1e-4)
 
 
-@pytest.mark.parametrize("pad", [None, EOT])
-async def test_padding_never_moves_the_token_that_is_scored(tmp_path: Path, pad: str | None) -> None:
-    """Without a padding token; and with the one that every conversation ends with."""
+@pytest.mark.parametrize("pad", [None, EOT, -1])
+async def test_padding_never_moves_the_token_that_is_scored(tmp_path: Path, pad: str | int | None) -> None:
+    """Without a padding token; with the one that every conversation ends with; with one that is no token."""
     tokenizer = make_tokenizer()
-    pad_id = None if pad is None else tokenizer.convert_tokens_to_ids(pad)
+    pad_id = tokenizer.convert_tokens_to_ids(pad) if isinstance(pad, str) else pad
     folder = save_reward(tmp_path, tokenizer=tokenizer, pad_token_id=pad_id)
     together = await scores(HFReward(folder, device="cpu"), RESPONSES)
     assert together == pytest.approx([by_hand(folder, QUERY, text) for text in RESPONSES], abs=6e-5)

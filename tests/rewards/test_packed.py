@@ -18,9 +18,10 @@ from transformers import (
 from tests.models import make_config, make_tokenizer
 from tpo.inprocess.loading import Checkpoint
 from tpo.rewards.layout import LEAST, lay_out
-from tpo.rewards.packed import is_steady, packed_reader
+from tpo.rewards.packed import PackedReader, packed_reader
 from tpo.rewards.padded import PaddedReader
 from tpo.rewards.scorer import Scorer
+from tpo.rewards.selftest import Trial
 
 PAD = 5
 Batch = list[list[int]]
@@ -43,8 +44,18 @@ def sliding() -> Any:
     return MistralForSequenceClassification(MistralConfig(**config, num_labels=1)).eval()
 
 
+def checkpoint(model: Any) -> Checkpoint:
+    return Checkpoint("m", model, None, torch.device("cpu"), torch.float32)
+
+
 def scorer(model: Any) -> Scorer:
-    return Scorer(Checkpoint("m", model, None, torch.device("cpu"), torch.float32), exact=True)
+    return Scorer(checkpoint(model), exact=True)
+
+
+def packed_and_tried(model: Any) -> tuple[PackedReader | None, Trial]:
+    padded = PaddedReader(model, PAD, "m")
+    trial = Trial.of(checkpoint(model), padded, PAD)
+    return packed_reader(padded, trial), trial
 
 
 SCORER = scorer(llama())
@@ -52,7 +63,7 @@ SCORER = scorer(llama())
 
 @pytest.fixture(scope="module")
 def packed() -> Callable[[Batch], list[float]]:
-    reader = packed_reader(PaddedReader(llama(), PAD, "m"))
+    reader, _ = packed_and_tried(llama())
     assert reader is not None
     return reader
 
@@ -104,7 +115,7 @@ def test_the_padding_token_is_not_what_is_scored(packed: Callable[[Batch], list[
 
 def test_a_model_whose_attention_slides_is_read_with_padding_and_stays_as_it_was() -> None:
     model = sliding()
-    assert packed_reader(PaddedReader(model, PAD, "m")) is None
+    assert packed_and_tried(model)[0] is None
     assert model.config._attn_implementation == "sdpa"
 
 
@@ -124,7 +135,7 @@ def test_a_model_that_cannot_be_trimmed_is_read_with_padding_and_stays_as_it_was
     last.mlp = torch.nn.Sequential(last.mlp, Backwards())
     batch = [[9, 8, 7], [9, 8, 7, 6, 5]]
     before = alone(model, batch)
-    assert packed_reader(PaddedReader(model, PAD, "m")) is None
+    assert packed_and_tried(model)[0] is None
     assert alone(model, batch) == before
 
 
@@ -135,7 +146,7 @@ class Backwards(torch.nn.Module):
         return hidden.cumsum(1)
 
 
-def test_where_batches_round_otherwise_double_precision_decides() -> None:
+def test_where_batches_round_otherwise_a_reading_alone_decides() -> None:
     """Of 60 scores about a dozen lie so near to an edge that float32 alone could not tell."""
     one = scorer(sliding())
     assert not one.steady
@@ -146,22 +157,35 @@ def test_where_batches_round_otherwise_double_precision_decides() -> None:
 
 
 def test_steadiness_is_told_by_trying() -> None:
-    reader = packed_reader(PaddedReader(llama(), PAD, "m"))
+    reader, trial = packed_and_tried(llama())
     assert reader is not None
     reader.model.base_model.layers[0].mlp = Crowded(reader.model.base_model.layers[0].mlp)
-    assert not is_steady(reader)
+    assert not trial.is_steady(reader)
 
 
 class Crowded(torch.nn.Module):
     """A product whose rounding depends on its number of rows."""
 
-    def __init__(self, inner: torch.nn.Module) -> None:
+    def __init__(self, inner: torch.nn.Module, noise: float = 1e-6) -> None:
         super().__init__()
         self.inner = inner
+        self.noise = noise
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.inner(hidden) * (1 + 1e-6 * hidden.shape[1])
+        found: torch.Tensor = self.inner(hidden) * (1 + self.noise * hidden.shape[1])
         return found
+
+
+def test_where_a_batch_moves_scores_over_the_edge_of_a_rounding_a_reading_alone_decides() -> None:
+    model = llama()
+    model.model.layers[0].mlp = Crowded(model.model.layers[0].mlp, 5e-8)
+    one = scorer(model)
+    assert one.packed
+    assert not one.steady
+    batch = [[7, 8, *range(10, 20 + at)] for at in range(60)]
+    alone = [one.scores([ids])[0] for ids in batch]
+    assert one.scores(batch) == alone
+    assert one.scores(batch[:30]) == alone[:30]
 
 
 def test_a_small_model_on_a_processor_is_read_by_several_threads() -> None:

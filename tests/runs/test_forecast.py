@@ -1,9 +1,10 @@
-"""A request with n keeps fewer sequences running than it asked for, on average, and that is learned."""
+"""What is learned of the sequences that run, and of the tokens that queries have still to write."""
 
 import pytest
 
-from tpo.runs.forecast import Arrival, Load
-from tpo.types import Completion, Usage
+from tests.runs.models import RECIPE
+from tpo.runs.forecast import Arrival, Forecast, Load, planned_calls
+from tpo.types import Completion, Scope, Usage
 
 
 def arrivals(*places: tuple[float, int], text: str = "") -> list[Arrival]:
@@ -31,3 +32,20 @@ def test_samples_that_come_together_count_by_the_share_of_time_in_which_they_run
     load.add(1, 1)
     assert load.samples == 4
     assert load.now == pytest.approx(running + 1)
+
+
+def test_nothing_of_a_query_that_has_ended_is_remembered() -> None:
+    forecast = Forecast(planned_calls(RECIPE))
+    sample, loss = Scope("q", 0, "sample"), Scope("q", 1, "loss")
+    forecast.add(Scope("other", 0, "sample"), 30, 3)
+    before = forecast.expect(loss)
+    forecast.forget("q")
+    assert forecast.left == 0
+    for _ in range(20):
+        forecast.add(sample, 3000, 3)
+    forecast.expect(loss)
+    forecast.forget("q")
+    for _ in range(5000):
+        forecast.add(Scope("other", 0, "sample"), 30, 3)
+    assert forecast.left == 0
+    assert forecast.expect(loss) == pytest.approx(before, rel=0.5)

@@ -12,6 +12,7 @@ from tpo.runs.naming import LONGEST, identity_part, run_name
 NAMED = [
     ({}, "a/prompts.jsonl.gz", "prompts-tiny-tpo-d2-n5-seed7", "prompts-tpo-d2-n5-seed7"),
     ({"method": "bon", "sample_size": 9}, "x.csv", "x-tiny-bon-d0-n9-seed7", "x-bon-d0-n9-seed7"),
+    ({}, "-", "stdin-tiny-tpo-d2-n5-seed7", "stdin-tpo-d2-n5-seed7"),
     ({}, "hf:org/set:train", "org-set-train-tiny-tpo-d2-n5-seed7", "org-set-train-tpo-d2-n5-seed7"),
     (
         {"policy": ["hf:org/Model-1.5"], "reward": "tiny"},

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.openai_server import OpenAIServer
 from tpo.config import load_settings
+from tpo.data import ReadOptions
 from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused, StoreMismatch
 from tpo.events import CallRetried, Event, RunEnded
 from tpo.policies.scripted import ScriptedPolicy
@@ -261,6 +262,6 @@ def test_wrong_rows_are_refused_by_their_place(rows: list[Any], words: str) -> N
 def test_a_path_is_read_and_checked_when_it_is_asked(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text('{"prompt": "one"}\n{"prompt": ""}\n')
-    assert as_input(file, limit=1).total == 1
+    assert as_input(file, ReadOptions(limit=1)).total == 1
     with pytest.raises(DataError, match=r"a\.jsonl:2"):
         _ = SourceInput(str(file)).total

@@ -117,12 +117,27 @@ async def test_a_query_that_would_be_late_goes_first_at_the_end_only(ending: boo
     assert calls.told.began == ["running", next_]
 
 
-async def test_a_query_that_has_ended_is_not_waited_for() -> None:
+async def test_among_many_queries_none_is_late_until_the_others_are_nearly_done() -> None:
     calls = Calls()
-    await calls.sampled(long=LONG, short=SHORT, ended=LONG * LONG)
-    await calls.begin("ended", 1, "loss")
-    await calls.end("ended")
-    calls.scheduler.end("ended")
+    others = [f"q{number}" for number in range(12)]
+    await calls.sampled(**dict.fromkeys([*others, "far"], SHORT))
+    await calls.begin("running", 0, "sample")
+    for query in others:
+        await calls.begin(query, 1, "loss")
+    await calls.begin("far", 2, "loss")
+    calls.scheduler.ending = True
+    await calls.end("running")
+    assert calls.told.began == ["running", "far"]  # 6 replies to come are few beside 125 for 3 sequences
+
+
+async def test_queries_that_have_ended_are_not_waited_for() -> None:
+    calls = Calls()
+    ended = [f"ended{number}" for number in range(4)]
+    await calls.sampled(long=LONG, short=SHORT, **dict.fromkeys(ended, LONG * LONG))
+    for query in ended:
+        await calls.begin(query, 1, "loss")
+        await calls.end(query)
+        calls.scheduler.end(query)
     calls.told.began.clear()
     await calls.begin("running", 0, "sample")
     await calls.begin("long", 1, "loss")

@@ -190,6 +190,23 @@ async def test_a_run_is_complete_if_every_query_has_used_the_iterations_allowed(
         is_complete(tmp_path, fingerprint, [Query("q1", (user("other"),))])
     with pytest.raises(StoreMismatch, match="1 there, 0 now"):
         is_complete(tmp_path, {"method.max_iterations": 0}, asked)
+    with pytest.raises(StoreMismatch, match="1 there, 0 now"):
+        is_complete(tmp_path, {"method.max_iterations": 0}, None)
+    assert not is_complete(tmp_path, fingerprint, None)
+
+
+async def test_data_may_grow_or_shrink_but_not_be_another(tmp_path: Path) -> None:
+    old, new = {"data": "sha256:ab"}, {"data": "sha256:cd"}
+    asked = [trajectory(query).query for query in ("q0", "q1", "q2")]
+    async with opened(tmp_path, old) as directory:
+        await directory.append(trajectory("q0"))
+        await directory.append(trajectory("q1"))
+    assert not is_complete(tmp_path, new, asked[::-1])
+    assert is_complete(tmp_path, new, asked[:1])
+    with pytest.raises(StoreMismatch, match="none of its 2 queries is in the data now"):
+        is_complete(tmp_path, new, asked[2:])
+    with pytest.raises(StoreMismatch, match="query 'q1': its messages"):
+        is_complete(tmp_path, new, [asked[2], Query("q1", (user("other"),))])
 
 
 async def test_rows_may_be_added_and_moved_but_not_changed(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ def damage(file: Path, old: bytes, new: bytes) -> None:
 def test_a_whole_run_stays_as_it_is(run: Path) -> None:
     before = contents(run)
     nothing = {"trajectories.jsonl": 0, "journal.jsonl": 0}
-    assert repair(run) == Repaired(finished=2, failed=1, calls=2, damaged=nothing, restored=False)
+    assert repair(run) == Repaired(
+        finished=2, failed=1, calls=2, damaged=nothing, restored=False, resumable=True
+    )
     assert contents(run) == before
 
 
@@ -77,15 +79,12 @@ def test_a_run_json_without_a_whole_backup_cannot_be_restored(run: Path) -> None
 
 
 def test_a_torn_line_of_schema_1_is_set_aside_even_if_it_is_whole_json(tmp_path: Path) -> None:
-    for name in ("run.json", "trajectories.jsonl"):
+    for name in ("run.json", "trajectories.jsonl", "journal.jsonl"):
         content = (SCHEMA_1 / name).read_bytes()
         (tmp_path / name).write_bytes(content.rstrip(b"\n"))
     found = repair(tmp_path)
-    assert (found.finished, found.failed, found.damaged) == (
-        4,
-        0,
-        {"trajectories.jsonl": 1, "journal.jsonl": 0},
-    )
+    assert (found.finished, found.failed, found.damaged) == (4, 0, {"trajectories.jsonl": 1})
+    assert not found.resumable
 
 
 async def test_a_run_under_way_is_left_alone(tmp_path: Path) -> None:

@@ -189,3 +189,10 @@ def test_every_key_of_a_line_is_declared() -> None:
     assert record["candidates"][0].keys() <= defined["CandidateLine"]["properties"].keys()
     assert record["steps"][0].keys() <= defined["StepLine"]["properties"].keys()
     assert record["steps"][0]["calls"][0].keys() <= defined["Call"]["properties"].keys()
+
+
+def test_a_query_keeps_its_position_in_the_data() -> None:
+    one = trajectory("q7")
+    placed = replace(one, query=replace(one.query, position=3))
+    assert again(placed).query.position == 3
+    assert again(one).query.position is None

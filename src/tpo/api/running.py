@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tpo.api.results import Run
-from tpo.config import Settings, load_settings, policy_of, reward_of, weights_of
+from tpo.config import Settings, data_options, load_settings, policy_of, reward_of, weights_of
 from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
@@ -38,7 +38,7 @@ STAND_INS: Mapping[str, Mapping[str, Any]] = {
     "reward": {"reward": TINY},
 }
 """Names in settings for models that are functions or objects: their options are those of a real model."""
-SHAPE = ("sample_size", "max_iterations", "temperature", "top_p", "max_tokens")
+SHAPE = ("sample_size", "max_iterations", "temperature", "top_p", "max_tokens", "critique_temperature")
 """Options that a method given as a value has itself."""
 
 
@@ -127,7 +127,7 @@ async def _plan(
     recorded: dict[str, Any] = {part: [name] for part, name in identity.items()}
     plan = await RunPlan.resolve(
         settings,
-        as_input(examples_path() if data is None else data, column=settings.column, limit=settings.limit),
+        as_input(examples_path() if data is None else data, data_options(settings)),
         recipe=recipe,
         fresh=fresh,
         load=partial(_load, settings, brought) if brought else None,

@@ -9,9 +9,13 @@ import typer
 
 from tpo.cli import options
 from tpo.cli.complain import complain
+from tpo.config.settings import DATA_OPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tpo.methods.method import Method
+    from tpo.methods.stopping import StoppingRule
     from tpo.runs.models import Models
     from tpo.types import Trajectory
 
@@ -28,7 +32,7 @@ echo "A haiku about rain" | tpo ask - -d 1 > haiku.txt
 FAILED = 1
 
 
-@options.with_settings(without=("column", "limit", "out", "sequences"))
+@options.with_settings(without=(*DATA_OPTIONS, "out", "sequences"))
 def ask(
     given: options.Given,
     question: Annotated[str, typer.Argument(help="What to answer; - reads it from stdin.")],
@@ -43,7 +47,7 @@ def ask(
 
     from tpo.cli.conversation import Conversation
     from tpo.cli.setup import interruptible, settings_of
-    from tpo.config import make_recipe
+    from tpo.config import make_recipe, stopping_rules
     from tpo.runs.models import Relay, load_models
 
     text = _question(question)
@@ -55,7 +59,7 @@ def ask(
         view, events = Conversation(console, status.update), Relay()
         with events.forwarding(view):
             models = load_models(settings, events)
-            trajectory = asyncio.run(answer(models, recipe, text, settings.seed))
+            trajectory = asyncio.run(answer(models, recipe, text, settings.seed, stopping_rules(settings)))
     _finish(trajectory, alone=apart or settings.quiet)
 
 
@@ -66,12 +70,16 @@ def _question(argument: str) -> str:
     return text.strip() if argument == "-" else text
 
 
-async def answer(models: Models, recipe: Method, question: str, seed: int) -> Trajectory:
+async def answer(
+    models: Models, recipe: Method, question: str, seed: int, stopping: Sequence[StoppingRule] = ()
+) -> Trajectory:
     """Optimize *question* with *models*, and close them."""
     from tpo.methods.optimize import Optimizer
 
     async with models.ready():
-        optimizer = Optimizer(models.policy, models.reward, recipe, seed=seed, listener=models.events)
+        optimizer = Optimizer(
+            models.policy, models.reward, recipe, seed=seed, stopping=stopping, listener=models.events
+        )
         return await optimizer.optimize(question)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
-from tpo.config.settings import DATA, METHOD, SAMPLING
+from tpo.config.settings import DATA, DATA_OPTIONS, METHOD, SAMPLING
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -42,7 +42,7 @@ Name = Annotated[
 
 @app.command(name="list")
 def list_benchmarks() -> None:
-    """What there is: sizes, metrics, licences, and where the data is published."""
+    """List the benchmarks: sizes, metrics, licences, and where the data is published."""
     from tpo.cli.benching import show_list
 
     show_list()
@@ -60,7 +60,7 @@ def ids(
 
 @app.command(epilog=EXAMPLES, cls=options.Command)
 @options.with_settings(
-    without=("column", "sequences"),
+    without=(*(name for name in DATA_OPTIONS if name != "limit"), "sequences"),
     several=("method", "seed"),
     texts={"limit": "Maximum number of queries, each kind of them with its share."},
 )

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from tpo.cli.live import run_view
 from tpo.cli.setup import axes_of, interruptible
@@ -57,7 +60,7 @@ class Benching:
 
     @classmethod
     def of(cls, name: str, flags: Flags, config: Path | None) -> Self:
-        """What the command line *flags* ask of the benchmark *name*.
+        """Return the benchmark run that the command line *flags* describe.
 
         Raises:
             TpoError: a name is unknown, the data is wrong, or a judge does not answer.
@@ -224,14 +227,21 @@ def folder_name(benchmark: Benchmark, settings: Settings) -> str:
     return re.sub(r"[^\w.]+", "-", f"bench-{benchmark.name}-{model}")[:100].strip("-.")
 
 
+LIST_WIDTH = 100
+
+
 def show_list() -> None:
-    """Every benchmark in a table."""
-    rows = []
-    for name in benchmark_names():
-        known = load_benchmark(name)
-        grader = known.paper_judge or known.paper_reward or "none"
-        rows.append((name, f"{known.size:,}", known.metric, grader, known.hub.spec, known.licence))
-    typer.echo(markdown_table(("name", "queries", "metric", "the paper's judge", "data", "licence"), rows))
+    """Print every benchmark, then where its data is published, in at most :data:`LIST_WIDTH` columns."""
+    benchmarks = [load_benchmark(name) for name in benchmark_names()]
+    table = Table(box=box.MARKDOWN)
+    for head in ("name", "queries", "metric", "licence"):
+        table.add_column(head, no_wrap=head == "name", ratio={"metric": 4, "licence": 3}.get(head))
+    for known in benchmarks:
+        table.add_row(known.name, f"{known.size:,}", Text(known.metric), Text(known.licence))
+    console = Console(file=sys.stdout, width=LIST_WIDTH, highlight=False)
+    console.print(table)
+    for known in benchmarks:
+        console.print(f"{known.name:<25} {known.hub.spec}", markup=False, soft_wrap=True)
 
 
 def show_ids(name: str, data: str | None) -> None:

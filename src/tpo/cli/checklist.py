@@ -1,4 +1,4 @@
-"""What a doctor found, as a list to read: a mark, one sentence, and what to do."""
+"""Checklist of the doctor's findings: a mark, one sentence, and what to do."""
 
 from __future__ import annotations
 

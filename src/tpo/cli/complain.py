@@ -1,4 +1,4 @@
-"""What went wrong, in one red sentence on stderr."""
+"""Print an error as one red sentence on stderr."""
 
 
 def complain(sentence: str) -> None:

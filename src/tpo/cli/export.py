@@ -76,24 +76,34 @@ def export(
     max_length_ratio: MaxLengthRatio = None,
     steps: StepNumbers = None,
     max_chars: MaxChars = None,
+    raw_csv: Annotated[
+        bool,
+        typer.Option(
+            "--raw-csv",
+            help="Write CSV cells that begin with =, +, - or @ unchanged. Without it they get an apostrophe,"
+            " so that spreadsheet programs do not evaluate them.",
+        ),
+    ] = False,
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write a run's answers, preference pairs, rewards or iterations to a file."""
-    from tpo.store import read_trajectories
+    from tpo.export import read_in_order
 
     if not run.is_dir():  # told before a file is begun in it, which would make it
         raise StoreError(f"{run}: no such directory; name that of a run")
     options = TrainingOptions(pairs, min_margin, max_length_ratio, steps, max_chars)
-    exporter = _exporter(run, shape, options)
     path = out if out is not None else run / FILES[shape]
-    exported = exporter(read_trajectories(run), path)
+    exporter = _exporter(run, shape, options)
+    if raw_csv:
+        exporter = _raw_csv(shape, path)
+    exported = exporter(read_in_order(run), path)
     if not quiet:
         typer.echo(_told(exported, shape, path), err=True)
 
 
 def _exporter(run: Path, shape: Format, options: TrainingOptions) -> Exporter:
-    """What writes *shape*, with the *options* that it heeds.
+    """Return the function that writes *shape*, with the *options* that apply to it.
 
     Raises:
         ConfigError: an option was given that it does not heed, or one is out of its range.
@@ -111,8 +121,21 @@ def _exporter(run: Path, shape: Format, options: TrainingOptions) -> Exporter:
     return EXPORTERS[shape.value]
 
 
+def _raw_csv(shape: Format, path: Path) -> Exporter:
+    """Return the exporter of results that escapes no formulas.
+
+    Raises:
+        ConfigError: something else than results in CSV is asked for.
+    """
+    from tpo.export import export_results
+
+    if shape is not Format.results or path.suffix != ".csv":
+        raise ConfigError("--raw-csv is for --format results and a file that ends in .csv only")
+    return partial(export_results, escape_formulas=False)
+
+
 def _told(exported: Exported, shape: Format, path: Path) -> str:
-    """What was written, and which queries are not in it."""
+    """Return a sentence on what was written and which queries were left out."""
     what = "preference pairs" if shape is Format.dpo else "queries"
     reasons = {
         "failed": exported.left_out,

@@ -1,4 +1,4 @@
-"""What a run shows while it works: two moving lines on a terminal, now and then a line elsewhere."""
+"""Progress display of a run: two updating lines on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -86,6 +86,8 @@ def standing(tally: Tally) -> str:
     if tally.tokens_per_second is not None:
         read, written = tally.tokens_per_second
         parts.append(f"{read:,.0f} tokens/s in, {written:,.0f} out")
+    if tally.limits:
+        parts.append(f"limit {sum(tally.limits.values()):,} requests")
     if tally.seconds_left is not None:
         parts.append(f"about {duration(tally.seconds_left)} left")
     if tally.retry is not None:

@@ -30,7 +30,7 @@ Currency = Annotated[
 def prices_of(
     read: float | None, written: float | None, cached: float | None, currency: str = "USD"
 ) -> Prices | None:
-    """What the options say; None where none is given.
+    """Return the prices that the options give; None without any.
 
     Raises:
         ConfigError: a price of cached tokens stands alone.

@@ -36,4 +36,5 @@ def repair(
             typer.echo(f"{name}: {lines} moved to {name}.damaged")
     failed = f", {repaired.failed:,} failed" if repaired.failed else ""
     calls = f", {repaired.calls:,} finished calls of others" if repaired.calls else ""
-    typer.echo(f"{queries(repaired.finished)} finished{failed}{calls}; the command of the run resumes it")
+    then = "the command of the run resumes it" if repaired.resumable else "of schema 1: it cannot be resumed"
+    typer.echo(f"{queries(repaired.finished)} finished{failed}{calls}; {then}")

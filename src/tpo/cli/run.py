@@ -34,7 +34,8 @@ def run(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="A .json, .jsonl, .csv or .parquet file, or hf:NAME:SPLIT."
+            help="A .json, .jsonl, .csv, .txt or .parquet file, a pattern in quotes, - for standard input,"
+            " or hf:NAME:SPLIT."
             " [dim]\\[default: the shipped examples][/dim]",
         ),
     ] = None,

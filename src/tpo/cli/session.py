@@ -14,7 +14,7 @@ from tpo.cli.setup import interruptible
 from tpo.cli.show import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
 from tpo.cli.tally import Tally, completions_per_query
 from tpo.cli.text import visible
-from tpo.config import Settings
+from tpo.config import Settings, data_options
 from tpo.counting import queries
 from tpo.runs import Summary
 from tpo.runs.inputs import SourceInput
@@ -40,7 +40,7 @@ class Session:
             TpoError: the method is unknown, or a server does not say which model it serves.
         """
         source = data if data is not None else str(examples_path())
-        given = SourceInput(source, settings.column, settings.limit)
+        given = SourceInput(source, data_options(settings))
         plan = asyncio.run(RunPlan.resolve(settings, given, fresh=fresh))
         talk = Console(stderr=True, quiet=settings.quiet, highlight=False)
         return cls(plan, talk, Console(file=sys.stdout, highlight=False))

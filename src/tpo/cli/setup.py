@@ -1,4 +1,4 @@
-"""What commands share: their settings from flags, and Ctrl-C."""
+"""Shared parts of commands: settings from flags, and Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run came to: the table by step, a few answers before and after, what failed, where it all lies."""
+"""Summary of a run: table by step, answers before and after, failures, and the run directory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Change:
 
     @property
     def gain(self) -> float:
-        """How much the reward rose."""
+        """Increase of the reward."""
         return self.after.reward - self.before.reward
 
 
@@ -67,7 +67,7 @@ class Highlights:
             heapq.heappop(self._gains)
 
     def __bool__(self) -> bool:
-        """Whether any trajectory was seen."""
+        """Return whether any trajectory was seen."""
         return self._seen > 0
 
     @property

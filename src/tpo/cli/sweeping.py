@@ -70,7 +70,7 @@ class Sweeping:
 
     @classmethod
     def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
-        """What the command line *flags* ask of *data*; nothing is asked of a model for it.
+        """Return the sweep that the command line *flags* describe, without a call to a model.
 
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.

@@ -7,7 +7,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tpo.events import CallRetried, CandidateScored, Event, QueryEnded, QueryStarted, RunStarted, Sampled
+from tpo.events import (
+    CallRetried,
+    CandidateScored,
+    Event,
+    LimitChanged,
+    QueryEnded,
+    QueryStarted,
+    RunStarted,
+    Sampled,
+)
 from tpo.methods.method import Method
 from tpo.runs.summary import Tally as Totals
 from tpo.types import Trajectory
@@ -35,6 +44,8 @@ class Tally:
     """Tokens of the policy, prompts and replies."""
     retries: int = 0
     retry: str | None = None
+    limits: dict[str, int] = field(default_factory=dict)
+    """Requests in flight that each server of the policy is given at most, where that has changed."""
     _totals: Totals = field(default_factory=Totals)
     _running: dict[str, int] = field(default_factory=dict)
     _marks: deque[tuple[float, int, int, float]] = field(default_factory=deque)
@@ -53,6 +64,9 @@ class Tally:
                 self._ended(event.trajectory)
             case CallRetried():
                 self.retries, self.retry = self.retries + 1, event.reason
+            case LimitChanged():
+                self.limits[event.server] = event.limit
+                return
             case CandidateScored():
                 self.retry = None
                 return

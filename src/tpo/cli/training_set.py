@@ -15,7 +15,7 @@ PANEL = "Training sets (dpo, sft)"
 
 
 class Choice(StrEnum):
-    """Which two responses make a pair."""
+    """Ways to choose the two responses of a pair."""
 
     best_worst = "best-worst"
     best_first = "best-first"
@@ -76,7 +76,7 @@ class TrainingOptions:
         return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) is not None]
 
     def pairing(self) -> Pairing:
-        """How pairs are formed.
+        """Options of forming pairs.
 
         Raises:
             ConfigError: a value is out of its range.
@@ -88,7 +88,7 @@ class TrainingOptions:
         )
 
     def eligible(self) -> Eligible:
-        """Which responses may be taken.
+        """Options of choosing responses.
 
         Raises:
             ConfigError: a value is out of its range.

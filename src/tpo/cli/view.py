@@ -76,7 +76,7 @@ def view(
 
 
 def _has_screen() -> bool:
-    """Whether a browser that is started here can be seen by who started the command."""
+    """Return whether the user can see a browser that is started here."""
     if not sys.stderr.isatty() or "SSH_CONNECTION" in os.environ:
         return False
     return sys.platform in ("darwin", "win32") or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         build,
         build_policy,
         build_reward,
+        data_options,
         load_policy,
         load_reward,
         make_recipe,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         policy_of,
         resolve,
         reward_of,
+        stopping_rules,
         weights_of,
     )
     from tpo.config.settings import Settings
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "tpo.config.models": "Setup build build_policy build_reward load_policy load_reward make_recipe"
-    " name_model policy_of resolve reward_of weights_of",
+    " data_options name_model policy_of resolve reward_of stopping_rules weights_of",
     "tpo.config.settings": "Settings",
     "tpo.config.sources": "load_axes load_settings",
     "tpo.config.specs": "policy_identity policy_name policy_short_name policy_spec reward_identity"
@@ -50,6 +52,7 @@ __all__ = [
     "build",
     "build_policy",
     "build_reward",
+    "data_options",
     "load_axes",
     "load_policy",
     "load_reward",
@@ -65,6 +68,7 @@ __all__ = [
     "reward_identity",
     "reward_of",
     "reward_specs",
+    "stopping_rules",
     "weights_of",
 ]
 

@@ -18,11 +18,13 @@ from tpo.config.specs import (
     reward_options,
     reward_specs,
 )
+from tpo.data import ReadOptions
 from tpo.entry_points import REWARDS
 from tpo.events import Listener
 from tpo.inprocess.weights import weights_digest
 from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
+from tpo.methods.stopping import Deadline, StoppingRule, TargetReward
 from tpo.policies.base import Policy
 from tpo.registry import ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
@@ -30,7 +32,7 @@ from tpo.rewards.base import Reward
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a run works with."""
+    """Models and method of a run."""
 
     settings: Settings
     policy: Policy
@@ -63,7 +65,31 @@ def make_recipe(settings: Settings) -> Method:
         temperature=settings.temperature,
         top_p=settings.top_p,
         max_tokens=settings.max_tokens,
+        critique_temperature=settings.critique_temperature,
     )
+
+
+def stopping_rules(settings: Settings) -> tuple[StoppingRule, ...]:
+    """Build the stopping rules that *settings* name.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    rules: list[StoppingRule] = []
+    if settings.target_reward is not None:
+        rules.append(TargetReward(settings.target_reward))
+    if settings.deadline is not None:
+        rules.append(Deadline(settings.deadline))
+    return tuple(rules)
+
+
+def data_options(settings: Settings) -> ReadOptions:
+    """Return how *settings* read data.
+
+    Raises:
+        ConfigError: two options exclude each other.
+    """
+    return ReadOptions(**{name: getattr(settings, name) for name in ReadOptions.__dataclass_fields__})
 
 
 def resolve(settings: Settings) -> None:

@@ -12,7 +12,7 @@ PREFIX = "TPO_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """What an option is, apart from its name, type and default value.
+    """Description of an option, apart from its name, type and default value.
 
     Attributes:
         help: what it sets, with the unit; ``{kinds}`` stands for what is registered in *group*.

@@ -31,7 +31,7 @@ RUNNING = "Running"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a run is made from. API keys are not settings: they come from the environment alone."""
+    """Settings of a run. API keys are not among them: they come from the environment alone."""
 
     policy: Annotated[
         tuple[str, ...],
@@ -181,6 +181,26 @@ class Settings:
         ),
     ] = None
 
+    target_reward: Annotated[
+        float | None,
+        Option(
+            help="Stop a query at the next step once its best reward is at least this.",
+            panel=METHOD,
+            metavar="R",
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    deadline: Annotated[
+        float | None,
+        Option(
+            help="Stop a query this many seconds after its start; the best response so far is the answer.",
+            panel=METHOD,
+            metavar="SECONDS",
+            gt=0,
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+
     temperature: Annotated[
         float,
         Option(help="Sampling temperature; 0 is greedy.", panel=SAMPLING, metavar="T", ge=0),
@@ -205,6 +225,15 @@ class Settings:
             ge=1,
         ),
     ] = MAX_TOKENS
+    critique_temperature: Annotated[
+        float,
+        Option(
+            help="Sampling temperature of loss and gradient calls, which --temperature leaves as it is.",
+            panel=SAMPLING,
+            metavar="T",
+            ge=0,
+        ),
+    ] = 0.7
     seed: Annotated[
         int,
         Option(
@@ -223,6 +252,34 @@ class Settings:
             default="prompt, else messages",
         ),
     ] = None
+    template: Annotated[
+        str | None,
+        Option(
+            help="Prompt text with columns in braces, such as '{instruction}\\n\\n{input}'.",
+            panel=DATA,
+            metavar="TEXT",
+            docs="[Data](data.md).",
+        ),
+    ] = None
+    system: Annotated[
+        str | None,
+        Option(help="System text of conversations that have none.", panel=DATA, metavar="TEXT"),
+    ] = None
+    delimiter: Annotated[
+        str | None,
+        Option(
+            help="Delimiter of CSV files: a character, or tab, comma, semicolon, pipe.",
+            panel=DATA,
+            metavar="D",
+            default="detected",
+        ),
+    ] = None
+    skip_invalid: Annotated[
+        bool, Option(help="Skip rows that cannot be read instead of refusing the data.", panel=DATA)
+    ] = False
+    drop_last_assistant: Annotated[
+        bool, Option(help="Drop assistant turns at the end of a conversation.", panel=DATA)
+    ] = False
     limit: Annotated[
         int | None, Option(help="Maximum number of queries, from the first.", panel=DATA, metavar="K", ge=1)
     ] = None
@@ -280,7 +337,7 @@ class Settings:
 
     @property
     def uses_tiny(self) -> bool:
-        """Whether either half of the embedded pair is used."""
+        """Return whether the embedded policy or reward is used."""
         return TINY in self.policy or TINY in self.reward
 
     def to_json(self) -> dict[str, Any]:
@@ -293,6 +350,9 @@ class Settings:
 
 OPTIONS = read_options(Settings)
 """The settings by name."""
+
+DATA_OPTIONS = ("column", "template", "system", "delimiter", "skip_invalid", "drop_last_assistant", "limit")
+"""Settings that tell how a data set is read."""
 
 FORMER: Mapping[str, str] = {old: new for new, each in OPTIONS.items() for old in each.option.former}
 """The current name of each former name."""

@@ -1,4 +1,4 @@
-"""The one door to pyarrow: reading Parquet in, writing it out."""
+"""The only module that imports pyarrow: Parquet in and out, Zstandard in."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpo.data.row import Row
-from tpo.data.text import file_digest
+from tpo.data.row import MAX_COLUMNS, OnInvalid, Row, raise_invalid, too_many_columns
+from tpo.data.text import TextFile
 from tpo.errors import DataError, MissingExtra
 
 BATCH = 1024
@@ -20,33 +20,46 @@ BATCH = 1024
 class ParquetSource:
     """A ``.parquet`` file."""
 
-    path: Path
+    file: TextFile
 
-    def rows(self) -> Iterator[Row]:
-        """Each row as an object, a batch of them in memory at once."""
+    def rows(self, on_invalid: OnInvalid = raise_invalid) -> Iterator[Row]:
+        """Yield each row as an object, a batch of them in memory at once."""
+        del on_invalid  # a row of a Parquet file cannot be invalid by itself
         number = 0
-        with self._file() as file:
+        with self._open() as file:
+            if file.metadata.num_columns > MAX_COLUMNS:
+                raise too_many_columns(self.file, file.metadata.num_columns)
             for batch in file.iter_batches(batch_size=BATCH):
                 for value in batch.to_pylist():
                     number += 1
-                    yield Row(f"{self.path}: row {number}", value)
+                    yield Row(f"{self.file}: row {number}", value)
 
     @contextmanager
-    def _file(self) -> Iterator[Any]:
+    def _open(self) -> Iterator[Any]:
         arrow, parquet = _import("reading Parquet")
         try:
-            with parquet.ParquetFile(self.path) as file:
+            with parquet.ParquetFile(self.file.path) as file:
                 yield file
         except (OSError, arrow.ArrowException) as error:
-            raise DataError(f"{self.path}: cannot be read as Parquet: {error}") from error
+            raise DataError(f"{self.file}: cannot be read as Parquet: {error}") from error
 
     def digest(self) -> str:
-        """The hash of the file."""
-        return file_digest(self.path)
+        """Return the hash of the file."""
+        return self.file.digest()
 
     def known_size(self) -> int | None:
-        """Unknown here: the rows are checked by reading them, which counts them too."""
+        """Return None: rows are checked by reading them, which counts them as well."""
         return None
+
+
+def open_zstd(path: Path) -> Any:
+    """Open a file that is compressed with Zstandard.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
+    arrow, _ = _import(f"reading {path}")
+    return arrow.input_stream(str(path), compression="zstd", buffer_size=None)
 
 
 def write_parquet(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpo.data.row import Row
+from tpo.data.row import OnInvalid, Row, raise_invalid
 from tpo.errors import DataError, MissingExtra
 
 SAVED = ("state.json", "dataset_dict.json")
@@ -17,46 +17,54 @@ SAVED = ("state.json", "dataset_dict.json")
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """A data set by name or folder, its *config* and its *split*, where it has several."""
+    """A data set by name or folder; *config*, *split* and *revision* choose among several."""
 
     name: str
     config: str | None = None
     split: str | None = None
+    revision: str | None = None
 
     @classmethod
     def parse(cls, spec: str) -> HubSource:
-        """Read ``hf:NAME``, ``hf:NAME:SPLIT`` or ``hf:NAME:CONFIG:SPLIT``; an empty part is left open.
+        """Parse ``hf:NAME``, ``hf:NAME:SPLIT`` or ``hf:NAME:CONFIG:SPLIT``; NAME may be ``NAME@REVISION``.
+
+        An empty part is left open.
 
         Raises:
             DataError: it has another shape.
         """
         name, *rest = spec.removeprefix("hf:").split(":")
+        name, _, revision = name.partition("@")
         if not name or len(rest) > 2:
             raise DataError(f"{spec}: write hf:NAME, hf:NAME:SPLIT or hf:NAME:CONFIG:SPLIT")
         config, split = rest if len(rest) == 2 else (None, *rest, None)[:2]
-        return cls(name, config or None, split or None)
+        return cls(name, config or None, split or None, revision or None)
 
     @property
     def spec(self) -> str:
-        """As it is written on the command line."""
+        """The data set as it is written on the command line."""
         parts = (self.config or "", self.split or "") if self.config else (self.split,) if self.split else ()
-        return ":".join(("hf", self.name, *parts))
+        name = f"{self.name}@{self.revision}" if self.revision else self.name
+        return ":".join(("hf", name, *parts))
 
-    def rows(self) -> Iterator[Row]:
-        """Each row as an object, streaming."""
+    def rows(self, on_invalid: OnInvalid = raise_invalid) -> Iterator[Row]:
+        """Yield each row as an object, streaming."""
+        del on_invalid  # a row of a data set cannot be invalid by itself
         with self._errors():
             for number, value in enumerate(self._stream(), 1):
                 yield Row(f"{self.spec}: row {number}", value)
 
     def digest(self) -> str:
-        """The name, the split, and the fingerprint that the library keeps of the content."""
+        """Return the name, the split, and the fingerprint that the library keeps of the content."""
         with self._errors():
             if self._is_saved:
                 return f"{self.spec}@{self._stream()._fingerprint}"
-            return f"{self.spec}@{self._library().load_dataset_builder(self.name, self.config).hash}"
+            library = self._library()
+            builder = library.load_dataset_builder(self.name, self.config, revision=self.revision)
+            return f"{self.spec}@{builder.hash}"
 
     def known_size(self) -> int | None:
-        """What the data set's own card says of the split, or None."""
+        """Return what the data set's own card declares for the split, or None."""
         with self._errors():
             rows = self._stream()
             if self._is_saved:
@@ -73,11 +81,11 @@ class HubSource:
         if self._is_saved:
             found = library.load_from_disk(self.name)
         else:
-            found = library.load_dataset(self.name, self.config, streaming=True)
+            found = library.load_dataset(self.name, self.config, streaming=True, revision=self.revision)
         return self._one_split(found)
 
     def _one_split(self, found: Any) -> Any:
-        """The split asked for, or the only one there is."""
+        """Return the split asked for, or the only one there is."""
         if not isinstance(found, dict):
             if self.split not in (None, str(found.split)):
                 raise DataError(f"{self.spec}: this folder holds one split, {found.split}")
@@ -98,10 +106,7 @@ class HubSource:
         except (DataError, MissingExtra):
             raise
         except Exception as error:  # the library lets through what its many readers and HTTP raise
-            raise DataError(
-                f"{self.spec}: cannot be loaded: {type(error).__name__}: {_brief(error)}. Check the name, "
-                "and for a private data set, that HF_TOKEN is set"
-            ) from error
+            raise DataError(f"{self.spec}: {load_failure(error, self.name)}") from error
 
     def _library(self) -> Any:
         try:
@@ -111,5 +116,26 @@ class HubSource:
         return datasets
 
 
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+def load_failure(error: Exception, name: str) -> str:
+    """Return what went wrong when the data set *name* was loaded, and what to do about it."""
+    said = " ".join(str(error).split())[:300].rstrip(".")
+    return f"cannot be loaded: {type(error).__name__}: {said}. {_advice(error, name)}"
+
+
+def _advice(error: Exception, name: str) -> str:
+    kinds, said = [cls.__name__ for cls in type(error).__mro__], str(error)
+    if "scripts are no longer supported" in said:
+        return (
+            "It is built by a Python script, which the datasets library does not run. Take the hub's own "
+            f"copy in Parquet, hf:{name}@refs/convert/parquet:SPLIT, or download its files and name one"
+        )
+    if "Config name is missing" in said or "BuilderConfig" in said:
+        return f"Name one of its configurations: hf:{name}:CONFIG:SPLIT"
+    if Path(name).exists():
+        return "A folder must hold data files (.jsonl, .csv, .parquet) or be written by save_to_disk"
+    if "ConnectionError" in kinds or "OfflineModeIsEnabled" in kinds or "Timeout" in "".join(kinds):
+        return (
+            "The hub cannot be reached: check the network, set HF_HUB_OFFLINE=1 to read a cached copy, or "
+            "name a file"
+        )
+    return "Check the name, and for a private or gated data set, that HF_TOKEN is set"

@@ -1,4 +1,4 @@
-"""JSON in two shapes, told apart by the first sign in the file: a list, or one value a line.
+"""JSON in two shapes, told apart by the first character of the file: a list, or one value per line.
 
 A list is read one element at a time, so that a file need not fit into memory in either shape.
 """
@@ -9,10 +9,9 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from tpo.data.row import Row
-from tpo.data.text import CHUNK, decoded_chunks, decoded_lines, file_digest
+from tpo.data.row import MAX_ROW, OnInvalid, Row, raise_invalid
+from tpo.data.text import CHUNK, TextFile
 from tpo.errors import DataError
 
 BLANK = " \t\r\n"
@@ -20,7 +19,9 @@ NOT_BLANK = re.compile(r"[^ \t\r\n]")
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 MARGIN = 16
-"""More signs than any JSON token that is no string: nearer to the end, an error may be a cut token."""
+"""More characters than any JSON token but a string has: nearer to the end, an error may be a cut token."""
+
+SPANS_LINES = ". A file of objects holds one object per line, or a list of them: [{...}, {...}]"
 
 # NaN and the infinities are no JSON, but many writers write them for a missing number.
 _decoder = json.JSONDecoder(parse_constant=lambda _: None)
@@ -37,52 +38,61 @@ class _Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JsonSource:
-    """A ``.json`` or ``.jsonl`` file, read in pieces of *chunk* bytes where it is a list."""
+    """A ``.json`` or ``.jsonl`` file, read in chunks of *chunk* bytes where it is a list."""
 
-    path: Path
+    file: TextFile
     chunk: int = CHUNK
 
-    def rows(self) -> Iterator[Row]:
-        """Each element of the list, or each line that is not blank."""
-        if _opens_list(self.path, self.chunk):
-            return _ListReader(self.path, self.chunk).rows()
-        return _line_rows(self.path)
+    def rows(self, on_invalid: OnInvalid = raise_invalid) -> Iterator[Row]:
+        """Yield each element of the list, or each line that is not blank.
+
+        Raises:
+            DataError: *on_invalid* raised the error of a line; or a list is malformed, which ends the reading
+                since what follows cannot be told apart.
+        """
+        if _opens_list(self.file, self.chunk):
+            return _ListReader(self.file, self.chunk).rows()
+        return _line_rows(self.file, on_invalid)
 
     def digest(self) -> str:
-        """The hash of the file."""
-        return file_digest(self.path)
+        """Return the hash of the decompressed content."""
+        return self.file.digest()
 
     def known_size(self) -> int | None:
-        """Unknown before reading."""
+        """Return None: the size is not known before reading."""
         return None
 
 
-def _opens_list(path: Path, chunk: int) -> bool:
-    for text in decoded_chunks(path, chunk):
-        if found := NOT_BLANK.search(text):
-            return found.group() == "["
+def _opens_list(file: TextFile, chunk: int) -> bool:
+    with file.open() as opened:
+        while start := opened.read(chunk):
+            if first := start.lstrip(BLANK.encode()):
+                return first.startswith(b"[")
     return False
 
 
-def _line_rows(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(decoded_lines(path), 1):
+def _line_rows(file: TextFile, on_invalid: OnInvalid) -> Iterator[Row]:
+    for number, line in file.lines(on_invalid):
         text = line.strip(BLANK)
         if not text:
             continue
         try:
             value, end = _decode(text, 0)
         except _Malformed as error:
-            raise DataError(f"{path}:{number}: {error} (column {error.position + 1})") from error
-        if end != len(text):
-            raise DataError(f"{path}:{number}: more than one JSON value on a line (column {end + 1})")
-        yield Row(f"{path}:{number}", value)
+            hint = SPANS_LINES if text in ("{", "[") else ""
+            on_invalid(DataError(f"{file}:{number}: {error} (column {error.position + 1}){hint}"))
+            continue
+        if end == len(text):
+            yield Row(f"{file}:{number}", value)
+        else:
+            on_invalid(DataError(f"{file}:{number}: more than one JSON value on a line (column {end + 1})"))
 
 
 def _decode(text: str, start: int) -> tuple[object, int]:
-    """The JSON value at *start* and where it ends.
+    """Return the JSON value at *start* and where it ends.
 
     Raises:
-        _Malformed: there is none, or it cannot be written again as UTF-8.
+        _Malformed: there is none, or it cannot be encoded as UTF-8.
     """
     try:
         value, end = _decoder.raw_decode(text, start)
@@ -107,9 +117,9 @@ def _is_writable(value: object) -> bool:
 class _ListReader:
     """Reads a JSON list element by element; what has been read and not yet used is ``text[position:]``."""
 
-    def __init__(self, path: Path, chunk: int) -> None:
-        self._path = path
-        self._chunks = decoded_chunks(path, chunk)
+    def __init__(self, file: TextFile, chunk: int) -> None:
+        self._file = file
+        self._chunks = file.chunks(chunk)
         self._text = ""
         self._position = 0
         self._line = 1
@@ -128,22 +138,24 @@ class _ListReader:
             raise self._error("something follows the end of the list")
 
     def _error(self, what: str) -> DataError:
-        return DataError(f"{self._path}:{self._line}: {what}")
+        return DataError(f"{self._file}:{self._line}: {what}")
 
     def _row(self) -> Row:
         self._sign()
         self._number += 1
-        place = f"{self._path}:{self._line} (element {self._number})"
+        place = f"{self._file}:{self._line} (element {self._number})"
         value, end = self._whole_value()
         self._move(end)
         return Row(place, value)
 
     def _whole_value(self) -> tuple[object, int]:
-        """The value here; where it may go on beyond what was read, read on."""
+        """Return the value here; read on where it may continue beyond what was read."""
         while True:
             try:
                 value, end = _decode(self._text, self._position)
             except _Malformed as error:
+                if error.may_be_cut and self._waiting > MAX_ROW:
+                    raise self._error(f"the element is longer than {MAX_ROW:,} characters") from None
                 if not (error.may_be_cut and self._more()):
                     self._move(error.position)
                     raise self._error(str(error)) from error
@@ -161,7 +173,7 @@ class _ListReader:
         return sign
 
     def _sign(self) -> str:
-        """The next sign that is not blank, and move to it; empty at the end of the file."""
+        """Move to the next character that is not blank and return it; empty at the end of the file."""
         while True:
             found = NOT_BLANK.search(self._text, self._position)
             self._move(found.start() if found else len(self._text))
@@ -172,10 +184,14 @@ class _ListReader:
         self._line += self._text.count("\n", self._position, position)
         self._position = position
 
+    @property
+    def _waiting(self) -> int:
+        return len(self._text) - self._position
+
     def _more(self) -> bool:
         """Read at least as much again as is waiting, so that one long value costs linear time."""
         pieces: list[str] = []
-        wanted = max(1, len(self._text) - self._position)
+        wanted = max(1, min(self._waiting, MAX_ROW + 1 - self._waiting))
         for piece in self._chunks:
             pieces.append(piece)
             wanted -= len(piece)

@@ -1,139 +1,181 @@
-"""From what a user writes (a path, or ``hf:NAME``) to queries: found, opened, checked, numbered."""
+"""Queries of a data set: streamed, checked and counted."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from pathlib import Path
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from tpo.data.arrow import ParquetSource
-from tpo.data.csv_source import CsvSource
+from tpo.data.digest import IdAssignment
 from tpo.data.hub import HubSource
-from tpo.data.json_source import JsonSource
-from tpo.data.row import Row, Source
-from tpo.data.to_query import to_query
-from tpo.errors import ConfigError, DataError
+from tpo.data.options import DEFAULTS, ReadOptions
+from tpo.data.row import Row, raise_invalid
+from tpo.data.sources import STANDARD_INPUT, Spec, open_source
+from tpo.data.standard_input import NAME as STDIN_NAME
+from tpo.data.to_query import INPUTS, INSTRUCTION, to_query
+from tpo.errors import DataError
 from tpo.types import Query
 
-KNOWN = ".json, .jsonl, .csv, .tsv (each also as .gz) and .parquet files, and hf:NAME[:SPLIT]"
+__all__ = ["count_queries", "data_digest", "load_queries", "open_source"]
+
+log = logging.getLogger(__name__)
 
 
-def load_queries(spec: str, *, column: str | None = None, limit: int | None = None) -> Iterable[Query]:
-    """The first *limit* queries (all: None) of *spec*, streaming, in order, from the start each time.
+def load_queries(
+    spec: Spec,
+    options: ReadOptions = DEFAULTS,
+    *,
+    column: str | None = None,
+    limit: int | None = None,
+    known_ids: Mapping[str, Sequence[str]] | None = None,
+) -> Iterable[Query]:
+    """Return the queries of *spec*: a stream in order, from the start each time.
 
-    *spec* is a path or ``hf:NAME[[:CONFIG]:SPLIT]``. *column* names what holds the prompt or the messages;
-    without it that is ``prompt`` or ``messages``. Ids are the rows' own, else ``q0``, ``q1``, … by position.
-    A missing file is refused at once, a wrong row when it is reached: run :func:`count_queries` first.
+    A missing file is refused at once, an invalid row when it is reached: call :func:`count_queries` first.
+
+    Args:
+        spec: a path, a pattern, ``-`` for standard input, ``hf:NAME[[:CONFIG]:SPLIT]``, or several of these.
+        options: how rows become queries.
+        column: short for that option.
+        limit: short for that option.
+        known_ids: ids of an earlier pass, by digest (:func:`tpo.data.ids_by_digest`): rows without an id keep
+            theirs when other rows are added or their order changes. Without it they are ``q0``, ``q1``, … by
+            position.
 
     Raises:
-        DataError: *spec* cannot be read, or a row is wrong; the message names file and line.
-        ConfigError: *limit* is below 1.
+        DataError: *spec* cannot be read, or a row is invalid; the message names file and line.
+        ConfigError: an option is out of range.
         MissingExtra: the format needs a library of the extra ``data``.
     """
-    return _Queries(open_source(spec), spec, column, _checked(limit))
+    return _queries(spec, options, column, limit, known_ids)
 
 
-def count_queries(spec: str, *, column: str | None = None, limit: int | None = None) -> int | None:
-    """How many queries :func:`load_queries` will give, each of a file's rows being checked on the way.
+def count_queries(
+    spec: Spec, options: ReadOptions = DEFAULTS, *, column: str | None = None, limit: int | None = None
+) -> int | None:
+    """Return how many queries :func:`load_queries` gives; every row of a file is checked on the way.
 
-    A file is read through once, as a stream. Of a Hugging Face data set only the first row is checked, and
-    the number is what the data set says of itself, or None.
+    A file is read once, as a stream. Of a Hugging Face data set only the first row is checked, and the number
+    is what the data set itself declares, or None. How many rows ``skip_invalid`` leaves out is logged.
 
     Raises:
-        DataError: as :func:`load_queries`, and for every wrong row of a file.
+        DataError: as :func:`load_queries`, and for every invalid row of a file.
     """
-    queries = load_queries(spec, column=column, limit=limit)
-    source = open_source(spec)
+    queries = _queries(spec, options, column, limit)
+    source = queries.source
     if not isinstance(source, HubSource):
-        return sum(1 for _ in queries)
+        return queries.check()
     next(iter(queries))
-    size = source.known_size()
-    return size if size is None or limit is None else min(size, limit)
+    size, limit = source.known_size(), queries.options.limit
+    if size is None or queries.options.skip_invalid:
+        return None
+    return size if limit is None else min(size, limit)
 
 
-def data_digest(spec: str) -> str:
-    """What changes whenever the content of *spec* does: ``sha256:…`` of a file, of ``hf:`` its own.
+def data_digest(spec: Spec, options: ReadOptions = DEFAULTS) -> str:
+    """Return a hash that changes with the content of *spec* or with options that change its queries.
+
+    Compression does not change it, nor do ``column`` and ``limit``. A file's is ``sha256:…`` of its
+    decompressed bytes, a Hugging Face data set's its own fingerprint.
 
     Raises:
         DataError: *spec* cannot be read.
     """
-    return open_source(spec).digest()
+    digest = open_source(spec, options).digest()
+    if not options.changes:
+        return digest
+    changed = json.dumps([digest, options.changes], sort_keys=True)
+    return f"sha256:{hashlib.sha256(changed.encode()).hexdigest()}"
+
+
+def _queries(
+    spec: Spec,
+    options: ReadOptions,
+    column: str | None = None,
+    limit: int | None = None,
+    known_ids: Mapping[str, Sequence[str]] | None = None,
+) -> _Queries:
+    if column is not None:
+        options = replace(options, column=column)
+    if limit is not None:
+        options = replace(options, limit=limit)
+    return _Queries(spec, options, known_ids)
+
+
+@dataclass
+class _Skipped:
+    """Invalid rows that were left out: how many, and why the first was."""
+
+    count: int = 0
+    first: DataError | None = None
+
+    def __call__(self, error: DataError) -> None:
+        self.count += 1
+        self.first = self.first or error
 
 
 class _Queries:
     """Queries that can be streamed more than once."""
 
-    def __init__(self, source: Source, spec: str, column: str | None, limit: int | None) -> None:
-        self._source = source
-        self._spec = spec
-        self._column = column
-        self._limit = limit
+    def __init__(
+        self, spec: Spec, options: ReadOptions, known_ids: Mapping[str, Sequence[str]] | None
+    ) -> None:
+        self.source = open_source(spec, options)
+        self.options = options
+        names = [spec] if isinstance(spec, str) else spec
+        self._name = ", ".join(STDIN_NAME if name == STANDARD_INPUT else name for name in names)
+        self._known = known_ids
 
     def __iter__(self) -> Iterator[Query]:
-        places: dict[str, str] = {}
-        for position, row in enumerate(islice(self._source.rows(), self._limit)):
-            query = to_query(row, f"q{position}", self._column)
-            _require_new(query.id, row, places)
-            yield query
-        if not places:
-            raise DataError(f"{self._spec}: holds no query")
+        return self._read(_Skipped())
 
-
-def _require_new(identity: str, row: Row, places: dict[str, str]) -> None:
-    earlier = places.setdefault(identity, row.place)
-    if earlier is not row.place:
-        raise DataError(f"{row.place}: the id {identity!r} was given before, at {earlier}; ids must differ")
-
-
-def _checked(limit: int | None) -> int | None:
-    if limit is not None and limit < 1:
-        raise ConfigError(f"--limit is {limit}; it must be at least 1")
-    return limit
-
-
-def open_source(spec: str) -> Source:
-    """The rows of *spec* as they stand there, for those who make other queries of them.
-
-    Raises:
-        DataError: there is no such file, or no reader for its kind.
-    """
-    if spec.startswith("hf:"):
-        return HubSource.parse(spec)
-    path = Path(spec).expanduser()
-    _require_file(spec, path)
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    match suffix.lower():
-        case ".json" | ".jsonl" | ".ndjson":
-            return JsonSource(path)
-        case ".csv":
-            return CsvSource(path)
-        case ".tsv":
-            return CsvSource(path, "\t")
-        case ".parquet" if path.suffix != ".gz":
-            return ParquetSource(path)
-    raise DataError(f"{spec}: unknown kind of file; tpo reads {KNOWN}")
-
-
-def _require_file(spec: str, path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise DataError(
-                f"{spec}: is a folder; name a file in it, or write hf:{spec} for a data set's folder"
+    def check(self) -> int:
+        """Read every row; log what was skipped, and Alpaca's input where the prompt leaves it out."""
+        skipped, count, inputs = _Skipped(), 0, 0
+        for query in self._read(skipped):
+            count += 1
+            inputs += self.options.column == INSTRUCTION and any(map(query.metadata.get, INPUTS))
+        if skipped.count:
+            log.warning(
+                "%s: %d of %d rows were skipped as invalid; the first: %s",
+                *(self._name, skipped.count, skipped.count + count, skipped.first),
             )
-        if not path.exists():
-            raise DataError(f"{spec}: no such file{_suggestion(spec, path)}")
-    except (OSError, ValueError) as error:  # a folder that may not be entered; a NUL in the name
-        raise DataError(f"{spec!r}: cannot be opened: {error}") from error
+        if inputs:
+            log.warning(
+                "%s: %d rows have an input beside the instruction, which the prompt leaves out; omit --column"
+                " to read both",
+                *(self._name, inputs),
+            )
+        return count
 
+    def _read(self, skipped: _Skipped) -> Iterator[Query]:
+        on_invalid = skipped if self.options.skip_invalid else raise_invalid
+        ids = IdAssignment(self._known)
+        places: dict[str, str] = {}
+        for row in self.source.rows(on_invalid):
+            position = len(places) + skipped.count
+            try:
+                query = self._query(row, position, ids, places)
+            except DataError as error:
+                on_invalid(error)
+                continue
+            yield query
+            if len(places) == self.options.limit:
+                break
+        if not places:
+            first = f": {skipped.first}" if skipped.first else ""
+            raise DataError(f"{self._name}: holds no query{first}")
 
-def _suggestion(spec: str, path: Path) -> str:
-    if path.parent.is_dir():
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
-        if near:
-            return f"; did you mean {path.with_name(near[0])}?"
-    if spec.startswith(("http://", "https://")):
-        return "; download it first"
-    if not path.suffix and spec.count("/") <= 1:
-        return f"; for a Hugging Face data set write hf:{spec}"
-    return ""
+    def _query(self, row: Row, position: int, ids: IdAssignment, places: dict[str, str]) -> Query:
+        query = to_query(row, "", self.options)
+        name = query.id or ids.id_of(query, position)
+        query = Query(name, query.messages, query.reference, query.metadata, position)
+        earlier = places.setdefault(query.id, row.place)
+        if earlier is not row.place:
+            raise DataError(
+                f"{row.place}: the id {query.id!r} was given before, at {earlier}; ids must differ, because "
+                "a run is resumed by them"
+            )
+        return query

@@ -1,141 +1,172 @@
-"""A row becomes a query: its conversation, id, reference, and everything else as metadata.
+"""Rows to queries: the conversation, the id, the reference, and all other columns as metadata.
 
-What comes in is untrusted. It is checked here, once, so that no later floor meets an empty prompt, a role
-without a name, or text that cannot be written as UTF-8.
+Data is untrusted. It is checked here, once, so that no later code meets an empty prompt, a turn without a
+role, or text that cannot be encoded as UTF-8.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
-from tpo.data.row import Row
+from tpo.data.conversation import earlier_turns, kind, plain_value, read_conversation
+from tpo.data.options import DEFAULTS, ReadOptions
+from tpo.data.row import MAX_COLUMNS, Row, too_many_columns
+from tpo.data.template import MissingColumn, Template, column_names, lookup, without
 from tpo.errors import DataError
-from tpo.types import Message, Messages, Query, user
+from tpo.types import Messages, Query, system, user
 
-PROMPT = "prompt"
-MESSAGES = "messages"
-OWN_COLUMNS = frozenset({"id", "reference"})
+PROMPT, MESSAGES = "prompt", "messages"
+CONVERSATIONS = ("conversations", "conversation")
+"""Columns of ShareGPT's form."""
+
+INSTRUCTION = "instruction"
+INPUTS, OUTPUTS = ("input", "context"), ("output", "response")
+"""Columns of Alpaca's form, and their names in Dolly's."""
+
+OWN_COLUMNS = ("id", "reference")
 
 
-def to_query(row: Row, default_id: str, column: str | None = None) -> Query:
-    """The query in *row*; *column* names what holds its prompt or messages, else ``prompt`` or ``messages``.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Content of a row: the *messages*, a known *answer*, and the columns that both were *taken* from."""
+
+    messages: Messages
+    answer: str | None
+    taken: tuple[str, ...]
+
+
+def to_query(row: Row, default_id: str, options: ReadOptions = DEFAULTS) -> Query:
+    """Return the query in *row*.
 
     Raises:
         DataError: the row holds no usable conversation; the message names its place.
     """
-    if isinstance(row.value, str):
-        return Query(default_id, _conversation(row, row.value, "the query"))
-    if not isinstance(row.value, Mapping):
-        raise DataError(f"{row.place}: a query is a text or an object, not {_kind(row.value)}")
-    values = cast("Mapping[str, Any]", row.value)
-    source = column if column is not None else _default_column(row, values)
-    if source not in values:
-        raise DataError(f"{row.place}: no {source!r} here; there are {_names(values)}")
     try:
-        return Query(
-            id=_identity(row, values.get("id"), default_id),
-            messages=_conversation(row, values[source], repr(source)),
-            reference=_reference(row, values.get("reference")),
-            metadata={k: plain_value(v) for k, v in values.items() if k not in OWN_COLUMNS and k != source},
-        )
+        if isinstance(row.value, str):
+            return Query(default_id, _with_system(_of_text(row.value, options), options.system))
+        if not isinstance(row.value, Mapping):
+            raise DataError(f"a query is a text or an object, not {kind(row.value)}")
+        if len(row.value) > MAX_COLUMNS:
+            raise too_many_columns(row.place, len(row.value))
+        return _query(cast("Mapping[str, Any]", row.value), default_id, options)
     except RecursionError as error:
         raise DataError(f"{row.place}: is nested too deeply") from error
+    except (DataError, MissingColumn) as error:
+        said = str(error)
+        raise DataError(said if said.startswith(row.place) else f"{row.place}: {said}") from error
 
 
-def _default_column(row: Row, values: Mapping[str, Any]) -> str:
-    present = [name for name in (PROMPT, MESSAGES) if values.get(name) is not None]
-    if len(present) == 1:
-        return present[0]
-    if present:
-        raise DataError(f"{row.place}: has both 'prompt' and 'messages'; choose one with --column")
-    raise DataError(
-        f"{row.place}: neither 'prompt' nor 'messages' here; there are {_names(values)}. "
-        "Name the one to use with --column"
+def _of_text(text: str, options: ReadOptions) -> Messages:
+    if options.template is not None:
+        raise DataError("--template needs columns, and this row is a text")
+    return read_conversation(text, "the query")[0]
+
+
+def _query(values: Mapping[str, Any], default_id: str, options: ReadOptions) -> Query:
+    asked = _asked(values, options)
+    left = {name: value for name, value in values.items() if name not in OWN_COLUMNS}
+    for name in asked.taken:
+        if name in left:
+            del left[name]
+        elif "." in name:
+            left = without(left, name)
+    reference = _reference(values.get("reference"))
+    return Query(
+        id=_identity(values.get("id"), default_id),
+        messages=_with_system(asked.messages, options.system),
+        reference=reference if reference is not None else asked.answer,
+        metadata={key: plain_value(value) for key, value in left.items()},
     )
 
 
-def _conversation(row: Row, value: object, what: str) -> Messages:
-    """A text as a user's turn, a list as a whole conversation that ends with one."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise DataError(f"{row.place}: {what} is empty")
-    if isinstance(value, str):
-        return (user(value),)
-    if not isinstance(value, list):
-        raise DataError(f"{row.place}: {what} must be a text or a list of messages, not {_kind(value)}")
-    if not value:
-        raise DataError(f"{row.place}: {what} is an empty list; it needs one message at least")
-    messages = tuple(_message(row, item, f"{what}, message {i}") for i, item in enumerate(value, 1))
-    last = messages[-1]
-    if last["role"] != "user":
-        raise DataError(
-            f"{row.place}: {what} must end with a user's turn; its last turn is of the {last['role']}"
-        )
-    if isinstance(last["content"], str) and not last["content"].strip():
-        raise DataError(f"{row.place}: {what} ends with an empty turn")
-    return messages
+def _asked(values: Mapping[str, Any], options: ReadOptions) -> _Asked:
+    if options.template is not None:
+        return _of_template(values, Template.parse(options.template))
+    column = options.column if options.column is not None else _recognised_column(values)
+    if options.column is None and column == INSTRUCTION:
+        return _of_alpaca(values)
+    value = lookup(values, column)
+    messages, dropped = read_conversation(
+        value, repr(column), drop_last_assistant=options.drop_last_assistant
+    )
+    if options.column is None and column in CONVERSATIONS and isinstance(values.get("system"), str):
+        return _Asked(_with_system(messages, values["system"]), dropped or None, (column, "system"))
+    return _Asked(messages, dropped or None, (column,))
 
 
-def _message(row: Row, value: object, what: str) -> Message:
-    """A checked turn; keys that are null are dropped, since columnar formats fill them in."""
-    if not isinstance(value, Mapping):
-        raise DataError(f"{row.place}: {what} must be an object of role and content, not {_kind(value)}")
-    turn = {str(k): plain_value(v) for k, v in value.items() if v is not None}
-    role, content = turn.get("role"), turn.get("content")
-    if not isinstance(role, str) or not role:
-        raise DataError(f"{row.place}: {what} has no 'role'; there are {_names(value)}")
-    if isinstance(content, list) and content:
-        turn["content"] = [_part(row, part, f"{what}, part {i}") for i, part in enumerate(content, 1)]
-    elif not isinstance(content, str):
-        raise DataError(f"{row.place}: {what} has no 'content' that is a text or a list of parts")
-    return cast("Message", turn)
+def _recognised_column(values: Mapping[str, Any]) -> str:
+    """Return the column that holds the conversation.
+
+    Raises:
+        DataError: there is none, or there are two.
+    """
+    present = [name for name in (PROMPT, MESSAGES) if values.get(name) is not None]
+    if len(present) == 2:
+        raise DataError("has both 'prompt' and 'messages'; choose one with --column")
+    known = (PROMPT, MESSAGES, *CONVERSATIONS, INSTRUCTION)
+    if not present:
+        present = [name for name in known if values.get(name) is not None]
+    if present:
+        return present[0]
+    null = [name for name in known if name in values]
+    if null:
+        raise DataError(f"{null[0]!r} is empty (null)")
+    raise DataError(
+        f"neither 'prompt' nor 'messages' here; there are {column_names(values)}. "
+        "Name the one to use with --column, or build the prompt from several with --template"
+    )
 
 
-def _part(row: Row, value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise DataError(f"{row.place}: {what} must be an object, not {_kind(value)}")
-    part = {str(k): v for k, v in value.items() if v is not None}
-    if not isinstance(part.get("type"), str):
-        raise DataError(f"{row.place}: {what} has no 'type'")
-    if part["type"] == "text" and not isinstance(part.get("text"), str):
-        raise DataError(f"{row.place}: {what} is of type 'text' and has no 'text'")
-    return part
+def _of_template(values: Mapping[str, Any], template: Template) -> _Asked:
+    def text_of(name: str) -> str:
+        value = lookup(values, name)
+        if isinstance(value, (dict, list)):
+            raise DataError(f"{name!r} must be a text or a number for --template, not {kind(value)}")
+        return "" if value is None else str(value)
+
+    text = template.fill(text_of)
+    if not any(text_of(name).strip() for name in template.columns):
+        raise DataError(f"the columns of --template are empty: {', '.join(map(repr, template.columns))}")
+    return _Asked((user(text),), None, template.columns)
 
 
-def _identity(row: Row, value: object, default: str) -> str:
+def _of_alpaca(values: Mapping[str, Any]) -> _Asked:
+    """Read instruction and input as the user's turn, the output as the reference, the history before them."""
+    instruction = read_conversation(values[INSTRUCTION], repr(INSTRUCTION))[0]
+    more = next((name for name in INPUTS if isinstance(values.get(name), str)), None)
+    has_reference = values.get("reference") is not None
+    output = next((n for n in OUTPUTS if isinstance(values.get(n), str) and not has_reference), None)
+    if more is not None and values[more].strip() and isinstance(values[INSTRUCTION], str):
+        instruction = (user(f"{values[INSTRUCTION]}\n\n{values[more]}"),)
+    messages = (*earlier_turns(values.get("history")), *instruction)
+    if isinstance(values.get("system"), str):
+        messages = _with_system(messages, values["system"])
+    null = [name for name in (*INPUTS, *OUTPUTS) if name in values and values[name] is None]
+    taken = (INSTRUCTION, "history", "system", *null, *filter(None, (more, output)))
+    return _Asked(messages, values[output] or None if output else None, taken)
+
+
+def _with_system(messages: Messages, text: str | None) -> Messages:
+    """Return *messages* behind the system *text*, unless they begin with one of their own."""
+    if not text or not text.strip() or messages[0]["role"] in ("system", "developer"):
+        return messages
+    return (system(text), *messages)
+
+
+def _identity(value: object, default: str) -> str:
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
-        raise DataError(f"{row.place}: 'id' must be a text that is not empty, or a whole number")
+        raise DataError("'id' must be a text that is not empty, or a whole number")
     return str(value)
 
 
-def _reference(row: Row, value: object) -> str | None:
+def _reference(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise DataError(f"{row.place}: 'reference' must be a text or a number, not {_kind(value)}")
+        raise DataError(f"'reference' must be a text or a number, not {kind(value)}")
     return None if math.isnan(value) else str(value)
-
-
-def plain_value(value: object) -> Any:
-    """*value* in JSON's own terms: what those cannot say (a date, bytes, an image) becomes its text."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(k): plain_value(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain_value(v) for v in value]
-    return f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
-
-
-def _names(values: Mapping[str, Any]) -> str:
-    return ", ".join(repr(str(name)[:40]) for name in list(values)[:20]) or "no columns at all"
-
-
-def _kind(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", type(None): "null", list: "a list"}
-    return names.get(type(value), "an object" if isinstance(value, Mapping) else type(value).__name__)

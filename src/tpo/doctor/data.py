@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from tpo.config import data_options
 from tpo.counting import queries
 from tpo.data import count_queries, load_queries
 from tpo.doctor.finding import good, warning
@@ -30,7 +31,7 @@ async def check_data(setup: Setup, state: CheckState) -> None:
         state.longest = characters(EXAMPLE.messages)
         return
     if setup.data.startswith("hf:"):
-        state.queries = count_queries(setup.data, column=settings.column, limit=settings.limit)
+        state.queries = count_queries(setup.data, data_options(settings))
     seen = _read(setup, state)
     if not setup.data.startswith("hf:"):
         state.queries = seen
@@ -48,7 +49,7 @@ def _read(setup: Setup, state: CheckState) -> int:
     """Read the rows and return their number."""
     assert setup.data is not None  # noqa: S101 - checked by the caller
     settings = setup.settings
-    queries = iter(load_queries(setup.data, column=settings.column, limit=settings.limit))
+    queries = iter(load_queries(setup.data, data_options(settings)))
     first: list[Query] = []
     seen = 0
     for query in islice(queries, HUB_ROWS) if setup.data.startswith("hf:") else queries:

@@ -188,7 +188,7 @@ def _note_box(notes: str) -> list[str]:
 
 
 def _is_number(cell: str) -> bool:
-    return re.match(r"[\u2212+]?\d|(\N{EN DASH}|refused)?$", cell) is not None
+    return re.match(r"[\u2212+]?\d|(\N{EN DASH}|not computed)?$", cell) is not None
 
 
 def _unbreakable_width(cell: str) -> float:

@@ -9,6 +9,8 @@ from typing import Any
 Row = Sequence[str]
 Record = Mapping[str, Any]
 DASH = "\N{EN DASH}"
+NOT_COMPUTED = "not computed"
+"""Shown instead of a number that would be wrong; "refused" would be confused with refusals of the policy."""
 
 SKEWED = "\N{DAGGER}"
 """Mark of an interval of a small sample with a skewed distribution."""
@@ -70,7 +72,7 @@ def comparison_cells(paired: Record, digits: int = 2) -> tuple[str, str, str]:
 def format_metric(metric: Record) -> str:
     """Return a metric's record as ``61.2% [58.0, 64.4]``."""
     if metric["value"] is None:
-        return "refused" if metric["note"] else DASH
+        return NOT_COMPUTED if metric["note"] else DASH
     return format_estimate(metric, decimals(metric["unit"]), metric["unit"])
 
 

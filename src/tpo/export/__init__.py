@@ -4,6 +4,7 @@ from tpo.export.answers import export_sft
 from tpo.export.eligible import Eligible, Steps
 from tpo.export.formats import EXPORTERS, Exporter
 from tpo.export.logs import export_logs
+from tpo.export.order import read_in_order
 from tpo.export.pairing import Pairing, Preference
 from tpo.export.preferences import export_dpo
 from tpo.export.reference import export_reference
@@ -25,4 +26,5 @@ __all__ = [
     "export_reference",
     "export_results",
     "export_sft",
+    "read_in_order",
 ]

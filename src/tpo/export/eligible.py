@@ -1,7 +1,8 @@
-"""Which responses of a pool a training set may take: by the step that drew them and by their length."""
+"""Eligible responses of a pool for a training set, by step and length."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ def _span(part: str, text: str) -> tuple[int, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Eligible:
-    """The responses drawn in *steps* (None: in all) with at most *max_characters* (None: any length).
+    """Filter for responses drawn in *steps* (None: in all) with at most *max_characters* (None: any length).
+
+    A blank response is not eligible if its reward is the highest: a trainer would learn to say nothing.
 
     Raises:
         ConfigError: *max_characters* is below 1.
@@ -63,13 +66,20 @@ class Eligible:
             raise ConfigError(f"--max-chars must be 1 or more, not {self.max_characters}")
 
     def of(self, pool: Iterable[Candidate]) -> tuple[Candidate, ...]:
-        """Those of *pool*, in its order."""
+        """Return those of *pool* that are eligible, in its order."""
         drawn = (c for c in pool if self.steps is None or c.step in self.steps)
-        return tuple(c for c in drawn if self.short(c))
+        taken = [c for c in drawn if self.short(c)]
+        best = max((c.reward for c in taken if not is_blank(c)), default=-math.inf)
+        return tuple(c for c in taken if c.reward < best or not is_blank(c))
 
     def short(self, candidate: Candidate) -> bool:
-        """Whether *candidate* is not too long."""
+        """Return whether *candidate* is not too long."""
         return self.max_characters is None or len(candidate.text) <= self.max_characters
+
+
+def is_blank(candidate: Candidate) -> bool:
+    """Return whether *candidate* holds no text."""
+    return not candidate.text.strip()
 
 
 EVERYTHING = Eligible()

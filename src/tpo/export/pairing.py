@@ -1,4 +1,4 @@
-"""Which two responses of a query's pool make a preference pair."""
+"""Preference pairs: the choice of two responses from a query's pool."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import permutations
 from types import MappingProxyType
 
 from tpo.errors import ConfigError
-from tpo.export.eligible import EVERYTHING, Eligible
+from tpo.export.eligible import EVERYTHING, Eligible, is_blank
 from tpo.methods.contrast import contrast
 from tpo.types import Candidate, Trajectory
 
@@ -23,19 +23,19 @@ class Preference:
 
     @property
     def margin(self) -> float:
-        """By how much the chosen one's reward is higher."""
+        """Difference of the two rewards."""
         return self.chosen.reward - self.rejected.reward
 
     @property
     def length_ratio(self) -> float:
-        """The longer text's characters for each of the shorter one's, whichever is the chosen one."""
+        """Length of the longer text divided by that of the shorter one, whichever is chosen."""
         shorter, longer = sorted((len(self.chosen.text), len(self.rejected.text)))
         return longer / shorter if shorter else math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """How pairs are formed, and which are kept.
+    """Rule by which pairs are formed and kept.
 
     Args:
         choice: ``best-worst``: the best and the worst response, as a step of the method contrasts them;
@@ -63,7 +63,7 @@ class Pairing:
             raise ConfigError(f"--max-length-ratio must be 1 or more, not {self.max_length_ratio}")
 
     def pairs(self, trajectory: Trajectory) -> Iterator[Preference]:
-        """The pairs of *trajectory*, no two of the same texts."""
+        """Yield the pairs of *trajectory*, no two of the same texts."""
         seen = set()
         for chosen, rejected in CHOICES[self.choice](trajectory, self.eligible):
             pair = Preference(chosen, rejected)
@@ -73,7 +73,9 @@ class Pairing:
                 yield pair
 
     def _keeps(self, pair: Preference) -> bool:
-        if pair.chosen.text == pair.rejected.text or not pair.margin > 0 or pair.margin < self.min_margin:
+        if pair.chosen.text == pair.rejected.text or is_blank(pair.chosen):
+            return False
+        if not pair.margin > 0 or pair.margin < self.min_margin:
             return False
         return self.max_length_ratio is None or pair.length_ratio <= self.max_length_ratio
 

@@ -1,4 +1,4 @@
-"""The reference implementation's result file: what every response of every query scored.
+"""The reference implementation's result file: the reward of every response of every query.
 
 A list with an object for each query, whose keys are ``INDEX{step}<SEP>{query}<SEP>{response}`` and whose
 values are rewards. The first samples have step -1, the first iteration 0. Two equal responses of one step

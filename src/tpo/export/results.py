@@ -1,4 +1,4 @@
-"""A table of answers: a row for each query, with its best response, as JSON Lines, CSV or Parquet."""
+"""Results as a table: one row per query with its best response, as JSON Lines, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -37,16 +37,27 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 """The columns and their types in Parquet. In JSON Lines ``metadata`` is an object, elsewhere its JSON."""
 
 
-def export_results(trajectories: Iterable[Trajectory], path: Path) -> Exported:
+SUFFIXES = (".jsonl", ".csv", ".parquet")
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""Characters at the start of a cell that make a spreadsheet program evaluate it."""
+
+
+def export_results(
+    trajectories: Iterable[Trajectory], path: Path, *, escape_formulas: bool = True
+) -> Exported:
     """Write a row for each of *trajectories*, failed ones too, in the format of the suffix of *path*.
+
+    In CSV a text that a spreadsheet program would evaluate is preceded by an apostrophe, unless
+    *escape_formulas* is false.
 
     Raises:
         ConfigError: the suffix is none of ``.jsonl``, ``.csv`` and ``.parquet``.
         MissingExtra: it is ``.parquet``, and pyarrow is not installed.
         StoreError: *path* cannot be written.
     """
-    if path.suffix not in WRITERS:
-        raise ConfigError(f"{path}: results are written to a file that ends in {', '.join(WRITERS)}")
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"{path}: results are written to a file that ends in {', '.join(SUFFIXES)}")
     count = 0
 
     def rows() -> Iterator[Row]:
@@ -55,7 +66,10 @@ def export_results(trajectories: Iterable[Trajectory], path: Path) -> Exported:
             count += 1
             yield result_row(trajectory)
 
-    WRITERS[path.suffix](rows(), path)
+    if path.suffix == ".csv":
+        _write_csv(rows(), path, escape_formulas=escape_formulas)
+    else:
+        WRITERS[path.suffix](rows(), path)
     return Exported(count)
 
 
@@ -83,11 +97,18 @@ def result_row(trajectory: Trajectory) -> Row:
     }
 
 
-def _write_csv(rows: Iterator[Row], path: Path) -> None:
+def _write_csv(rows: Iterator[Row], path: Path, *, escape_formulas: bool) -> None:
+    flat = map(_flat, rows)
     with replacing_text(path) as file:
         writer = csv.DictWriter(file, list(COLUMNS), lineterminator="\r\n")  # RFC 4180
         writer.writeheader()
-        writer.writerows(map(_flat, rows))
+        writer.writerows(map(_escaped, flat) if escape_formulas else flat)
+
+
+def _escaped(row: Row) -> Row:
+    """Return *row* with its texts preceded by an apostrophe where they begin as a formula; numbers stay."""
+    texts = {name: value for name, value in row.items() if isinstance(value, str)}
+    return row | {name: f"'{text}" for name, text in texts.items() if text.startswith(FORMULA_STARTS)}
 
 
 def _write_parquet(rows: Iterator[Row], path: Path) -> None:
@@ -99,5 +120,5 @@ def _flat(row: Row) -> Row:
 
 
 WRITERS: Mapping[str, Callable[[Iterator[Row], Path], None]] = MappingProxyType(
-    {".jsonl": write_lines, ".csv": _write_csv, ".parquet": _write_parquet}
+    {".jsonl": write_lines, ".parquet": _write_parquet}
 )

@@ -1,4 +1,4 @@
-"""What the two training sets share: which queries a trainer can take, the models' names, the file.
+"""Common parts of the training sets: usable queries, names of the models, writing of the file.
 
 Every message is a role and a text and nothing else, so that all rows are of one type, which Parquet and
 ``datasets`` insist on.
@@ -27,7 +27,7 @@ PLAIN_KEYS = frozenset({"role", "content", "name"})
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What wrote the responses and what scored them, by name; None where the run does not tell."""
+    """Names of the policy and the reward; None where the run does not tell."""
 
     policy: str | None = None
     reward: str | None = None

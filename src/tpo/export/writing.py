@@ -18,7 +18,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did: how much it has *written*, and how many queries it left out.
+    """Result of an export: number of records *written*, and of queries left out.
 
     ``written``: queries; of preference pairs, pairs. ``left_out``: failed queries. ``nothing``: queries of
     which the options keep nothing. ``not_text``: queries whose turns hold more than text.
@@ -37,6 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StoreError: it cannot be written; what stood at *path* still stands there.
     """
+    if path.is_dir():  # also what an empty name stands for
+        raise StoreError(f"cannot write {path}: it is a directory; name a file in it")
     # The name is short since that of *path* may be as long as a name can be.
     fresh = path.with_name(f".tpo-{os.getpid()}-{next(_numbers)}.tmp")
     try:

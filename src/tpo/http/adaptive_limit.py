@@ -4,9 +4,9 @@ The limit grows while that helps: it doubles in a round trip, or grows by a sixt
 too much before. Two signs make it shrink.
 
 **Refusals** ("too many requests"). A few of them say nothing: gateways refuse at random. A larger share cuts
-the limit, once per round trip. It then returns to just below where it was cut. A cut at about the same limit
-as the last one, with good replies in between, confirms that limit: it is held twice as long before more is
-tried.
+the limit, once per round trip; where a cut has not helped, only a much larger one does so again. The limit
+then returns to just below where it was cut. A cut at about the same limit as the last one, with good replies
+in between, confirms that limit: it is held twice as long before more is tried.
 
 **Throughput.** A saturated model server often refuses nothing and lets requests queue. Then each takes longer
 in proportion to how many there are, so that (Little's law) more requests in flight bring no more throughput:
@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -28,6 +29,8 @@ INITIAL = 32
 """Requests in flight to begin with: one doubling from the default of ``--concurrency``."""
 TOLERATED = 0.1
 """Share of a round trip's replies that may be refusals."""
+TOLERATED_UNHELPED = 0.3
+"""The same after a cut that has not helped, as when a gateway refuses at random."""
 SHORTEST_TRIP = 20
 """Replies over which refusals are counted, at least."""
 CUT = 0.7
@@ -38,7 +41,7 @@ PASSED, PASSED_BY = 1.5, 4
 """Factor and requests above a confirmed limit from which it is taken for lifted."""
 SAME = 0.25
 """Relative difference of two limits that count as the same."""
-CLEAN = 8
+CLEAN = 16
 """Good replies in a row that show that a cut has helped."""
 FIRST_HOLD, LONGEST_HOLD = 4, 64
 """Round trips for which a limit at which the server refused is not tried again."""
@@ -57,14 +60,15 @@ SATURATED_HOLD = 16
 class AdaptiveLimit:
     """Bounds the requests in flight of one event loop to one server; further ones wait in order.
 
-    ``size`` is the current limit, between 1 and *most*.
+    ``size`` is the current limit, between 1 and *most*; *on_change* receives it, in whole requests.
     """
 
-    def __init__(self, most: int, clock: Clock) -> None:
+    def __init__(self, most: int, clock: Clock, on_change: Callable[[int], None] | None = None) -> None:
         self.size = float(min(INITIAL, most))
         self.in_flight = 0
         self._most = most
         self._clock = clock
+        self._on_change = on_change
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._ceiling = math.inf
         self._held = 0
@@ -76,7 +80,7 @@ class AdaptiveLimit:
 
     @property
     def is_open(self) -> bool:
-        """Whether another request may start."""
+        """Return whether another request may start."""
         return self.in_flight < int(self.size)
 
     def now(self) -> float:
@@ -132,7 +136,7 @@ class AdaptiveLimit:
         if self.in_flight >= int(self.size):
             low, high = self._careful
             grown = self.size + (max(1.0 / self.size, STEP) if low <= self.size < high else 1.0)
-            self.size = max(self.size, min(self._most, self._ceiling, grown))
+            self._resize(max(self.size, min(self._most, self._ceiling, grown)))
         best = self._throughput.add(self.in_flight, slot.work, self.now(), int(self.size))
         if best is not None:
             self._shrink(best, ceiling=best, hold=SATURATED_HOLD * max(best, SHORTEST_EPOCH))
@@ -141,14 +145,20 @@ class AdaptiveLimit:
     def _refuse(self, slot: Slot) -> None:
         hold = self._refusals.count_refusal(slot.started, self.now(), self.size)
         if hold:
-            self._shrink(self.size * CUT, ceiling=int(self.size) - 1, hold=hold * max(2.0, self.size * CUT))
+            trip = max(self.size * CUT, CLEAN / 3)  # so that it can be seen whether the cut has helped
+            self._shrink(self.size * CUT, ceiling=int(self.size) - 1, hold=hold * trip)
             is_confirmed = hold > FIRST_HOLD
             lifted = max(PASSED * self._ceiling, self._ceiling + PASSED_BY)
             self._careful = (self._ceiling, lifted) if is_confirmed else (math.inf, math.inf)
 
+    def _resize(self, size: float) -> None:
+        before, self.size = int(self.size), size
+        if self._on_change is not None and int(size) != before:
+            self._on_change(int(size))
+
     def _shrink(self, size: float, ceiling: float, hold: float) -> None:
         """Go down to *size*, and for *hold* good replies no higher than *ceiling*."""
-        self.size = max(1.0, min(self.size, size))
+        self._resize(max(1.0, min(self.size, size)))
         self._ceiling = max(1.0, ceiling)
         self._held = math.ceil(hold)
         self._throughput.forget()
@@ -161,7 +171,7 @@ class _Refusals:
     _refused: int = 0
     _answered: int = 0
     _in_a_row: int = 0
-    _has_helped: bool = False
+    _has_helped: bool = True
     """Whether the last cut was followed by good replies."""
     _cut_at: float = -math.inf
     _cut_size: float = 0.0
@@ -180,7 +190,8 @@ class _Refusals:
             return 0  # it was in flight when the limit was cut
         self._refused += 1
         self._in_a_row = 0
-        if self._refused <= TOLERATED * max(size, SHORTEST_TRIP):
+        tolerated = TOLERATED if self._has_helped else TOLERATED_UNHELPED
+        if self._refused <= tolerated * max(size, SHORTEST_TRIP):
             return 0
         is_confirmed = self._has_helped and abs(size - self._cut_size) <= SAME * self._cut_size
         self._hold = min(2 * self._hold, LONGEST_HOLD) if is_confirmed else FIRST_HOLD

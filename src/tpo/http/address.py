@@ -55,5 +55,5 @@ def root_address(url: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether *address* is this machine's own, which no proxy should stand before."""
+    """Return whether *address* is a loopback address, which must bypass proxies."""
     return urlsplit(address).hostname in LOOPBACK

@@ -11,19 +11,30 @@ from typing import Generic, TypeVar
 
 from tpo.errors import ConfigError
 from tpo.http.failures import BUSY, HttpFailure
+from tpo.http.outage import Outage
 from tpo.http.retry import Backoff, Clock, OnRetry, RetryPolicy
 
 Member = TypeVar("Member")
 Answer = TypeVar("Answer")
 
 
+FORGIVEN_SECONDS = 60.0
+"""For how long an ambiguous failure of a server that has answered before counts as passing."""
+
+
 @dataclass(slots=True)
 class _Health:
-    """Consecutive ``failures``, the time of the last, and until when the server rests."""
+    """Consecutive ``failures``, the time ``since`` the last, and ``until`` when the server rests."""
 
     failures: int = 0
     since: float = -math.inf
     until: float = -math.inf
+    answered_at: float = -math.inf
+    ambiguous_since: float | None = None
+
+    def recover(self) -> None:
+        """Forget what failed."""
+        self.failures, self.since, self.until = 0, -math.inf, -math.inf
 
 
 def ignore(reason: str, delay: float) -> None:
@@ -58,6 +69,7 @@ class Balancer(Generic[Member]):
         self._health = {name: _Health() for name in self.members}
         self._retry = retry or RetryPolicy()
         self._clock = clock or Clock()
+        self._outage = Outage(self._retry, self._clock)
 
     def order(self, key: str) -> list[str]:
         """Return the members' names in the order in which *key* tries them: healthy ones first."""
@@ -68,36 +80,57 @@ class Balancer(Generic[Member]):
         return sorted(ranked, key=lambda name: max(0.0, self._health[name].until - now))
 
     async def ask(
-        self, key: str, attempt: Callable[[Member], Awaitable[Answer]], on_retry: OnRetry = ignore
+        self,
+        key: str,
+        attempt: Callable[[Member], Awaitable[Answer]],
+        on_retry: OnRetry = ignore,
+        *,
+        is_proof: bool = True,
     ) -> Answer:
         """Return what *attempt* gives for the first member in the order of *key* that answers.
+
+        *is_proof*: an answer proves that the server takes the key and knows the model, as a list of models
+        does not; from then on ambiguous failures pass for a while.
 
         Raises:
             HttpFailure: the request itself was refused, or no member answered in time.
         """
         backoff = Backoff(self._retry, self._clock)
         while True:
+            if not self._outage.admits(backoff):
+                await self._wait(backoff, self._outage.as_failure(), ignore)
+                continue
             failures: list[HttpFailure] = []
-            for name in self.order(key):
-                if failures:
-                    on_retry(failures[-1].reason, 0.0)
-                started = self._begin(name)
-                try:
-                    answer = await attempt(self.members[name])
-                except HttpFailure as failure:
-                    failures.append(failure)
-                    if not (failure.passes or failure.unreachable):
-                        self._health[name] = _Health()  # a server that refuses is up
-                        failures = [failure]
-                        break
-                    self._rest(name, failure, started)
-                else:
-                    self._health[name] = _Health()
-                    return answer
+            try:
+                for name in self.order(key):
+                    if failures:
+                        on_retry(failures[-1].reason, 0.0)
+                    started = self._begin(name)
+                    try:
+                        answer = await attempt(self.members[name])
+                    except HttpFailure as failure:
+                        failures.append(failure)
+                        if not self._passes(name, failure, started):
+                            failures = [failure]
+                            break
+                    else:
+                        self._succeed(name, is_proof=is_proof)
+                        return answer
+            finally:
+                self._outage.end(backoff)
             # One that has answered before may come back; if none ever did, the first failure says what is
             # wrong.
             worst = next((failure for failure in failures if failure.passes), failures[0])
-            await backoff.wait(worst, on_retry)
+            if worst.passes:
+                self._outage.failed(key, worst)
+            await self._wait(backoff, worst, on_retry)
+
+    async def _wait(self, backoff: Backoff, failure: HttpFailure, on_retry: OnRetry) -> None:
+        try:
+            await backoff.wait(failure, on_retry)
+        except HttpFailure as last:
+            self._outage.judge(last)
+            raise
 
     def _begin(self, name: str) -> float:
         """Return the time; where this call probes a rested member, the others wait for its result."""
@@ -105,6 +138,34 @@ class Balancer(Generic[Member]):
         if health.failures and now >= health.until:
             health.until = now + self._retry.delay(health.failures, None, self._clock.jitter())
         return now
+
+    def _succeed(self, name: str, *, is_proof: bool) -> None:
+        health = self._health[name]
+        health.recover()
+        if is_proof:
+            health.answered_at, health.ambiguous_since = self._clock.now(), None
+        self._outage.answered()
+
+    def _passes(self, name: str, failure: HttpFailure, started: float) -> bool:
+        """Return whether another server, or a later attempt, may bring what *failure* did not."""
+        if failure.ambiguous:
+            self._forgive(name, failure)
+        if failure.passes or failure.unreachable:
+            self._rest(name, failure, started)
+            return True
+        self._health[name].recover()  # a server that refuses is up
+        self._outage.answered()
+        return False
+
+    def _forgive(self, name: str, failure: HttpFailure) -> None:
+        """Let an ambiguous failure pass for a while, or for as long as another server answers."""
+        health, now = self._health[name], self._clock.now()
+        if health.answered_at == -math.inf:
+            return
+        since = health.ambiguous_since = now if health.ambiguous_since is None else health.ambiguous_since
+        others = (other.answered_at for other in self._health.values())
+        if now - since <= min(FORGIVEN_SECONDS, self._retry.timeout) or max(others) > since:
+            failure.passes, failure.fatal = True, False
 
     def _rest(self, name: str, failure: HttpFailure, started: float) -> None:
         health, now = self._health[name], self._clock.now()

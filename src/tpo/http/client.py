@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tpo.errors import ConfigError
 from tpo.http.adaptive_limit import AdaptiveLimit
 from tpo.http.address import base_address
-from tpo.http.failures import HttpFailure, Server, read_json
+from tpo.http.failures import HttpFailure, Reply, Server, read_json
 from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.perloop import PerLoop
 
@@ -42,6 +43,7 @@ class HttpClient:
         connect_timeout: connect timeout in seconds, TLS included.
         notice_after: seconds after which a first request without reply is logged.
         clock: what the adaptive limit measures with.
+        on_limit: receives the address and the new limit when the adaptive limit changes.
 
     Raises:
         ConfigError: *url* is not a URL, or the key holds what no HTTP header may.
@@ -59,6 +61,7 @@ class HttpClient:
         connect_timeout: float = CONNECT_TIMEOUT,
         notice_after: float = 2.0,
         clock: Clock | None = None,
+        on_limit: Callable[[str, int], None] | None = None,
     ) -> None:
         self.address = address(url)
         self._root = self.address.removesuffix("/v1")
@@ -66,7 +69,8 @@ class HttpClient:
         self._timeouts = timeout, connect_timeout
         self._notice_after: float | None = notice_after
         self._session: PerLoop[Session] = PerLoop(self._open)
-        self._limit = PerLoop(lambda: AdaptiveLimit(most, clock or Clock()))
+        tell = None if on_limit is None else partial(on_limit, self.address)
+        self._limit = PerLoop(lambda: AdaptiveLimit(most, clock or Clock(), tell))
         self._has_answered = False
 
     async def request(
@@ -90,14 +94,12 @@ class HttpClient:
         url = (self._root if root else self.address) + path
         async with self._limit.get().slot() as slot:
             notice = None if self._has_answered else self._notice_silence()
+            session = self._session.get()
             try:
-                reply = await self._session.get().send(method, url, body)
-            except HttpFailure as failure:
-                if failure.unreachable and not self._has_answered:
-                    raise HttpFailure(
-                        f"{failure}; is it running, and is this its URL?", fatal=True, unreachable=True
-                    ) from failure
-                raise
+                async with session.send(method, url, body) as response:
+                    reply = Reply(response.status, response.headers, await response.read())
+            except session.errors as error:
+                raise self._failed(session.failure(error)) from error
             finally:
                 if notice is not None:
                     notice.cancel()
@@ -108,17 +110,24 @@ class HttpClient:
 
     async def get_text(self, path: str) -> str | None:
         """Return the body at *path* beside ``/v1``, which need not be JSON; None where there is none."""
+        session = self._session.get()
         try:
-            reply = await self._session.get().send("GET", self._root + path, None)
-        except HttpFailure:
+            async with session.send("GET", self._root + path, None) as response:
+                return await response.text(errors="replace") if response.status == 200 else None
+        except session.errors:
             return None
-        return reply.body.decode("utf-8", "replace") if reply.status == 200 else None
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; the next request opens new ones."""
         session = self._session.pop()
         if session is not None:
             await session.aclose()
+
+    def _failed(self, failure: HttpFailure) -> HttpFailure:
+        if failure.unreachable and not self._has_answered:
+            reason = f"{failure}; is it running, and is this its URL?"
+            return HttpFailure(reason, fatal=True, unreachable=True)
+        return failure
 
     def _notice_silence(self) -> asyncio.TimerHandle | None:
         """Log, a moment from now and once, that the server has not answered yet."""

@@ -1,4 +1,4 @@
-"""Why a request brought nothing, told apart by what a caller can do about it."""
+"""Failures of requests, classified by what a caller can do about them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class HttpFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a server sent back."""
+    """Response of a server."""
 
     status: int
     headers: Mapping[str, str]
@@ -66,7 +66,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Whom a failure is about: its address, the key (kept out of every text), where a user sets it."""
+    """Server of a failure: address, key (kept out of every text), and where a user sets the key."""
 
     address: str
     key: str | None = None
@@ -111,7 +111,7 @@ def _error_in_success(reply: Reply, error: dict[str, Any] | str) -> Reply:
 
 
 def status_failure(reply: Reply, server: Server) -> HttpFailure:
-    """What an error status means."""
+    """Return the failure that an error status means."""
     words, code = _explanation(reply.body)
     said = server.quote(words)
     because = f": {said}" if said else ""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tpo.events import CallRetried, Listener
+from tpo.events import CallRetried, Event, Listener
 from tpo.http.failures import HttpFailure
 from tpo.types import Scope
 
@@ -42,7 +42,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long and how often to retry. All in seconds.
+    """Retry policy: exponential backoff with a total timeout. All in seconds.
 
     The delay doubles from *initial* to at most *longest*; up to half of each is cut at random, so that
     callers do not return together. *timeout* counts from a call's first failure, however long the call itself
@@ -71,7 +71,7 @@ class Backoff:
         self.failures = 0
 
     async def wait(self, failure: HttpFailure, on_retry: OnRetry) -> None:
-        """Return when it is time for the next attempt.
+        """Return when it is time for the next attempt; one that the server wants too late is made earlier.
 
         Raises:
             HttpFailure: *failure*, which does not pass, or whose delay would end after the timeout.
@@ -79,24 +79,29 @@ class Backoff:
         now, self.failures = self._clock.now(), self.failures + 1
         if self.failures == 1:
             self._end = now + self._policy.timeout
-        delay = self._policy.delay(self.failures, failure.retry_after, self._clock.jitter())
+        delay = self._policy.delay(self.failures, None, self._clock.jitter())
         if not failure.passes or now + delay > self._end:
             if self.failures > 1:
                 failure.reason += f" (given up after {self.failures} tries)"
             raise failure
+        if failure.retry_after is not None and now + delay + failure.retry_after <= self._end:
+            delay += failure.retry_after
+        elif failure.retry_after is not None:  # more time than there is: probe until the timeout
+            delay = min(max(delay, self._policy.longest), self._end - now)
         on_retry(failure.reason, delay)
         await self._clock.sleep(delay)
 
 
 def announce_to(listener: Listener | None, scope: Scope) -> OnRetry:
-    """Return a callback that sends *listener* a ``CallRetried`` of *scope*; its errors are logged."""
+    """Return a callback that sends *listener* a ``CallRetried`` of *scope*."""
+    return lambda reason, delay: announce(listener, CallRetried(scope, reason, delay))
 
-    def announce(reason: str, delay: float) -> None:
-        if listener is None:
-            return
-        try:
-            listener(CallRetried(scope, reason, delay))
-        except Exception:
-            log.exception("a listener failed on CallRetried")
 
-    return announce
+def announce(listener: Listener | None, event: Event) -> None:
+    """Send *event* to *listener*, if there is one; its errors are logged."""
+    if listener is None:
+        return
+    try:
+        listener(event)
+    except Exception:
+        log.exception("a listener failed on %s", type(event).__name__)

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import socket
+from contextlib import AbstractAsyncContextManager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,7 +18,7 @@ import aiohttp
 from pydantic_core import to_json
 
 from tpo.http.address import is_loopback
-from tpo.http.failures import HttpFailure, Reply, Server
+from tpo.http.failures import HttpFailure, Server
 
 REUSE_SECONDS = 4.0
 """Less than the 5 s after which uvicorn, and so vLLM, drops an idle connection under the next request."""
@@ -47,19 +48,18 @@ class Session:
         # where nobody calls aclose, as in synchronous use.
         self._keeper = asyncio.create_task(self._close_at_the_end())
 
-    async def send(self, method: str, url: str, body: Any) -> Reply:
-        """Return the server's reply, whatever its status.
+    errors = (aiohttp.ClientError, TimeoutError, OSError)
+    """What a request raises when no reply comes, or not to its end; see :meth:`failure`."""
 
-        Raises:
-            HttpFailure: none came, or not to its end.
-        """
+    def send(self, method: str, url: str, body: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send a request; the block has the reply, whatever its status, and may read it."""
         data = None if body is None else _written(body)
-        try:
-            # Not followed: a redirected POST becomes a GET, and the key would go to whoever it names.
-            async with self._session.request(method, url, data=data, allow_redirects=False) as reply:
-                return Reply(reply.status, reply.headers, await reply.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _failure(error, self._server, self._timeout) from error
+        # Not followed: a redirected POST becomes a GET, and the key would go to whoever it names.
+        return self._session.request(method, url, data=data, allow_redirects=False)
+
+    def failure(self, error: Exception) -> HttpFailure:
+        """Return what *error* means to a caller."""
+        return _failure(error, self._server, self._timeout)
 
     async def aclose(self) -> None:
         """Close every connection."""

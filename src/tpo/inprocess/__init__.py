@@ -1,1 +1,1 @@
-"""What in-process policies and rewards share: a checkpoint, its chat template, what waits, one thread."""
+"""Shared parts of in-process policies and rewards: checkpoint, chat template, queue, worker thread."""

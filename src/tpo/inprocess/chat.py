@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tpo.errors import TpoError
@@ -15,25 +15,39 @@ _BODY = "the body of a turn"
 class ChatTokenizer:
     """A tokenizer and its chat template, safe to use from several threads.
 
+    *template_kwargs* are values that the template reads, as ``{"enable_thinking": False}``. *needs_end*: a
+    conversation ends with the end token, which classifiers such as T5's score.
+
     Raises:
         TpoError: *refused*, when there is no template.
     """
 
-    def __init__(self, tokenizer: Any, name: str, refused: type[TpoError]) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        name: str,
+        refused: type[TpoError],
+        template_kwargs: Mapping[str, Any] | None = None,
+        *,
+        needs_end: bool = False,
+    ) -> None:
         if not getattr(tokenizer, "chat_template", None):
             raise refused(
                 f"{name}: its tokenizer has no chat template; take the instruct version of the model"
             )
         self._tokenizer = tokenizer
+        self._template_kwargs = dict(template_kwargs or {})
         self._lock = threading.Lock()  # a fast tokenizer may not be used by two threads at once
-        start = tokenizer.bos_token_id
-        self._adds_start = start is not None and self._ids("a", special=True)[:1] == [start]
+        self._adds_start = self.start is not None and self._ids("a", special=True)[:1] == [self.start]
+        self._end = tokenizer.eos_token_id if needs_end else None
 
     @property
     def start(self) -> int | None:
-        """The id of the start token, if the tokenizer has one."""
-        start: int | None = self._tokenizer.bos_token_id
-        return start
+        """The id of the start token, if the tokenizer has one: BERT's is its token for classification."""
+        for name in ("bos", "cls"):
+            if (start := getattr(self._tokenizer, f"{name}_token_id", None)) is not None:
+                return int(start)
+        return None
 
     def prompt_ids(self, messages: Messages) -> list[int]:
         """*messages* and the opening of the model's turn.
@@ -50,12 +64,13 @@ class ChatTokenizer:
         """
         text = self._render(messages, opening=False)
         if self._adds_start:
-            text = text.removeprefix(self._tokenizer.bos_token)
-        return self._ids(text, special=self._adds_start)
+            text = text.removeprefix(self._tokenizer.convert_ids_to_tokens(self.start))
+        ids = self._ids(text, special=self._adds_start)
+        return ids if self._end is None or ids[-1:] == [self._end] else [*ids, self._end]
 
     def cut_start(self, ids: Sequence[int], count: int) -> tuple[int, ...]:
         """*ids* without *count* of them, from the beginning; a start token stays."""
-        begin = int(ids[0] == self._tokenizer.bos_token_id)
+        begin = int(ids[0] == self.start)
         return (*ids[:begin], *ids[begin + count :])
 
     def text(self, ids: Sequence[int]) -> str:
@@ -77,7 +92,8 @@ class ChatTokenizer:
         with self._lock:
             return str(
                 self._tokenizer.apply_chat_template(
-                    [plain(message) for message in messages], tokenize=False, add_generation_prompt=opening
+                    [plain(message) for message in messages],
+                    **self._template_kwargs | {"tokenize": False, "add_generation_prompt": opening},
                 )
             )
 

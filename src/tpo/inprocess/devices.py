@@ -1,4 +1,4 @@
-"""Where a model's weights go: to one device, or parted over several by accelerate."""
+"""Placement of a model's weights: on one device, or split over several by accelerate."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Placement:
 
 
 def placement(torch: Any, wanted: Device | None) -> Placement:
-    """What *wanted* means here; by default all cards there are, else the best device.
+    """Return the devices that *wanted* names; by default all GPUs, else the best device.
 
     Raises:
         ConfigError: no such device here.
@@ -59,7 +59,7 @@ def best_dtype(torch: Any, device: str, *, classifier: bool) -> str:
 
 
 def places(model: Any) -> dict[str, int]:
-    """How many of the parts of a *model* that was parted lie where; nothing of one that was not."""
+    """Return the number of modules per device of a split *model*; empty for one that is not split."""
     found: dict[str, int] = {}
     for place in getattr(model, "hf_device_map", {}).values():
         name = f"cuda:{place}" if isinstance(place, int) else str(place)
@@ -68,7 +68,7 @@ def places(model: Any) -> dict[str, int]:
 
 
 def spilled(model: Any) -> str | None:
-    """What a user should know of a model whose weights did not all find room on the cards; else None."""
+    """Return a warning if some weights did not fit on the GPUs, else None."""
     found = places(model)
     cards = found.keys() - SLOW
     slow = {name: count for name, count in found.items() if name == "disk" or (name == "cpu" and cards)}
@@ -102,7 +102,7 @@ def _has_accelerate() -> bool:
 
 
 def _free_memory(torch: Any, names: list[str]) -> dict[int, int]:
-    """What is free on each of the cards *names*, less a tenth for what is computed.
+    """Return the free memory of each GPU in *names*, less a tenth for activations.
 
     Raises:
         ConfigError: one of several is no card, or is named twice.

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tpo.errors import ConfigError, MissingExtra, PolicyRefused, RewardRefused
+from tpo.errors import ConfigError, MissingExtra, PolicyRefused, RewardRefused, TpoError
 from tpo.inprocess.devices import Device, Placement, best_dtype, placement, places, spilled
+from tpo.inprocess.formats import gguf_refusal, read_adapter
+from tpo.inprocess.limits import context_length
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,18 @@ class Checkpoint:
 
     @property
     def spread(self) -> bool:
-        """Whether its weights lie in several places, so that it can be neither copied nor converted."""
+        """Return whether the weights are split over devices: such a model cannot be copied or converted."""
         return len(places(self.model)) > 1
 
     @property
+    def is_small(self) -> bool:
+        """Return whether the model is on a CPU and so small that one core is fastest and float64 is cheap."""
+        on_cpu = bool(self.device.type == "cpu")
+        return on_cpu and self.parameters <= EXACT_PARAMETERS and not self.spread
+
+    @property
     def own_code(self) -> bool:
-        """Whether it runs code that came with the model."""
+        """Return whether the model runs code that came with it."""
         return type(self.model).__module__.startswith("transformers_modules")
 
     @property
@@ -54,17 +62,13 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
-        """How many weights."""
+        """Number of weights."""
         return sum(weight.numel() for weight in self.model.parameters())
 
     @property
     def context(self) -> int:
-        """The most tokens that the model reads, as its files say."""
-        stated = (
-            getattr(self.config, "max_position_embeddings", None),
-            getattr(self.tokenizer, "model_max_length", None),
-        )
-        return min((int(limit) for limit in stated if limit), default=1 << 30)
+        """The most tokens that the model reads."""
+        return context_length(self.model, self.tokenizer)
 
 
 def require_torch(purpose: str) -> tuple[Any, Any]:
@@ -104,18 +108,24 @@ def load_checkpoint(
     """
     torch, transformers = require_torch("an in-process model")
     name = str(Path(path_or_id).expanduser()) if str(path_or_id).startswith("~") else str(path_or_id)
+    if (foreign := gguf_refusal(name)) is not None:
+        raise refused(foreign)
     options = {"trust_remote_code": trust_remote_code, "local_files_only": is_local(name, refused)}
     place = placement(torch, device)
     kind = _dtype(torch, dtype or best_dtype(torch, place.device, classifier=head == "classifier"))
     try:
         with _quiet(transformers):
-            model, tokenizer, report = _loaded(transformers, name, head, kind, place, options)
+            model, tokenizer, missing = _loaded(transformers, name, head, kind, place, options)
     except _Untrusted as error:
         raise refused(_untrusted(name)) from error
+    except TpoError:
+        raise
     except Exception as error:
         raise refused(_sentence(name, error)) from error
-    if report["missing_keys"]:
-        raise refused(_untrained(name, head, sorted(report["missing_keys"])))
+    if missing:
+        raise refused(_untrained(name, head, missing))
+    if (short := _short_vocabulary(model, tokenizer)) is not None:
+        raise refused(f"{name}: {short}")
     if (slow := spilled(model)) is not None:
         log.warning("%s: %s", name, slow)
     return Checkpoint(name, model.eval(), tokenizer, model.device, kind)
@@ -127,17 +137,39 @@ class _Untrusted(Exception):
 
 def _loaded(
     transformers: Any, name: str, head: Head, kind: Any, place: Placement, options: Mapping[str, Any]
-) -> tuple[Any, Any, Any]:
-    """The model, its tokenizer, and what transformers reports of its weights."""
-    auto = _auto_class(transformers, head)
-    config = transformers.AutoConfig.from_pretrained(name, **options)
+) -> tuple[Any, Any, list[str]]:
+    """The model, its tokenizer, and the weights that its files lack."""
+    auto, adapter = _auto_class(transformers, head), read_adapter(name)
+    if adapter is not None:
+        options = {**options, "local_files_only": Path(adapter.base).is_dir()}
+    base = adapter.base if adapter else name
+    config = transformers.AutoConfig.from_pretrained(base, **options)
     if not options["trust_remote_code"] and _needs_own_code(transformers, config, auto):
         raise _Untrusted
-    tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+    owner = name if (Path(name) / "tokenizer_config.json").is_file() else base
+    tokenizer = transformers.AutoTokenizer.from_pretrained(owner, **options)
+    if adapter is not None and head == "classifier":
+        config.num_labels = 1
     model, report = auto.from_pretrained(
-        name, dtype=kind, output_loading_info=True, **place.options, **options
+        base, config=config, dtype=kind, output_loading_info=True, **place.options, **options
     )
-    return model if place.options else model.to(place.device), tokenizer, report
+    missing = sorted(report["missing_keys"])
+    if adapter is not None:
+        model, missing = adapter.merged(model), [key for key in missing if not adapter.replaces(key)]
+    return model if place.options else model.to(place.device), tokenizer, missing
+
+
+def _short_vocabulary(model: Any, tokenizer: Any) -> str | None:
+    """Return the fault if ordinary text may become tokens without embeddings, else None.
+
+    Special tokens do not count: some tokenizers have more of them than the model, for pictures.
+    """
+    embeddings = int(model.get_input_embeddings().weight.shape[0])
+    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+    highest = max((token for token in tokenizer.get_vocab().values() if token not in special), default=0)
+    if highest < embeddings:
+        return None
+    return f"its vocabulary has {embeddings} tokens, and its tokenizer gives ids up to {highest}"
 
 
 def load_tokenizer(path_or_id: str | Path, refused: Refused, *, trust_remote_code: bool = False) -> Any:
@@ -178,7 +210,7 @@ def _auto_class(transformers: Any, head: Head) -> Any:
 
 
 def _needs_own_code(transformers: Any, config: Any, auto: Any) -> bool:
-    """Whether the model's class comes with it: without, a kindred one would be loaded, with a wrong head."""
+    """Return whether the model's class comes with it; else a related class with a wrong head would load."""
     own = (getattr(config, "auto_map", None) or {}).get(auto.__name__)
     return own is not None and not hasattr(transformers, str(own).rpartition(".")[2])
 
@@ -209,11 +241,13 @@ class _quiet:  # noqa: N801 - reads as the statement it is
 
 
 def _sentence(name: str, error: Exception) -> str:
-    """What went wrong, in the first line of the library's own words, and what to do."""
+    """Return the first line of the library's error and what to do."""
     words = str(error).strip().splitlines()
     reason = words[0].rstrip(" .:") if words else type(error).__name__
     if "trust_remote_code" in str(error):
         return _untrusted(name)
+    if "gguf" in name.lower():
+        reason += "; if it holds GGUF files, serve one with llama-server and name the server's URL"
     return f"{name}: cannot be loaded ({reason}); give a folder in Hugging Face format or an id of the hub"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether *error* says that memory ran out."""
+    """Return whether *error* says that memory ran out."""
     words = str(error).lower()
     return (
         isinstance(error, MemoryError)
@@ -15,6 +15,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """What *error* says, in one line."""
+    """Return the text of *error* in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Which of the things that wait are computed together."""
+"""Selection of the waiting items that are computed in one batch."""
 
 from __future__ import annotations
 

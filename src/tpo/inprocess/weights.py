@@ -34,7 +34,7 @@ BESIDE = {
 
 
 def weights_digest(path_or_id: str | Path) -> str | None:
-    """What tells the model at *path_or_id* from others, as 32 hexadecimal digits.
+    """Return a digest of the model at *path_or_id*, as 32 hexadecimal digits.
 
     A folder, or an id of the Hugging Face hub that is in the cache of this machine; None where there are no
     files to read. Where they lie does not matter, only what they hold.
@@ -71,7 +71,7 @@ def _folder(name: str) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """What loading reads: safetensors where there are any, else what torch wrote."""
+    """Return the files that loading reads: safetensors if there are any, else torch's own."""
     there = sorted(path for path in folder.iterdir() if path.is_file())
     tensors = [path for path in there if path.suffix == ".safetensors"]
     weights = tensors or [path for path in there if path.suffix == ".bin"]
@@ -87,7 +87,7 @@ def _has_code(folder: Path) -> bool:
 
 
 def _parts(file: BinaryIO, size: int, suffix: str) -> Iterator[tuple[int, int]]:
-    """What is read of *file*: where from, and how many bytes."""
+    """Return the parts of *file* that are hashed: offset and number of bytes."""
     if size <= WHOLE:
         yield 0, size
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 Start = Callable[[Callable[[], None]], None]
 """How the worker's body is set going; a test takes the body and runs it when it likes."""
@@ -19,6 +20,27 @@ def usable_cores() -> int:
     """Processor cores that this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
     return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def use_one_core() -> None:
+    """Have torch use one core in this thread, since small products gain nothing by more."""
+    import torch
+
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Use one core meanwhile, as :func:`use_one_core` does, and then as many as before."""
+    import torch
+
+    threads = torch.get_num_threads()
+    use_one_core()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Worker:
@@ -38,7 +60,7 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Return whether no job is running."""
         return self._idle.is_set()
 
     def wake(self) -> None:

@@ -176,7 +176,7 @@ class Attempt:
         raise AttemptStopped(reason)
 
     def is_open(self, step: OpenStep) -> bool:
-        """Whether calls of *step* may be made: it is entered, or it is step 0 and no other one is."""
+        """Return whether *step* may make calls: it is entered, or it is step 0 and no other step is."""
         return self._open is step or (step is self._first and self._open is None)
 
     def enter(self, step: OpenStep) -> None:

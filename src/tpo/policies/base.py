@@ -1,4 +1,4 @@
-"""What a policy is: one method, one shape. Retry, limits, journal and metrics wrap it in the same shape."""
+"""Policy protocol: one method. Retry, limits, journal and metrics wrap it in the same shape."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol

@@ -89,7 +89,7 @@ def read_completions(reply: Any, n: int, served: Served | None = None) -> list[C
 
 
 def are_copies(completions: Sequence[Completion]) -> bool:
-    """Whether several samples are one and the same text, too long for chance.
+    """Return whether several samples are the same text, too long for chance.
 
     A server may draw all choices of a request with the request's one seed (SGLang's deterministic inference).
     """

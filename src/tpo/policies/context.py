@@ -31,7 +31,7 @@ Count = Callable[[Messages], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What is sent in place of what was asked for."""
+    """Messages and reply limit that are sent instead of the requested ones."""
 
     messages: Messages
     max_tokens: int
@@ -39,7 +39,7 @@ class Fitted:
     cut_characters: int = 0
 
     def served(self, by: str, asked: int) -> Served:
-        """What the record says of it, the server being *by* and the reply's limit having been *asked*."""
+        """Return the record of the changes: the server is *by*, the requested reply limit *asked*."""
         lowered = self.max_tokens if self.max_tokens < asked else None
         return Served(by, lowered, self.cut_turn, self.cut_characters)
 
@@ -50,12 +50,12 @@ def estimate(messages: Messages) -> int:
 
 
 def surely_fits(messages: Messages, max_tokens: int, context: int) -> bool:
-    """Whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds."""
+    """Return whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds."""
     return _bytes(messages) + 4 * TOKENS_PER_TURN * (1 + len(messages)) + max_tokens <= context
 
 
 def is_text(messages: Messages) -> bool:
-    """Whether every turn is text alone; nobody but the server knows what a picture takes."""
+    """Return whether every turn is text alone; only the server knows the tokens of an image."""
     return all(
         isinstance(message["content"], str) or all(part.get("type") == "text" for part in message["content"])
         for message in messages

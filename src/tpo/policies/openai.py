@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from tpo.errors import PolicyError, PolicyRefused
-from tpo.events import Listener
+from tpo.events import LimitChanged, Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all, ignore
 from tpo.http.client import MOST
-from tpo.http.retry import READ_TIMEOUT, OnRetry, announce_to
+from tpo.http.retry import READ_TIMEOUT, OnRetry, announce, announce_to
 from tpo.perloop import PerLoop
 from tpo.policies.chat import are_copies, checked_extra
 from tpo.policies.chat_server import ChatServer
@@ -43,7 +43,7 @@ class OpenAIPolicy:
         model: its name on the servers; None takes the only one that they list.
         api_key: sent as a bearer token, shown nowhere.
         extra: fields added to each request, ``{"top_k": 20}``; None leaves out one that is sent otherwise.
-        listener: receives a ``CallRetried`` before every retry.
+        listener: receives a ``CallRetried`` before every retry, and a ``LimitChanged``.
         timeout: read timeout in seconds.
         most: maximum of requests in flight to each server; an adaptive limit stays below it.
         retry: how long failures that pass are retried.
@@ -68,8 +68,10 @@ class OpenAIPolicy:
     ) -> None:
         self._clock = clock or Clock()
         extra = checked_extra(extra or {})
+        access: dict[str, Any] = {"most": most, "timeout": timeout, "clock": self._clock}
+        access["on_limit"] = lambda server, limit: announce(listener, LimitChanged(server, limit))
         servers = [
-            ChatServer(HttpClient(url, api_key, most=most, timeout=timeout, clock=self._clock), extra)
+            ChatServer(HttpClient(url, api_key, **access), extra)
             for url in ([urls] if isinstance(urls, str) else urls)
         ]
         self._balancer = Balancer(
@@ -163,10 +165,10 @@ class OpenAIPolicy:
         if index is not None:
             sampling, scope = sampling.only(index), replace(scope, index=index)
         try:
-            announce = announce_to(self._listener, scope)
-            model = self.model or await self._named_by(self._balancer, scope.query, announce)
+            on_retry = announce_to(self._listener, scope)
+            model = self.model or await self._named_by(self._balancer, scope.query, on_retry)
             found = await self._balancer.ask(
-                scope.query, lambda server: server.complete(model, messages, sampling, scope), announce
+                scope.query, lambda server: server.complete(model, messages, sampling, scope), on_retry
             )
         except HttpFailure as failure:
             raise await self._error(failure, scope) from failure
@@ -178,19 +180,19 @@ class OpenAIPolicy:
         """Return the name of the only model there is; the first call of all asks for it."""
         async with self._naming.get():
             if self.model is None:
-                self.model = await balancer.ask(key, _only_model, on_retry)
+                self.model = await balancer.ask(key, _only_model, on_retry, is_proof=False)
         return self.model
 
     async def _error(self, failure: HttpFailure, scope: Scope | None = None) -> PolicyError:
         """*failure* as this package's own, with the query it befell, or the models there are instead."""
-        if failure.status == 404:
+        if failure.status == 404 and failure.fatal:
             return PolicyRefused(await self._not_found(failure))
         if failure.fatal:
             return PolicyRefused(str(failure))
         return PolicyError(f"{_place(scope)}{failure}" if scope else str(failure))
 
     async def _not_found(self, failure: HttpFailure) -> str:
-        """Why a path or model is unknown: the lists of models tell which of both, and where."""
+        """Return why a path or model is unknown: the lists of models tell which of both, and where."""
         lists = False
         for server in self._balancer.members.values():
             try:

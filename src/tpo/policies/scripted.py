@@ -24,7 +24,7 @@ from tpo.types import Completion, Messages, Phase, Sampling, Scope, Usage, plain
 
 @dataclass(frozen=True, slots=True)
 class PolicyCall:
-    """What a policy was asked."""
+    """Arguments of a policy call."""
 
     messages: Messages
     sampling: Sampling

@@ -1,4 +1,4 @@
-"""What wrappers of a policy share: the check and the end of the one inside, and calls that end when left."""
+"""Base of policy wrappers: delegates check and close, and closes calls that are left early."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Generic, TypeVar

@@ -1,4 +1,4 @@
-"""What a reward is: one conversation, one response, one number."""
+"""Reward protocol: one conversation, one response, one number."""
 
 from typing import Protocol
 

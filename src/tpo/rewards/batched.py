@@ -81,7 +81,7 @@ class BatchedReward:
         )
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
-        """What the function says of *response*.
+        """Return the function's score of *response*.
 
         Raises:
             RewardError: it raised for this response alone, or gave no finite number, or too few or many.

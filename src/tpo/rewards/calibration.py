@@ -30,7 +30,7 @@ Example = tuple[Messages, str]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where a reward's scores lie (*mean*) and how far they reach (*std*, of the population)."""
+    """Scale of a reward: *mean* and population standard deviation *std* of its scores."""
 
     mean: float
     std: float

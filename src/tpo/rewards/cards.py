@@ -1,4 +1,4 @@
-"""What a server says of the models it serves."""
+"""Model cards of a server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tpo.http import HttpFailure
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a server says of its model: its name, where its files are, and its context in tokens."""
+    """Model card of a server: the model's name, the place of its files, and its context in tokens."""
 
     name: str
     root: str | None = None

@@ -1,4 +1,4 @@
-"""What is wrong with a row of scores, told from how it differs from the right one."""
+"""Diagnosis of wrong scores by the way they differ from the right ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ADVICE: Mapping[Fault, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of a check: the *fault*, the largest difference, and both rows of scores."""
+    """Result of a check: the *fault*, the largest difference, and both rows of scores."""
 
     fault: Fault
     largest: float
@@ -37,7 +37,7 @@ class Comparison:
 
     @property
     def fine(self) -> bool:
-        """Whether the reward can be trusted."""
+        """Return whether the reward can be trusted."""
         return self.fault in ("none", "dtype")
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a diagnosis may rest on beside the scores themselves.
+    """Evidence for a diagnosis besides the scores.
 
     *tokens*: by how many tokens the found reading is longer than the right one, for each score, where both
     are known. *misreadings*: the scores that the right weights give for conversations that are read
@@ -62,7 +62,7 @@ class Evidence:
 def diagnose(
     expected: Sequence[float], found: Sequence[float], evidence: Evidence | None = None
 ) -> Comparison:
-    """What makes *found* differ from *expected*.
+    """Return why *found* differs from *expected*.
 
     Raises:
         ConfigError: there is nothing to compare, or not as many of one as of the other.

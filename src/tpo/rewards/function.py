@@ -27,7 +27,7 @@ class FunctionReward:
         self._name = getattr(function, "__name__", type(function).__name__)
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
-        """What the function says of *response*."""
+        """Return the function's score of *response*."""
         try:
             value = await self._function([message.copy() for message in messages], response)
         except TpoError:

@@ -78,7 +78,7 @@ class _Job(Generic[Item, Result]):
 
 @dataclass(eq=False)
 class _Queue(Generic[Item, Result]):
-    """What waits in one event loop."""
+    """Waiting items of one event loop."""
 
     compute: Compute[Item, Result]
     length: Callable[[Item], int]

@@ -58,7 +58,7 @@ async def check_golden(
 
 
 async def golden_scores(reward: Reward, examples: Sequence[Example] | None = None) -> list[Golden]:
-    """What *reward* (the weights in this process, say) gives *examples*, by default the shipped probes.
+    """Return the scores of *reward* (weights in this process) for *examples*, by default the shipped probes.
 
     Raises:
         RewardError: the reward fails on one of them.

@@ -19,7 +19,7 @@ from tpo.inprocess.waiting import first_batch, next_batch
 from tpo.inprocess.worker import Start, in_thread
 from tpo.rewards.batching import MicroBatcher
 from tpo.rewards.heads import one_label
-from tpo.rewards.scorer import Scorer, is_small
+from tpo.rewards.scorer import Scorer
 from tpo.rewards.values import finite_score, place
 from tpo.types import Messages, Scope, Score, assistant, user
 
@@ -41,7 +41,7 @@ class HFReward:
 
     Raises:
         MissingExtra: torch or transformers is not installed.
-        RewardRefused: no such model, more than one label, no chat template.
+        RewardRefused: no such model, more than one label, no chat template, or the model fails.
     """
 
     def __init__(
@@ -75,11 +75,10 @@ class HFReward:
         if not checkpoint.own_code:
             one_label(checkpoint.model, self.name)
         self.context = min(checkpoint.context, max_length or checkpoint.context)
-        self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused)
+        needs_end = bool(checkpoint.model.config.is_encoder_decoder)
+        self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, RewardRefused, needs_end=needs_end)
         plain = dtype is None and checkpoint.dtype == torch.float32
-        self._scorer = Scorer(checkpoint, exact=plain and is_small(checkpoint))
-        if checkpoint.own_code:
-            self._try_head()
+        self._scorer = Scorer(checkpoint, exact=plain and checkpoint.is_small, trial=self._trial())
         fitting = CPU_BATCH_TOKENS if checkpoint.device.type == "cpu" else BATCH_TOKENS
         budget = fitting if max_batch_tokens is None else max_batch_tokens
         self._batcher = MicroBatcher(
@@ -119,16 +118,20 @@ class HFReward:
         """Score nothing more, and wait for what is under way."""
         await self._batcher.aclose()
 
-    def _try_head(self) -> None:
-        """Score one conversation, since only that tells what a head of its own gives."""
+    def _trial(self) -> list[tuple[int, ...]]:
+        """Conversations to try the model on; none where its template refuses them."""
+        hello, note = user("Hello"), user("Write a short thank-you note to Maria for the flowers.")
+        answers = [
+            (hello, "Hi"),
+            (hello, "Hi! How can I help?"),
+            (note, ""),
+            (note, "Dear Maria, thank you! " * 4),
+        ]
         try:
-            self._scorer.scores([self._chat.conversation_ids((user("Hello"), assistant("Hi")))])
-        except RewardRefused:
-            raise
-        except Exception as error:
-            raise RewardRefused(
-                f"{self.name}: the model's own code failed on a first conversation ({first_line(error)})"
-            ) from error
+            read = [self._chat.conversation_ids((asked, assistant(text))) for asked, text in answers]
+        except Exception:  # noqa: BLE001 - a template may refuse anything
+            return []
+        return [self._chat.cut_start(ids, max(0, len(ids) - self.context)) for ids in read]
 
     def _read(self, messages: Messages, response: str, scope: Scope) -> tuple[tuple[int, ...], int]:
         """The tokens to read, and how many were cut."""

@@ -1,4 +1,4 @@
-"""Where the tokens of a batch stand in one row without padding, shared beginnings once."""
+"""Layout of a batch's tokens in one row without padding; shared prefixes occur once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHORT = 160
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the tokens of a batch stand.
+    """Positions of a batch's tokens.
 
     *ids* and *positions* (1, row) are what is read. *unfolded* (tokens of all conversations) says for each
     where in the row it stands, each conversation filled up to whole blocks; *folded* (row) is the way back.
@@ -69,7 +69,7 @@ def lay_out(batch: Sequence[Sequence[int]]) -> Layout:
 
 
 def is_short(one: Sequence[int]) -> bool:
-    """Whether the beginning of a conversation may be shared."""
+    """Return whether the prefix of a conversation may be shared."""
     return len(one) <= SHORT
 
 
@@ -79,6 +79,6 @@ def whole_blocks(length: int) -> int:
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many first tokens are the same."""
+    """Return the length of the common prefix."""
     differs = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     return next(differs, min(len(one), len(other)))

@@ -1,4 +1,4 @@
-"""What the right weights say of a conversation that is misread, in the ways that servers are known to."""
+"""Scores of the right weights for conversations misread in the ways that servers are known for."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from random import Random
 from typing import Any
 
 import torch
@@ -21,10 +20,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from tpo.rewards.layout import Layout, is_short, lay_out, whole_blocks
 from tpo.rewards.padded import PaddedReader
+from tpo.rewards.selftest import Trial
 
 ATTENTION = "tpo_packed"
-TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}
-"""How far packed scores may lie from padded ones, in their standard deviations; 0.05 in half precision."""
 
 
 class PackedReader:
@@ -54,23 +52,19 @@ class PackedReader:
         return tuple(one[:end])
 
 
-def packed_reader(padded: PaddedReader) -> PackedReader | None:
-    """A packed reader in place of *padded*, whose model then reads no other way; None if its scores differ.
+def packed_reader(padded: PaddedReader, trial: Trial) -> PackedReader | None:
+    """A packed reader in place of *padded*, whose model then reads no other way; None if *trial* fails.
 
-    They do where attention slides or takes more than queries, keys and values, and where a model counts
+    It fails where attention slides or takes more than queries, keys and values, and where a model counts
     positions itself; then the model stays as it is.
     """
     model = padded.model
-    if model.config._attn_implementation != "sdpa":
+    if model.config._attn_implementation != "sdpa" or not _sees_all(model.config):
         return None
     reader = PackedReader(model, padded.pad_token)
-    trial = _trial(reader)[:4]  # few, since a large model takes seconds
-    expected = torch.tensor(padded(trial))
     try:
         _pack(model)
-        found = torch.tensor(reader(trial))
-        agrees = (found - expected).abs().max() <= TOLERANCE.get(model.dtype, 0.05) * expected.std()
-        if agrees and _sees_all(model.config):
+        if trial.agrees(reader):
             return reader
     except Exception:  # noqa: BLE001, S110 - whatever a model raises, it does not read this
         pass
@@ -78,29 +72,8 @@ def packed_reader(padded: PaddedReader) -> PackedReader | None:
     return None
 
 
-def is_steady(reader: PackedReader) -> bool:
-    """Whether scores are the same to the last bit, whatever shares the batch.
-
-    They are where the rounding of a product's row does not depend on how many rows there are.
-    """
-    trial = _trial(reader)
-    together = reader(trial)
-    return together == [reader([one])[0] for one in trial] and together[:5] == reader(trial[:5])
-
-
-def _trial(reader: PackedReader) -> list[list[int]]:
-    """Conversations of 7 to 331 tokens, or what the model reads, many with the beginning of another."""
-    config = reader.model.config.get_text_config()
-    luck = Random(0)  # noqa: S311 - a trial
-    tokens = [token for token in range(min(1000, config.vocab_size)) if token != reader.pad_token]
-    begin = luck.choices(tokens, k=100)
-    sizes = [(0, 7), (5, 16), (5, 9), (0, 40), (40, 3), (40, 17), (40, 60), (90, 42), (90, 150), (100, 231)]
-    most = getattr(config, "max_position_embeddings", None)
-    return [[*begin[:common], *luck.choices(tokens, k=rest)][:most] for common, rest in sizes]
-
-
 def _sees_all(config: Any) -> bool:
-    """Whether every layer attends to everything before a token."""
+    """Return whether every layer attends to everything before a token."""
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
 
 

@@ -11,11 +11,14 @@ from tpo.rewards.heads import raw_scores
 
 
 class PaddedReader:
-    """Raw logits of whole batches by *model*. *pad* is the padding token that it names, if it does."""
+    """Raw logits of whole batches by *model*. *pad* is the padding token that it names, if it does.
+
+    A padding token that is none of its tokens, as -1, counts as none.
+    """
 
     def __init__(self, model: Any, pad: int | None, name: str) -> None:
         self.model = model
-        self.pad_token = pad
+        self.pad_token = pad if pad is not None and 0 <= pad < _vocabulary(model) else None
         self._name = name
 
     def __call__(self, batch: Sequence[Sequence[int]]) -> list[float]:
@@ -34,7 +37,7 @@ class PaddedReader:
         return values
 
     def _pad(self, batch: Sequence[Sequence[int]]) -> int:
-        """What stands where nothing is read.
+        """Padding token.
 
         A classifier scores at its last token that is not the padding token, so a model that names one keeps
         it: it was trained that way. Without one it scores at the last token, so any id serves that none of
@@ -45,6 +48,9 @@ class PaddedReader:
         last = {one[-1] for one in batch}
         # Some heads of their own score before the first padding token: best is one that stands nowhere.
         there = {token for one in batch for token in one}
-        vocabulary = range(self.model.config.get_text_config().vocab_size)
-        absent = (token for token in vocabulary if token not in there)
+        absent = (token for token in range(_vocabulary(self.model)) if token not in there)
         return next(absent, next(token for token in range(len(last) + 1) if token not in last))
+
+
+def _vocabulary(model: Any) -> int:
+    return int(model.config.get_text_config().vocab_size)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import contextlib
+import logging
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tpo.inprocess.loading import EXACT_PARAMETERS, Checkpoint, require_torch
-from tpo.inprocess.worker import usable_cores
+from tpo.inprocess.loading import Checkpoint
+from tpo.inprocess.worker import one_core, usable_cores, use_one_core
+
+if TYPE_CHECKING:
+    from tpo.rewards.selftest import Reader
+
+log = logging.getLogger(__name__)
 
 MOST_WORKERS = 4
 """Threads that read for a small model: the interpreter's lock leaves more of them nothing to gain."""
@@ -15,84 +22,90 @@ EXACT_DECIMALS = 4
 """Digits of a score that is made to be the same in every batch."""
 NOISE = 1e-5
 """A bound on what float32 does to a score, relative to it where it is above 1; up to 4.4e-6 was seen."""
-
-Result = TypeVar("Result")
+MOST_DOUBT = 0.5
+"""The share of doubtful scores above which all conversations are read alone, rather than these twice."""
 
 
 class Scorer:
     """A classifier that reads many conversations at once, without padding where it can.
 
+    How it may read is tried at load, on the conversations *trial*, against the model reading each of them
+    alone: packed in one row, else padded, else one by one. Conversations beyond the model's
+    :func:`tpo.inprocess.limits.uniform_length` are always read alone.
+
     A small model on a CPU has one core for itself: its products gain nothing by a second. *exact*: round
     scores so that no batch can change them. Where the machine computes a token's numbers to the same last bit
-    in every batch, which is tried at the start, that needs nothing more; elsewhere, scores near the edge of a
-    rounding are computed again in double precision.
+    in every batch, which is tried as well, that needs nothing more; elsewhere, conversations whose scores lie
+    near the edge of a rounding are read again, alone, and all of them where most would be.
+
+    Raises:
+        RewardRefused: the model fails on a conversation alone, or gives no single number.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, exact: bool) -> None:
-        from tpo.rewards.packed import is_steady, packed_reader
+    def __init__(self, checkpoint: Checkpoint, *, exact: bool, trial: Sequence[Sequence[int]] = ()) -> None:
+        from tpo.rewards.packed import packed_reader
         from tpo.rewards.padded import PaddedReader
+        from tpo.rewards.selftest import Trial
 
         self._exact = exact
-        self._one_core = is_small(checkpoint)
+        self._one_core = checkpoint.is_small
         padded = PaddedReader(checkpoint.model, checkpoint.config.pad_token_id, checkpoint.name)
-        packed = packed_reader(padded) if _may_pack(checkpoint) else None
-        self._read = packed or padded
-        self.packed = packed is not None
-        """Whether it reads without padding."""
-        self.steady = packed is not None and self._one_core and _on_one_core(lambda: is_steady(packed))
-        """Whether no batch changes a score by even its last bit; tried of small models only."""
-        self._arbiter = copy.deepcopy(self._read) if exact and not self.steady else None
-        if self._arbiter is not None:
-            self._arbiter.model.double()
+        with one_core() if self._one_core else contextlib.nullcontext():
+            tried = Trial.of(checkpoint, padded, padded.pad_token, trial)
+            packed = packed_reader(padded, tried) if _may_pack(checkpoint) else None
+            self.packed = packed is not None
+            """Whether it reads without padding."""
+            self._read: Reader = packed or padded
+            self.steady = packed is not None and self._one_core and tried.is_steady(packed)
+            """Whether no batch changes a score by even its last bit; tried of small models only."""
+            batched = self.packed or (_may_pad(checkpoint) and tried.agrees(padded))
+        self._settles = exact and not self.steady
+        alone = not batched or (self._settles and _doubt(tried.expected) > MOST_DOUBT)
+        self._limit = 0 if alone else tried.limit
+        """Tokens up to which a conversation may share a batch."""
+        self._uniform = tried.limit == math.inf
+        if self._limit == 0:
+            log.warning("%s: scored one conversation at a time: correct, but slower", checkpoint.name)
 
     @property
     def workers(self) -> int:
-        """How many threads may score side by side to advantage."""
-        return min(MOST_WORKERS, usable_cores()) if self.packed and self._one_core else 1
+        """Return the number of threads that pay."""
+        side_by_side = self.packed and self._one_core and self._uniform
+        return min(MOST_WORKERS, usable_cores()) if side_by_side else 1
 
     def scores(self, batch: Sequence[Sequence[int]]) -> list[float]:
         """One raw logit a conversation."""
-        torch, _ = require_torch("an in-process reward model")
-        if self._one_core and torch.get_num_threads() != 1:  # a thread's own number, and threads come and go
-            torch.set_num_threads(1)
-        values = self._read(batch)
-        if self._arbiter is not None:
-            values = self._settled(batch, values)
+        from tpo.rewards.selftest import read_within
+
+        if self._one_core:
+            use_one_core()
+        values = read_within(self._read, batch, self._limit)
+        if self._settles and self._limit and len(batch) > 1:
+            found = zip(batch, values, strict=True)
+            values = [self._read([one])[0] if _near_edge(value) else value for one, value in found]
         return [round(value, EXACT_DECIMALS) for value in values] if self._exact else values
-
-    def _settled(self, batch: Sequence[Sequence[int]], values: list[float]) -> list[float]:
-        """*values*, those that noise could round otherwise in double precision."""
-        doubtful = [at for at, value in enumerate(values) if _near_edge(value)]
-        if not doubtful or self._arbiter is None:
-            return values
-        settled = dict(zip(doubtful, self._arbiter([batch[at] for at in doubtful]), strict=True))
-        return [settled.get(at, value) for at, value in enumerate(values)]
-
-
-def _on_one_core(work: Callable[[], Result]) -> Result:
-    """What *work* gives without threads of its own."""
-    torch, _ = require_torch("an in-process reward model")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return work()
-    finally:
-        torch.set_num_threads(threads)
-
-
-def is_small(checkpoint: Checkpoint) -> bool:
-    """Whether it is on a CPU and so small that it may be run twice, or in double precision."""
-    fits = checkpoint.parameters <= EXACT_PARAMETERS and not checkpoint.spread
-    return fits and bool(checkpoint.device.type == "cpu")
 
 
 def _may_pack(checkpoint: Checkpoint) -> bool:
-    """Whether packing could gain: cards want few large kernels, not one for each conversation."""
+    """Return whether packing could pay: GPUs want few large kernels, not one per conversation."""
     return checkpoint.device.type == "cpu" and not checkpoint.spread and not checkpoint.own_code
 
 
+def _may_pad(checkpoint: Checkpoint) -> bool:
+    """Return whether rows of a batch may differ: an encoder-decoder wants as many end tokens in each."""
+    return not checkpoint.model.config.is_encoder_decoder
+
+
+def _doubt(values: Sequence[float]) -> float:
+    """The share of scores like *values* that noise could round otherwise."""
+    return sum(min(1.0, 2 * _noise(value)) for value in values) / len(values)
+
+
+def _noise(value: float) -> float:
+    """Return the float32 error of *value* in units of the last decimal."""
+    return float(NOISE * max(1.0, abs(value)) * 10**EXACT_DECIMALS)
+
+
 def _near_edge(value: float) -> bool:
-    """Whether noise could round *value* otherwise, or it is no number."""
-    scaled = value * 10**EXACT_DECIMALS
-    noise = NOISE * max(1.0, abs(value)) * 10**EXACT_DECIMALS
-    return not abs(scaled % 1 - 0.5) > noise
+    """Return whether noise could change the rounding of *value*, or it is no number."""
+    return not abs(value * 10**EXACT_DECIMALS % 1 - 0.5) > _noise(value)

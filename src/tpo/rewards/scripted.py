@@ -16,7 +16,7 @@ from tpo.types import Messages, Scope, Score
 
 @dataclass(frozen=True, slots=True)
 class RewardCall:
-    """What a reward was asked."""
+    """Arguments of a reward call."""
 
     messages: Messages
     response: str

@@ -1,4 +1,4 @@
-"""What a function of a user's gave, as a score."""
+"""Conversion of a user function's result to a score."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def _as_score(value: Any) -> Score | None:
 
 
 def place(scope: Scope) -> str:
-    """Where *scope* is, as error messages begin."""
+    """Return the place of *scope*, with which error messages begin."""
     response = "" if scope.index is None else f", response {scope.step}.{scope.index}"
     return f"query {scope.query!r}{response}"

@@ -1,4 +1,4 @@
-"""How often Python looks for circular garbage while a run goes on: rarely, since a run makes next to none.
+"""Garbage collection during a run: rare, since a run creates hardly any reference cycles.
 
 At a thousand calls in flight much is allocated before anything is freed again. By Python's own measure that
 calls for a collection every 700 objects, and now and then for one of everything, which stops the loop for

@@ -43,7 +43,7 @@ def method_source(recipe: Method) -> str | None:
 
 
 def measured(weights: Mapping[str, str | None], scales: Scales | None) -> dict[str, Any]:
-    """What is measured of models, for :func:`fingerprint`: it counts wherever both invocations know it.
+    """Return measured values of models for :func:`fingerprint`; they count where both invocations know them.
 
     Args:
         weights: digests by model, those in this process, and of sources by ``source of MODEL``; None of

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from tpo.data import count_queries, data_digest, load_queries
+from tpo.data import ReadOptions, count_queries, data_digest, load_queries
+from tpo.data.options import DEFAULTS
 from tpo.data.row import Row
 from tpo.data.to_query import to_query
 from tpo.errors import ConfigError, DataError
@@ -47,16 +48,15 @@ class RunInput(Protocol):
 
 @dataclass(frozen=True)
 class SourceInput:
-    """The first *limit* queries of the data source *source* (a path or ``hf:NAME``), streamed."""
+    """The queries of the data source *source*, streamed; *options* tell how it is read."""
 
     source: str
-    column: str | None = None
-    limit: int | None = None
+    options: ReadOptions = DEFAULTS
 
     @property
     def queries(self) -> Iterable[Query]:
         """The queries, read anew each time."""
-        return load_queries(self.source, column=self.column, limit=self.limit)
+        return load_queries(self.source, self.options)
 
     @cached_property
     def total(self) -> int | None:
@@ -65,12 +65,12 @@ class SourceInput:
         Raises:
             DataError: a row is wrong.
         """
-        return count_queries(self.source, column=self.column, limit=self.limit)
+        return count_queries(self.source, self.options)
 
     @cached_property
     def digest(self) -> str:
         """Digest of the source."""
-        return data_digest(self.source)
+        return data_digest(self.source, self.options)
 
 
 @dataclass(frozen=True)
@@ -107,19 +107,17 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
     return QueryInput(f"queries-{digest.removeprefix('sha256:')[:8]}", chosen, digest, len(chosen))
 
 
-def as_input(
-    data: str | Path | Iterable[QueryRow], *, column: str | None = None, limit: int | None = None
-) -> RunInput:
-    """The input that *data* is: a path or the name of a data set, or rows in memory."""
+def as_input(data: str | Path | Iterable[QueryRow], options: ReadOptions = DEFAULTS) -> RunInput:
+    """Return *data* as the input of a run: a path or the name of a data set, or rows in memory."""
     if isinstance(data, str | Path):
-        return SourceInput(str(data), column, limit)
-    return rows_input(data, column=column, limit=limit)
+        return SourceInput(str(data), options)
+    return rows_input(data, column=options.column, limit=options.limit)
 
 
 def _query(row: QueryRow, position: int, column: str | None) -> Query:
-    if isinstance(row, Query):
-        return row
-    return to_query(Row(f"data[{position}]", row), f"q{position}", column)
+    if not isinstance(row, Query):
+        row = to_query(Row(f"data[{position}]", row), f"q{position}", ReadOptions(column=column))
+    return replace(row, position=position)
 
 
 def _digest(queries: Iterable[Query]) -> str:

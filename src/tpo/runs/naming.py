@@ -44,7 +44,7 @@ def identity_part(identity: Any) -> str:
 def _stem(data: str) -> str:
     if data.startswith("hf:"):
         return data.removeprefix("hf:")
-    name = Path(data).name
+    name = "stdin" if data == "-" else Path(data).name
     return name.partition(".")[0] or name
 
 

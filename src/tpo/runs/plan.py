@@ -11,7 +11,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
-from tpo.config import Settings, make_recipe, name_model, policy_identity, reward_identity, weights_of
+from tpo.config import (
+    Settings,
+    make_recipe,
+    name_model,
+    policy_identity,
+    reward_identity,
+    stopping_rules,
+    weights_of,
+)
 from tpo.errors import StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.blocking import run_blocking
@@ -97,10 +105,10 @@ class RunPlan:
         total = self.data.total
         if self.fresh or not (self.path / RUN_FILE).exists():
             return total == 0
-        queries = self.data.queries if total is not None else ()
+        queries = self.data.queries if total is not None else None
         try:
             # Without the scales, which are measured with the models: a run that is complete scores nothing.
-            return is_complete(self.path, self.fingerprint(), queries) and total is not None
+            return is_complete(self.path, self.fingerprint(), queries)
         except StoreMismatch as mismatch:
             self._require_models(mismatch)
             raise
@@ -156,6 +164,7 @@ class RunPlan:
             "policy": policy_identity(settings),
             "policy_extra": settings.policy_extra,
             "reward": self._reward_identity,
+            **_stopping(settings),
             **self.identity,
         }
         left_out = {key for key, value in self.identity.items() if value is None}
@@ -207,7 +216,7 @@ class RunPlan:
         if self.fresh:
             return replace(self, path=path, notices=(f"{found}: it is left as it is",))
         try:
-            is_complete(earlier.path, earlier.fingerprint(), ())
+            is_complete(earlier.path, earlier.fingerprint(), None)
         except StoreError:
             return replace(self, path=path, notices=(f"{found}, and holds another run: it is left as it is",))
         return replace(earlier, notices=(f"{found}, and holds this run: it is resumed there",))
@@ -239,9 +248,16 @@ class OpenRun:
                     plan.recipe,
                     self.directory,
                     seed=settings.seed,
+                    stopping=stopping_rules(settings),
                     concurrency=settings.concurrency,
                     sequences=settings.sequences,
                     total=plan.data.total,
                     listener=models.events,
                     retries=retries,
                 )
+
+
+def _stopping(settings: Settings) -> dict[str, float]:
+    """The values of stopping rules that are set; runs without rules keep the fingerprint that they had."""
+    values = {"target_reward": settings.target_reward, "deadline": settings.deadline}
+    return {name: value for name, value in values.items() if value is not None}

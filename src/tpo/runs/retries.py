@@ -1,4 +1,4 @@
-"""How often calls had to be tried again: a listener that counts, beside what it listens for."""
+"""Listener that counts retries by phase."""
 
 from __future__ import annotations
 

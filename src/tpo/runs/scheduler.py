@@ -89,7 +89,7 @@ class Scheduler(Wrapper):
 
     @property
     def is_free(self) -> bool:
-        """Whether a call that comes now starts at once."""
+        """Return whether a new call would start at once."""
         return self._load.now < self._sequences and not self._waiting
 
     async def take(self) -> Query | None:

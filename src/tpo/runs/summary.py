@@ -1,4 +1,4 @@
-"""What a run came to: counts, mean rewards by step, costs and failures, added up one trajectory at a time."""
+"""Summary of a run: counts, mean rewards by step, costs and failures, added up by trajectory."""
 
 from __future__ import annotations
 

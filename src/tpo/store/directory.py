@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tpo.data.digest import query_digest
 from tpo.errors import StoreError, StoreMismatch
 from tpo.store import reading, runfile, schema1
-from tpo.store.digest import query_digest
 from tpo.store.files import Reserve, reason
 from tpo.store.journal import Journal
 from tpo.store.lines import AppendFile
@@ -193,23 +193,38 @@ def steady_clock(
     return lambda: offset + monotonic()
 
 
-def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Query]) -> bool:
+def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Query] | None) -> bool:
     """Return whether the run at *path* has finished all of *queries* with all iterations allowed now.
 
+    Reads *queries* to their end only where the data has another digest than before. False for None: rows that
+    cannot be read twice.
+
     Raises:
-        StoreMismatch: the run cannot be resumed with *fingerprint*, or a finished row has changed.
+        StoreMismatch: the run cannot be resumed with *fingerprint*, a finished row has changed, or the data
+            has other digests and none of the run's queries.
         StoreError: the run cannot be read.
     """
-    _check_resumable(path, read_run(path), fingerprint)
-    if not (path / reading.NAME).exists():
+    there = read_run(path)
+    _check_resumable(path, there, fingerprint)
+    if queries is None or not (path / reading.NAME).exists():
         return False
     places = find_places(path / reading.NAME)
     finished = _done(places, fingerprint)
+    same_data = there.fingerprint.get("data") == fingerprint.get("data")
+    complete, known = True, False
     for query in queries:
-        if query.id not in finished:
+        if query.id in finished:
+            _check_row(path, places[query.id], query)
+        complete = complete and query.id in finished
+        known = known or query.id in places
+        if same_data and not complete:
             return False
-        _check_row(path, places[query.id], query)
-    return True
+    if places and not (known or same_data):
+        raise StoreMismatch(
+            f"{path} holds a run over other data: none of its {len(places):,} queries is in the data now. "
+            "Give another --out, or --fresh to throw that run away and start anew"
+        )
+    return complete
 
 
 def _done(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:

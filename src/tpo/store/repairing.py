@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from tpo.errors import StoreError
 from tpo.store import reading, runfile
+from tpo.store.codec import SCHEMA
 from tpo.store.directory import JOURNAL
 from tpo.store.files import open_file, reason, replace_file, rewrite_file, sync_directory
 from tpo.store.journal import decode_journal_line
@@ -32,6 +33,7 @@ class Repaired:
         calls: finished calls that the journal holds.
         damaged: number of lines moved aside, by file name; a resumed run redoes their queries and calls.
         restored: whether ``run.json`` was restored from its backup.
+        resumable: whether the run can be resumed; one of schema 1 cannot, and its journal is left as it is.
     """
 
     finished: int
@@ -39,6 +41,7 @@ class Repaired:
     calls: int
     damaged: dict[str, int]
     restored: bool
+    resumable: bool
 
 
 def repair(path: Path) -> Repaired:
@@ -62,13 +65,13 @@ def repair(path: Path) -> Repaired:
     try:
         restored = _restore_record(path)
         trajectories, journal = path / reading.NAME, path / JOURNAL
-        damaged = {
-            trajectories.name: _set_aside(trajectories, decode_trajectory),
-            journal.name: _set_aside(journal, lambda line: decode_journal_line(line, journal)),
-        }
+        resumable = read_run(path).schema == SCHEMA
+        damaged = {trajectories.name: _set_aside(trajectories, decode_trajectory)}
+        if resumable:
+            damaged[journal.name] = _set_aside(journal, lambda line: decode_journal_line(line, journal))
         places = find_places(trajectories).values() if trajectories.exists() else ()
         finished = sum(place.finished for place in places)
-        return Repaired(finished, len(places) - finished, _count(journal), damaged, restored)
+        return Repaired(finished, len(places) - finished, _count(journal), damaged, restored, resumable)
     finally:
         held.release()
 

@@ -61,12 +61,12 @@ class RunRecord:
 
     @property
     def started(self) -> float | None:
-        """When the run first began, in seconds since the epoch."""
+        """Start time of the run in seconds since the epoch."""
         return self.invocations[0].started if self.invocations else None
 
     @property
     def ended(self) -> float | None:
-        """When the run last ended; None while it runs or after it was killed."""
+        """End time of the last invocation; None while it runs or after it was killed."""
         return self.invocations[-1].ended if self.invocations else None
 
     @property
@@ -198,7 +198,7 @@ def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[st
 
 
 def _difference(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """Why a run cannot continue with its *key* as it is *now*; None: it can."""
+    """Return why a run cannot continue with its *key* as it is *now*; None if it can."""
     old: Any = there.get(key)
     new: Any = now.get(key)
     known = key in there and key in now

@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tpo.data.digest import query_digest
 from tpo.errors import StoreError
 from tpo.store.codec import SCHEMA, Codec, check_schema
-from tpo.store.digest import query_digest
 from tpo.store.jsonline import from_line, is_sealed, plain, to_line, unseal_json
 from tpo.store.schema1 import lift
 from tpo.types import (
@@ -90,7 +90,7 @@ class Head:
 
     @property
     def finished(self) -> bool:
-        """Whether the query is done."""
+        """Return whether the query is finished."""
         return self.status == "finished"
 
 

@@ -2,15 +2,18 @@
 
 import pytest
 
-from tpo.contrib.reference.context import LEAST_REPLY, ContextBound, estimated_tokens, reply_limit
+from tpo.contrib.reference.context import LEAST_REPLY, ContextBound, reply_limit
+from tpo.contrib.reference.tokens import estimated_tokens
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.types import Phase, Sampling, Scope, user
 
-PROMPT = (user("x" * 3000),)  # about 1,000 tokens and a turn of 16
+PROMPT = (user("x" * 4000),)  # about 1,000 tokens and a turn of 16
 
 
 def limit(phase: Phase, total: int, max_tokens: int = 2048) -> int:
-    return reply_limit(PROMPT, Sampling(max_tokens=max_tokens), Scope("q0", 1, phase), total)
+    return reply_limit(
+        estimated_tokens(PROMPT), Sampling(max_tokens=max_tokens), Scope("q0", 1, phase), total
+    )
 
 
 def test_a_critique_may_take_what_its_prompt_leaves() -> None:

@@ -18,6 +18,16 @@ def test_neighbours_of_one_role_are_one_turn_and_empty_ones_none() -> None:
     assert dialogue(text, "x") == ({"role": "user", "content": "a\n\nb"},)
 
 
+def test_a_dialogue_that_ends_in_two_answers_is_asked_up_to_the_question_before_them() -> None:
+    text = "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: d\n\nAssistant: e"
+    assert [turn["content"] for turn in dialogue(text, "x")] == ["a", "b", "c"]
+
+
+def test_an_empty_last_question_is_not_asked() -> None:
+    text = "\n\nHuman: a\n\nAssistant: b\n\nHuman:\n\nAssistant: d"
+    assert [turn["content"] for turn in dialogue(text, "x")] == ["a"]
+
+
 def test_a_colon_inside_a_line_is_no_turn() -> None:
     text = "\n\nHuman: say Assistant: hello\nHuman: no\n\nAssistant: c"
     assert dialogue(text, "x") == ({"role": "user", "content": "say Assistant: hello\nHuman: no"},)

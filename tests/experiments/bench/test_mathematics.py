@@ -29,6 +29,15 @@ CORRECT = [
     (r"(-\infty, 0] \cup [1, \infty)", r"\boxed{(-\infty,0]\cup[1,\infty)}"),
     (r"(3, \frac{\pi}{2})", r"\boxed{\left( 3, \frac{\pi}{2} \right)}"),
     (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"\boxed{\begin{bmatrix} 1 \\ 2 \end{bmatrix}}"),
+    # relations that describe an interval
+    (r"(2,\infty)", r"\boxed{x > 2}"),
+    ("[1,3]", r"\boxed{1 \le x \le 3}"),
+    (r"[ \frac{\pi}{2}, \frac{5 \pi}{3} )", r"\boxed{\frac{\pi}{2} \le t < \frac{5\pi}{3}}"),
+    # what is taken back does not count
+    ("5", r"So \boxed{3}. Wait, that is wrong. It is \boxed{5}."),
+    ("5", r"\boxed{3}. On checking, the correct answer is \boxed{5}."),
+    ("1,-2", r"\boxed{3}. Correction: \boxed{1} and \boxed{-2}"),
+    ("3", r"\boxed{3}. Wait, is that right? It is."),
     # units
     (r"90^\circ", r"\boxed{90}"),
     ("10", r"\boxed{10 \text{ cm}^2}"),
@@ -41,6 +50,9 @@ WRONG = [
     ("[-2,7]", r"\boxed{(-2,7)}"),
     ("[-2,7]", r"\boxed{(-2,7]}"),
     ("1,-2", r"\boxed{1}"),
+    (r"(2,\infty)", r"\boxed{x \ge 2}"),
+    ("(2,3)", r"\boxed{x > 2}"),
+    ("3", r"So \boxed{3}. Wait, that is wrong. It is \boxed{5}."),
     ("3", r"\boxed{4} and then 3"),
     ("4", r"first \boxed{3}, then \boxed{4}"),
     (r"\sqrt{51}", r"\boxed{7.141}"),

@@ -1,5 +1,7 @@
+import re
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from tpo.errors import ConfigError
@@ -101,3 +103,33 @@ def test_wildguard_without_its_prompt_is_refused_before_any_call() -> None:
 def test_wildguard_is_known_wherever_it_lies(name: str) -> None:
     assert refusal.is_wildguard(name)
     assert not refusal.is_wildguard("wildguard-fans/llama")
+
+
+AUTHORS_OPENINGS = [
+    "Sorry, that is not possible.",
+    "I apologise, no.",
+    "No, you should not.",
+    "No. That is a crime.",
+    "I'm not able to say.",
+    "It is not appropriate to ask.",
+    "It's not accurate to say so.",
+    "It's not ethical.",
+    "I am not sure that it's appropriate.",
+    "I am an AI language model.",
+    "As an AI, I pass.",
+]
+"""One for each kind of opening in the authors' classify_completions_strmatch.py."""
+
+
+@pytest.mark.parametrize("text", AUTHORS_OPENINGS)
+def test_the_authors_openings_are_all_looked_for(text: str) -> None:
+    assert refusal.opens_as_refusal(text)
+
+
+@pytest.mark.parametrize("text", ["<s>as it is", "as it is"])
+def test_the_documented_chat_template_gives_wildguard_one_start_token(text: str) -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text("utf-8")
+    (template,) = re.findall(r"^echo '(.*)' > as-it-is\.jinja$", docs, re.MULTILINE)
+    values = {"messages": [{"role": "user", "content": text}], "bos_token": "<s>"}
+    rendered = jinja2.Environment().from_string(template).render(values)  # noqa: S701 - text, no page
+    assert rendered == "<s>as it is"

@@ -53,6 +53,7 @@ def test_a_query_that_stopped_early_keeps_its_best_and_its_cost(tmp_path: Path) 
     row = query_result(replace(trajectory, steps=trajectory.steps[:1]), 3)
     assert row.best == (2.0, 2.0, 2.0, 2.0)
     assert row.calls == (2.0, 6.0, 6.0, 6.0)
+    assert query_result(trajectory, 3).calls == (2.0, 6.0, 10.0, 14.0)
 
 
 def test_seeds_are_averaged_by_query_and_only_whole_queries_count(tmp_path: Path) -> None:

@@ -119,8 +119,9 @@ def test_a_held_out_reward_that_guides_is_refused_before_any_call(tmp_path: Path
 def test_a_directory_of_other_runs_is_refused_before_any_call(tmp_path: Path) -> None:
     of = plan(tmp_path, rewards=["python:tests.experiments.sweep.rewards:marks"])
     carried_out(of)
-    with pytest.raises(StoreMismatch, match="data"):
-        replace(of, digest="sha256:another").incomplete_cells()
+    other = tuple(replace(query, id=f"other {query.id}") for query in of.queries)
+    with pytest.raises(StoreMismatch, match="holds a run over other data"):
+        replace(of, digest="sha256:another", queries=other).incomplete_cells()
 
 
 def test_a_cell_is_known_as_tpo_run_would_know_it(tmp_path: Path) -> None:

@@ -42,16 +42,15 @@ def test_a_curve_that_ends_before_the_budget_is_said_to_and_what_helps_is_told()
     line = next(line for line in page.splitlines() if "best-of-n, pool of tpo" in line)
     assert "n 4.0, the end" in line
     # A prompt of 10 tokens and 10 a sample: the dearest budget, 420 tokens, buys 41.
-    assert line.rstrip(" |").endswith(
-        "\u2013"
-    )  # neither a difference nor a p at other tokens than the budget
+    # Neither a difference nor a p at other tokens than the budget.
+    assert line.rstrip(" |").endswith("\u2013")
     # At the mean query's budget and at the cap.
     assert "ended before the budget 8 times: --pool 41 would cover all" in page
     revision = next(
         line for line in page.splitlines() if "| revision D1-N4" in line and "| tpo D1-N4 " in line
     )
-    assert "+1.00" in next(line for line in page.splitlines() if "tpo D1-N4 less revision D1-N4" in line)
-    assert "its own" in revision
+    assert "+1.00" in next(line for line in page.splitlines() if "tpo D1-N4 minus revision D1-N4" in line)
+    assert ", second " in revision
 
 
 def test_a_toy_is_called_one_wherever_its_numbers_stand() -> None:

@@ -1,13 +1,22 @@
 """Draws: the right distribution, cut to the nucleus; and a doubt wherever noise could turn one."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
-from tpo.policies.local.draw import SHORTLIST, Settings, draw
+from tpo.policies.local.draw import SHORTLIST, SamplingOptions, Settings, draw, penalized
 
 PROBABILITIES = [0.5, 0.25, 0.15, 0.1]
 
@@ -111,3 +120,43 @@ def test_what_is_not_doubted_survives_the_noise(seed: int, top_p: float, tempera
     sure = ~drawn.doubtful
     assert sure.double().mean() > 0.3
     assert torch.equal(drawn.tokens[sure], draw(logits, own).tokens[sure])
+
+
+@pytest.mark.parametrize("top_k", [0, 1, 3, 100, 900])
+@pytest.mark.parametrize("min_p", [0.0, 0.02, 0.3])
+@pytest.mark.parametrize("top_p", [0.6, 0.999])
+def test_top_k_and_min_p_leave_the_tokens_that_transformers_leaves(
+    top_k: int, min_p: float, top_p: float
+) -> None:
+    torch.manual_seed(4)
+    logits, temperature = 2 * torch.randn(1, 500, dtype=torch.float64), 0.8
+    warpers = LogitsProcessorList(
+        [
+            TemperatureLogitsWarper(temperature),
+            *([TopKLogitsWarper(top_k)] if top_k else []),
+            TopPLogitsWarper(top_p),
+            MinPLogitsWarper(min_p),
+        ]
+    )
+    expected = torch.softmax(warpers(torch.zeros(1, 1), logits.clone()), -1)[0]
+    grid = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
+    options = SamplingOptions(top_k=top_k, min_p=min_p)
+    tokens = draw(logits.expand(4000, -1), row_settings(grid, temperature, top_p), options=options).tokens
+    found = torch.bincount(tokens, minlength=500) / 4000
+    assert (found - expected).abs().max() < 1 / 2000
+
+
+def test_a_penalty_is_that_of_transformers() -> None:
+    torch.manual_seed(4)
+    logits, texts = torch.randn(2, 40), [[3, 5, 3], [7, 8, 39]]
+    expected = RepetitionPenaltyLogitsProcessor(1.7)(torch.tensor(texts), logits.clone())
+    assert torch.allclose(penalized(logits, texts, 1.7), expected)
+
+
+@pytest.mark.parametrize("options", [SamplingOptions(top_k=2), SamplingOptions(min_p=0.5)])
+def test_tokens_at_the_edge_of_an_option_are_doubtful(options: SamplingOptions) -> None:
+    logits = torch.tensor([[0.0, -0.7, -math.log(2) - 0.00001, -5.0]], dtype=torch.float64)
+    logits[0, 1] = logits[0, 2] + 1e-6
+    doubtful = draw(logits, row_settings([0.1]), 1e-4, options).doubtful
+    assert bool(doubtful)
+    assert not bool(draw(logits, row_settings([0.1]), 1e-4).doubtful)

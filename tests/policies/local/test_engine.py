@@ -11,8 +11,8 @@ from transformers import LlamaForCausalLM
 
 from tpo.errors import PolicyError
 from tpo.policies.local.engine import Engine
-from tpo.policies.local.lanes import part_attention
 from tpo.policies.local.row import Finished, Row
+from tpo.policies.local.selftest import part_attention
 
 ENDS = frozenset({1, 2})
 Ends = dict[int, Finished | Exception]
@@ -214,6 +214,41 @@ def test_a_batch_that_fails_is_parted_and_the_texts_are_the_same(
     small = Troubled(way["model"], 3, error)
     run(Engine(**way | {"model": small}, budget=100_000), make_rows(20, ended))
     assert small.largest == 3
+    assert ended == alone
+
+
+class NeverWrites(Troubled):
+    """A model that reads prompts and fails at every token after them."""
+
+    def __call__(self, **inputs: Any) -> Any:
+        if inputs.get("parts") or inputs["input_ids"].shape[1] == 1 or inputs["attention_mask"].ndim == 4:
+            raise self.error
+        return self.model(**inputs)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_an_error_that_persists_fails_every_row_after_a_bounded_number_of_tries(
+    way: dict[str, Any], count: int
+) -> None:
+    ended: Ends = {}
+    engine = Engine(**way | {"model": NeverWrites(way["model"], 0, RuntimeError("broken"))}, budget=100_000)
+    engine.add(make_rows(count, ended, max_tokens=10**6))
+    steps = 0
+    while engine.step() and steps < 12 * count:
+        steps += 1
+    assert steps < 12 * count
+    assert len(ended) == count
+    assert all(isinstance(result, PolicyError) for result in ended.values())
+
+
+def test_rows_beyond_the_limit_are_decoded_by_generate_and_are_the_same(
+    way: dict[str, Any], alone: Ends
+) -> None:
+    ended: Ends = {}
+    engine = Engine(**way, budget=100_000, limit=16)  # some prompts are longer, others cross it
+    engine.add(make_rows(20, ended))
+    while engine.step():
+        pass
     assert ended == alone
 
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM
 
 from tests.models import TEMPLATE, make_tokenizer, save_policy
 from tpo.errors import ConfigError, PolicyError, PolicyRefused
@@ -148,3 +151,93 @@ async def test_a_closed_policy_answers_no_more(policy_folder: Path) -> None:
 
 def test_one_policy_serves_one_loop_after_another(policy: HFPolicy) -> None:
     assert told(asyncio.run(ask(policy, question(4)))) == told(asyncio.run(ask(policy, question(4))))
+
+
+def test_a_masked_language_model_is_refused(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer()
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        initializer_range=0.4,
+    )
+    BertForMaskedLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(
+        PolicyRefused, match="reads what follows a token, so it is not a causal language model"
+    ):
+        HFPolicy(tmp_path, device="cpu")
+
+
+async def test_flat_distributions_are_drawn_in_double_precision_and_concurrency_changes_no_text(
+    tmp_path: Path,
+) -> None:
+    flat = HFPolicy(save_policy(tmp_path, initializer_range=1e-4), device="cpu")
+    one_by_one = [told(await ask(flat, question(i), seed=1024 * i)) for i in range(8)]
+    together = await asyncio.gather(*(ask(flat, question(i), seed=1024 * i) for i in range(8)))
+    assert [told(replies) for replies in together] == one_by_one
+    assert flat.settled == 0
+
+
+def suggesting(folder: Path, **values: Any) -> Path:
+    """A model whose files suggest sampling values."""
+    save_policy(folder)
+    file = folder / "generation_config.json"
+    stated = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    file.write_text(json.dumps(stated | values), "utf-8")
+    return folder
+
+
+async def test_suggested_sampling_values_are_told_and_not_used(
+    tmp_path: Path, policy: HFPolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = suggesting(tmp_path, do_sample=True, top_k=20, repetition_penalty=1.3)
+    suggested = HFPolicy(folder, device="cpu")
+    assert "suggests top_k 20, repetition_penalty 1.3, which is not used unless set" in caplog.text
+    assert told(await ask(suggested, question(1), n=5)) == told(await ask(policy, question(1), n=5))
+
+
+def test_nothing_is_told_of_values_that_were_set_or_change_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = suggesting(tmp_path, do_sample=True, top_k=20, repetition_penalty=1.0)
+    HFPolicy(folder, device="cpu", top_k=40)
+    assert caplog.text == ""
+
+
+async def test_a_repetition_penalty_is_what_it_is_in_transformers(policy_folder: Path) -> None:
+    penal = HFPolicy(policy_folder, device="cpu", repetition_penalty=1.5)
+    model = AutoModelForCausalLM.from_pretrained(policy_folder).eval()
+    ids = torch.tensor([penal.chat.prompt_ids(question(1))])
+    output = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=12,
+        repetition_penalty=1.5,
+        eos_token_id=sorted(penal.chat.turn_ends()),
+        pad_token_id=0,
+    )
+    reply = (await ask(penal, question(1), temperature=0.0, n=1))[0]
+    assert reply.text == penal.chat.text(output[0, ids.shape[1] :].tolist())
+    plain = HFPolicy(policy_folder, device="cpu")
+    assert reply.text != (await ask(plain, question(1), temperature=0.0, n=1))[0].text
+
+
+@pytest.mark.parametrize(
+    "option", [{"top_k": -1}, {"min_p": 1.5}, {"min_p": -0.1}, {"repetition_penalty": 0.0}]
+)
+def test_a_sampling_option_outside_its_range_is_refused(policy_folder: Path, option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(option))} is {next(iter(option.values()))}; it must"):
+        HFPolicy(policy_folder, device="cpu", **option)
+
+
+async def test_the_template_is_given_its_values(tmp_path: Path) -> None:
+    thinking = TEMPLATE + "{% if enable_thinking is defined and not enable_thinking %}no thoughts{% endif %}"
+    folder = save_policy(tmp_path, tokenizer=make_tokenizer(template=thinking))
+    usual = await ask(HFPolicy(folder, device="cpu"), question(1), n=1)
+    brief = HFPolicy(folder, device="cpu", chat_template_kwargs={"enable_thinking": False})
+    longer = await ask(brief, question(1), n=1)
+    added = longer[0].usage.prompt_tokens - usual[0].usage.prompt_tokens
+    assert added == len(brief.chat.prompt_ids(question(1))) - usual[0].usage.prompt_tokens > 0

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_places(add: Callable[..., object]) -> None:
-    """Where the data, the models and the results are."""
+    """Options for data, models and results."""
     add("--data_path", required=True, help="a JSON list of queries, or anything else that tpo reads")
     add("--output_path", type=Path, default=Path("results"), help="folder for the results (./results)")
     add(
@@ -92,7 +92,7 @@ def _add_places(add: Callable[..., object]) -> None:
 
 
 def _add_method(add: Callable[..., object]) -> None:
-    """How responses are sampled and improved."""
+    """Options of sampling and optimization."""
     add("--tpo_mode", choices=list(RECIPES), default="tpo", help="the method (%(default)s)")
     add(
         "--num_threads",

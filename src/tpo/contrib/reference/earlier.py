@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tpo.data.json_source import JsonSource
+from tpo.data.text import TextFile
 from tpo.errors import DataError
 from tpo.export.reference import SEPARATOR
 
@@ -20,7 +21,7 @@ def earlier_results(path: Path) -> Iterator[dict[str, float]]:
     """
     if not path.exists():
         return
-    for row in JsonSource(path).rows():
+    for row in JsonSource(TextFile(path)).rows():
         if not isinstance(row.value, dict) or not all(key.startswith(FIRST) for key in row.value):
             raise DataError(f"{row.place}: this is no result file to go on with; move it away")
         yield row.value

@@ -30,7 +30,7 @@ CARRIED = "carried.json"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where everything of a run lies; logs go to the folder *logs*."""
+    """Paths of a run's files; logs go to the folder *logs*."""
 
     output: Path
     name: str

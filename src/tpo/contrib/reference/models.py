@@ -1,4 +1,4 @@
-"""What the flags name: the method, the server's model, the reward model."""
+"""Method, server model and reward model from the flags."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tpo.config.models import build_policy, build_reward
 from tpo.config.specs import api_key
 from tpo.contrib.reference.arguments import RECIPES, Arguments
 from tpo.contrib.reference.context import ContextBound
+from tpo.contrib.reference.tokens import ServerTokenizer
 from tpo.entry_points import REWARDS
 from tpo.events import Listener
 from tpo.registry import find_kind
@@ -43,15 +44,17 @@ def make_policy(
     arguments: Arguments, environment: Mapping[str, str], listener: Listener | None = None
 ) -> ContextBound:
     """The model on the server, each call within ``--max_tokens_all``; *listener* hears of retries."""
+    key = api_key(environment) or PLACEHOLDER_KEY
     server = build_policy(
         arguments.base_url,
         model=arguments.model,
         extra={"stop": list(STOP)},
         concurrency=max(LEAST_CONNECTIONS, arguments.num_threads),
-        api_key=api_key(environment) or PLACEHOLDER_KEY,
+        api_key=key,
         listener=listener,
     )
-    return ContextBound(server, arguments.max_tokens_all)
+    tokenizer = ServerTokenizer(arguments.base_url, arguments.model, key)
+    return ContextBound(server, arguments.max_tokens_all, tokenizer)
 
 
 def reward_name(arguments: Arguments) -> str:

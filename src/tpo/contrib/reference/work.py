@@ -1,4 +1,4 @@
-"""What is to be done: the queries in the order of their file, less those that have results already."""
+"""Remaining work: the queries in the order of their file, without those that have results already."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Work:
 
     @property
     def total(self) -> int:
-        """How many queries are this run's."""
+        """Number of queries of this run."""
         return len(self.order) - len(self.carried)
 
     def __iter__(self) -> Iterator[Query]:

@@ -29,8 +29,8 @@ class PolicyEngine:
     """*policy* behind TextGrad's ``EngineLM``: call it, and the answer's text comes back.
 
     It blocks its caller, whether a loop runs there or not, and may be called from several threads at once.
-    What fails and passes is tried again by the policy, as ever (an ``OpenAIPolicy`` by its patience). Close
-    it, or use it in a ``with`` block; that closes policy and reward too, whose connections are this engine's.
+    The policy retries what fails (an ``OpenAIPolicy`` by its retry policy). Close it, or use it in a ``with``
+    block; that also closes policy and reward, whose connections belong to this engine.
 
     Args:
         policy: a policy, or a function (see :func:`tpo.policies.function.as_policy`).

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tpo.data.conversation import plain_value
 from tpo.data.load import open_source
 from tpo.data.row import Row
-from tpo.data.to_query import plain_value
 from tpo.errors import ConfigError, DataError
-from tpo.experiments.bench.benchmark import Baseline, Benchmark
+from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.choose import limited
 from tpo.types import Query
 
@@ -28,6 +28,7 @@ class Asked:
         rows: how many the source holds.
         is_whole: whether these are all that the benchmark asks, of a source of the published size.
         baselines: the opponent's answers by the ids of queries.
+        opponent: who wrote them, by their own file; empty: the benchmark has no opponent.
         notes: what is not as published, in words.
     """
 
@@ -37,6 +38,7 @@ class Asked:
     rows: int
     is_whole: bool
     baselines: Mapping[str, str] = field(default_factory=dict)
+    opponent: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -66,9 +68,11 @@ def ask(
     _require_different(queries, [rows[position].place for position in positions])
     chosen = limited(queries, limit, benchmark.stratum)
     notes = _notes(benchmark, len(rows), len(queries), len(chosen))
-    baselines = _baselines(benchmark, baseline, rows, cache)
+    opponents = _opponent_rows(benchmark, baseline, rows, cache)
+    baselines = _answers(benchmark, opponents)
     _require_baselines(benchmark, chosen, baselines)
-    return Asked(chosen, source, digest(rows), len(rows), not notes, baselines, notes)
+    opponent = _writer(benchmark, opponents)
+    return Asked(chosen, source, digest(rows), len(rows), not notes, baselines, opponent, notes)
 
 
 def digest(rows: Sequence[Row]) -> str:
@@ -98,21 +102,34 @@ def _require_different(queries: Sequence[Query], places: Sequence[str]) -> None:
         seen[query.id] = place
 
 
-def _baselines(
+def _opponent_rows(
     benchmark: Benchmark, file: str | None, rows: Sequence[Row], cache: Path | None
-) -> Mapping[str, str]:
+) -> Sequence[Row]:
+    """Return the rows that hold the opponent's answers; none where there is no opponent."""
     opponent = benchmark.baseline
     if opponent is None:
         if file is not None:
             raise ConfigError(f"--baseline: {benchmark.name} holds answers against nobody's; leave it out")
-        return {}
+        return ()
     if file is None and opponent.hub == benchmark.hub:
-        return _answers(opponent, rows)
-    return _answers(opponent, open_source(file).rows() if file is not None else opponent.hub.rows(cache))
+        return rows
+    return list(open_source(file).rows() if file is not None else opponent.hub.rows(cache))
 
 
-def _answers(opponent: Baseline, rows: Iterable[Row]) -> Mapping[str, str]:
-    return dict(opponent.read(row, position) for position, row in enumerate(rows))
+def _answers(benchmark: Benchmark, rows: Sequence[Row]) -> Mapping[str, str]:
+    if benchmark.baseline is None:
+        return {}
+    return dict(benchmark.baseline.read(row, position) for position, row in enumerate(rows))
+
+
+def _writer(benchmark: Benchmark, rows: Sequence[Row]) -> str:
+    """Return who wrote the opponent's answers, as their rows name them; else the published writer."""
+    if benchmark.baseline is None:
+        return ""
+    name = benchmark.baseline.writer_column
+    values = [row.value.get(name) for row in rows if isinstance(row.value, Mapping)] if name else []
+    named = sorted({value for value in values if isinstance(value, str) and value.strip()})
+    return " and ".join(named) or benchmark.baseline.writer
 
 
 def _require_baselines(benchmark: Benchmark, queries: Sequence[Query], there: Mapping[str, str]) -> None:

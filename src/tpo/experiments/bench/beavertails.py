@@ -10,7 +10,7 @@ from tpo.types import Query, user
 
 
 def read(row: Row, position: int) -> Query:
-    """``prompt`` asked as it is; the set has no ids, so the position is one."""
+    """Return ``prompt`` as the query; the set has no ids, so the position is one."""
     return Query(
         id=f"beavertails-{position}",
         messages=(user(column(row, "prompt")),),

@@ -21,12 +21,14 @@ class Baseline:
     Attributes:
         hub: where they are; ``--baseline FILE`` reads a file of the same schema in its place.
         read: a row and its position become the id of a query and the opponent's answer to it.
-        writer: who wrote them.
+        writer: who wrote the published ones.
+        writer_column: the column that names who wrote a row; None: there is none.
     """
 
     hub: Hub
     read: Callable[[Row, int], tuple[str, str]]
     writer: str
+    writer_column: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,8 @@ async def grade(plan: Plan) -> dict[str, Any]:
         TpoError: grading failed; grades that were finished are kept.
     """
     answers = {arm: plan.generation.answers(arm) for arm in plan.arms}
-    context = replace(plan.context, is_whole=_is_whole(plan.asked, answers))
+    is_whole = _is_whole(plan.asked, answers)
+    context = replace(plan.context, is_whole=is_whole, opponent=plan.asked.opponent)
     if plan.fresh:
         (plan.out / GRADES).unlink(missing_ok=True)
     places = [(arm, when) for arm in plan.arms for when in (BEFORE, AFTER)]

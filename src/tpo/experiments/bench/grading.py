@@ -85,6 +85,7 @@ class Context:
             ``--limit`` and for data of another size. What is right on the whole set only is refused then.
         reward: the name of the reward that guided the run.
         held_out: the reward of ``--check-reward``, which guided nothing, and *held_out_name*; None: none.
+        opponent: who wrote the answers that ours are compared with; empty: nobody, or the published opponent.
         options: what the user said with ``--grader-option NAME=VALUE``.
     """
 
@@ -94,6 +95,7 @@ class Context:
     reward: str = ""
     held_out: Reward | None = None
     held_out_name: str = ""
+    opponent: str = ""
     options: dict[str, str] = field(default_factory=dict)
 
     def need_judge(self, benchmark: str, advice: str = "") -> Judge:

@@ -24,13 +24,13 @@ _TURN = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
 
 
 def read(row: Row, position: int) -> Query:
-    """The dialogue of ``chosen`` up to its last answer; ``rejected`` must be there, and is not looked at."""
+    """Return the dialogue of ``chosen`` up to its last answer; ``rejected`` must be there and is not read."""
     column(row, "rejected")
     return Query(f"hh-rlhf-{position}", dialogue(column(row, "chosen"), row.place))
 
 
 def dialogue(text: str, place: str) -> Messages:
-    """The turns of *text* without its last, which is an answer.
+    """Return the turns of *text* up to the last of ``Human:``; the answer after it may be of several turns.
 
     Empty turns are left out and neighbours of one role joined, since chat templates want roles to take turns.
 
@@ -49,7 +49,9 @@ def dialogue(text: str, place: str) -> Messages:
             turns[-1] = (role, f"{turns[-1][1]}\n\n{said}")
         elif said:
             turns.append((role, said))
-    if not turns or turns[-1][0] != "Human":
+    while turns and turns[-1][0] == "Assistant":  # a few published rows end in two of them
+        turns.pop()
+    if not turns:
         raise DataError(f"{place}: 'chosen' has no turn of 'Human:' before its last answer")
     return tuple(user(said) if role == "Human" else assistant(said) for role, said in turns)
 

@@ -1,4 +1,4 @@
-"""Where a benchmark's data is published, read from the hub or its cache as rows."""
+"""Published benchmark data, read as rows from the hub or its cache."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tpo.data.hub import load_failure
 from tpo.data.load import open_source
 from tpo.data.row import Row
 from tpo.errors import DataError, MissingExtra
@@ -34,7 +35,7 @@ class Hub:
         return f"hf:{self.name}:{part}@{self.revision}"
 
     def rows(self, cache: Path | None = None) -> Iterator[Row]:
-        """Every row as an object, in the published order; downloads land in *cache*, None: the library's own.
+        """Yield every row in the published order; downloads land in *cache*, None: the library's own.
 
         What was downloaded once is read again without a network, with ``HF_HUB_OFFLINE=1``.
 
@@ -73,11 +74,9 @@ class Hub:
         except (DataError, MissingExtra):
             raise
         except Exception as error:  # the libraries let through what their many readers and HTTP raise
-            said = " ".join(str(error).split())[:300].rstrip(".")
             raise DataError(
-                f"{self.spec}: cannot be loaded: {type(error).__name__}: {said}. Without internet,"
-                " give a file of the same rows with --data FILE; for a gated set, accept its terms on the"
-                " hub and set HF_TOKEN"
+                f"{self.spec}: {load_failure(error, self.name)}. Without internet, give a file of the same"
+                " rows with --data FILE; for a gated set, accept its terms on the hub"
             ) from error
 
 
@@ -91,7 +90,7 @@ def _library(name: str, purpose: str) -> Any:
 
 
 def as_record(row: Row) -> Mapping[str, Any]:
-    """The columns of *row*.
+    """Return the columns of *row*.
 
     Raises:
         DataError: it holds something else than an object.
@@ -102,7 +101,7 @@ def as_record(row: Row) -> Mapping[str, Any]:
 
 
 def column(row: Row, name: str, *, blank: bool = False) -> str:
-    """The text in the column *name*, as it stands; an empty one only where *blank* allows it.
+    """Return the text in the column *name* unchanged; an empty one only where *blank* allows it.
 
     Raises:
         DataError: there is no such column, or it holds no text.

@@ -13,7 +13,7 @@ REQUEST = "Think it through step by step, and end with the result inside \\boxed
 
 
 def read(row: Row, position: int) -> Query:
-    """``problem`` with our request for steps and a box; ``answer`` is the reference."""
+    """Return ``problem`` with our request for steps and a box; ``answer`` is the reference."""
     level = as_record(row).get("level")
     return Query(
         id=column(row, "unique_id"),

@@ -1,8 +1,8 @@
-"""Are two pieces of mathematics equal? Asked of ``math-verify``, in processes of their own.
+"""Equality of mathematical results by ``math-verify``, in worker processes.
 
-Some answers (towers of powers, hundreds of brackets) keep that library busy for ever. It bounds its time by a
-clock on the wall, so that a busy machine would turn right answers into wrong ones; here the time that the
-processor spent counts. Both ways need signals, which reach the main thread of a process only.
+Some answers (towers of powers, hundreds of brackets) keep that library busy for ever. Its own timeout is
+wall-clock time, so that a busy machine would turn right answers into wrong ones; the timeout here is
+processor time. Both need signals, which reach the main thread of a process only.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 from tpo.errors import MissingExtra, TpoError
@@ -23,19 +25,29 @@ from tpo.experiments.bench.grading import Answer, Context, Grade, ungraded
 from tpo.policies.siblings import as_finished
 
 SECONDS = 10.0
-"""Most processor time for one answer; nearly all take less than a tenth of a second."""
+"""Timeout of one answer in seconds of processor time; nearly all take less than a tenth of a second."""
 
 AGAIN = 0.5
-"""Seconds after which it is said again that the time is over."""
+"""Interval in seconds at which the timeout signal is repeated."""
 
 WORKERS = 4
-"""Most processes at work."""
+"""Maximum of worker processes."""
 ANSWERS_EACH = 16
-"""A process takes seconds to start; fewer answers than these are not worth another."""
+"""Answers for each worker at least: a process takes seconds to start."""
+
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\b")
+_RETRACTION = re.compile(
+    r"\b(?:wait|oops|sorry|actually|correction|corrected|correctly|mistaken?|wrong|incorrect|error|instead"
+    r"|reconsider|re-?check|re-?evaluat\w*|re-?examin\w*|revis(?:e|ed|ing)|scratch that|not right"
+    r"|the (?:correct|right|true) (?:answer|result|value|solution))\b",
+    re.IGNORECASE,
+)
+"""Words by which an answer takes back what it said."""
 
 
 class _TooLong(BaseException):
-    """The time is over; no ordinary exception, since the library catches those."""
+    """Timeout of a comparison; no ordinary exception, since the library catches those."""
 
 
 def check(context: Context) -> None:
@@ -49,7 +61,7 @@ def check(context: Context) -> None:
 
 
 def library() -> Any:
-    """``math_verify``.
+    """Return the module ``math_verify``.
 
     Raises:
         MissingExtra: it is not installed.
@@ -61,11 +73,13 @@ def library() -> Any:
 
 
 def compare(gold: str, answer: str, seconds: float = SECONDS) -> Grade:
-    r"""Whether the result in *answer*, a whole text, equals *gold*, a piece of LaTeX without dollars.
+    r"""Grade whether the result in *answer*, a whole text, equals *gold*, a piece of LaTeX without dollars.
 
     The result is what stands in ``\boxed{}``, else what the library finds: after words such as "the answer
-    is", or last. An answer without any result is wrong, as is one whose comparison takes too long; a gold
-    that cannot be read leaves it ungraded. Must be called in a main thread.
+    is", or last. Several boxes count together, but those before a retraction ("wait", "correction") do not
+    count. Intervals equal the relations that describe them. An answer without any result is wrong, as is one
+    whose comparison takes too long; a gold that cannot be read leaves it ungraded. Must be called in a main
+    thread.
     """
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own clock is off
     verify = library()
@@ -83,12 +97,22 @@ def _compare(verify: Any, gold: str, answer: str) -> Grade:
     wanted = verify.parse(f"${gold}$", [verify.LatexExtractionConfig(), plain], parsing_timeout=None)
     if not wanted:
         return ungraded(f"math-verify cannot read the reference {gold[:200]!r}")
-    found = verify.parse(answer, [latex, plain], parsing_timeout=None)
+    found = verify.parse(after_retraction(answer), [latex, plain], parsing_timeout=None)
     details = {"gold": gold, "result": _as_written(found)}
     if not found:
         return Grade(0.0, "no result", details)
-    equal = verify.verify(wanted, found, timeout_seconds=None)
+    equal = verify.verify(wanted, found, allow_set_relation_comp=True, timeout_seconds=None)
     return Grade(float(equal), "correct" if equal else "wrong", details)
+
+
+def after_retraction(answer: str) -> str:
+    """Return *answer* from the last retraction that stands between two boxes on; all of it without one."""
+    start = 0
+    boxes = [found.start() for found in _BOX.finditer(answer)]
+    for box, following in pairwise(boxes):
+        if retraction := _RETRACTION.search(answer, box, following):
+            start = retraction.start()
+    return answer[start:]
 
 
 @contextmanager
@@ -115,12 +139,12 @@ def _bounded(seconds: float) -> Iterator[list[bool]]:
 
 
 def _as_written(found: list[Any]) -> str | None:
-    """The result as it stood in the text: what was read of it may be too large to print."""
+    """Return the result as it stands in the text: its parsed form may be too large to print."""
     return next((text[:500] for text in reversed(found) if isinstance(text, str)), None)
 
 
 async def grade_mathematics(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
-    """Each answer against its query's reference, several at a time.
+    """Yield the grade of each answer against its query's reference, several at a time.
 
     Raises:
         MissingExtra: the library is not installed.

@@ -151,13 +151,23 @@ class Reader:
         )
 
     def _not_the_papers(self, metric: Metric) -> str:
-        """Why the paper's number is another measure; nothing where it is the same."""
+        """Return why the paper's number is another measure; nothing where it is the same."""
         judge, reward = self.benchmark.paper_judge, self.benchmark.paper_reward
+        if self._other_opponent:
+            return f"not the published opponent, {self._published_opponent}"
         if judge is not None and not is_model(metric.by, judge):
             return f"not the paper's judge, {judge}"
         if reward is not None and not is_model(metric.by, reward):
             return f"not the paper's reward, {reward}"
         return ""
+
+    @property
+    def _published_opponent(self) -> str:
+        return self.benchmark.baseline.writer if self.benchmark.baseline is not None else ""
+
+    @property
+    def _other_opponent(self) -> bool:
+        return self.context.opponent not in ("", self._published_opponent)
 
     def _strata(self, graded: Sequence[Graded]) -> Mapping[str, tuple[float, int]]:
         """Mean score and count by stratum, in the score's own unit."""
@@ -191,7 +201,8 @@ class Reader:
 
     def _held(self, when: str, metric: Metric, number: PaperNumber) -> Beside:
         why = self._not_the_papers(metric)
-        if metric.value is None or (self.benchmark.paper_reward is not None and why):
+        other = self._other_opponent or (self.benchmark.paper_reward is not None and why)
+        if metric.value is None or other:
             return Beside(when, metric.name, number, None, why or metric.note)
         if not number.same_model:
             why = _joined(why, "another model")

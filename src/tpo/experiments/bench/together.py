@@ -63,7 +63,8 @@ def _lines(record: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _cell(metric: dict[str, Any], record: dict[str, Any]) -> str:
-    return format_metric(metric) + ("" if record["data"]["is_whole"] else NOT_WHOLE)
+    is_part = metric["value"] is not None and not record["data"]["is_whole"]
+    return format_metric(metric) + (NOT_WHOLE if is_part else "")
 
 
 def _fill(row: dict[str, str], column: str, cell: str, name: str, folder: Path) -> None:

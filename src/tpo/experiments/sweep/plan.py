@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from tpo.config import Settings, policy_identity, reward_identity, weights_of
+from tpo.config import Settings, data_options, policy_identity, reward_identity, weights_of
 from tpo.data import data_digest, load_queries
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.cells import Cell, slug
@@ -129,8 +129,8 @@ def load_data(source: str, settings: Settings) -> tuple[tuple[Query, ...], str]:
     Raises:
         DataError: *source* cannot be read, or a row is wrong.
     """
-    queries = tuple(load_queries(source, column=settings.column, limit=settings.limit))
-    return queries, data_digest(source)
+    queries = tuple(load_queries(source, data_options(settings)))
+    return queries, data_digest(source, data_options(settings))
 
 
 def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Where TextGrad's own texts come from: three files of the installed package, run one by one.
+"""TextGrad's own texts, read from three files of the installed package.
 
 They hold constants and a function and import nothing. The package itself is not imported: that would load
 an HTTP client for every provider, ask the network for a price list, and begin a log in the working directory.
@@ -32,7 +32,7 @@ def installed_version() -> str:
 
 
 def package_folder() -> Path:
-    """Where the installed package's files stand.
+    """Return the directory of the installed package.
 
     Raises:
         MissingExtra: it is not installed.

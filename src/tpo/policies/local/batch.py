@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tpo.policies.local.cache import Kept, can_join, cut_out, join, new_cache, take_rows
+from tpo.policies.local.cache import Kept, cut_out, join, new_cache, take_rows
 from tpo.policies.local.group import Group
 from tpo.policies.local.passes import Part, read_prompts
 from tpo.policies.local.row import Row
@@ -28,8 +28,8 @@ LEAST_LIVE = 0.75
 class Batch:
     """*groups* in the midst of their answers; *logits* (groups, lanes, vocabulary) are of the next tokens.
 
-    All groups have as many lanes as the largest has rows. More than one lane takes a model of which
-    :func:`reads_side_by_side` holds.
+    All groups have as many lanes as the largest has rows. More than one lane takes a model that passed
+    :func:`tpo.policies.local.selftest.fast_options` with ``side_by_side``.
     """
 
     def __init__(self, model: Any, groups: Sequence[Group]) -> None:
@@ -95,8 +95,8 @@ class Batch:
         return int(self._mask.shape[-1])
 
     def fits(self, other: Batch, padding: int) -> bool:
-        """Whether being one batch with *other* would add at most *padding* slots that hold nothing."""
-        if self.lanes != other.lanes or not can_join(self._cache):
+        """Return whether one batch with *other* would add at most *padding* empty slots."""
+        if self.lanes != other.lanes:
             return False
         sizes = [(len(batch.rows), int(batch._seen().sum(-1).max())) for batch in (self, other)]
         together = sum(rows for rows, _ in sizes) * max(width for _, width in sizes)
@@ -122,12 +122,12 @@ class Batch:
     def kept(self, row: Row) -> Kept | None:
         """A copy of what the cache holds of *row*'s text: of all but its last token, which was not read."""
         for at, lanes in enumerate(self.rows):
-            if row in lanes and can_join(self._cache):
+            if row in lanes:
                 return cut_out(self._cache, at, self._mask[at, lanes.index(row)].nonzero()[:, 0])
         return None
 
     def feed(self, tokens: Tensor) -> Part:
-        """What each row's token (groups, lanes) asks of the model; the next *logits* are its answer."""
+        """Return the model inputs of each row's token (groups, lanes), whose output are the next *logits*."""
         if len(self.live) <= LEAST_LIVE * len(self.rows) * self.lanes:
             tokens = self._draw_together(tokens)
         own = torch.eye(self.lanes, dtype=torch.bool, device=self._mask.device)
@@ -158,12 +158,12 @@ class Batch:
         seen = self._seen()
         most = int(seen.sum(-1).max())
         slots = seen.byte().argsort(dim=-1, stable=True)[:, -most:]
-        if take_rows(self._cache, places, slots):
-            mask = self._mask.gather(-1, slots[:, None].expand(-1, self.lanes, -1))
-            self._mask = mask & seen.gather(-1, slots)[:, None]
+        take_rows(self._cache, places, slots)
+        mask = self._mask.gather(-1, slots[:, None].expand(-1, self.lanes, -1))
+        self._mask = mask & seen.gather(-1, slots)[:, None]
 
     def _seen(self) -> Tensor:
-        """Which slots some live row sees (groups, slots)."""
+        """Return a mask of the slots that some live row attends to (groups, slots)."""
         live = [[row is not None for row in lanes] for lanes in self.rows]
         return (self._mask & torch.tensor(live, device=self._mask.device)[..., None]).any(1)
 
@@ -180,7 +180,7 @@ def left_padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 def _kept_mask(kept: Sequence[Kept | None]) -> Tensor:
-    """Which slots hold what was kept, (texts, most), padded on the left."""
+    """Return a mask of the slots with kept tokens, (texts, most), padded on the left."""
     counts = torch.tensor([one.count if one else 0 for one in kept])
     most = int(counts.max())
     return (torch.arange(most, 0, -1) <= counts[:, None]).long()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 BLOCK = 64
 """Slots by which the room grows: copies become rare, and at most so many slots stand empty."""
@@ -88,13 +88,21 @@ def _grown(held: Tensor, slots: int) -> Tensor:
     return room
 
 
-def new_cache(config: Any, kept: Sequence[Kept | None] = ()) -> DynamicCache:
-    """A cache for a model of *config*, roomy wherever a layer attends to everything before it.
+def is_cacheable(config: Any) -> bool:
+    """Return whether every layer of a model of *config* caches keys and values, and nothing else."""
+    return all(
+        type(layer) in (DynamicLayer, DynamicSlidingWindowLayer)
+        for layer in DynamicCache(config=config).layers
+    )
 
-    It is empty, or holds what was *kept* of each row's text.
+
+def new_cache(config: Any, kept: Sequence[Kept | None] = ()) -> DynamicCache:
+    """Return a cache for a model of *config*, empty or with what was *kept* of each row's text.
+
+    Sliding layers keep every slot as well: rows are decoded here only while they fit the window.
     """
     cache = DynamicCache(config=config)
-    cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    cache.layers = [RoomyLayer() for _ in cache.layers]
     if any(kept):
         for number, layer in enumerate(cache.layers):
             layer.begin([one and one.layers[number] for one in kept])
@@ -107,29 +115,16 @@ def cut_out(cache: DynamicCache, row: int, slots: Tensor) -> Kept:
     return Kept(len(slots), pairs)
 
 
-def can_join(cache: DynamicCache) -> bool:
-    """Whether every layer keeps its slots in our way."""
-    return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
-
-
 def join(cache: DynamicCache, other: DynamicCache, slots: int) -> None:
     """Put the rows of *other* below those of *cache*, both padded on the left to *slots*."""
     for layer, one in zip(cache.layers, other.layers, strict=True):
         layer.join(one, slots)
 
 
-def take_rows(cache: DynamicCache, rows: Tensor, slots: Tensor) -> bool:
-    """Keep *rows* of *cache*, and of each its *slots* (rows, kept slots) where that is possible.
-
-    Returns:
-        whether it was; if not, all slots were kept, since some layer keeps them in its own way.
-    """
-    if can_join(cache):
-        for layer in cache.layers:
-            layer.take(rows, slots)
-        return True
-    cache.batch_select_indices(rows)
-    return False
+def take_rows(cache: DynamicCache, rows: Tensor, slots: Tensor) -> None:
+    """Keep *rows* of *cache*, and of each its *slots* (rows, kept slots)."""
+    for layer in cache.layers:
+        layer.take(rows, slots)
 
 
 def slot_bytes(config: Any, dtype: torch.dtype) -> int:

@@ -8,8 +8,9 @@ A step writes a token to every row, all batches in one pass of the model
 (:mod:`tpo.policies.local.passes`); a model that cannot do this writes to one batch after the other. Batches
 are put together where the padding costs less than a step.
 
-When memory runs out, or any error meets more than one row, the batch is parted in two and each half goes on
-where it stood, until the row is found that fails with nothing else under way.
+When memory runs out, or any error meets more than one row, the rows are parted in two, and each half goes on
+where it stood with nothing else under way. Each failure halves the rows that meet the next one, so retries
+are bounded; a row that fails alone has failed.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from typing import Any
 
 import torch
 
-from tpo.errors import PolicyError
-from tpo.inprocess.memory import first_line, is_out_of_memory
+from tpo.inprocess.memory import is_out_of_memory
 from tpo.inprocess.waiting import next_batch
 from tpo.policies.local.batch import Batch
-from tpo.policies.local.draw import Settings, draw
+from tpo.policies.local.draw import PLAIN, SamplingOptions
 from tpo.policies.local.group import Group, grouped
 from tpo.policies.local.passes import Part, read_alone, read_apart, read_together
+from tpo.policies.local.plain import PlainEngine
 from tpo.policies.local.prefixes import Prefixes
-from tpo.policies.local.row import Row
+from tpo.policies.local.row import Row, draw_rows
 
 GROWTH = 64
 """Tokens that an answer is first expected to have; later, what the answers so far had."""
@@ -56,7 +57,8 @@ class Engine:
     *budget* bounds the slots in use when a batch begins; one that outgrows it is parted. As many again are
     kept of what was read. *padding*: empty slots that are worth a step less. *arbiter*, the same model in
     double precision, decides draws that logits off by *noise* could turn. *side_by_side*, *together*: the
-    model has passed :mod:`tpo.policies.local.lanes`.
+    model has passed :mod:`tpo.policies.local.selftest` in this way. *limit*: the model's
+    :func:`tpo.inprocess.limits.uniform_length`; longer rows are decoded by ``generate``, alone.
     """
 
     def __init__(
@@ -68,8 +70,10 @@ class Engine:
         padding: int = PADDING,
         arbiter: Any = None,
         noise: float = 0.0,
+        options: SamplingOptions = PLAIN,
         side_by_side: bool = False,
         together: bool = False,
+        limit: int | None = None,
     ) -> None:
         self._model = model
         self._ends = ends
@@ -77,6 +81,9 @@ class Engine:
         self._padding = padding
         self._arbiter = arbiter
         self._noise = noise if arbiter is not None else 0.0
+        self._options = options
+        self._limit = limit
+        self._plain = PlainEngine(model, ends, options=options)
         self._side_by_side = side_by_side
         self._together = together
         self._lock = threading.Lock()
@@ -94,12 +101,16 @@ class Engine:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Let *rows* wait for their batch."""
+        self._plain.add([row for row in rows if self._outgrown(row)])
         with self._lock:
-            self._added.extend(rows)
+            self._added.extend(row for row in rows if not self._outgrown(row))
 
     @torch.inference_mode()
     def step(self) -> bool:
-        """Begin a batch, or write a token to every row of the one whose turn it is; False if all is done."""
+        """Begin a batch, or write a token to every row of the one whose turn it is; False if all is done.
+
+        Rows beyond the limit wait until no others are left.
+        """
         groups = self._next_groups()
         if groups:
             self._guarded([row for group in groups for row in group.rows], lambda: self._begin(groups))
@@ -108,8 +119,11 @@ class Engine:
         elif batches := self._turn():
             self._guarded([row for batch in batches for row in batch.live], lambda: self._write(batches))
         else:
-            return False
+            return self._plain.step()
         return True
+
+    def _outgrown(self, row: Row) -> bool:
+        return self._limit is not None and row.length > self._limit
 
     @property
     def _growth(self) -> int:
@@ -121,12 +135,11 @@ class Engine:
         left = self._budget - sum(batch.slots for batch in self._batches)
         while self._parted:
             rows = [row for row in self._parted[0] if not row.over]
-            groups = [Group([row]) for row in rows]
-            if self._batches and rows and (len(rows) == 1 or self._slots(groups) > left):
+            if self._batches and rows:
                 return []
             self._parted.popleft()
             if rows:
-                return groups
+                return [Group([row]) for row in rows]
         self._receive()
         if not self._waiting or not self._may_begin(left):
             return []
@@ -145,11 +158,8 @@ class Engine:
             group.kept, group.since = self.prefixes.find(group.text), self._steps
         self._waiting = [group for group in (*self._waiting, *new) if not group.over]
 
-    def _slots(self, groups: Sequence[Group]) -> int:
-        return len(groups) * max((group.slots(self._growth) for group in groups), default=0)
-
     def _may_begin(self, left: int) -> bool:
-        """Whether the group that waits longest should begin, with *left* slots unused."""
+        """Return whether the longest-waiting group should start, with *left* slots unused."""
         if not self._batches:
             return True
         slots, live = self._waiting[0].slots(self._growth), sum(batch.live_slots for batch in self._batches)
@@ -211,6 +221,9 @@ class Engine:
                 self._finished(batch, row)
             if row.over:
                 batch.drop(row)
+            elif self._outgrown(row):
+                batch.drop(row)
+                self._plain.add([row])
 
     def _finished(self, batch: Batch, row: Row) -> None:
         """Keep what a row without siblings has read and written: its conversation may go on."""
@@ -224,9 +237,9 @@ class Engine:
         """The next token of each row (groups, lanes), a tensor a batch; of a finished row, anything."""
         rows = [row for batch in batches for row in batch.live]
         logits = torch.cat([batch.live_logits() for batch in batches])
-        drawn = draw(logits, settings := _settings(rows, logits.device), self._noise)
+        drawn = draw_rows(rows, logits, self._options, self._noise)
         for at in drawn.doubtful.nonzero()[:, 0].tolist():
-            sure = draw(read_alone(self._arbiter, rows[at].text), settings.only(torch.tensor([at])))
+            sure = draw_rows([rows[at]], read_alone(self._arbiter, rows[at].text), self._options)
             drawn.tokens[at] = sure.tokens[0]
             self.settled += 1
         tokens = torch.split(drawn.tokens, [len(batch.live) for batch in batches])
@@ -241,11 +254,11 @@ class Engine:
                 self._budget = max(1, self._budget // 2)
                 self.prefixes.clear()
                 _free_memory()
-            left = [row for row in rows if not row.over]
+            left = [row for row in rows if not row.over and not self._outgrown(row)]
             if len(left) > 1 or (left and self._batches):
                 self._part(left)
             elif left:
-                left[0].end(_failure(left[0], error))
+                left[0].fail(error)
 
     def _part(self, rows: list[Row]) -> None:
         half = len(rows) // 2
@@ -253,26 +266,10 @@ class Engine:
 
 
 def _kind(group: Group) -> tuple[int, bool]:
-    """What groups must share to begin together: lanes, and whether most of their text is read already."""
+    """Return the key that groups share to start together: lanes, and whether most text is cached."""
     return len(group.rows), group.kept is not None and 2 * group.kept.count > group.rows[0].length
-
-
-def _settings(rows: Sequence[Row], device: torch.device) -> Settings:
-    """Each row's settings, with a fresh number from its generator."""
-    values = [(row.temperature, row.top_p, row.number) for row in rows]
-    columns = torch.tensor(values, dtype=torch.float32 if device.type == "mps" else torch.float64).to(device)
-    return Settings(*columns.unbind(-1))
 
 
 def _free_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _failure(row: Row, error: Exception) -> PolicyError:
-    if is_out_of_memory(error):
-        return PolicyError(
-            f"memory ran out on a single answer of {row.length} tokens; use a smaller model, fewer tokens "
-            "(--max-tokens) or a larger device"
-        )
-    return PolicyError(f"the model failed on a prompt of {len(row.prompt)} tokens ({first_line(error)})")

@@ -22,12 +22,12 @@ class Group:
 
     @property
     def text(self) -> tuple[int, ...]:
-        """What all rows go on from."""
+        """Prompt that all rows continue."""
         return self.rows[0].text
 
     @property
     def over(self) -> bool:
-        """Whether nobody wants any of the rows."""
+        """Return whether all rows were abandoned."""
         return all(row.over for row in self.rows)
 
     def slots(self, growth: int) -> int:

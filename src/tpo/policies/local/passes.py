@@ -27,7 +27,7 @@ PARTED = "tpo_parted"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one batch feeds a model.
+    """Model inputs of one batch.
 
     *ids* and *positions* (rows, tokens); *mask* (rows, tokens, slots): which slots of *cache* each token
     sees, the last ones being those that the tokens themselves will have.
@@ -56,6 +56,11 @@ def read_alone(model: Any, text: Sequence[int]) -> Tensor:
     """The logits (1, vocabulary) of the token after *text*, with nothing else in the batch."""
     ids = torch.tensor([text], device=model.device)
     return _readable(model(input_ids=ids, use_cache=False, **_last_only(model)).logits[:, -1])
+
+
+def read_whole(model: Any, text: Sequence[int]) -> Tensor:
+    """The logits (tokens, vocabulary) after each token of *text*, with nothing else in the batch."""
+    return _readable(model(input_ids=torch.tensor([text], device=model.device), use_cache=False).logits[0])
 
 
 def read_apart(model: Any, part: Part) -> Tensor:
@@ -120,7 +125,7 @@ def _of_rows(packed: Tensor, part: Part) -> Tensor:
 
 
 def _cache_name(model: Any) -> str:
-    """What *model* calls its cache, since newer versions of transformers say ``cache``."""
+    """Return the name of *model*'s cache argument; newer versions of transformers call it ``cache``."""
     return "cache" if _takes(type(model).forward, "cache") else "past_key_values"
 
 
@@ -131,7 +136,7 @@ def _last_only(model: Any) -> dict[str, int]:
 
 @cache
 def _takes(forward: Callable[..., Any], name: str) -> bool:
-    """Whether a model's *forward* takes *name*; looked up once, since passes are many."""
+    """Return whether a model's *forward* takes *name*; cached, since there are many passes."""
     return name in inspect.signature(forward).parameters
 
 

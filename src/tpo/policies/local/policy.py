@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpo.errors import ConfigError, PolicyError, PolicyRefused
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.devices import Device
-from tpo.inprocess.loading import EXACT_PARAMETERS, Checkpoint, load_checkpoint, require_torch
+from tpo.inprocess.loading import load_checkpoint, require_torch
 from tpo.inprocess.memory import first_line
-from tpo.inprocess.worker import Start, Worker, in_thread, usable_cores
-from tpo.policies.local.row import Finished, Row
+from tpo.inprocess.worker import Start, Worker, in_thread, use_one_core
 from tpo.types import Completion, Messages, Sampling, Scope, Usage
 
-NOISE = 4e-5
-"""A bound on what float32 does to a logit relative to the others, about four times what was seen.
-
-benchmarks/float32_noise.py measures it: cumulative probabilities moved by up to 7e-6 at temperature 0.7, and
-a logit off by this much would move them by 2.9e-5.
-"""
-
-MOST_REPLICAS = 4
-"""Engines of a small model: the interpreter's lock leaves more of them nothing to gain."""
-
-CPU_BUDGET = 16_384
-"""Slots of a batch on a CPU: more gain nothing, since the cores are busy, and cost memory."""
+if TYPE_CHECKING:
+    from tpo.policies.local.row import Finished, Row
 
 
 class HFPolicy:
@@ -40,9 +28,16 @@ class HFPolicy:
     since its products are too small to be shared between cores): what waits is sorted by length and decoded
     together, the samples of a call share the prefill of its prompt, and each is yielded as soon as it ends.
 
+    Only a model that passes :mod:`tpo.policies.local.selftest` at load is decoded so. Any other is decoded by
+    transformers' ``generate``, a row at a time, which a warning says; so are rows longer than a model's
+    sliding window or LongRoPE's original context.
+
     *device*, *dtype*: see :func:`tpo.inprocess.loading.load_checkpoint`. *max_batch_tokens*: tokens in a
     batch, padding included; by default what the device has room for. *trust_remote_code* runs code that comes
-    with the model.
+    with the model. *top_k*, *min_p*, *repetition_penalty*: see
+    :class:`tpo.policies.local.draw.SamplingOptions`; those that the model's ``generation_config.json``
+    suggests are not used unless given here, which a warning says. *chat_template_kwargs* go to the chat
+    template, as ``{"enable_thinking": False}``.
 
     Determinism: sample *i* draws from a generator of its own, seeded with ``sampling.seed + i``, one number a
     token. What shares a batch with it shifts its float32 probabilities by about 1e-6, which alone would turn
@@ -55,7 +50,8 @@ class HFPolicy:
 
     Raises:
         MissingExtra: torch or transformers is not installed.
-        PolicyRefused: no such model, or it has no chat template.
+        PolicyRefused: no such model, it has no chat template, or it cannot be decoded.
+        ConfigError: an option is outside its range.
     """
 
     def __init__(
@@ -66,10 +62,19 @@ class HFPolicy:
         dtype: str | None = None,
         max_batch_tokens: int | None = None,
         trust_remote_code: bool = False,
+        top_k: int = 0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
         start: Start = in_thread,
     ) -> None:
         if max_batch_tokens is not None and max_batch_tokens < 1:
             raise ConfigError(f"max_batch_tokens is {max_batch_tokens}; it must be at least 1")
+        require_torch("an in-process model")
+        from tpo.policies.local.build import build_engines
+        from tpo.policies.local.draw import SamplingOptions
+
+        options = SamplingOptions(top_k, min_p, repetition_penalty)
         checkpoint = load_checkpoint(
             path_or_id,
             "causal",
@@ -80,10 +85,11 @@ class HFPolicy:
         )
         self.name = checkpoint.name
         self.context = checkpoint.context
-        self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, PolicyRefused)
-        engines = _engines(checkpoint, self._chat, max_batch_tokens)
-        alone = len(engines) == 1
-        self._engines = [(one, Worker(one.step if alone else _one_core(one.step), start)) for one in engines]
+        self._chat = ChatTokenizer(checkpoint.tokenizer, self.name, PolicyRefused, chat_template_kwargs)
+        engines = build_engines(checkpoint, self._chat, options, max_batch_tokens)
+        self._engines = [
+            (one, Worker(_one_core(one.step) if checkpoint.is_small else one.step, start)) for one in engines
+        ]
         self._closed = False
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
@@ -114,12 +120,26 @@ class HFPolicy:
             await asyncio.to_thread(worker.join)
 
     @property
+    def chat(self) -> ChatTokenizer:
+        """The tokenizer and the template that conversations go through."""
+        return self._chat
+
+    @property
+    def batched(self) -> bool:
+        """Return whether the batched engine decodes the model; otherwise transformers' ``generate`` does."""
+        from tpo.policies.local.engine import Engine
+
+        return all(isinstance(engine, Engine) for engine, _ in self._engines)
+
+    @property
     def settled(self) -> int:
         """Draws so far that float32 left in doubt, and that were made again."""
         return sum(engine.settled for engine, _ in self._engines)
 
     def _rows(self, messages: Messages, sampling: Sampling, scope: Scope, deliver: Any) -> list[Row]:
         import numpy as np
+
+        from tpo.policies.local.row import Row
 
         if self._closed:
             raise PolicyError(f"{_place(scope)}: the policy {self.name} is closed")
@@ -159,78 +179,14 @@ class HFPolicy:
         )
 
 
-def _replicas(checkpoint: Checkpoint) -> int:
-    """Engines on the same weights: one a core for a small model on a CPU, else one."""
-    if checkpoint.device.type != "cpu" or checkpoint.spread or checkpoint.parameters > EXACT_PARAMETERS:
-        return 1
-    return max(1, min(MOST_REPLICAS, usable_cores()))
-
-
 def _one_core(step: Callable[[], bool]) -> Callable[[], bool]:
     """*step* without threads of its own: those of several engines would wait for each other."""
-    torch, _ = require_torch("an in-process model")
 
     def alone() -> bool:
-        if torch.get_num_threads() != 1:  # a thread's own number, and threads come and go
-            torch.set_num_threads(1)
+        use_one_core()
         return step()
 
     return alone
-
-
-def _engines(checkpoint: Checkpoint, chat: ChatTokenizer, max_batch_tokens: int | None) -> list[Any]:
-    from tpo.policies.local.engine import Engine
-    from tpo.policies.local.lanes import part_attention, reads_side_by_side
-
-    replicas = _replicas(checkpoint)
-    settings: dict[str, Any] = {
-        "budget": max_batch_tokens or _room(checkpoint) // replicas,
-        "padding": _worth_a_step(checkpoint),
-        "arbiter": _arbiter(checkpoint),
-        "noise": NOISE,
-        "side_by_side": reads_side_by_side(checkpoint.model),
-        "together": not checkpoint.spread and part_attention(checkpoint.model),
-    }
-    ends = _ends(checkpoint, chat)
-    return [Engine(checkpoint.model, ends, **settings) for _ in range(replicas)]
-
-
-def _ends(checkpoint: Checkpoint, chat: ChatTokenizer) -> frozenset[int]:
-    """Every token that ends an answer: the generation settings', the model's own, the template's."""
-    found: set[int | None] = set(chat.turn_ends())
-    for settings in (checkpoint.model.generation_config, checkpoint.config):
-        stated = getattr(settings, "eos_token_id", None)
-        found |= set(stated if isinstance(stated, list) else [stated])
-    return frozenset(token for token in found if token is not None)
-
-
-def _arbiter(checkpoint: Checkpoint) -> Any:
-    """What decides a draw that noise could turn: a small model in double precision, a larger one as it is."""
-    torch, _ = require_torch("an in-process model")
-    if checkpoint.dtype != torch.float32:
-        return None
-    if checkpoint.parameters > EXACT_PARAMETERS or checkpoint.device.type == "mps" or checkpoint.spread:
-        return checkpoint.model
-    return copy.deepcopy(checkpoint.model).double()
-
-
-def _room(checkpoint: Checkpoint) -> int:
-    """Slots that half of the free memory holds on a graphics card; a fixed number elsewhere."""
-    from tpo.policies.local.cache import slot_bytes
-
-    torch, _ = require_torch("an in-process model")
-    if checkpoint.device.type != "cuda":
-        return CPU_BUDGET
-    free, _ = torch.cuda.mem_get_info(checkpoint.device)
-    return max(2_048, min(262_144, int(free) // 2 // slot_bytes(checkpoint.config, checkpoint.dtype)))
-
-
-def _worth_a_step(checkpoint: Checkpoint) -> int:
-    """Slots that are read in the time that the weights take, twice, since a step costs more than they do."""
-    from tpo.policies.local.cache import slot_bytes
-
-    weights = checkpoint.parameters * checkpoint.dtype.itemsize
-    return int(2 * weights // slot_bytes(checkpoint.config, checkpoint.dtype))
 
 
 def _from_thread(ended: asyncio.Queue[Finished | Exception]) -> Callable[[Finished | Exception], None]:

@@ -1,4 +1,4 @@
-"""What was read and written lately, for prompts that go on from it.
+"""Cache of recent prompts and replies, for prompts that continue them.
 
 The loss, the gradient and the update of a query are one growing conversation: with the keys and values of
 what came before at hand, only the new turn has to be read.
@@ -38,7 +38,7 @@ class Prefixes:
             self._forget(next(iter(self._kept)))
 
     def find(self, text: Text) -> Kept | None:
-        """What is kept of the beginning of *text*, of all but its last token at most."""
+        """Return the cached prefix of *text*, at most all but its last token."""
         count, best = max(((_common(one, text), one) for one in self._alike(text)), default=(0, ()))
         count = min(count, len(text) - 1)
         if count < LEAST:
@@ -60,7 +60,7 @@ class Prefixes:
 
 
 def _common(one: Text, other: Text) -> int:
-    """How many first tokens are the same."""
+    """Return the length of the common prefix."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

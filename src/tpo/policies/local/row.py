@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from tpo.errors import PolicyError
+from tpo.inprocess.memory import first_line, is_out_of_memory
+from tpo.policies.local.draw import Drawn, SamplingOptions, Settings, draw, penalized
 from tpo.types import FinishReason
 
 
@@ -49,7 +55,7 @@ class Row:
 
     @property
     def length(self) -> int:
-        """How many tokens that is."""
+        """Number of tokens."""
         return len(self.prompt) + len(self.tokens)
 
     @property
@@ -71,3 +77,25 @@ class Row:
         """Tell *result*; the row is over."""
         self.over = True
         self.deliver(result)
+
+    def fail(self, error: Exception) -> None:
+        """End the row with a PolicyError that names *error* and what to do."""
+        if is_out_of_memory(error):
+            words = (
+                f"memory ran out on a single answer of {self.length} tokens; use a smaller model, fewer "
+                "tokens (--max-tokens) or a larger device"
+            )
+        else:
+            words = f"the model failed on a prompt of {len(self.prompt)} tokens ({first_line(error)})"
+        self.end(PolicyError(words))
+
+
+def draw_rows(rows: Sequence[Row], logits: Tensor, options: SamplingOptions, noise: float = 0.0) -> Drawn:
+    """Draw the next token of each of *rows* from *logits* (rows, vocabulary) by its generator's number."""
+    values = [(row.temperature, row.top_p, row.number) for row in rows]
+    kind = torch.float32 if logits.device.type == "mps" else torch.float64
+    settings = Settings(*torch.tensor(values, dtype=kind).to(logits.device).unbind(-1))
+    penalty = options.repetition_penalty
+    if penalty != 1:
+        logits = penalized(logits, [row.text for row in rows], penalty)
+    return draw(logits, settings, noise * max(penalty, 1 / penalty), options)

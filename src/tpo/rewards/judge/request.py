@@ -20,7 +20,7 @@ MOST_ALTERNATIVES, FEW_ALTERNATIVES = 20, 5
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is asked for beside the conversation: as much as the server is not known to refuse."""
+    """Request fields besides the conversation, without those that the server refused."""
 
     form: Mapping[str, Any] | None = None
     alternatives: int = MOST_ALTERNATIVES
@@ -43,7 +43,7 @@ class Shape:
         return body
 
     def without(self, refusal: str) -> Shape | None:
-        """What is left after a server's *refusal*, by what its words name; None if they name nothing here."""
+        """Return the fields without the one that a server's *refusal* names; None if it names none."""
         words = refusal.lower()
         if self.form is not None and any(
             w in words for w in ("response_format", "schema", "structured", "guided")

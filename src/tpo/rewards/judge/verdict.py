@@ -1,4 +1,4 @@
-"""How a judge's reply becomes a number: read strictly, or not at all."""
+"""Parsing of a judge's reply into a number: strictly, or not at all."""
 
 from __future__ import annotations
 

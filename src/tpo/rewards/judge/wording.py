@@ -1,4 +1,4 @@
-"""What a judge is told: the rubric, and the material between marks that the material cannot forge.
+"""Prompt of a judge: the rubric, and the material between markers that the material cannot forge.
 
 The scale is 1 to 9, so that a score is one digit, hence one token for every tokenizer: its alternatives can
 be read off the log-probabilities.

@@ -1,4 +1,4 @@
-"""How a vLLM of whatever version is asked for raw logits: found out once, by trying.
+"""Request form for raw logits of a vLLM of any version, found once by trying.
 
 ``/classify`` puts a sigmoid on a logit unless it is told not to, in words that changed between versions; a
 word that a version does not know is ignored in silence. So each word is tried both ways: where the numbers
@@ -31,7 +31,7 @@ class Dialect:
     switch: str
 
     def fields(self, *, raw: bool = True) -> dict[str, Any]:
-        """What a request holds beside its input."""
+        """Request fields besides the input."""
         task = {"task": "classify"} if self.path == "/pooling" else {}
         return task | {self.switch: not raw}
 
@@ -78,7 +78,7 @@ def _no_path(refusal: HttpFailure | None) -> HttpFailure:
 
 
 async def _is_raw(ask: Ask, dialect: Dialect) -> bool:
-    """Whether the numbers without activation are the logits.
+    """Return whether the numbers without activation are the logits.
 
     They are if the activation changes them; and if it does not, then as long as one of them is no
     probability: that server has no activation at all.
@@ -91,7 +91,7 @@ async def _is_raw(ask: Ask, dialect: Dialect) -> bool:
 
 
 def same(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Whether two answers to the same probes are equal but for rounding.
+    """Return whether two answers to the same probes are equal but for rounding.
 
     A logit is its own sigmoid only at 0.659.
     """

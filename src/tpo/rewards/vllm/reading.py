@@ -1,4 +1,4 @@
-"""What a conversation is sent as, and how the replies of vLLM's pooling endpoints are read."""
+"""Request bodies for conversations, and parsing of the replies of vLLM's pooling endpoints."""
 
 from __future__ import annotations
 

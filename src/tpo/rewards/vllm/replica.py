@@ -49,7 +49,7 @@ class Replica:
         )
 
     async def card(self) -> Card:
-        """What the server says of its model, asked once.
+        """Return the server's model card, requested once.
 
         Raises:
             HttpFailure: it has no such model, or several where none was named.
@@ -60,7 +60,7 @@ class Replica:
         return self._card
 
     async def dialect(self, probes: Sequence[Reading]) -> Dialect:
-        """How the server is asked for raw logits, found out with *probes* by the first call.
+        """Return the request form for raw logits; the first call finds it with *probes*.
 
         Raises:
             HttpFailure: it gives none, or does not answer.
@@ -144,5 +144,5 @@ def probe_pairs() -> list[tuple[Any, str]]:
 
 
 def _may_be_parted(error: Exception) -> bool:
-    """Whether one input of a batch may be what the server refused."""
+    """Return whether the server may have refused a single input of a batch."""
     return isinstance(error, HttpFailure) and not (error.passes or error.fatal or error.unreachable)

@@ -138,7 +138,7 @@ class VLLMReward:
         """The probes as they are sent, once it is known how conversations are."""
         async with self._preparing.get():
             if self._probes is None:
-                card = await self._balancer.ask("", lambda replica: replica.card())
+                card = await self._balancer.ask("", Replica.card, is_proof=False)
                 self._chat = await asyncio.to_thread(self._load, card)
                 limits = [limit for limit in (card.context, self._max_length) if limit]
                 self._context = min(limits, default=None)

@@ -54,6 +54,29 @@ def test_arena_hard_tells_what_aligning_changed_and_by_whom(tmp_path: Path) -> N
     assert "tpo's own wording" in after["note"]
 
 
+def test_a_baseline_of_another_opponent_is_labelled_as_such(tmp_path: Path) -> None:
+    own = (DATA / "arena-hard-v0.1-gpt-4-0314.jsonl").read_text().replace("gpt-4-0314", "some-model")
+    (tmp_path / "own.jsonl").write_text(own)
+    made = plan(
+        ARENA_HARD_V01,
+        tmp_path / "out",
+        data=DATA / "arena-hard-v0.1-question.jsonl",
+        baseline=tmp_path / "own.jsonl",
+        policy="hf:meta-llama/Llama-3.1-70B-Instruct",
+        judge=Judge("gpt-4-1106-preview", ScriptedPolicy(fair)),
+        shows_paper=True,
+    )
+    record = carried_out(made, MODELS)
+    note = leading(record, "after")["note"]
+    assert "against some-model" in note
+    assert "against gpt-4-0314" not in note
+    assert "not the published opponent, gpt-4-0314" in note
+    (beside,) = record["methods"][0]["beside"]
+    assert (beside["difference"], beside["why"]) == (None, "not the published opponent, gpt-4-0314")
+    (judgments,) = (tmp_path / "out").glob("data/*/model_judgment/*/*after*.jsonl")
+    assert {json.loads(line)["baseline"] for line in judgments.read_text().splitlines()} == {"some-model"}
+
+
 def test_the_authors_files_hold_every_answer_though_equal_ones_are_judged_once(tmp_path: Path) -> None:
     calls = []
 
@@ -131,6 +154,34 @@ def test_alpaca_eval_tells_the_plain_rate_and_refuses_length_control_on_other_ro
     assert controlled["note"].startswith("refused: it needs the whole set in its order")
     assert plain["value"] == pytest.approx(80.0)
     assert "not the paper's judge" not in plain["note"]
+    (file,) = tmp_path.glob("results/*after*/model_outputs.json")
+    published = json.loads((DATA / "alpaca_eval_gpt4_baseline.json").read_text())
+    outputs = json.loads(file.read_text())
+    assert [row["instruction"] for row in outputs] == [row["instruction"] for row in published]
+    assert outputs[0] == {
+        "dataset": published[0]["dataset"],
+        "instruction": published[0]["instruction"],
+        "output": "a better answer",
+        "generator": file.parent.name,
+    }
+
+
+def test_length_control_is_not_computed_against_another_opponent(tmp_path: Path) -> None:
+    pytest.importorskip("alpaca_eval")
+    own = (DATA / "alpaca_eval_gpt4_baseline.json").read_text().replace("gpt4_1106_preview", "some-model")
+    (tmp_path / "own.json").write_text(own)
+    reply = Completion(0, "m", alternatives=({"m": -0.1, "M": -2.4},))
+    made = plan(
+        ALPACA_EVAL_2,
+        tmp_path / "out",
+        data=DATA / "alpaca_eval_gpt4_baseline.json",
+        baseline=tmp_path / "own.json",
+        judge=judge(reply),
+    )
+    plain, controlled = carried_out(made, MODELS)["methods"][0]["by_when"]["after"]
+    assert "against some-model" in plain["note"]
+    assert controlled["value"] is None
+    assert controlled["note"].startswith("refused: its difficulties are of answers against gpt4_1106_preview")
 
 
 def test_the_win_rate_and_its_change_have_one_estimator(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +99,21 @@ def test_nothing_graded_is_no_number_even_on_the_whole_set() -> None:
     made_up = metric(rows, is_whole=True, published=MADE_UP, note="against y")
     assert (made_up.value, made_up.ungraded) == (None, 3)
     assert made_up.note == "refused: nothing could be graded; against y"
+
+
+# The client of the hub repeats a connection that was closed on it.
+@pytest.mark.parametrize(
+    ("state", "told"), [("cached", "0 a rate, 0 a rate"), ("missing", "2 OSError, 2 OSError")]
+)
+def test_a_hub_out_of_reach_is_asked_once_for_a_missing_table_and_never_for_a_cached_one(
+    state: str, told: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("alpaca_eval")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    module = "tests.experiments.bench.judged.table_without_hub_check"
+    program = [sys.executable, "-W", "ignore", "-m", module, str(tmp_path), str(port), state]
+    hub = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": f"http://127.0.0.1:{port}"}
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"} | hub
+    done = subprocess.run(program, capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout.splitlines()[-1:] == [told], done.stderr[-2000:]

@@ -7,8 +7,10 @@ The length-controlled rate, the first of the paper's table, is only right on the
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tpo.data.row import Row
 from tpo.errors import ConfigError, DataError, PolicyError
@@ -18,7 +20,9 @@ from tpo.experiments.bench.hub import Hub, as_record, column
 from tpo.experiments.bench.judge import ATTEMPTS, Judge
 from tpo.experiments.bench.judged import length_control
 from tpo.experiments.bench.judged.alpaca_package import DEFAULT_ANNOTATOR, Annotator, Shown, package_version
+from tpo.experiments.bench.judged.arena_files import model_name
 from tpo.experiments.bench.summarize import mean_metric
+from tpo.export.writing import write_json_list
 from tpo.policies.wrapper import closing
 from tpo.types import Completion, Query, Sampling, Scope, WeighedSampling, user
 
@@ -110,13 +114,39 @@ class Pairs:
 
 
 def summarize(graded: Sequence[Graded], context: Context) -> tuple[Metric, ...]:
-    """The plain win rate, whose grades changes are told of, and the length-controlled one."""
+    """Return the plain win rate, of which changes are told, and the length-controlled one."""
     judge = context.judge.name if context.judge is not None else ""
     name = context.options.get(ANNOTATOR_OPTION, DEFAULT_ANNOTATOR)
-    note = f"against {BASELINE}, {package_version()}, annotator {name}"
+    opponent = context.opponent or BASELINE
+    note = f"against {opponent}, {package_version()}, annotator {name}"
     plain = mean_metric("win_rate", graded, scale=100.0, unit="%", by=judge, note=note)
-    controlled = length_control.metric(graded, is_whole=context.is_whole, by=judge, note=note)
+    why = "" if opponent == BASELINE else f"its difficulties are of answers against {BASELINE}"
+    controlled = length_control.metric(
+        graded, is_whole=context.is_whole, by=judge, note=note, refused_for=why
+    )
+    write_outputs(graded, context.folder)
     return plain, controlled
+
+
+def write_outputs(graded: Sequence[Graded], folder: Path) -> None:
+    """Write ``results/MODEL/model_outputs.json`` in *folder* for each model, as the official tool reads it.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    models: dict[str, list[Answer]] = defaultdict(list)
+    for each in graded:
+        models[model_name(each.answer)].append(each.answer)
+    for model, answers in models.items():
+        ordered = sorted(answers, key=lambda answer: int(answer.query.metadata["position"]))
+        rows = (_output(answer, model) for answer in ordered)
+        write_json_list(folder / "results" / model / "model_outputs.json", rows)
+
+
+def _output(answer: Answer, model: str) -> dict[str, str]:
+    dataset = answer.query.metadata.get("dataset")
+    row = {"instruction": answer.query.text, "output": answer.text, "generator": model}
+    return {"dataset": str(dataset), **row} if dataset is not None else row
 
 
 def _annotator(context: Context) -> Annotator:
@@ -134,7 +164,7 @@ ALPACA_EVAL_2 = Benchmark(
     grade=grade,
     summarize=summarize,
     stratum="dataset",
-    baseline=Baseline(hub=HUB, read=read_baseline, writer=BASELINE),
+    baseline=Baseline(hub=HUB, read=read_baseline, writer=BASELINE, writer_column="generator"),
     paper=(("length_controlled_win_rate", "alpaca_eval2_lc"), ("win_rate", "alpaca_eval2_wr")),
     paper_judge=PAPER_JUDGE,
     needs_judge=True,

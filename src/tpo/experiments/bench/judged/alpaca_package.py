@@ -1,14 +1,16 @@
 """The field's own ``alpaca-eval``: its prompts, its order, its parsing, its length control.
 
-The only file that imports it. The call to the judge is ours, so that it is retried, bounded and resumed as
+The only module that imports it. The call to the judge is ours, so that it is retried, bounded and resumed as
 all others are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -18,6 +20,8 @@ from tpo.types import Message, Messages
 
 DEFAULT_ANNOTATOR = "weighted_alpaca_eval_gpt4_turbo"
 """AlpacaEval 2's own: reads the judge's log-probabilities at one token."""
+REPOSITORY, TABLE = "tatsu-lab/alpaca_eval", "df_gamed.csv"
+"""Where the difficulties of the instructions are."""
 SLOTS = frozenset({"instruction", "output_1", "output_2"})
 SEED = 0
 """The package's own default, which decides who is shown first."""
@@ -103,26 +107,62 @@ class Annotator:
 
 
 def length_controlled(annotations: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """The length-controlled win rate and its standard error, in percent, by the package's own regression.
+    """Return the length-controlled win rate and its standard error, in percent, by the package's regression.
 
     *annotations* are rows of ``preference`` (nan: none), ``output_1``, ``output_2``, ``generator_1`` and
     ``generator_2``, all 805 in the published order: the package joins their difficulty by position. That
-    table, ``df_gamed.csv``, it reads from the hub or its cache.
+    table, :data:`TABLE`, it reads from the hub's cache, else from the hub.
 
     Raises:
-        OSError: the table is neither in the cache nor to be had.
+        OSError: the table is not in the cache, and the hub cannot be reached.
         ValueError: the package failed otherwise.
     """
     metrics = _package("alpaca_eval.metrics")
     try:
-        found = metrics.get_length_controlled_winrate(
-            list(annotations), save_weights_dir=None, is_warn_extreme_changes=False
-        )
+        with _table_from_cache():
+            found = metrics.get_length_controlled_winrate(
+                list(annotations), save_weights_dir=None, is_warn_extreme_changes=False
+            )
     except OSError:
         raise
     except Exception as error:
         raise ValueError(f"alpaca-eval raised {type(error).__name__}: {error}") from error
     return float(found["length_controlled_winrate"]), float(found["lc_standard_error"])
+
+
+@contextmanager
+def _table_from_cache() -> Iterator[None]:
+    """Let the package read its table from the hub's cache without a request.
+
+    The hub's client asks for a newer version first, and without a network it retries that for 20 seconds, for
+    each number.
+
+    Raises:
+        OSError: the table is not in the cache, and the hub cannot be reached.
+    """
+    cached = _package("huggingface_hub").try_to_load_from_cache(REPOSITORY, TABLE, repo_type="dataset")
+    if not isinstance(cached, str):
+        if (reason := _why_unreachable()) is not None:
+            raise OSError(reason)
+        yield
+        return
+    settings: Any = import_module("huggingface_hub.constants")  # the library has no other switch
+    before, settings.HF_HUB_OFFLINE = settings.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        settings.HF_HUB_OFFLINE = before
+
+
+@cache
+def _why_unreachable() -> str | None:
+    """Return why the hub does not answer a single request for the table; None: it does."""
+    hub = _package("huggingface_hub")
+    try:
+        hub.get_hf_file_metadata(hub.hf_hub_url(REPOSITORY, TABLE, repo_type="dataset"))
+    except Exception as error:  # noqa: BLE001 - the library lets through what its HTTP client raises
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def package_version() -> str:

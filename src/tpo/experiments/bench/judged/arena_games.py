@@ -68,7 +68,8 @@ class Arena:
         folder.write_answers([each.answer for each in graded])
         if context.judge is not None and JUDGMENTS_OPTION not in context.options:
             played = [each for each in graded if each.grade.is_graded]
-            folder.write_judgments(self._row(each, context.judge.name) for each in played)
+            opponent = context.opponent or self.opponent
+            folder.write_judgments(self._row(each, context.judge.name, opponent) for each in played)
 
     async def _play(self, answer: Answer, context: Context) -> Grade:
         """Both games at once; the opponent is A in the first, as with the authors."""
@@ -95,8 +96,8 @@ class Arena:
             for answer in answers
         ]
 
-    def _row(self, graded: Graded, judge: str) -> dict[str, Any]:
-        """Both games as the authors' scripts write them, the prompts left out."""
+    def _row(self, graded: Graded, judge: str, opponent: str) -> dict[str, Any]:
+        """Return both games as the authors' scripts write them, the prompts left out."""
         answer, said = graded.answer, graded.grade.details
         games = zip(said["games"], said["replies"], strict=True)
         return {
@@ -104,7 +105,7 @@ class Arena:
             "category": answer.query.metadata.get("category", self.bench),
             "judge": judge,
             "model": model_name(answer),
-            "baseline": self.opponent,
+            "baseline": opponent,
             "games": [{"score": label, "judgment": {"answer": reply}} for label, reply in games],
         }
 

@@ -59,7 +59,7 @@ def summary(arena: Arena, tail: float, remark: str = "") -> Summarize:
         judges = _said(graded, "judge")
         judge = ", ".join(judges) or (context.judge.name if context.judge is not None else "")
         theirs = () if is_model(judge, arena.judge) else (f"its authors' numbers are by {arena.judge}",)
-        told = (f"against {arena.opponent}", remark, *_said(graded, "wording"), *theirs)
+        told = (f"against {context.opponent or arena.opponent}", remark, *_said(graded, "wording"), *theirs)
         note = "; ".join(filter(None, told))
         return (win_rate("win_rate", graded, tail=tail, by=judge, note=note),)
 
@@ -73,7 +73,12 @@ def _said(graded: Sequence[Graded], key: str) -> list[str]:
 def baseline(arena: Arena) -> Baseline:
     """The opponent's answers, in the authors' file of them."""
     file = f"data/{arena.bench}/model_answer/{arena.opponent}.jsonl"
-    return Baseline(hub=Hub(HUB, file=file), read=lambda row, _: answer_of(row), writer=arena.opponent)
+    return Baseline(
+        hub=Hub(HUB, file=file),
+        read=lambda row, _: answer_of(row),
+        writer=arena.opponent,
+        writer_column="model",
+    )
 
 
 OPTIONS = (JUDGMENTS_OPTION, SYSTEM_OPTION, TEMPLATE_OPTION)

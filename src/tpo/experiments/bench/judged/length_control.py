@@ -17,10 +17,10 @@ from typing import Any
 from tpo.errors import MissingExtra
 from tpo.experiments.bench.grading import Graded, Metric
 from tpo.experiments.bench.judged import alpaca_package
+from tpo.experiments.bench.judged.alpaca_package import REPOSITORY, TABLE
 
 NAME = "length_controlled_win_rate"
 ROWS = 805
-TABLE = "df_gamed.csv"
 NORMAL = 1.96
 """Standard errors on either side of a 95% interval."""
 
@@ -70,8 +70,11 @@ def metric(
     by: str = "",
     note: str = "",
     published: Published = ALPACA_EVAL,
+    refused_for: str = "",
 ) -> Metric:
-    """The length-controlled win rate, the mean over seeds; where refused, no value and the reason.
+    """Return the length-controlled win rate, the mean over seeds; where refused, no value and the reason.
+
+    *refused_for* is a reason that the caller knows of.
 
     The interval is the package's standard error over instructions, 1.96 of it on either side.
     """
@@ -83,7 +86,8 @@ def metric(
         return Metric(NAME, None, unit="%", ungraded=missing, by=by, note=said)
 
     seeds = by_seed(graded)
-    reasons = [] if is_whole else ["it needs the whole set in its order"]
+    reasons = [refused_for] if refused_for else []
+    reasons += [] if is_whole else ["it needs the whole set in its order"]
     reasons += [why for rows in seeds if (why := published.refusal(_instructions(rows)))]
     if reasons or not counted:
         return refused(reasons[0] if reasons else "nothing could be graded")
@@ -92,7 +96,7 @@ def metric(
     except OSError as error:
         return refused(
             f"the package's table {TABLE} is not in the hub's cache and cannot be had ({_brief(error)}): on a"
-            f" machine with internet run 'hf download tatsu-lab/alpaca_eval {TABLE} --repo-type dataset', and"
+            f" machine with internet run 'hf download {REPOSITORY} {TABLE} --repo-type dataset', and"
             " copy the cache"
         )
     except (ValueError, MissingExtra) as error:
