@@ -1,4 +1,4 @@
-"""Arms made by hand, for what is reckoned from them."""
+"""Hand-made arms for tests of statistics."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tpo.config.settings import TINY
 from tpo.counting import queries
-from tpo.experiments.bench.arms import AFTER, BEFORE
+from tpo.experiments.bench.plan import AFTER, BEFORE
 from tpo.experiments.latex import latex_table
 from tpo.experiments.tables import (
     COMPARISON_HEAD,
