@@ -27,8 +27,8 @@ from benchmarks.ways import together
 from tpo.config import build_reward
 from tpo.data.load import load_queries
 from tpo.http.address import base_address
+from tpo.http.chat import request_body
 from tpo.methods.catalog import build_method
-from tpo.policies.chat import request_body
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.wrapper import Wrapper, closing
 from tpo.rewards.base import Reward

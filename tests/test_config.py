@@ -269,6 +269,11 @@ def test_an_unknown_reward_is_refused_with_advice(name: str, words: str) -> None
         {"policy": "http://h/v1?key=secret"},
         {"policy": "http://h/v1", "reward": "tiny", "policy_extra": '{"api-key": "secret"}'},
         {"policy": "http://h/v1", "reward": "tiny", "policy_extra": '{"Authorization": "secret"'},
+        {
+            "policy": "http://h/v1",
+            "reward": "tiny",
+            "policy_extra": '{"metadata": [{"authorization": "secret"}]}',
+        },
         {"policy": "http://h/v1", "reward": "tiny", "policy_extra": '{"headers": {"X-Api-Key": "secret"}}'},
     ],
 )

@@ -3,46 +3,169 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
+import queue
+import threading
+import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 THREADS = 32
 """Most calls of one sync function at a time; the rest wait their turn."""
+IDLE = 10.0
+"""Seconds after which a thread without work ends."""
 
 
-def awaitable(function: Callable[..., Any], threads: int = THREADS) -> Callable[..., Awaitable[Any]]:
-    """*function* as a coroutine function that never blocks the loop.
+def awaitable(
+    function: Callable[..., Any], threads: int = THREADS, timeout: float | None = None
+) -> Callable[..., Awaitable[Any]]:
+    """Return *function* as a coroutine function that never blocks the loop.
 
     An async function is awaited where it stands. A sync one runs in one of at most *threads* worker threads
-    of its own, with the caller's context variables; where it returns an awaitable, that is awaited too.
+    of its own, with the caller's context variables; where it returns an awaitable, that is awaited too. A
+    call that takes longer than *timeout* seconds, or whose caller is cancelled, is left alone: its thread
+    counts no longer, and keeps no process from ending.
+
+    A call raises a TimeoutError when it takes too long, and a RuntimeError where the function ends the
+    program or lets a StopIteration escape; else what the function raises.
     """
-    if _is_async(function):
-        return function
-    executor = ThreadPoolExecutor(threads, thread_name_prefix="tpo-function")
+    if is_async(function):
+        return functools.partial(_awaited, function, timeout)
+    workers = _Workers(threads)
 
     async def call(*arguments: Any) -> Any:
         context = contextvars.copy_context()
-        work = functools.partial(context.run, _without_stop_iteration, function, *arguments)
-        result = await asyncio.get_running_loop().run_in_executor(executor, work)
-        return await result if inspect.isawaitable(result) else result
+        job = _Job(functools.partial(context.run, function, *arguments))
+        workers.add(job)
+        try:
+            result = await _result(job, timeout)
+        except BaseException:
+            workers.abandon(job)
+            raise
+        return await _awaited(lambda: result, timeout) if inspect.isawaitable(result) else result
 
     return call
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether *function*, a partial of one or an object's call is a coroutine function."""
     bare = inspect.unwrap(function)
     while isinstance(bare, functools.partial):
         bare = bare.func
     return inspect.iscoroutinefunction(bare) or inspect.iscoroutinefunction(getattr(bare, "__call__", None))  # noqa: B004 - an object's own async __call__
 
 
-def _without_stop_iteration(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call *function*; a future cannot carry StopIteration (from a script that ran out), and would hang."""
+async def _awaited(function: Callable[..., Awaitable[Any]], seconds: float | None, *arguments: Any) -> Any:
+    limit = asyncio.timeout(seconds)
     try:
-        return function(*arguments)
-    except StopIteration as error:
-        raise RuntimeError("StopIteration: an iterator in it ran out") from error
+        async with limit:
+            return await function(*arguments)
+    except TimeoutError as error:
+        if limit.expired():
+            raise _too_long(seconds) from error
+        raise
+    except SystemExit as error:
+        raise _ended(error) from error
+
+
+async def _result(job: _Job, seconds: float | None) -> Any:
+    """Return what *job* gives; its time counts from when a thread takes it."""
+    done = asyncio.wrap_future(job.done)
+    left = seconds
+    while not (await asyncio.wait((done,), timeout=left))[0]:
+        if seconds is not None and job.started is not None:
+            left = job.started + seconds - time.monotonic()
+            if left <= 0:
+                raise _too_long(seconds)
+    return done.result()
+
+
+def _too_long(seconds: float | None) -> TimeoutError:
+    return TimeoutError(f"no result within {seconds:g} s (--timeout waits longer)")
+
+
+def _ended(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"{type(error).__name__}: it ends the program")
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    work: Callable[[], Any]
+    done: Future[Any] = field(default_factory=Future)
+    started: float | None = None
+    abandoned: bool = False
+
+    def run(self) -> None:
+        try:
+            result = self.work()
+        except StopIteration as error:  # a future cannot carry it, and would hang
+            self.done.set_exception(RuntimeError(f"StopIteration: an iterator in it ran out ({error})"))
+        except Exception as error:  # noqa: BLE001 - handed on to the caller
+            self.done.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - SystemExit, of this call alone
+            self.done.set_exception(_ended(error))
+        else:
+            self.done.set_result(result)
+
+
+class _Workers:
+    """Daemon threads for one function.
+
+    Not concurrent.futures: its threads are joined when the process ends, and none that hangs is replaced.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._threads = 0
+        self._idle = 0
+
+    def add(self, job: _Job) -> None:
+        """Queue *job*."""
+        with self._lock:
+            self._jobs.put(job)
+            self._fill()
+
+    def abandon(self, job: _Job) -> None:
+        """Free the place of *job*, which may have hung."""
+        with self._lock:
+            if job.abandoned or job.done.cancel() or job.done.done():
+                return
+            job.abandoned = True
+            self._threads -= 1
+            self._fill()
+
+    def _fill(self) -> None:
+        if self._jobs.qsize() > self._idle and self._threads < self._most:
+            self._threads += 1
+            threading.Thread(target=self._work, name="tpo-function", daemon=True).start()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            if not job.done.set_running_or_notify_cancel():
+                continue
+            job.started = time.monotonic()
+            job.run()
+            with self._lock:
+                if job.abandoned:
+                    return
+
+    def _next(self) -> _Job | None:
+        with self._lock:
+            self._idle += 1
+        job = None
+        with contextlib.suppress(queue.Empty):
+            job = self._jobs.get(timeout=IDLE)
+        with self._lock:
+            self._idle -= 1
+            if job is None and not self._jobs.empty():
+                job = self._jobs.get()
+            if job is None:
+                self._threads -= 1
+        return job

@@ -10,6 +10,7 @@
     ├── PolicyError            the policy model did not answer this call
     │   └── PolicyRefused      and no call of this run will fare better (wrong key, unknown model)
     └── RewardError            the reward model gave no usable score
+        ├── RewardUnavailable  since its server did not answer; a later try may fare better
         └── RewardRefused      and none of this run will
 
 A message says what happened, to which query, file or line, and what to do. Third-party exceptions are
@@ -69,6 +70,10 @@ class PolicyRefused(PolicyError):
 
 class RewardError(TpoError):
     """The reward model gave no usable score for this response."""
+
+
+class RewardUnavailable(RewardError):
+    """The reward model's server did not answer; the same query may fare better later."""
 
 
 class RewardRefused(RewardError):

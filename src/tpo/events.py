@@ -57,6 +57,15 @@ class CandidateScored:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoringFailed:
+    """A response got no score because of *reason*; it is kept without one."""
+
+    query: Query
+    candidate: Candidate
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateMalformed:
     """A completion held no readable response."""
 
@@ -123,6 +132,7 @@ Event = (
     | CallStarted
     | Sampled
     | CandidateScored
+    | ScoringFailed
     | UpdateMalformed
     | PairChosen
     | CritiqueWritten

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tpo.events import Listener
+    from tpo.types import Sampling
 
 ModelT_co = TypeVar("ModelT_co", covariant=True)
 
@@ -35,6 +36,7 @@ class ModelOptions:
         timeout: read timeout in seconds.
         retry_timeout: seconds during which a failing request is retried.
         concurrency: maximum calls in flight per server.
+        sampling: the run's sampling values, with which a server is checked at the start.
         tokenizer: tokenizer of a served reward model.
         rubric: file with a judge's criteria.
         votes: samples per score of a judge without log-probabilities.
@@ -52,6 +54,7 @@ class ModelOptions:
     timeout: float = 1200.0
     retry_timeout: float = 300.0
     concurrency: int = 64
+    sampling: Sampling | None = None
     tokenizer: str | None = None
     rubric: Path | None = None
     votes: int = 5

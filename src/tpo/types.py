@@ -104,6 +104,13 @@ class WeighedSampling(Sampling):
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendedSampling(Sampling):
+    """A draw whose request has further fields of the server's API, such as ``stop`` or ``tools``."""
+
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The place of a call in a run.
 
@@ -174,6 +181,13 @@ class Completion:
     reasoning: str | None = None
     served: Served | None = None
     alternatives: tuple[Mapping[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallCompletion(Completion):
+    """A completion that calls tools, as the server sent the calls; it holds no response to score."""
+
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,12 +330,24 @@ class Step:
     pair: Pair | None = None
 
     @property
+    def scored(self) -> tuple[Candidate, ...]:
+        """The candidates that have a score."""
+        return tuple(candidate for candidate in self.candidates if candidate.score is not None)
+
+    @property
+    def blank(self) -> int:
+        """Number of completions that were to be responses and hold no text beside reasoning."""
+        return sum(not reply.text.strip() for reply in self.unreadable)
+
+    @property
     def unreadable(self) -> tuple[Reply, ...]:
         """The completions from which no response could be read, in the order of their calls."""
         return tuple(reply for call in self.calls if call.reads for reply in call.replies)
 
 
 Status = Literal["finished", "failed"]
+FailureKind = Literal["server", "reward", "data", "method"]
+"""What a failed query failed of: the policy's server or model, the reward, its data, or the method's code."""
 StopReason = str
 """``max_iterations``, ``error``, or the name of the stopping rule that spoke."""
 
@@ -352,6 +378,7 @@ class Trajectory:
         selection: the rule that chose the answer from the pool.
         selected: id of the answer; None if nothing was scored.
         fallback: the method that spent the rest of the budget, where one took over.
+        failure: what a failed query failed of.
     """
 
     query: Query
@@ -367,11 +394,12 @@ class Trajectory:
     selection: str = "reward"
     selected: str | None = None
     fallback: str | None = None
+    failure: FailureKind | None = None
 
     @property
     def initial(self) -> tuple[Candidate, ...]:
         """The scored first samples."""
-        return tuple(c for c in self.first.candidates if c.score is not None)
+        return self.first.scored
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

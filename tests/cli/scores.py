@@ -22,3 +22,10 @@ def failing(messages: list[Message], response: str) -> float:
     if "odd" in str(messages[-1]["content"]):
         raise KeyError("score")
     return float(len(response))
+
+
+def picky(messages: list[Message], response: str) -> float:
+    """As a bug raises it for some responses."""
+    if response == "odd":
+        raise KeyError("score")
+    return float(len(response))

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.doctor.server import Habits, ModelServer
+from tpo import cli
 from tpo.cli.main import app
 from tpo.store import read_trajectories
 
@@ -78,7 +79,7 @@ def test_data_that_cannot_be_read_is_refused_before_anything_is_made(
     assert len(result.stderr.splitlines()) == 1, result.stderr
     assert result.stdout == ""
     assert not (tmp_path / "out").exists()
-    assert all(body["max_tokens"] == 1 for body in server.requests[asked:])  # a check of the server
+    assert all(body["max_tokens"] == 16 for body in server.requests[asked:])  # a check of the server
 
 
 @pytest.mark.parametrize(
@@ -158,3 +159,28 @@ def test_a_directory_that_is_no_run_s_is_refused(server: ModelServer, tmp_path: 
     (tmp_path / "out" / "run.json").write_text("{")
     assert run(data, server).exit_code == 2
     assert "is damaged" in run(data, server).stderr
+
+
+@pytest.mark.parametrize("command", [("report",), ("export",), ("repair",), ("run",), ("view",)])
+def test_a_path_that_the_system_refuses_is_one_sentence(command: tuple[str, ...]) -> None:
+    path = "n" * 300
+    result = tpo(*command, path)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert path in result.stderr
+
+
+def test_names_in_what_is_printed_steer_no_terminal(server: ModelServer, tmp_path: Path) -> None:
+    data = written("prompts.jsonl", row("a"))(tmp_path)
+    assert run(data, server).exit_code == 0
+    odd = (tmp_path / "out").rename(tmp_path / "out\x1b[2J\u202e")
+    for result in (tpo("export", odd), tpo("report", odd), tpo("repair", odd)):
+        assert result.exit_code == 0, result.output
+        assert not {"\x1b", "\u202e"} & set(result.output)
+
+
+def test_the_program_prints_names_through_one_function() -> None:
+    sources = [path for path in Path(cli.__file__).parent.glob("*.py") if path.name != "text.py"]
+    printed = [line for path in sources for line in path.read_text().splitlines() if "typer.echo(" in line]
+    data_for_programs = {"typer.echo(for_reader(", "typer.echo(as_json(fou"}
+    assert {line.strip()[:22] for line in printed} == data_for_programs

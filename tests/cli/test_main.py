@@ -19,6 +19,7 @@ from tpo.cli.main import app
 from tpo.entry_points import METHODS, POLICIES, REWARDS
 from tpo.errors import DataError
 from tpo.registry import describe
+from tpo.store import read_run
 
 HEAVY = {"torch", "transformers", "aiohttp", "datasets", "pyarrow", "pydantic"}
 OURS = {"tpo.config.models", "tpo.config.sources", "tpo.registry", "tpo.runs", "tpo.policies", "tpo.rewards"}
@@ -202,12 +203,39 @@ def test_a_failed_query_gives_code_1(tmp_path: Path) -> None:
     assert "too hard" in result.stdout
 
 
+@pytest.mark.parametrize(("kind", "code"), [("server", 3), ("reward", 4)])
+def test_a_run_without_any_answer_tells_by_its_code_what_failed_and_quietly_why(
+    kind: str, code: int, tmp_path: Path
+) -> None:
+    def refuse(body: dict[str, Any], index: int) -> str:
+        if kind == "server" and body["messages"][0]["content"] != "Hello":  # the check
+            raise web.HTTPBadRequest(text='{"error": {"message": "too hard"}}')
+        return "odd"
+
+    reward = LENGTH if kind == "server" else "python:tests.cli.scores:picky"
+    with OpenAIServer(refuse) as server:
+        result = tpo(
+            "run", prompts(tmp_path, "a", "b"), "--policy", server.url, "--reward", reward,
+            "-n", 1, "-d", 0, "--out", tmp_path / "out", "-q",
+        )  # fmt: skip
+    assert result.exit_code == code
+    assert read_run(tmp_path / "out").totals["failure_kinds"] == {kind: 2}
+    assert ("too hard" if kind == "server" else "picky raised KeyError: 'score'") in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_ask_gives_the_answer_alone_on_stdout(server: OpenAIServer) -> None:
     result = tpo("ask", "hello?", "--policy", server.url, "--reward", LENGTH, "-n", 3, "-d", 1)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == "An improved answer, number 2!!\n"
     for words in ("First samples", "chosen", "Step 1: gradient", "After: 1.2"):
         assert words in result.stderr
+
+
+def test_ask_without_quotes_hints_at_them() -> None:
+    result = tpo("ask", "what", "is", "it?", "--policy", "tiny", "--reward", "tiny")
+    assert result.exit_code == 2
+    assert "put the question in quotes" in " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.output).split())
 
 
 def test_ask_reads_the_question_from_stdin(server: OpenAIServer) -> None:

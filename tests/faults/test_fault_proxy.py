@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.fault_proxy import FAULTS, FaultProxy
+from tests.fault_proxy import ALL_FAULTS, FAULTS, FaultProxy
 from tests.faults.whole_run import HELD, NEEDED, QUERIES, carried_out, check_whole, lines, root
 from tests.openai_server import OpenAIServer
 from tpo.http import RetryPolicy
@@ -59,6 +59,20 @@ def test_with_two_servers_the_sound_one_takes_over_and_the_record_says_so(tmp_pa
     check_whole(tmp_path)
     writers = {c["served"]["by"] for record in lines(tmp_path) for c in record["candidates"]}
     assert writers == {server.url}
+
+
+def test_with_a_quarter_of_the_replies_spoiled_in_all_ways_all_queries_finish(tmp_path: Path) -> None:
+    """Statuses that are fatal from a server that never answered pass, since this one has answered."""
+    retry = RetryPolicy(initial=0.005, longest=0.02, timeout=60.0)
+    faults = [fault for fault in ALL_FAULTS if fault != "held"]
+    with (
+        OpenAIServer() as server,
+        FaultProxy(root(server), share=0.25, faults=faults, seed=6, retry_after=0.01, spared=20) as proxy,
+    ):
+        summary = carried_out(proxy.url, tmp_path, retry)
+    assert (summary.finished, summary.failed) == (QUERIES, 0)
+    check_whole(tmp_path)
+    assert set(proxy.counts) == {"passed", *faults}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -39,6 +39,19 @@ def test_a_password_or_key_in_a_url_is_refused_and_not_repeated(url: str) -> Non
     assert "hidden" not in str(caught.value)
 
 
-def test_loopback_is_told_from_others() -> None:
-    assert is_loopback("http://127.0.0.1:8000/v1")
-    assert not is_loopback("http://host/v1")
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("127.0.0.1:8000", True),
+        ("127.8.9.1", True),
+        ("0.0.0.0:8000", True),
+        ("[::1]", True),
+        ("[::]:80", True),
+        ("localhost", True),
+        ("model.localhost", True),
+        ("host", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_loopback_is_told_from_others(host: str, own: bool) -> None:
+    assert is_loopback(f"http://{host}/v1") is own

@@ -150,7 +150,8 @@ async def test_a_server_that_is_silent_at_first_is_named(caplog: pytest.LogCaptu
                 await client.request("GET", "/x", read=as_it_is)
         await client.aclose()
         never.set()
-    assert caplog.messages == [
+    # Other libraries may log here, too: what they log depends on the tests that ran before.
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("tpo")] == [
         f"waiting for the server at {url}: no reply after 0.01 s (given up after 0.1 s, --timeout)"
     ]
 

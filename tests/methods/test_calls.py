@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.methods.own import PROMPT, run
-from tpo.errors import PolicyError, PolicyRefused, RewardError, RewardRefused
+from tpo.errors import PolicyError, PolicyRefused, RewardError, RewardRefused, RewardUnavailable
 from tpo.methods.attempt import Attempt
 from tpo.methods.calls import worst
 from tpo.policies.scripted import ScriptedPolicy
@@ -37,7 +37,7 @@ def test_a_fatal_score_goes_before_the_policys_failure() -> None:
 
 
 def test_of_failures_that_end_one_query_the_first_is_told() -> None:
-    failures = {Scope("q7", 0, "reward", index): RewardError(f"score {index}") for index in (0, 2)}
+    failures = {Scope("q7", 0, "reward", index): RewardUnavailable(f"score {index}") for index in (0, 2)}
     trajectory = run(sample_three, reward=ScriptedReward(failures=failures))  # type: ignore[arg-type]
     assert trajectory.error == "score 0"
     assert [c.id for c in trajectory.pool] == ["0.1"]
@@ -56,3 +56,10 @@ def test_groups_are_looked_into_for_the_worst() -> None:
     assert worst([ValueError("first"), group]) is refused
     first = ValueError("first")
     assert worst([first, PolicyError("second")]) is first
+
+
+def test_when_no_first_sample_gets_a_score_the_query_fails_with_the_reason() -> None:
+    failures = {Scope("q7", 0, "reward", index): RewardError(f"score {index}") for index in range(3)}
+    trajectory = run(sample_three, reward=ScriptedReward(failures=failures))  # type: ignore[arg-type]
+    assert (trajectory.status, trajectory.error) == ("failed", "score 2")
+    assert [(c.id, c.score) for c in trajectory.candidates] == [("0.0", None), ("0.1", None), ("0.2", None)]

@@ -11,13 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpo.errors import DataError, PolicyError, PolicyRefused, RewardError, RewardRefused, TpoError
+from tpo.errors import (
+    DataError,
+    PolicyError,
+    PolicyRefused,
+    RewardError,
+    RewardRefused,
+    RewardUnavailable,
+    TpoError,
+)
 from tpo.events import CandidateScored, Event, PairChosen, QueryEnded, QueryStarted, UpdateMalformed
 from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import PolicyCall, Reply, ScriptedPolicy, improved
 from tpo.rewards.scripted import RewardCall, ScriptedReward
-from tpo.types import Completion, Phase, Query, Sampling, Scope, Trajectory, user
+from tpo.types import Completion, FinishReason, Phase, Query, Sampling, Scope, Trajectory, user
 
 QUERY = Query("q7", (user("Say hello."),))
 
@@ -165,8 +173,22 @@ class TestWhatDoesNotGoByTheBook:
         assert trajectory.best is not None
         assert trajectory.best.id == "0.0"
 
-    def test_empty_responses_are_scored(self) -> None:
-        assert optimize(ScriptedPolicy({"sample": ""}), method="bon").answer == ""
+    def test_blank_responses_are_kept_and_never_scored_or_chosen(self) -> None:
+        """A reward that likes short answers would choose them."""
+        thought = Completion(0, " ", "length", reasoning="Hm, so")
+        replies: list[str | Completion] = [thought, "\n", "text", "text", "text"]
+        policy = ScriptedPolicy(lambda _, index: replies[index])
+        trajectory = optimize(policy, ScriptedReward(lambda text: -len(text)), method="bon")
+        assert trajectory.answer == "text"
+        assert [c.id for c in trajectory.candidates] == ["0.2", "0.3", "0.4"]
+        assert [reply.index for reply in trajectory.first.unreadable] == [0, 1]
+        assert trajectory.first.blank == 2
+
+    @pytest.mark.parametrize(("finish", "cause"), [("stop", "they are blank"), ("length", "--max-tokens")])
+    def test_a_query_without_any_text_fails_and_says_why(self, finish: FinishReason, cause: str) -> None:
+        trajectory = optimize(ScriptedPolicy({"sample": Completion(0, "", finish)}))
+        assert trajectory.status == "failed"
+        assert cause in str(trajectory.error)
 
 
 class TestFailure:
@@ -183,10 +205,21 @@ class TestFailure:
         assert (trajectory.status, trajectory.error) == ("failed", "gone")
         assert [c.id for c in trajectory.steps[0].candidates] == ["1.0", "1.1", "1.2"]
 
-    def test_a_response_without_a_score_ends_its_query(self) -> None:
-        failures: dict[Scope | str, Exception] = {Scope("q7", 0, "reward", 2): RewardError("NaN")}
+    def test_a_response_without_a_score_is_kept_and_its_query_goes_on(self) -> None:
+        failures: dict[Scope | str, Exception] = {
+            Scope("q7", 0, "reward", 2): RewardError("NaN"),
+            **{Scope("q7", 1, "reward", index): RewardError("NaN") for index in range(5)},
+        }
         trajectory = optimize(ScriptedPolicy(), ScriptedReward(failures=failures))
-        assert (trajectory.status, trajectory.error) == ("failed", "NaN")
+        assert (trajectory.status, trajectory.error) == ("finished", None)
+        assert [c.id for c in trajectory.initial] == ["0.0", "0.1", "0.3", "0.4"]
+        assert [c.score for c in trajectory.steps[0].candidates] == [None] * 5
+        assert len(trajectory.steps[1].scored) == 5
+
+    def test_a_reward_server_that_is_gone_ends_its_query_which_is_tried_again_later(self) -> None:
+        failures: dict[Scope | str, Exception] = {Scope("q7", 0, "reward", 2): RewardUnavailable("gone")}
+        trajectory = optimize(ScriptedPolicy(), ScriptedReward(failures=failures))
+        assert (trajectory.status, trajectory.error) == ("failed", "gone")
         assert [c.id for c in trajectory.pool] == ["0.0", "0.1", "0.3", "0.4"]
 
     @pytest.mark.parametrize("error", [PolicyRefused("wrong key"), RewardRefused("two labels")])

@@ -21,6 +21,11 @@ async def test_a_function_is_called_once_a_sample_with_that_samples_seed() -> No
     assert [c.usage.calls for c in completions] == [1, 1, 1]
 
 
+async def test_reasoning_in_a_functions_reply_is_kept_apart() -> None:
+    (completion,) = await drawn(as_policy(lambda messages, sampling: "<think>hm</think> Yes."), Sampling())
+    assert (completion.text, completion.reasoning) == ("Yes.", "hm")
+
+
 async def test_an_async_function_works_too() -> None:
     async def reply(messages: list[Message], sampling: Sampling) -> str:
         return "hello"

@@ -200,10 +200,10 @@ async def test_a_listener_that_fails_does_not_end_the_call() -> None:
         await policy.aclose()
 
 
-async def test_a_check_asks_for_one_token() -> None:
+async def test_a_check_asks_for_as_many_tokens_as_any_server_writes() -> None:
     served = Served(choices("a"))
     await served.check()
-    assert served.loopback.bodies[0]["max_tokens"] == 1
+    assert served.loopback.bodies[0]["max_tokens"] == 16
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
+import json
 import math
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import chdir
 from decimal import Decimal
@@ -9,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.http.loopback import VirtualTime
 from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.events import CallRetried, Event
+from tpo.rewards.batched import batched
 from tpo.rewards.function import as_reward, load_function
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Message, Scope, Score, user
@@ -18,7 +23,7 @@ SCOPE = Scope("q7", 2, "reward", 3)
 
 
 async def scored(function: Any, response: str = "text") -> Score:
-    return await as_reward(function).score((user("hi"),), response, SCOPE)
+    return await as_reward(function, clock=VirtualTime().clock).score((user("hi"),), response, SCOPE)
 
 
 async def test_a_function_sync_or_async_gives_the_score() -> None:
@@ -52,6 +57,52 @@ async def test_what_is_no_finite_number_names_the_query_and_what_came(value: obj
 async def test_an_exception_names_the_query_and_itself() -> None:
     with pytest.raises(RewardError, match=r"query 'q7', response 2.3: .* raised ZeroDivisionError"):
         await scored(lambda *_: 1 / 0)
+
+
+async def test_a_score_that_fails_is_asked_for_three_times_and_that_is_heard() -> None:
+    heard: list[Event] = []
+    failures = [ConnectionError("reset"), OSError("busy")]
+
+    def flaky(messages: list[Message], response: str) -> float:
+        if failures:
+            raise failures.pop()
+        return 1 / 3
+
+    time = VirtualTime()
+    reward = as_reward(flaky, clock=time.clock, listener=heard.append)
+    assert (await reward.score((user("hi"),), "text", SCOPE)).value == 1 / 3
+    assert time.waits == [0.25, 0.5]
+    assert [event.reason for event in heard if isinstance(event, CallRetried)] == [
+        "flaky raised OSError: busy",
+        "flaky raised ConnectionError: reset",
+    ]
+
+
+async def test_a_call_that_hangs_fails_its_response() -> None:
+    never = threading.Event()
+    reward = as_reward(lambda *_: never.wait(60), timeout=0.05, clock=VirtualTime().clock)
+    with pytest.raises(RewardError, match=r"response 2.3: .* raised TimeoutError: no result within 0.05 s"):
+        await reward.score((user("hi"),), "text", SCOPE)
+    never.set()
+
+
+async def test_a_function_that_ends_the_program_fails_its_response() -> None:
+    with pytest.raises(RewardError, match="raised RuntimeError: SystemExit"):
+        await scored(lambda *_: sys.exit("bye"))
+
+
+@pytest.mark.parametrize("fault", [lambda messages: 1.0, lambda *_: 1 / 0, lambda *_: float("nan")])
+async def test_a_function_that_cannot_work_is_found_by_its_probe(fault: Any) -> None:
+    for function in (fault, batched(fault)):
+        reward: Any = as_reward(function, clock=VirtualTime().clock)
+        with pytest.raises(RewardRefused, match="fails before the first policy call: query 'a probe'"):
+            await reward.probe((user("hi"),))
+
+
+async def test_a_function_that_reads_numbers_or_json_alone_passes_its_probe() -> None:
+    for function in (lambda _, response: float(response), lambda _, response: len(json.loads(response))):
+        reward: Any = as_reward(function, clock=VirtualTime().clock)
+        await reward.probe((user("hi"),))
 
 
 async def test_an_error_of_this_package_passes_as_it_is() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,15 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.runs.models import RECIPE, by_id, opened, policy, queries, reply, reward
+from tests.http.loopback import VirtualTime
+from tests.runs.models import RECIPE, by_id, opened, policy, queries, reply, reward, value
 from tests.store.memory import memory_folder
-from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused, TpoError
+from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused, RewardRefused, TpoError
 from tpo.events import Event, QueryEnded, RunEnded, RunStarted
 from tpo.policies import PolicyCall, ScriptedPolicy
+from tpo.rewards.function import as_reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import Summary, run, summarize
 from tpo.store import read_run, read_trajectories
-from tpo.types import Messages, Query, Sampling, Scope, Trajectory
+from tpo.types import Message, Messages, Query, Sampling, Scope, Trajectory
 
 
 async def ran(
@@ -69,6 +72,36 @@ async def test_a_failure_among_more_iterations_loses_no_call(tmp_path: Path) -> 
     assert (await ran_with(tmp_path, 2, by, reward())).finished == 4
     assert {call.scope.phase for call in by.calls} == {"gradient", "update"}
     assert {call.scope.step for call in by.calls} == {2}
+
+
+async def test_of_a_reward_function_that_fails_for_some_responses_no_query_is_lost(tmp_path: Path) -> None:
+    """One response in ten raises at every try."""
+
+    def fragile(messages: list[Message], response: str) -> float:
+        if zlib.crc32(response.encode()) % 10 == 0:
+            raise ValueError("no number in it")
+        return value(response)
+
+    scored_by = as_reward(fragile, clock=VirtualTime().clock)
+    async with opened(tmp_path) as directory:
+        summary = await run(queries(150), policy(), scored_by, RECIPE, directory)
+    assert (summary.finished, summary.failed) == (150, 0)
+    unscored = sum(c.score is None for t in read_trajectories(tmp_path) for c in t.candidates)
+    assert summary.unscored == unscored > 50
+    assert read_run(tmp_path).totals["unscored"] == unscored
+
+
+async def test_a_reward_function_that_cannot_work_costs_no_policy_call(tmp_path: Path) -> None:
+    by = policy()
+    async with opened(tmp_path) as directory:
+        with pytest.raises(RewardRefused, match=r"fails before the first policy call: .* TypeError"):
+            await run(queries(3), by, as_reward(len, clock=VirtualTime().clock), RECIPE, directory)  # type: ignore[arg-type]
+    assert by.calls == []
+
+
+async def test_blank_answers_are_counted(tmp_path: Path) -> None:
+    by = ScriptedPolicy(lambda call, index: "" if index == 0 else reply(call, index))
+    assert (await ran(tmp_path, 4, by=by)).blank == 4 * 3
 
 
 def kept(path: Path) -> dict[str, Trajectory]:

@@ -30,7 +30,7 @@ def test_every_query_finishes_once_though_the_reward_server_is_killed_and_starte
         assert 4 <= before < QUERIES
         server.__enter__()
         told = ended_well(process)
-        asked = sum(body["max_tokens"] > 1 for body in policy.requests)  # the others are checks
+        asked = sum(body["max_tokens"] > 16 for body in policy.requests)  # the others are checks
     check_whole(tmp_path)
     assert asked == 4 * QUERIES  # samples, loss, gradient and update, none of them twice
     retries = json.loads((tmp_path / "run" / "run.json").read_text())["totals"]["retries"]

@@ -14,6 +14,7 @@ from tpo.config.settings import DATA_OPTIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tpo.config import Settings
     from tpo.methods.method import Method
     from tpo.methods.stopping import StoppingRule
     from tpo.runs.models import Models
@@ -36,6 +37,7 @@ FAILED = 1
 def ask(
     given: options.Given,
     question: Annotated[str, typer.Argument(help="What to answer; - reads it from stdin.")],
+    rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Answer one question and show how: samples and rewards, what is said of them, what came of it.
 
@@ -50,17 +52,31 @@ def ask(
     from tpo.config import make_recipe, stopping_rules
     from tpo.runs.models import Relay, load_models
 
+    if rest:
+        raise typer.BadParameter(
+            "put the question in quotes: the shell made several words of it", param_hint="QUESTION"
+        )
     text = _question(question)
     settings = settings_of(given)
     recipe = make_recipe(settings)
     apart = not sys.stdout.isatty()
     console = Console(stderr=apart, quiet=settings.quiet, highlight=False)
-    with interruptible(console, "interrupted"), console.status("loading the models") as status:
+    with interruptible(console, "interrupted"), console.status(_loading(settings)) as status:
         view, events = Conversation(console, status.update), Relay()
         with events.forwarding(view):
             models = load_models(settings, events)
             trajectory = asyncio.run(answer(models, recipe, text, settings.seed, stopping_rules(settings)))
     _finish(trajectory, alone=apart or settings.quiet)
+
+
+def _loading(settings: Settings) -> str:
+    """Return what is loaded, as a line without markup."""
+    from rich.markup import escape
+
+    from tpo.cli.text import visible
+
+    names = f"policy {', '.join(settings.policy)}, reward {', '.join(settings.reward)}"
+    return escape(f"loading {visible(names)}")
 
 
 def _question(argument: str) -> str:

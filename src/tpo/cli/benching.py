@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +19,7 @@ from rich.text import Text
 from tpo.cli.live import run_view
 from tpo.cli.setup import axes_of, interruptible
 from tpo.cli.tally import Tally, completions_per_query
-from tpo.cli.text import visible
+from tpo.cli.text import echo, visible
 from tpo.config import Settings, load_reward, name_model, policy_name
 from tpo.counting import queries
 from tpo.entry_points import REWARDS
@@ -250,7 +249,7 @@ def show_list() -> None:
 def show_ids(name: str, data: str | None) -> None:
     """The ids that *name* asks."""
     for query in load_query_set(load_benchmark(name), data).queries:
-        typer.echo(visible(query.id))
+        echo(query.id)
 
 
 def show_table(folders: Sequence[Path], form: str) -> None:
@@ -259,4 +258,4 @@ def show_table(folders: Sequence[Path], form: str) -> None:
         raise ConfigError(f"--format {form}: there are md and latex")
     head, rows = results_table(folders)
     text = markdown_table(head, rows) if form == "md" else latex_table(head, rows, "Results of tpo bench.")
-    typer.echo(visible(text))
+    echo(text)

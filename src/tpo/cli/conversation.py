@@ -19,6 +19,7 @@ from tpo.events import (
     PairChosen,
     QueryEnded,
     QueryStarted,
+    ScoringFailed,
     StepStarted,
     UpdateMalformed,
 )
@@ -47,6 +48,8 @@ class Conversation:
                     self._heading(f"Step {event.scope.step}: {event.scope.phase}")
             case CandidateScored():
                 self._row(f"{event.candidate.id:>5}", event.candidate)
+            case ScoringFailed():
+                self._said(event.candidate.id, f"has no score: {one_line(event.reason, 120)}", "yellow")
             case UpdateMalformed():
                 self._said(f"{event.step}.{event.malformed.index}", "no readable answer in it", "yellow")
             case PairChosen():

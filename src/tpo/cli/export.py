@@ -88,6 +88,7 @@ def export(
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write a run's answers, preference pairs, rewards or iterations to a file."""
+    from tpo.cli.text import echo
     from tpo.export import read_in_order
 
     if not run.is_dir():  # told before a file is begun in it, which would make it
@@ -99,7 +100,7 @@ def export(
         exporter = _raw_csv(shape, path)
     exported = exporter(read_in_order(run), path)
     if not quiet:
-        typer.echo(_told(exported, shape, path), err=True)
+        echo(_told(exported, shape, path), err=True)
 
 
 def _exporter(run: Path, shape: Format, options: TrainingOptions) -> Exporter:

@@ -6,13 +6,16 @@ refuses every call; 130 interrupted.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from tpo.cli import ask, bench, doctor, export, repair, report, run, sweep, view
+from tpo.cli import ask, bench, doctor, export, repair, report, run, serve, sweep, view
 from tpo.cli.complain import complain
 from tpo.cli.options import DEBUG, Command
 from tpo.errors import TpoError
@@ -32,6 +35,11 @@ class Translating(TyperGroup):
                 raise
             complain(str(error))
             raise typer.Exit(WRONG) from None
+        except OSError as error:  # a path that cannot be read or written, wherever it is met
+            if ctx.meta.get(DEBUG) or error.filename is None:
+                raise
+            complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
+            raise typer.Exit(WRONG) from None
 
 
 app = typer.Typer(
@@ -44,6 +52,7 @@ app = typer.Typer(
 )
 app.command(name="run", epilog=run.EXAMPLES, cls=Command)(run.run)
 app.command(name="ask", epilog=ask.EXAMPLES, cls=Command)(ask.ask)
+app.command(name="serve", epilog=serve.EXAMPLES, cls=Command)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLES, cls=Command)(doctor.doctor)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="repair", epilog=repair.EXAMPLES)(repair.repair)
@@ -57,10 +66,12 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import PackageNotFoundError, version
 
+        from tpo.cli.text import echo
+
         try:
-            typer.echo(f"tpo {version('tpo')}")
+            echo(f"tpo {version('tpo')}")
         except PackageNotFoundError:
-            typer.echo("tpo (not installed)")
+            echo("tpo (not installed)")
         raise typer.Exit
 
 
@@ -76,8 +87,18 @@ def tpo(
     """
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a library's warning, which may quote names of files and models."""
+    from tpo.cli.text import echo
+
+    echo(f"warning: {message}", err=True)
+
+
 def main() -> None:
     """The entry point of the ``tpo`` command."""
+    warnings.showwarning = _warn
+    # As Ctrl-C: what is finished is kept, and running again goes on from there.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # text of models may hold what a terminal's encoding has no byte for

@@ -136,7 +136,9 @@ def _current(argument: str, known: Collection[str]) -> str:
     new = FORMER_FLAGS.get(flag)
     if new is None or new not in known or flag in known:
         return argument
-    typer.echo(f"note: {flag} is now called {new}", err=True)
+    from tpo.cli.text import echo
+
+    echo(f"note: {flag} is now called {new}", err=True)
     return f"{new}{equals}{value}"
 
 

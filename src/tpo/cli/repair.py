@@ -25,16 +25,17 @@ def repair(
 
     Resume the run afterwards: it does again what was set aside.
     """
+    from tpo.cli.text import echo
     from tpo.store import repair as repair_run
 
     repaired = repair_run(run)
     if repaired.restored:
-        typer.echo("run.json is restored from its backup")
+        echo("run.json is restored from its backup")
     for name, count in repaired.damaged.items():
         if count:
             lines = "1 damaged line" if count == 1 else f"{count:,} damaged lines"
-            typer.echo(f"{name}: {lines} moved to {name}.damaged")
+            echo(f"{name}: {lines} moved to {name}.damaged")
     failed = f", {repaired.failed:,} failed" if repaired.failed else ""
     calls = f", {repaired.calls:,} finished calls of others" if repaired.calls else ""
     then = "the command of the run resumes it" if repaired.resumable else "of schema 1: it cannot be resumed"
-    typer.echo(f"{queries(repaired.finished)} finished{failed}{calls}; {then}")
+    echo(f"{queries(repaired.finished)} finished{failed}{calls}; {then}")

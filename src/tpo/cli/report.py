@@ -90,11 +90,11 @@ def _baseline(text: str) -> tuple[str, float]:
 
 
 def _tell(written: WrittenReport, folder: Path | None) -> None:
-    from tpo.cli.text import visible
+    from tpo.cli.text import echo
 
     for name, note in written.notes:
-        typer.echo(visible(f"{name}: {note}"), err=True)
+        echo(f"{name}: {note}", err=True)
     size = written.page.stat().st_size / 1e6
-    typer.echo(f"{queries(written.queries)} on {written.page} ({size:,.1f} MB)", err=True)
+    echo(f"{queries(written.queries)} on {written.page} ({size:,.1f} MB)", err=True)
     if folder is not None and written.figures:
-        typer.echo(f"{len(written.figures)} files in {folder}", err=True)
+        echo(f"{len(written.figures)} files in {folder}", err=True)

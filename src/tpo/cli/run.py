@@ -24,8 +24,6 @@ tpo run prompts.csv --column question --method revision --reward python:scores:l
 tpo run prompts.jsonl --config run.toml -d 3 -n 8
 """
 
-SOME_FAILED = 1
-
 
 @options.with_settings()
 def run(
@@ -46,8 +44,8 @@ def run(
     A run that was interrupted, or killed, goes on with the same command.
     """
     from tpo.cli.session import Session
-    from tpo.cli.setup import settings_of
+    from tpo.cli.setup import exit_code, settings_of
 
     summary = Session.of(settings_of(given), data, fresh=fresh).carry_out()
-    if summary.failed:
-        raise typer.Exit(SOME_FAILED)
+    if code := exit_code(summary):
+        raise typer.Exit(code)

@@ -9,11 +9,12 @@ from typing import Self
 
 from rich.console import Console
 
+from tpo.cli.complain import complain
 from tpo.cli.live import run_view
 from tpo.cli.setup import interruptible
 from tpo.cli.show import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
 from tpo.cli.tally import Tally, completions_per_query
-from tpo.cli.text import visible
+from tpo.cli.text import one_line, visible
 from tpo.config import Settings, data_options
 from tpo.counting import queries
 from tpo.runs import Summary
@@ -103,8 +104,18 @@ class Session:
             show_costs(self.result, summary)
             if self.plan.settings.uses_tiny:
                 self.result.print(TINY_NOTE, style="dim")
+        elif summary.failures:
+            complain(f"{queries(summary.failed)} failed; {_reasons(summary)}")
         self.result.print(self._last_line(summary), markup=False, soft_wrap=True)
 
     def _last_line(self, summary: Summary) -> str:
         failed = f", {summary.failed:,} failed (the same command tries them again)" if summary.failed else ""
         return f"{queries(summary.finished)} finished{failed}: {visible(str(self.plan.path))}"
+
+
+def _reasons(summary: Summary) -> str:
+    """Return the most frequent reason of failures, and how many others there are."""
+    reason, count = max(summary.failures.items(), key=lambda item: item[1])
+    others = len(summary.failures) - 1
+    more = f" (and {others} other reasons)" if others else ""
+    return f"{count:,} of them: {one_line(reason, 200)}{more}"

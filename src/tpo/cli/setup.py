@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -15,6 +15,11 @@ from tpo.cli.options import Given
 from tpo.config import Settings, load_axes, load_settings
 from tpo.config.settings import OPTIONS
 
+if TYPE_CHECKING:
+    from tpo.runs import Summary
+
+SOME_FAILED, NO_SERVER, NO_REWARD = 1, 3, 4
+"""Some queries failed; all did, most of them because of the policy's server; because of the reward."""
 INTERRUPTED = 130
 """What shells expect of a command that Ctrl-C ended."""
 
@@ -32,6 +37,15 @@ def axes_of(
     return load_axes(given, os.environ, config, several, _note)
 
 
+def exit_code(summary: Summary) -> int:
+    """Return the exit code of a run; where no query finished, it tells the kind of most failures."""
+    if not summary.failed:
+        return 0
+    kind = max(summary.failure_kinds, key=lambda name: summary.failure_kinds[name], default="")
+    codes = {"server": NO_SERVER, "reward": NO_REWARD}
+    return SOME_FAILED if summary.finished else codes.get(kind, SOME_FAILED)
+
+
 @contextmanager
 def interruptible(console: Console, sentence: str) -> Iterator[None]:
     """Ctrl-C ends the command with *sentence* instead of a traceback."""
@@ -43,4 +57,6 @@ def interruptible(console: Console, sentence: str) -> Iterator[None]:
 
 
 def _note(sentence: str) -> None:
-    typer.echo(f"note: {sentence}", err=True)
+    from tpo.cli.text import echo
+
+    echo(f"note: {sentence}", err=True)

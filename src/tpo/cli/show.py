@@ -104,8 +104,18 @@ def show_steps(console: Console, summary: Summary) -> None:
 def show_costs(console: Console, summary: Summary) -> None:
     """Print what the run took, and why queries failed."""
     console.print(_costs(summary), style="dim")
+    for sentence in _losses(summary):
+        console.print(sentence, style="yellow")
     for reason, count in list(summary.failures.items())[:REASONS]:
         console.print(Text(f"{count:,} failed: ", style="red") + literal(one_line(reason, 200)))
+
+
+def _losses(summary: Summary) -> Iterator[str]:
+    """Yield what was left out of the pools."""
+    if summary.blank:
+        yield f"{summary.blank:,} answers were blank and left out (a higher --max-tokens may help)"
+    if summary.unscored:
+        yield f"{summary.unscored:,} answers could not be scored and were left out"
 
 
 def _by_step(summary: Summary) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+import typer
 from rich.text import Text
 
 JOINERS = "\u200c\u200d"
@@ -21,6 +22,11 @@ def visible(text: str) -> str:
 def for_reader(text: str, *, terminal: bool) -> str:
     """*text* as whoever reads stdout should get it: a file or a pipe as it is, a *terminal* unsteered."""
     return visible(text) if terminal else text
+
+
+def echo(sentence: str, *, err: bool = False) -> None:
+    """Print *sentence*, whatever characters the names and paths in it hold."""
+    typer.echo(visible(sentence), err=err)
 
 
 def one_line(text: str, width: int) -> str:

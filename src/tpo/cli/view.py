@@ -59,7 +59,7 @@ def view(
     from rich.console import Console
 
     from tpo.cli.setup import interruptible
-    from tpo.cli.text import visible
+    from tpo.cli.text import echo, visible
 
     prices = prices_of(price_in, price_out, price_cached, currency)
     talk = Console(stderr=True, quiet=bool(quiet), highlight=False)
@@ -68,7 +68,7 @@ def view(
 
         def ready(address: str) -> None:
             talk.print(f"viewing {visible(str(runs))}", markup=False, soft_wrap=True)
-            typer.echo(address)
+            echo(address)
             if open_browser if open_browser is not None else _has_screen():
                 webbrowser.open(address)
 

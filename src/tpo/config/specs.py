@@ -16,13 +16,17 @@ from tpo.events import Listener
 from tpo.policies.base import Policy
 from tpo.registry import ModelOptions, ModelSpec, parse, usages
 from tpo.rewards.base import Reward
+from tpo.types import Sampling
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
 """Where a policy server's key is looked for; nowhere else."""
 REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
 """A reward's server is not the policy's, and must not be sent its key."""
 KEY_FIELDS = frozenset(
-    {"api_key", "apikey", "x_api_key", "authorization", "access_token", "headers", "extra_headers"}
+    {
+        *("api_key", "apikey", "x_api_key", "authorization", "access_token", "auth_token", "bearer_token"),
+        *("headers", "extra_headers", "password", "secret", "client_secret"),
+    }
 )
 """Names under which a key would be recorded."""
 
@@ -144,6 +148,7 @@ def policy_options(
         timeout=settings.timeout,
         retry_timeout=settings.retry_timeout,
         concurrency=settings.concurrency,
+        sampling=Sampling(1, settings.temperature, settings.top_p, settings.max_tokens, settings.seed),
         api_key=api_key(environment or {}),
         listener=listener,
     )
@@ -201,10 +206,15 @@ def own_options(spec: ModelSpec[Any], settings: Settings) -> Any:
         raise ConfigError(f"--kind-options: {spec.kind}: {where}: {first['msg']}") from None
 
 
-def _refuse_keys(option: str, values: Mapping[str, object]) -> None:
-    for name in values:
-        if name.lower().replace("-", "_") in KEY_FIELDS:
+def _refuse_keys(option: str, values: object, place: str = "") -> None:
+    """Refuse names of keys at any depth."""
+    if isinstance(values, list):
+        for index, value in enumerate(values):
+            _refuse_keys(option, value, f"{place}{index}.")
+    for name, value in values.items() if isinstance(values, Mapping) else ():
+        _refuse_keys(option, value, f"{place}{name}.")
+        if str(name).lower().replace("-", "_") in KEY_FIELDS:
             raise ConfigError(
-                f"{option}: {name} would be written into the run's record; a key comes from TPO_API_KEY"
-                " alone, and only fields of a request's body can be added"
+                f"{option}: {place}{name} would be written into the run's record; a key comes from"
+                " TPO_API_KEY alone, and only fields of a request's body can be added"
             )

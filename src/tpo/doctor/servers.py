@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tpo.config import policy_spec
+from tpo.config.specs import policy_options
 from tpo.doctor.finding import failure, good, warning
 from tpo.doctor.setup import BRIEF_RETRY, CheckState, ProbedPolicy, Setup
 from tpo.errors import PolicyError
@@ -59,6 +60,7 @@ async def _check_server(url: str, setup: Setup, state: CheckState) -> None:
         extra=settings.policy_extra,
         timeout=timeout,
         retry=BRIEF_RETRY,
+        sampling=policy_options(settings).sampling,
     )
     state.close_later(policy)
     try:

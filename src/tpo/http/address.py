@@ -1,11 +1,12 @@
 """A server's base URL, as users write it."""
 
 import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from tpo.errors import ConfigError
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _ROUTES = ("/chat/completions", "/completions", "/models")
 
 
@@ -55,5 +56,19 @@ def root_address(url: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Return whether *address* is a loopback address, which must bypass proxies."""
-    return urlsplit(address).hostname in LOOPBACK
+    """Return whether *address* is this machine's own, which must bypass proxies."""
+    host = urlsplit(address).hostname or ""
+    try:
+        number = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return number.is_loopback or number.is_unspecified
+
+
+def proxy_of(address: str) -> str | None:
+    """Return the proxy that the environment sets for *address*, if any, without its password."""
+    parts = urlsplit(address)
+    if is_loopback(address) or proxy_bypass(parts.hostname or ""):
+        return None
+    proxy = getproxies().get(parts.scheme)
+    return None if proxy is None else re.sub(r"//[^/]*@", "//", proxy)

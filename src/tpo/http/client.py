@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tpo.errors import ConfigError
 from tpo.http.adaptive_limit import AdaptiveLimit
-from tpo.http.address import base_address
-from tpo.http.failures import HttpFailure, Reply, Server, read_json
+from tpo.http.address import base_address, proxy_of
+from tpo.http.failures import HttpFailure, Reply, Server, StreamedReply, read_json, status_failure
 from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.perloop import PerLoop
 
@@ -65,7 +66,8 @@ class HttpClient:
     ) -> None:
         self.address = address(url)
         self._root = self.address.removesuffix("/v1")
-        self._server = Server(self.address, _checked(api_key, key_variable), key_variable)
+        key = _checked(api_key, key_variable)
+        self._server = Server(self.address, key, key_variable, proxy_of(self.address))
         self._timeouts = timeout, connect_timeout
         self._notice_after: float | None = notice_after
         self._session: PerLoop[Session] = PerLoop(self._open)
@@ -107,6 +109,24 @@ class HttpClient:
             value = read(read_json(reply, self._server))
             slot.work = 0.0 if work is None else work(value)
         return value
+
+    @asynccontextmanager
+    async def stream(self, path: str, body: Any) -> AsyncIterator[StreamedReply]:
+        """Post *body*, beside the adaptive limit, and yield the reply while its body arrives.
+
+        Raises:
+            HttpFailure: no reply came, it broke off, or its status asks for another attempt or a key.
+        """
+        session = self._session.get()
+        try:
+            async with session.send("POST", self.address + path, body) as reply:
+                if reply.status in (401, 402, 403, 404, 408, 429) or reply.status >= 500:
+                    whole = Reply(reply.status, reply.headers, await reply.read())
+                    raise status_failure(whole, self._server)
+                self._has_answered = True
+                yield StreamedReply(reply.status, reply.headers, reply.content.iter_any())
+        except session.errors as error:
+            raise session.failure(error) from error
 
     async def get_text(self, path: str) -> str | None:
         """Return the body at *path* beside ``/v1``, which need not be JSON; None where there is none."""

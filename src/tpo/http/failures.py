@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from tpo.http.masking import without_key
+from tpo.http.sse import is_stream, joined
 
 PASSING = {408, 409, 425, 429}
 """Statuses below 500 after which the same request may succeed."""
@@ -15,6 +19,18 @@ BUSY = {429, 529}
 """Statuses of a server that is healthy, and asks for fewer requests."""
 REFUSING_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
 """Codes that hosted APIs send with a status 429 which no waiting cures."""
+_STATUS_OF = {
+    "context_length": 400,
+    "invalid_request": 400,
+    "badrequest": 400,
+    "rate_limit": 429,
+    "overloaded": 529,
+    "authentication": 401,
+    "not_found": 404,
+}
+"""Statuses by words in an error's code or type."""
+LONGEST_RETRY_AFTER = 86_400.0
+"""Seconds above which ``Retry-After`` is taken for nonsense."""
 WORDS_KEPT = 500
 """Characters of a server's own explanation that an error message quotes."""
 
@@ -51,6 +67,11 @@ class HttpFailure(Exception):
         self.broken = broken
         self.ambiguous = ambiguous
 
+    @property
+    def busy(self) -> bool:
+        """Whether the server is healthy, and asks for fewer requests."""
+        return self.status in BUSY
+
     def __str__(self) -> str:
         return self.reason
 
@@ -65,17 +86,40 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamedReply:
+    """A reply whose body arrives in *chunks*."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+    async def read(self) -> Reply:
+        """Return the whole reply."""
+        return Reply(self.status, self.headers, b"".join([chunk async for chunk in self.chunks]))
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """Server of a failure: address, key (kept out of every text), and where a user sets the key."""
+    """Server of a failure: address, key (kept out of every text), and where a user sets the key.
+
+    *proxy* stands before it, and an error may be the proxy's own.
+    """
 
     address: str
     key: str | None = None
     key_variable: str = "TPO_API_KEY"
+    proxy: str | None = None
+
+    @property
+    def named(self) -> str:
+        """The subject of a sentence."""
+        through = "" if self.proxy is None else f" (through the proxy {self.proxy})"
+        return f"the server at {self.address}{through}"
 
     def quote(self, text: str) -> str:
-        """A server's *text* for an error message: no key, no control characters, one line, not long."""
+        """Return a server's *text* for an error message: no key, no controls, one line, not long."""
         if self.key:
-            text = text.replace(self.key, "[key]")  # before cutting: half a key is a leak as well
+            text = without_key(text, self.key)  # before cutting: half a key is a leak as well
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= WORDS_KEPT else text[:WORDS_KEPT] + "…"
 
@@ -92,22 +136,48 @@ def read_json(reply: Reply, server: Server) -> Any:
     if not 200 <= reply.status < 300:
         raise status_failure(reply, server)
     try:
-        value = json.loads(reply.body)
+        value = joined(reply.body) if is_stream(reply.body) else json.loads(reply.body)
     except ValueError as error:  # cut in the middle, no JSON, or no UTF-8
         start = server.quote(reply.body[:200].decode("utf-8", "replace"))
-        raise HttpFailure(
-            f"the server at {server.address} sent a body that is no JSON: {start!r}", passes=True
-        ) from error
-    if isinstance(value, dict) and isinstance(value.get("error"), dict | str) and value["error"]:
-        raise status_failure(_error_in_success(reply, value["error"]), server)
+        raise HttpFailure(f"{server.named} sent a body that is no JSON: {start!r}", passes=True) from error
+    inside = _error_in(value)
+    if inside is not None:
+        raise status_failure(_error_in_success(reply, inside), server)
     return value
 
 
+def _error_in(value: Any) -> dict[str, Any] | str | None:
+    """The error that a reply with a good status is or holds: of its own, or in all of its choices."""
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get("error"), dict | str) and value["error"]:
+        return value["error"]  # type: ignore[no-any-return]
+    if value.get("object") == "error":
+        return value
+    choices = value.get("choices")
+    errors = [choice_error(choice) for choice in choices] if isinstance(choices, list) else []
+    return errors[0] if errors and all(errors) else None
+
+
+def choice_error(choice: Any) -> dict[str, Any] | str | None:
+    """The error that stands in place of a choice, as gateways send it; None where there is none."""
+    if not isinstance(choice, dict):
+        return None
+    error = choice.get("error")
+    if isinstance(error, dict | str) and error:
+        return error
+    failed = str(choice.get("finish_reason")).lower() == "error"
+    return "the generation ended with an error (finish_reason: error)" if failed else None
+
+
 def _error_in_success(reply: Reply, error: dict[str, Any] | str) -> Reply:
-    """Some gateways answer 200 with an error inside; its code, if it is a status, says which."""
-    code = error.get("code") if isinstance(error, dict) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else 502
-    return Reply(status, reply.headers, reply.body)
+    """Some gateways answer 200 with an error inside; its code or type says which status it is."""
+    said = error if isinstance(error, dict) else {}
+    names = [str(said.get(name, "")).lower() for name in ("code", "status", "type")]
+    numbers = [int(name) for name in names if re.fullmatch(r"[45]\d\d", name)]
+    named = [status for word, status in _STATUS_OF.items() if any(word in name for name in names)]
+    status = [*numbers, *named, 502][0]
+    return Reply(status, reply.headers, json.dumps({"error": error}).encode())
 
 
 def status_failure(reply: Reply, server: Server) -> HttpFailure:
@@ -115,7 +185,7 @@ def status_failure(reply: Reply, server: Server) -> HttpFailure:
     words, code = _explanation(reply.body)
     said = server.quote(words)
     because = f": {said}" if said else ""
-    at, status = f"the server at {server.address}", reply.status
+    at, status = server.named, reply.status
     if status in (401, 403):
         reason = _key_refused(server, status, because)
         return HttpFailure(reason, fatal=True, ambiguous=True, status=status)
@@ -136,10 +206,10 @@ def status_failure(reply: Reply, server: Server) -> HttpFailure:
 
 def _key_refused(server: Server, status: int, because: str) -> str:
     if server.key is None:
-        return f"the server at {server.address} asks for an API key: set {server.key_variable}"
+        return f"{server.named} asks for an API key: set {server.key_variable}"
     # With 401 servers quote the key, some of them half masked; with 403 they say what it may not do.
     words = because if status == 403 else ""
-    return f"the server at {server.address} refused the API key: set {server.key_variable}{words}"
+    return f"{server.named} refused the API key: set {server.key_variable}{words}"
 
 
 def _explanation(body: bytes) -> tuple[str, str | None]:
@@ -162,18 +232,15 @@ def _explanation(body: bytes) -> tuple[str, str | None]:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from ``Retry-After`` as a number or a date; None if it says neither."""
+    """Seconds to wait, from ``Retry-After`` as a number or a date; None if it says neither, or nonsense."""
     value = headers.get("Retry-After", "").strip()
     try:
         seconds = float(value)
     except ValueError:
-        pass
-    else:
-        return seconds if 0 <= seconds < float("inf") else None
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+        try:
+            moment = parsedate_to_datetime(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            seconds = max(0.0, (moment - datetime.now(UTC)).total_seconds())
+        except (ValueError, OverflowError):
+            return None
+    return seconds if 0 <= seconds <= LONGEST_RETRY_AFTER else None

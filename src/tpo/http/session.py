@@ -22,6 +22,8 @@ from tpo.http.failures import HttpFailure, Server
 
 REUSE_SECONDS = 4.0
 """Less than the 5 s after which uvicorn, and so vLLM, drops an idle connection under the next request."""
+LONGEST_HEADER = 65_536
+"""Bytes of a reply's header; gateways put traces and policies there."""
 KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 35_000}
 """Seconds, the last one milliseconds: a peer that vanished is noticed within 35 s, its ACKs sent or not."""
 
@@ -43,6 +45,8 @@ class Session:
             headers=_headers(server),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=not is_loopback(server.address),
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
         )
         # asyncio.run cancels what is left before it closes its loop: so the session ends with its loop even
         # where nobody calls aclose, as in synchronous use.
@@ -107,6 +111,14 @@ def _failure(error: Exception, server: Server, timeout: aiohttp.ClientTimeout) -
     if isinstance(error, aiohttp.ClientSSLError):
         reason = f"no safe connection to {at}: {server.quote(str(error))}"
         return HttpFailure(reason, fatal=True, ambiguous=True)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        reason = f"the proxy {server.proxy} before {at} does not answer: {_cause(error)}"
+        return HttpFailure(f"{reason} (NO_PROXY leaves a host out)", passes=True, unreachable=True)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        said = server.quote(f"{error.status} {error.message}")
+        reason = f"the proxy {server.proxy} refused a connection to {at}: {said}"
+        passes = error.status == 429 or error.status >= 500
+        return HttpFailure(reason, passes=passes, fatal=not passes, ambiguous=True, unreachable=passes)
     if isinstance(error, aiohttp.ClientConnectorError):
         return HttpFailure(f"no server answers at {at}: {_cause(error)}", passes=True, unreachable=True)
     if isinstance(error, aiohttp.ConnectionTimeoutError):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from tpo.errors import TpoError
+from tpo.inprocess.memory import first_line
+from tpo.reasoning import Answer, opens_reasoning, split_reasoning
 from tpo.types import Message, Messages, assistant, user
 
 _BODY = "the body of a turn"
@@ -36,6 +39,7 @@ class ChatTokenizer:
                 f"{name}: its tokenizer has no chat template; take the instruct version of the model"
             )
         self._tokenizer = tokenizer
+        self._name, self._refused = name, refused
         self._template_kwargs = dict(template_kwargs or {})
         self._lock = threading.Lock()  # a fast tokenizer may not be used by two threads at once
         self._adds_start = self.start is not None and self._ids("a", special=True)[:1] == [self.start]
@@ -80,10 +84,26 @@ class ChatTokenizer:
                 self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             )
 
+    def answer(self, ids: Sequence[int]) -> Answer:
+        """Return the text of *ids* apart from the reasoning in it, which the template may have opened."""
+        return split_reasoning(self.text(ids), opened=self._opens_reasoning)
+
+    @cached_property
+    def _opens_reasoning(self) -> bool:
+        return opens_reasoning(self._render((user("?"),), opening=True))
+
     def turn_ends(self) -> frozenset[int]:
-        """The special token that the template closes the model's turn with, and the tokenizer's end token."""
+        """Return the special token that the template closes the model's turn with, and the end token.
+
+        Raises:
+            TpoError: the template cannot be used.
+        """
         ends = {self._tokenizer.eos_token_id} - {None}
-        _, _, closing = self._render((user("?"), assistant(_BODY)), opening=False).rpartition(_BODY)
+        try:
+            whole = self._render((user("?"), assistant(_BODY)), opening=False)
+        except Exception as error:  # of Jinja: wrong syntax, an unsafe call, too deep
+            raise self._refused(f"{self._name}: its chat template fails ({first_line(error)})") from error
+        _, _, closing = whole.rpartition(_BODY)
         first = self._ids(closing.lstrip(), special=False)[:1]
         added = self._tokenizer.added_tokens_decoder
         return frozenset(ends | {token for token in first if token in added and added[token].special})

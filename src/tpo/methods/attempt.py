@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
-from tpo.errors import AttemptStopped, TpoError
+from tpo.errors import AttemptStopped, PolicyError, RewardError, TpoError
 from tpo.events import PairChosen, StepStarted
 from tpo.methods.branch import Branch
 from tpo.methods.calls import Calls, worst
@@ -43,7 +43,7 @@ class OpenStep(Branch):
     @property
     def pool(self) -> tuple[Candidate, ...]:
         """Scored candidates of all branches, first samples first."""
-        return self._seen + self.record().candidates
+        return self._seen + self.record().scored
 
     def contrast(self) -> Pair:
         """Return the best and the worst of the pool, recorded as the step's pair."""
@@ -158,14 +158,31 @@ class Attempt:
         """Scored candidates, first samples first."""
         if self._open is not None:
             return self._open.pool
-        return self._first.pool + tuple(candidate for step in self._steps for candidate in step.candidates)
+        return self._first.pool + tuple(candidate for step in self._steps for candidate in step.scored)
 
     async def sample(self, messages: Messages, *, n: int, start: int = 0) -> tuple[Candidate, ...]:
         """Draw *n* first responses and score them into the pool. Return the scored ones, in order.
 
         With *start*, the first draw is continued: its samples from index *start* on.
+
+        Raises:
+            TpoError: no sample so far has both text and a score, so there is nothing to go on with.
         """
-        return await self._first.sample("sample", messages, n=n, start=start, read=plain_response)
+        drawn = await self._first.sample("sample", messages, n=n, start=start, read=plain_response)
+        if not self._first.pool:
+            raise self._nothing_drawn()
+        return drawn
+
+    def _nothing_drawn(self) -> TpoError:
+        """Return why there is no first sample to go on with."""
+        call = self._first.calls[-1]
+        if call.unscored is not None:
+            return RewardError(call.unscored)
+        cut = any(reply.finish_reason == "length" for reply in call.replies.values())
+        cause = (
+            "the token limit ended them before any answer: raise --max-tokens" if cut else "they are blank"
+        )
+        return PolicyError(f"query {self.query.id!r}: no first sample holds a text; {cause}")
 
     def step(self) -> OpenStep:
         """Return the next step, to be entered with ``async with``; entering asks the stopping rules."""

@@ -37,7 +37,7 @@ class Branch:
     @property
     def pool(self) -> tuple[Candidate, ...]:
         """Scored candidates, first samples first."""
-        return self._seen + tuple(candidate for call in self._calls for candidate in call.drawn)
+        return self._seen + tuple(candidate for call in self._calls for candidate in call.scored)
 
     async def ask(
         self,
@@ -103,7 +103,7 @@ class Branch:
             first = not self.index and not any(other.reads for other in self._calls[:-1])
             call.name = "" if first else f"{phase}.{self.index}.{call.scope.ordinal}"
         await self._step.attempt.calls.draw(call, read, start)
-        return tuple(candidate for candidate in call.drawn if candidate.index >= start)
+        return tuple(candidate for candidate in call.scored if candidate.index >= start)
 
     def _open(self, phase: Phase, messages: Messages, n: int, role: str, sampling: Sampling) -> OpenCall:
         self._step.check_open()

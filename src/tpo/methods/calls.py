@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from tpo.errors import AttemptStopped, PolicyError, StoreError, TpoError
-from tpo.events import CallStarted, CandidateScored, Listener, Sampled, UpdateMalformed
+from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardUnavailable, StoreError, TpoError
+from tpo.events import CallStarted, CandidateScored, Listener, Sampled, ScoringFailed, UpdateMalformed
 from tpo.methods.replay import Replay
 from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader
@@ -27,6 +27,7 @@ from tpo.types import (
     RewardUsage,
     Sampling,
     Scope,
+    Score,
     Usage,
 )
 
@@ -35,7 +36,8 @@ from tpo.types import (
 class OpenCall:
     """A policy call of a step and what it has brought so far, by sample index.
 
-    A draw that is continued is the same call. *name* is what its candidates' ids append.
+    A draw that is continued is the same call. *name* is what its candidates' ids append. *unscored* is why
+    the last response without a score has none.
     """
 
     scope: Scope
@@ -47,13 +49,19 @@ class OpenCall:
     name: str = ""
     candidates: dict[int, Candidate] = field(default_factory=dict)
     replies: dict[int, Reply] = field(default_factory=dict)
+    unscored: str | None = None
     usage: Usage = field(default_factory=Usage)
     completions: int = 0
 
     @property
     def drawn(self) -> tuple[Candidate, ...]:
-        """Its scored responses, in the order of their indices."""
+        """Its responses, in the order of their indices; some may have no score."""
         return tuple(self.candidates[index] for index in sorted(self.candidates))
+
+    @property
+    def scored(self) -> tuple[Candidate, ...]:
+        """Its responses that have a score."""
+        return tuple(candidate for candidate in self.drawn if candidate.score is not None)
 
     def record(self) -> Call:
         """Return the call as it stands in a record."""
@@ -101,7 +109,8 @@ class Calls:
     async def draw(self, call: OpenCall, read: Reader, start: int = 0) -> None:
         """Collect the samples of *call* from index *start* on; score each while its siblings are written.
 
-        After a failure, what was written before it is scored all the same; then the failure is raised.
+        A response that cannot be scored is kept without a score; a blank one is no response. After a failure
+        of any other kind, what was written before it is scored all the same; then the failure is raised.
         """
         if self._replayed(call, start):
             return
@@ -110,7 +119,7 @@ class Calls:
             try:
                 async for completion in self._completions(call, start):
                     text = read(completion)
-                    if text is None:
+                    if text is None or not text.strip():
                         self._lose(call, completion)
                     else:
                         scoring.create_task(self._score(call, completion, text, failures))
@@ -146,11 +155,14 @@ class Calls:
         self.usage[call.scope.phase] = self.usage.get(call.scope.phase, Usage()) + usage
 
     def _add(self, call: OpenCall, candidate: Candidate) -> None:
-        """Add a scored *candidate* to the pool."""
+        """Record *candidate*, with its score or without one."""
         tokens = 0 if candidate.score is None else candidate.score.tokens
         self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
         call.candidates[candidate.index] = candidate
-        self.announce(CandidateScored(self.query, candidate))
+        if candidate.score is None:
+            self.announce(ScoringFailed(self.query, candidate, call.unscored or ""))
+        else:
+            self.announce(CandidateScored(self.query, candidate))
 
     def _lose(self, call: OpenCall, completion: Completion) -> None:
         reply = call.replies[completion.index] = _reply(completion)
@@ -161,11 +173,14 @@ class Calls:
     ) -> None:
         index = completion.index
         scope = replace(call.scope, phase="reward", index=index)
+        score: Score | None = None
         try:
             score = await self.reward.score(self.query.messages, text, scope)
         except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised by draw, after the siblings
-            failures.append(failure)
-            return
+            if not _is_of_one_response(failure):
+                failures.append(failure)
+                return
+            call.unscored = str(failure)
         candidate = Candidate(
             step=scope.step,
             index=index,
@@ -201,6 +216,13 @@ class Calls:
         if count < n:
             place = f"query {self.query.id!r}, {scope.phase} of step {scope.step}"
             raise PolicyError(f"{place}: the policy gave {count} of {n} responses")
+
+
+def _is_of_one_response(failure: BaseException) -> bool:
+    """Return whether a failure to score says nothing about the other responses of the query."""
+    if not isinstance(failure, RewardError) or isinstance(failure, RewardUnavailable):
+        return False
+    return not failure.fatal
 
 
 def worst(failures: Sequence[BaseException]) -> BaseException:

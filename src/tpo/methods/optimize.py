@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from tpo.errors import AttemptStopped, DataError, TpoError
+from tpo.errors import AttemptStopped, DataError, PolicyError, RewardError, TpoError
 from tpo.events import Event, Listener, QueryEnded, QueryStarted
 from tpo.methods.attempt import Attempt
 from tpo.methods.blocking import run_blocking
@@ -22,7 +23,7 @@ from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
-from tpo.types import Message, Query, StopReason, Timing, Trajectory, user
+from tpo.types import FailureKind, Message, Query, StopReason, Timing, Trajectory, user
 
 log = logging.getLogger(__name__)
 
@@ -129,13 +130,15 @@ class _Driver:
     async def run(self) -> Trajectory:
         self._optimizer.announce(QueryStarted(self._query))
         error: str | None = None
+        kind: FailureKind | None = None
         selected: str | None = None
         try:
             reason = await self._until_stopped()
             selected = self._select(reason)
         except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - fatal ones are raised again
-            reason, error = "error", self._reason(worst([raised]))
-        trajectory = self._trajectory(reason, error, selected)
+            failure = worst([raised])
+            reason, error, kind = "error", self._reason(failure), _kind(failure)
+        trajectory = replace(self._trajectory(reason, error, selected), failure=kind)
         self._optimizer.announce(QueryEnded(trajectory))
         return trajectory
 
@@ -223,3 +226,12 @@ class _Driver:
             selection=at.selection.name,
             selected=selected,
         )
+
+
+def _kind(failure: BaseException) -> FailureKind:
+    """Return what a query failed of."""
+    if isinstance(failure, PolicyError):
+        return "server"
+    if isinstance(failure, RewardError):
+        return "reward"
+    return "data" if isinstance(failure, DataError) else "method"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tpo.types import Completion
+from tpo.types import Completion, ToolCallCompletion
 
 Reader = Callable[[Completion], str | None]
 """Return the response in a completion; None where it holds none."""
@@ -13,9 +13,9 @@ OPENING = "<improved_response>"
 CLOSING = "</improved_response>"
 
 
-def plain_response(completion: Completion) -> str:
-    """Return the whole text."""
-    return completion.text
+def plain_response(completion: Completion) -> str | None:
+    """Return the whole text; None of a completion that calls tools."""
+    return None if isinstance(completion, ToolCallCompletion) else completion.text
 
 
 def tagged_response(completion: Completion) -> str | None:

@@ -4,27 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
-from tpo.perloop import PerLoop
-from tpo.policies.chat import (
-    LIMIT_FIELDS,
+from tpo.http.chat import (
     ModelCard,
-    other_limit_field,
     read_cards,
     read_completions,
     read_count,
     request_body,
-    told_context,
+    sendable,
+    without_system_role,
 )
+from tpo.http.refusals import (
+    LIMIT_FIELDS,
+    may_refuse_n,
+    other_limit_field,
+    refuses_system_role,
+    told_context,
+    told_reply_limit,
+)
+from tpo.perloop import PerLoop
 from tpo.policies.context import Fitted, estimate, fit, is_text
 from tpo.types import Completion, Messages, Sampling, Scope
 
 TEMPLATE_FIELDS = ("tools", "chat_template", "chat_template_kwargs", "continue_final_message")
 """Extra fields that change what a prompt is, and so how long."""
+LISTINGS = 3
+"""How often a list of models that fails is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a server wants to be asked: its name for the reply's limit, and whether it takes system turns."""
+
+    limit_field: str = LIMIT_FIELDS[0]
+    merges_system: bool = False
+
+    def after(self, failure: HttpFailure, *, has_system: bool, own_limit: bool) -> Dialect | None:
+        """Return how to ask instead, if *failure* says what was not understood; None if it does not."""
+        other = None if own_limit else other_limit_field(failure, self.limit_field)
+        if other is not None:
+            return replace(self, limit_field=other)
+        if has_system and not self.merges_system and refuses_system_role(failure):
+            return replace(self, merges_system=True)
+        return None
 
 
 class ChatServer:
@@ -39,9 +65,12 @@ class ChatServer:
         self.address = client.address
         self._extra = extra
         self._has_own_limit = any(field in extra for field in LIMIT_FIELDS)
-        self._limit_field = LIMIT_FIELDS[0]
+        self._dialect = Dialect()
+        self.fallbacks = 0
+        """Times in a row that the server failed on several choices and then gave a single one."""
         self._listing = PerLoop(asyncio.Lock)
         self._cards: list[ModelCard] | None = None
+        self._unlisted = 0
         self._counts = True
 
     async def cards(self) -> list[ModelCard]:
@@ -58,72 +87,104 @@ class ChatServer:
     ) -> list[Completion]:
         """Return as many of ``sampling.n`` completions as one request brings.
 
+        Where the server fails on several choices, a request for a single one follows at once.
+
         Raises:
             HttpFailure: none came, or the call cannot be made to fit.
         """
-        field, refused = self._limit_field, set[str]()
+        dialect, failed = self._dialect, None
+        tried = {dialect}
         while True:
+            card = await self._card(model)
+            sent = without_system_role(messages) if dialect.merges_system else messages
             try:
-                fitted = await self._fit(model, messages, sampling, scope)
+                fitted = await self._fit(card, sent, sampling, scope)
                 served = fitted.served(self.address, sampling.max_tokens)
-                limited = sampling
-                if fitted.max_tokens < sampling.max_tokens:
-                    limited = replace(sampling, max_tokens=fitted.max_tokens)
-                body = request_body(model, fitted.messages, limited, self._extra, limit_field=field)
+                limited = replace(sampling, max_tokens=min(fitted.max_tokens, sampling.max_tokens))
+                body = request_body(
+                    model, fitted.messages, limited, self._extra, limit_field=dialect.limit_field
+                )
                 read = partial(read_completions, n=sampling.n, served=served)
                 found = await self.client.request("POST", "/chat/completions", body, read=read, work=_tokens)
             except HttpFailure as failure:
-                refused.add(field)
-                other = None if self._has_own_limit else other_limit_field(failure, field)
-                if other is not None and other not in refused:
-                    field = other
-                elif not self._learns_context(model, failure):
+                other = dialect.after(failure, has_system=_has_system(sent), own_limit=self._has_own_limit)
+                if other is not None and other not in tried:
+                    dialect = other
+                    tried.add(dialect)
+                elif self._has_learned(card, failure):
+                    continue
+                elif sampling.n > 1 and may_refuse_n(failure):
+                    failed, sampling = failure, sampling.only(0)
+                else:
                     if failure.unreachable:
                         self._cards = None  # what comes up again may have another context
-                    raise
+                    raise (failed or failure) from None
             else:
-                self._limit_field = field
+                self._dialect = dialect
+                if failed is not None:
+                    self.fallbacks += 1
+                elif len(found) > 1:
+                    self.fallbacks = 0
                 return found
 
-    def _learns_context(self, model: str, failure: HttpFailure) -> bool:
-        """Return whether *failure* tells a context length that was unknown: then the call may fit."""
-        context = told_context(failure)
-        card = _named(model, self._cards or [])
-        known = card.context if card is not None else None
-        if context is None or (known is not None and known <= context):
+    def _has_learned(self, card: ModelCard, failure: HttpFailure) -> bool:
+        """Return whether more is known of the model than *card*, by which the refused call was made to fit.
+
+        *failure* may tell it, or the refusal of another call meanwhile.
+        """
+        context, reply = told_context(failure), told_reply_limit(failure)
+        if context is None and reply is None:
             return False
-        card = replace(card or ModelCard(model), context=context)
-        self._cards = [card, *(other for other in self._cards or [] if other.name != model)]
+        known = self._known(card.name) or card
+        learned = known.learned(context, reply)
+        self._cards = [learned, *(other for other in self._cards or [] if other.name != card.name)]
+        if card.learned(learned.context, learned.reply) == card:
+            failure.passes = False  # it was made to fit, and is still refused
+            return False
         return True
 
-    async def _fit(self, model: str, messages: Messages, sampling: Sampling, scope: Scope) -> Fitted:
-        """Return what is sent: the call itself where the context is unknown, or *extra* sets a limit."""
-        cards = self._cards if self._cards is not None else await self._listed()
-        card = _named(model, cards)
-        if card is None or card.context is None or self._has_own_limit or not is_text(messages):
+    async def _fit(self, card: ModelCard, messages: Messages, sampling: Sampling, scope: Scope) -> Fitted:
+        """Return what is sent: the call itself where no limit is known, or *extra* sets one."""
+        if self._has_own_limit:
             return Fitted(messages, sampling.max_tokens)
-        return await fit(messages, sampling, scope, card.context, self._counter(model, card))
+        if card.reply is not None:
+            sampling = replace(sampling, max_tokens=min(card.reply, sampling.max_tokens))
+        if card.context is None or not is_text(messages):
+            return Fitted(messages, sampling.max_tokens)
+        return await fit(messages, sampling, scope, card.context, self._counter(card))
 
-    async def _listed(self) -> list[ModelCard]:
+    async def _card(self, model: str) -> ModelCard:
+        """Return what is known of *model*; the first call asks the server."""
+        if self._cards is None:
+            await self._list()
+        return self._known(model) or ModelCard(model)
+
+    def _known(self, model: str) -> ModelCard | None:
+        return next((card for card in self._cards or () if card.name == model), None)
+
+    async def _list(self) -> None:
+        """Ask for the list of models; a server without a usable one may answer calls all the same."""
         async with self._listing.get():  # a run starts with many calls at once: one asks for all of them
             if self._cards is not None:
-                return self._cards
+                return
             try:
-                return await self.cards()
+                await self.cards()
             except HttpFailure as failure:
-                if failure.passes or failure.unreachable:
+                if failure.unreachable:
                     raise
-                self._cards = []  # it lists none: the call itself will tell what is wrong, if anything is
-                return []
+                self._unlisted += 1
+                if not failure.passes or self._unlisted >= LISTINGS:
+                    self._cards = []
 
-    def _counter(self, model: str, card: ModelCard) -> Callable[[Messages], Awaitable[int]]:
+    def _counter(self, card: ModelCard) -> Callable[[Messages], Awaitable[int]]:
         """Return what counts a prompt's tokens: the server's own tokenizer, or an estimate if it has none."""
         shape = {name: self._extra[name] for name in TEMPLATE_FIELDS if name in self._extra}
 
         async def count(prompt: Messages) -> int:
             if not (card.counts and self._counts):
                 return estimate(prompt)
-            body = {"model": model, "messages": list(prompt), "add_generation_prompt": True} | shape
+            turns = sendable(prompt)
+            body = {"model": card.name, "messages": turns, "add_generation_prompt": True} | shape
             try:
                 return await self.client.request("POST", "/tokenize", body, read=read_count, root=True)
             except HttpFailure as failure:
@@ -135,8 +196,8 @@ class ChatServer:
         return count
 
 
-def _named(model: str, cards: Sequence[ModelCard]) -> ModelCard | None:
-    return next((card for card in cards if card.name == model), None)
+def _has_system(messages: Messages) -> bool:
+    return any(message["role"] == "system" for message in messages)
 
 
 def _tokens(completions: Sequence[Completion]) -> float:

@@ -11,6 +11,7 @@ from tpo.errors import ConfigError, PolicyError, TpoError
 from tpo.model_kinds import FunctionSpec
 from tpo.policies.base import Policy
 from tpo.policies.siblings import as_finished
+from tpo.reasoning import split_reasoning
 from tpo.registry import ModelOptions
 from tpo.types import Completion, Message, Messages, Sampling, Scope, Usage
 
@@ -41,7 +42,8 @@ class FunctionPolicy:
             raise PolicyError(f"{place}: {self._name} raised {type(error).__name__}: {error}") from error
         if not isinstance(text, str):
             raise PolicyError(f"{place}: {self._name} must return a string; it returned {text!r:.200}")
-        return Completion(index, text, usage=Usage(calls=1))
+        answer = split_reasoning(text)
+        return Completion(index, answer.text, usage=Usage(calls=1), reasoning=answer.reasoning)
 
 
 def as_policy(policy: Policy | PolicyFunction) -> Policy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,10 @@ from tpo.errors import PolicyError, PolicyRefused
 from tpo.events import LimitChanged, Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all, ignore
+from tpo.http.chat import are_copies, checked_extra
 from tpo.http.client import MOST
 from tpo.http.retry import READ_TIMEOUT, OnRetry, announce, announce_to
 from tpo.perloop import PerLoop
-from tpo.policies.chat import are_copies, checked_extra
 from tpo.policies.chat_server import ChatServer
 from tpo.policies.siblings import as_finished
 from tpo.types import Completion, Messages, Sampling, Scope, user
@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 CHECK_RETRY = RetryPolicy(timeout=10.0)
 """For the check before a run: a hiccup is retried, and no more."""
 NAMES_SHOWN = 20
+FALLBACKS = 3
+"""Failures in a row of several choices, each followed by a single one, that are no coincidence."""
+PROBE = Sampling(max_tokens=16)
+"""The check's request where nothing is known of the run; some servers write no fewer tokens."""
 
 
 class OpenAIPolicy:
@@ -44,6 +48,7 @@ class OpenAIPolicy:
         api_key: sent as a bearer token, shown nowhere.
         extra: fields added to each request, ``{"top_k": 20}``; None leaves out one that is sent otherwise.
         listener: receives a ``CallRetried`` before every retry, and a ``LimitChanged``.
+        sampling: the run's sampling values, which the check uses: some servers take temperature 1 alone.
         timeout: read timeout in seconds.
         most: maximum of requests in flight to each server; an adaptive limit stays below it.
         retry: how long failures that pass are retried.
@@ -61,6 +66,7 @@ class OpenAIPolicy:
         *,
         extra: Mapping[str, Any] | None = None,
         listener: Listener | None = None,
+        sampling: Sampling | None = None,
         timeout: float = READ_TIMEOUT,
         most: int = MOST,
         retry: RetryPolicy | None = None,
@@ -78,6 +84,8 @@ class OpenAIPolicy:
             [(server.address, server) for server in servers], retry=retry, clock=self._clock
         )
         self.model = model
+        probe = sampling or PROBE
+        self._probe = replace(probe, n=1, max_tokens=min(PROBE.max_tokens, probe.max_tokens))
         self._listener = listener
         self._naming = PerLoop(asyncio.Lock)
         self._singly = False
@@ -104,7 +112,8 @@ class OpenAIPolicy:
         found = found[:1] if copies else found
         missing = set(range(sampling.n)) - {completion.index for completion in found}
         if missing and len(missing) == sampling.n - 1 and not copies:
-            self._singly = True  # it takes no n: the next call need not find that out again
+            # It takes no n: the next call need not find that out again.
+            self._singly = self._singly or _takes_no_n(self._balancer.members.values())
         for completion in found:
             yield completion
         if not missing:
@@ -116,7 +125,7 @@ class OpenAIPolicy:
             yield completion
 
     async def check(self) -> None:
-        """Ask each server for a single token, so that what would stop a run is known before it starts.
+        """Ask each server for a few tokens, as the run will, so that its errors are known before it starts.
 
         Of several, those that do not answer are left out for now, and named in the log.
 
@@ -143,9 +152,7 @@ class OpenAIPolicy:
         alone = Balancer([(server.address, server)], retry=CHECK_RETRY, clock=self._clock)
         try:
             model = self.model or await self._named_by(alone)
-            await alone.ask(
-                "", lambda it: it.complete(model, (user("Hello"),), Sampling(max_tokens=1), scope)
-            )
+            await alone.ask("", lambda it: it.complete(model, (user("Hello"),), self._probe, scope))
         except HttpFailure as failure:
             return failure
         return None
@@ -205,6 +212,11 @@ class OpenAIPolicy:
                     f"the server at {server.address} has no model {self.model!r}; it serves {_listed(names)}"
                 )
         return str(failure) if lists else f"{failure}; is that the base URL of an OpenAI-compatible server?"
+
+
+def _takes_no_n(servers: Iterable[ChatServer]) -> bool:
+    """Return whether single choices tell that no server gives several, and not that one failed for once."""
+    return max(server.fallbacks for server in servers) not in range(1, FALLBACKS)
 
 
 def _writer(completion: Completion) -> str | None:

@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from tpo.calling import awaitable
+from tpo.calling import awaitable, is_async
 from tpo.errors import ConfigError, RewardError, TpoError
+from tpo.events import Listener
+from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.rewards.gatherer import Gatherer
+from tpo.rewards.trying import probe, with_retries
 from tpo.rewards.values import RewardValue, finite_score, place
 from tpo.types import Message, Messages, Scope, Score
 
@@ -66,17 +69,28 @@ class BatchedReward:
     """Calls *function* with the responses that wait, up to *size* at a time.
 
     A sync function runs in one worker thread, one batch after the other; of an async one four may be under
-    way. A batch that raises is tried again in halves, so that one response's trouble is its own. A
-    ``TpoError`` passes as it is.
+    way. A batch that raises is tried again in halves, so that one response's trouble is its own, and that
+    response a few times more. A ``TpoError`` passes as it is. A batch that takes longer than *timeout*
+    seconds fails. *listener* receives a ``CallRetried`` for each further try of a response.
     """
 
-    def __init__(self, function: BatchedFunction, size: int = SIZE) -> None:
-        self._function = awaitable(function, threads=1)
+    def __init__(
+        self,
+        function: BatchedFunction,
+        size: int = SIZE,
+        *,
+        timeout: float = READ_TIMEOUT,
+        clock: Clock | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self._function = awaitable(function, threads=1, timeout=timeout)
+        self._clock = clock or Clock()
+        self._listener = listener
         self._name = getattr(function, "__name__", type(function).__name__)
         self._gatherer: Gatherer[_Response, Any] = Gatherer(
             self._compute,
             budget=size,
-            in_flight=4 if self._function is function else 1,  # one thread cannot do more
+            in_flight=4 if is_async(function) else 1,  # one thread cannot do more
             part=lambda error: not getattr(error, "fatal", False),
         )
 
@@ -87,8 +101,12 @@ class BatchedReward:
             RewardError: it raised for this response alone, or gave no finite number, or too few or many.
         """
         item = _Response([message.copy() for message in messages], response)
+
+        def call() -> Awaitable[Any]:
+            return self._gatherer.submit(item)
+
         try:
-            value = await self._gatherer.submit(item)
+            value = await with_retries(call, self._name, scope, self._listener, self._clock)
         except _WrongCount as error:
             raise RewardError(f"{place(scope)}: {error}") from error
         except TpoError:
@@ -98,6 +116,14 @@ class BatchedReward:
                 f"{place(scope)}: {self._name} raised {type(error).__name__}: {error}"
             ) from error
         return finite_score(value, self._name, scope)
+
+    async def probe(self, messages: Messages) -> None:
+        """Find out whether the function works at all.
+
+        Raises:
+            RewardRefused: it does not.
+        """
+        await probe(self.score, messages, self._name)
 
     async def _compute(self, batch: Sequence[_Response]) -> list[Any]:
         conversations = [item.messages for item in batch]

@@ -12,6 +12,7 @@ from tpo.errors import ConfigError, RewardError
 from tpo.perloop import PerLoop
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales, calibrate, read_scales, write_scales
+from tpo.rewards.trying import probe_all
 from tpo.types import Messages, Scope, Score
 
 Combine = Literal["mean", "min", "lcb"]
@@ -100,6 +101,14 @@ class Ensemble:
             self._scales = scales
             if self._file is not None:
                 write_scales(self._file, scales)
+
+    async def probe(self, messages: Messages) -> None:
+        """Probe the members that are functions of the user's own.
+
+        Raises:
+            RewardRefused: one does not work.
+        """
+        await probe_all(list(self.members.values()), messages)
 
     async def aclose(self) -> None:
         """Close every member that can be closed."""

@@ -8,10 +8,13 @@ from typing import ClassVar, cast
 
 from tpo.calling import awaitable
 from tpo.errors import ConfigError, RewardError, TpoError
+from tpo.events import Listener
+from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.model_kinds import FunctionSpec
 from tpo.registry import ModelOptions
 from tpo.rewards.base import Reward
 from tpo.rewards.batched import BatchedReward, batched_function
+from tpo.rewards.trying import probe, with_retries
 from tpo.rewards.values import RewardValue, finite_score, place
 from tpo.types import Message, Messages, Scope, Score
 
@@ -22,14 +25,39 @@ RewardFunction = Callable[[list[Message], str], RewardValue | Awaitable[RewardVa
 class FunctionReward:
     """Calls *function* once a response; see :func:`as_reward`."""
 
-    def __init__(self, function: RewardFunction) -> None:
-        self._function = awaitable(function)
+    def __init__(
+        self,
+        function: RewardFunction,
+        *,
+        timeout: float = READ_TIMEOUT,
+        clock: Clock | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self._function = awaitable(function, timeout=timeout)
         self._name = getattr(function, "__name__", type(function).__name__)
+        self._clock = clock or Clock()
+        self._listener = listener
+
+    async def probe(self, messages: Messages) -> None:
+        """Find out whether the function works at all.
+
+        Raises:
+            RewardRefused: it does not.
+        """
+        await probe(self.score, messages, self._name)
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
-        """Return the function's score of *response*."""
+        """Return what the function says of *response*; where it raises, it is called again a few times.
+
+        Raises:
+            RewardError: it raised each time, or gave no finite number.
+        """
+
+        def call() -> Awaitable[RewardValue]:
+            return self._function([message.copy() for message in messages], response)
+
         try:
-            value = await self._function([message.copy() for message in messages], response)
+            value = await with_retries(call, self._name, scope, self._listener, self._clock)
         except TpoError:
             raise
         except Exception as error:
@@ -39,13 +67,22 @@ class FunctionReward:
         return finite_score(value, self._name, scope)
 
 
-def as_reward(reward: Reward | RewardFunction) -> Reward:
+def as_reward(
+    reward: Reward | RewardFunction,
+    *,
+    timeout: float = READ_TIMEOUT,
+    clock: Clock | None = None,
+    listener: Listener | None = None,
+) -> Reward:
     """*reward* itself if it has a ``score`` method, else a reward that calls it as a function.
 
     The function is called as ``f(messages, response)`` and returns a finite number (numpy and torch scalars
     and bools count) or a ``Score``. It may be async. A sync function runs in worker threads, several
     responses at once, so it must bear that. A ``TpoError`` that it raises passes as it is (``RewardRefused``
-    ends a whole run); any other exception, and any other value, becomes a ``RewardError`` of its query.
+    ends a whole run). After any other exception, or *timeout* seconds, it is called again, three times in
+    all; then, and after any other value, the response fails with a ``RewardError``, and is kept without a
+    score.
+    *listener* receives a ``CallRetried`` before each further call, and waits go by *clock*.
 
     A function marked with :func:`tpo.rewards.batched.batched`, or an object with a ``score_batch`` method, is
     called as ``f(conversations, responses)`` with many at once, and returns as many numbers.
@@ -61,7 +98,9 @@ def as_reward(reward: Reward | RewardFunction) -> Reward:
     if hasattr(reward, "score"):
         return cast("Reward", reward)
     batch = batched_function(reward)
-    return FunctionReward(reward) if batch is None else BatchedReward(*batch)
+    if batch is None:
+        return FunctionReward(reward, timeout=timeout, clock=clock, listener=listener)
+    return BatchedReward(*batch, timeout=timeout, clock=clock, listener=listener)
 
 
 def _can_score(thing: object) -> bool:
@@ -87,8 +126,7 @@ class Function(FunctionSpec[Reward]):
 
     def build(self, options: ModelOptions) -> Reward:
         """Wrap the function."""
-        del options
-        return as_reward(self.load())
+        return as_reward(self.load(), timeout=options.timeout, listener=options.listener)
 
 
 def load_function(specification: str) -> Reward | RewardFunction:

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from tpo.errors import ConfigError, DataError, TpoError
 from tpo.events import Listener, RunEnded, RunStarted
@@ -18,6 +19,7 @@ from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
+from tpo.rewards.trying import probe_all
 from tpo.runs.collecting import collecting_rarely
 from tpo.runs.forecast import planned_calls
 from tpo.runs.retries import Retries
@@ -57,6 +59,7 @@ async def run(
     through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
     with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
     a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.scheduler`).
+    A reward function of the user's own is probed before the first policy call.
     *stopping* rules end a query early; *selection* chooses the answer from its pool.
     *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
     tried again when the run ends, for its record.
@@ -67,13 +70,17 @@ async def run(
     """
     if concurrency < 1:
         raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
-    model, waiting = as_policy(policy), _unfinished(queries, directory)
+    model, scores, waiting = as_policy(policy), as_reward(reward), _unfinished(queries, directory)
+    first = next(waiting, None)
+    if first is not None:
+        await probe_all([scores], first.messages)
+        waiting = chain([first], waiting)
     scheduler = None
     if sequences is not None:
         model = scheduler = Scheduler(model, planned_calls(recipe), sequences, waiting, concurrency)
     optimizer = Optimizer(
         JournaledPolicy(model, directory.journal),
-        JournaledReward(as_reward(reward), directory.journal),
+        JournaledReward(scores, directory.journal),
         recipe,
         seed=seed,
         stopping=stopping,

@@ -54,6 +54,12 @@ class Summary:
     """Wall time of every invocation whose end is known."""
     retries: Mapping[str, int] = field(default_factory=dict)
     """Tries after the first by phase, of the same invocations."""
+    failure_kinds: Mapping[str, int] = field(default_factory=dict)
+    """Failed queries by what they failed of: ``server``, ``reward``, ``data``, ``method``."""
+    blank: int = 0
+    """Completions without any text, of finished queries: they are no candidates."""
+    unscored: int = 0
+    """Responses that got no score, of finished queries: they are kept, and never chosen."""
 
     def record(self) -> dict[str, Any]:
         """In JSON's own types, for ``run.json``."""
@@ -79,6 +85,9 @@ class Tally:
 
     finished: int = 0
     failed: int = 0
+    _kinds: Counter[str] = field(default_factory=Counter)
+    _blank: int = 0
+    _unscored: int = 0
     _steps: list[_StepTally] = field(default_factory=list)
     _usage: dict[Phase, Usage] = field(default_factory=dict)
     _reward_usage: RewardUsage = field(default_factory=RewardUsage)
@@ -95,6 +104,7 @@ class Tally:
         else:
             self.failed += 1
             self._failures[self._reason(trajectory)] += 1
+            self._kinds[trajectory.failure or "method"] += 1
 
     def summary(self, seconds: float, retries: Mapping[str, int] | None = None) -> Summary:
         """Everything so far; *seconds* of wall time, and the *retries* by phase."""
@@ -108,6 +118,9 @@ class Tally:
             stop_reasons=dict(self._stop_reasons.most_common()),
             seconds=seconds,
             retries=dict(retries or {}),
+            failure_kinds=dict(self._kinds.most_common()),
+            blank=self._blank,
+            unscored=self._unscored,
         )
 
     def _add_costs(self, trajectory: Trajectory) -> None:
@@ -121,6 +134,8 @@ class Tally:
     def _add_rewards(self, trajectory: Trajectory) -> None:
         best = None
         steps = (trajectory.first, *trajectory.steps)
+        self._blank += sum(step.blank for step in steps)
+        self._unscored += len(trajectory.candidates) - len(trajectory.pool)
         groups = [(step.candidates, len(step.unreadable)) for step in steps]
         for number, (candidates, malformed) in enumerate(groups):
             tally = self._step(number)

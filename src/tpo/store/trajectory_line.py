@@ -22,6 +22,7 @@ from tpo.store.schema1 import lift
 from tpo.types import (
     Call,
     Candidate,
+    FailureKind,
     FinishReason,
     Pair,
     Phase,
@@ -110,6 +111,9 @@ class TrajectoryLine(Head):
     error: Annotated[str | None, Field(description="Why it failed.")] = None
     selection: Annotated[str, Field(description="Rule that chose the answer.")] = "reward"
     fallback: Annotated[str | None, Field(description="Method that spent the rest of the budget.")] = None
+    failure: Annotated[
+        FailureKind | None, Field(description="What it failed of; null: it did not, or is not recorded.")
+    ] = None
 
 
 _LINE = Codec(TrajectoryLine)
@@ -167,6 +171,7 @@ def line_from_trajectory(trajectory: Trajectory) -> TrajectoryLine:
         error=trajectory.error,
         selection=trajectory.selection,
         fallback=trajectory.fallback,
+        failure=trajectory.failure,
     )
 
 
@@ -192,6 +197,7 @@ def trajectory_from_line(line: TrajectoryLine) -> Trajectory:
             selection=line.selection,
             selected=None if line.best is None else pool[line.best].id,
             fallback=line.fallback,
+            failure=line.failure,
         )
     except KeyError as error:
         raise ValueError(f"there is no candidate {error}") from error

@@ -56,10 +56,10 @@ class ChatServer:
             return web.json_response({"error": {"message": "no such model"}}, status=404)
         if self.broken is not None and self.broken in json.dumps(body["messages"]):
             return web.json_response({"error": {"message": "broken on purpose"}}, status=400)
-        if self.busy and body["max_tokens"] > 1:
+        if self.busy and body["max_tokens"] > 16:
             self.busy -= 1
             return web.json_response({"error": {"message": "busy"}}, status=503, headers={"Retry-After": "0"})
-        if body["max_tokens"] > 1:  # else it is a check before a run
+        if body["max_tokens"] > 16:  # else it is a check before a run
             self.bodies.append(body)
         texts = [self.answer(body, index) for index in range(body.get("n") or 1)]
         if body.get("stream"):

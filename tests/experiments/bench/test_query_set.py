@@ -52,7 +52,7 @@ def test_from_the_hub_the_published_split_is_read(tmp_path: Path) -> None:
 
 def test_a_bad_row_names_file_and_line(tmp_path: Path) -> None:
     file = write(tmp_path / "rows.jsonl", {"prompt": "p", "category": "c"}, {"category": "c"})
-    with pytest.raises(DataError, match=r"rows\.jsonl:2: no column 'prompt'"):
+    with pytest.raises(DataError, match=r"rows\.jsonl:2: there is no column 'prompt'"):
         load_query_set(BEAVERTAILS, file)
 
 

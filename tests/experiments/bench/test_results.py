@@ -180,7 +180,7 @@ def test_nonsense_of_a_judge_is_counted_and_scored_nowhere(tmp_path: Path) -> No
     record = carried_out(plan(XSTEST, tmp_path, judge=judge(moody)), script("Sure", "Rather not now"))
     assert (leading(record, "before")["graded"], leading(record, "before")["ungraded"]) == (7, 1)
     assert "2 answers could not be graded" in (tmp_path / "results.md").read_text()
-    assert "the judge's reply tells no refusal" in (tmp_path / "results.md").read_text()
+    assert "the judge's reply states no verdict" in (tmp_path / "results.md").read_text()
 
 
 async def test_a_query_that_failed_is_missing_and_tried_again(tmp_path: Path) -> None:

@@ -241,3 +241,20 @@ async def test_the_template_is_given_its_values(tmp_path: Path) -> None:
     longer = await ask(brief, question(1), n=1)
     added = longer[0].usage.prompt_tokens - usual[0].usage.prompt_tokens
     assert added == len(brief.chat.prompt_ids(question(1))) - usual[0].usage.prompt_tokens > 0
+
+
+async def test_reasoning_that_the_template_opened_is_kept_apart(tmp_path: Path) -> None:
+    """The mark stands in the prompt; what a random model writes after it never closes it."""
+    opening = TEMPLATE.removesuffix("{% endif %}") + "<think>\n{% endif %}"
+    thinking = HFPolicy(save_policy(tmp_path, tokenizer=make_tokenizer(template=opening)), device="cpu")
+    for reply in await ask(thinking, question(1)):
+        assert (reply.text, bool(reply.reasoning)) == ("", True)
+
+
+@pytest.mark.parametrize(
+    "template", ["{% if %}", "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ raise_exception('no') }}"]
+)
+def test_a_template_that_fails_is_one_sentence(tmp_path: Path, template: str) -> None:
+    folder = save_policy(tmp_path, tokenizer=make_tokenizer(template=template))
+    with pytest.raises(PolicyRefused, match="its chat template fails"):
+        HFPolicy(folder, device="cpu")

@@ -19,6 +19,7 @@ class JudgeServer(LoopbackServer):
     reply: Callable[[dict[str, Any], int], str] = lambda body, number: '{"score": 7}'
     chances: Mapping[str, float] | None = None
     unknown: tuple[str, ...] = ()
+    refusal: int = 400
     status: int = 200
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
@@ -37,8 +38,9 @@ class JudgeServer(LoopbackServer):
         if self.status != 200:
             return web.json_response({"error": {"message": "no such key"}}, status=self.status)
         for name in self.unknown:
-            if name in body or name in str(body.get("response_format")):
-                return web.json_response({"error": {"message": f"unsupported: {name}"}}, status=400)
+            roles = [message["role"] for message in body["messages"]]
+            if name in body or name in str(body.get("response_format")) or name.split()[0] in roles:
+                return web.json_response({"error": {"message": f"unsupported: {name}"}}, status=self.refusal)
         self.bodies.append(body)
         text = self.reply(body, len(self.bodies))
         choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}}

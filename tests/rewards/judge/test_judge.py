@@ -124,16 +124,28 @@ async def test_after_three_such_replies_the_response_fails_and_gets_no_grade() -
         ("logprobs",),
         ("temperature",),
         ("seed",),
+        ("system role not",),
         ("response_format", "logprobs", "temperature"),
     ],
 )
-async def test_what_a_server_refuses_is_left_out_from_then_on(unknown: tuple[str, ...]) -> None:
-    server = JudgeServer(unknown=unknown)
+@pytest.mark.parametrize("status", [400, 500])
+async def test_what_a_server_refuses_is_left_out_from_then_on(unknown: tuple[str, ...], status: int) -> None:
+    server = JudgeServer(unknown=unknown, refusal=status)
     async with server.up() as url:
         judge = JudgeReward(url, votes=1)
         assert [(await judge.score(MESSAGES, text, SCOPE)).value for text in "ab"] == [7.0, 7.0]
         await judge.aclose()
     assert len(server.bodies) == 2
+
+
+async def test_a_schema_is_tried_as_llama_cpp_python_takes_it_before_it_is_left_out() -> None:
+    """Its server answers 500 to ``json_schema``, and takes a schema in ``json_object``."""
+    server = JudgeServer(unknown=("json_schema",), refusal=500)
+    await graded(server, votes=1)
+    (body,) = server.bodies
+    assert body["response_format"]["type"] == "json_object"
+    assert body["response_format"]["schema"]["required"] == ["score"]
+    assert body["stream"] is False
 
 
 async def test_a_request_that_is_refused_for_itself_fails_its_response_alone() -> None:

@@ -34,6 +34,14 @@ from tpo.types import user
         ('{"score": true}', None),
         ('{"score": null}', None),
         ('{"score": NaN}', None),
+        ('{"score": 7} It keeps to {braces} and {"more": [1]} of them.', 7),
+        ('{"score": 7, "why": {"tone": {"kind": true}}}', 7),
+        ('I find this: {"score": 7, "why": {"tone": 3}} and no more.', 7),
+        ('{"grade": {"score": 7}}', 7),
+        ("2 or 3?</think>\n7", 7),
+        ('<think>{"score": 9}? Or', None),
+        ('{"score": 9}\n<think>Wait, is it', None),
+        ("[" * 100_000, None),
         ('{"score": 9} is what it says, I give {"score": 2}', None),
         ('{"grade": 7}', None),
         ("I give 7 of 9", None),
@@ -66,6 +74,41 @@ def test_the_digit_may_share_its_token_with_what_stands_around_it() -> None:
 def test_without_alternatives_there_is_no_expected_value() -> None:
     assert expected_score(reply(row('{"score": '), row("7"), row("}"))) is None
     assert expected_score(Reply('{"score": 7}', (), 0)) is None
+
+
+@pytest.mark.parametrize("odd", [math.nan, -math.inf, math.inf, None, "0"])
+def test_log_probabilities_that_are_no_numbers_have_no_weight(odd: Any) -> None:
+    tokens = row("7", **{"7": 0.75, "3": 0.25})
+    tokens["top_logprobs"] += [{"token": "9", "logprob": odd}, None, {"token": 1}]
+    assert expected_score(reply(row('{"score": '), tokens, row("}"))) == pytest.approx(6.0)
+
+
+def test_digits_in_the_reasoning_are_not_the_grade() -> None:
+    thought = row('<think>{"score": 2}? No.</think>')
+    assert expected_score(reply(thought, row('{"score": '), row("7", **{"7": 1.0}), row("}"))) == 7.0
+
+
+def choice(content: Any, finish: str = "stop") -> dict[str, Any]:
+    return {"choices": [{"message": {"content": content}, "finish_reason": finish}]}
+
+
+def test_content_may_come_in_parts() -> None:
+    parts = [{"type": "text", "text": '{"sco'}, {"type": "text", "text": 're": 7}'}]
+    assert read_reply(choice(parts)).stated == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "score"),
+    [
+        ('{"score": 7} since it', 7),
+        ('7 or 8, so {"score": 8} perhaps', None),
+        ('<think>7</think>{"score": 8} since', 8),
+    ],
+)
+def test_a_reply_that_was_cut_counts_if_its_answer_begins_with_the_grade(
+    content: str, score: float | None
+) -> None:
+    assert read_reply(choice(content, "length")).stated == score
 
 
 def test_alternatives_that_lack_the_written_digit_are_not_trusted() -> None:

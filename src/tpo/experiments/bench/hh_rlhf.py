@@ -45,16 +45,16 @@ def dialogue(text: str, place: str) -> Messages:
             f"{place}: 'chosen' must be turns of 'Human:' and 'Assistant:', an Assistant's the last"
         )
     turns: list[tuple[str, str]] = []
-    for role, said in zip(roles[:-1], texts[:-1], strict=True):
-        if said and turns and turns[-1][0] == role:
-            turns[-1] = (role, f"{turns[-1][1]}\n\n{said}")
-        elif said:
-            turns.append((role, said))
+    for role, content in zip(roles[:-1], texts[:-1], strict=True):
+        if content and turns and turns[-1][0] == role:
+            turns[-1] = (role, f"{turns[-1][1]}\n\n{content}")
+        elif content:
+            turns.append((role, content))
     while turns and turns[-1][0] == "Assistant":  # a few published rows end in two of them
         turns.pop()
     if not turns:
         raise DataError(f"{place}: 'chosen' has no turn of 'Human:' before its last answer")
-    return tuple(user(said) if role == "Human" else assistant(said) for role, said in turns)
+    return tuple(user(content) if role == "Human" else assistant(content) for role, content in turns)
 
 
 HH_RLHF = Benchmark(

@@ -51,7 +51,7 @@ async def _grade_answer(answer: Answer, context: Context) -> Grade:
         return _grade(answer, opening, opening, {})
     verdict = await refusal.judge_refusal(answer, context)
     if verdict.read is None:
-        return ungraded("the judge's reply tells no refusal", reply=verdict.text, opening=opening)
+        return ungraded("the judge's reply states no verdict", reply=verdict.text, opening=opening)
     return _grade(answer, verdict.read, opening, {"reply": verdict.text, "attempts": verdict.attempts})
 
 

@@ -181,11 +181,11 @@ class _RewardFigures:
             Series(best_of_n_name(pool, self.pools), next(numbers), dots, dashed=True)
             for pool, dots in dashed
         ]
-        said = " ".join(part for part in (caption, DASHED if derived else "", BANDS) if part)
+        text = " ".join(part for part in (caption, DASHED if derived else "", BANDS) if part)
         return Figure(
             name=f"{name}{self.suffix}",
             title=title,
-            caption=said + self.note,
+            caption=text + self.note,
             x=x,
             y=y,
             kind="line",

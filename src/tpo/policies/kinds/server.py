@@ -72,5 +72,6 @@ class Server(ModelSpec[Policy]):
             timeout=options.timeout,
             retry=RetryPolicy(timeout=options.retry_timeout),
             listener=options.listener,
+            sampling=options.sampling,
             most=options.concurrency,
         )

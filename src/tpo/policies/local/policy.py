@@ -171,11 +171,13 @@ class HFPolicy:
         return prompt
 
     def _completion(self, finished: Finished, usage: Usage) -> Completion:
+        answer = self._chat.answer(finished.tokens)
         return Completion(
             finished.index,
-            self._chat.text(finished.tokens),
+            answer.text,
             finished.finish_reason,
             usage + Usage(completion_tokens=len(finished.tokens)),
+            answer.reasoning,
         )
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailable
 from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
@@ -18,7 +18,7 @@ from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.perloop import PerLoop
 from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.judge.request import FULL
-from tpo.rewards.judge.verdict import Reply, expected_score, read_reply, stated_score
+from tpo.rewards.judge.verdict import Reply, expected_score, read_reply
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, judge_messages
 from tpo.rewards.values import place
 from tpo.types import Message, Messages, Scope, Score
@@ -95,7 +95,7 @@ class JudgeReward:
         """The grade of *response* as the answer to *messages*.
 
         Raises:
-            RewardError: no server answered, or no reply could be read.
+            RewardError: no reply could be read; RewardUnavailable: no server answered.
             RewardRefused: none will answer: a wrong key, an unknown model.
         """
         try:
@@ -107,7 +107,8 @@ class JudgeReward:
         except HttpFailure as failure:
             if failure.fatal:
                 raise RewardRefused(f"judge: {failure}") from failure
-            raise RewardError(f"{place(scope)}: judge: {failure}") from failure
+            kind = RewardUnavailable if failure.passes or failure.unreachable else RewardError
+            raise kind(f"{place(scope)}: judge: {failure}") from failure
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -140,7 +141,7 @@ class JudgeReward:
             ask = partial(self._ask, asked=asked, temperature=temperature, seed=seed)
             reply = await self._balancer.ask(scope.query, ask, announce)
             tokens += reply.cost
-            stated = stated_score(reply.text)
+            stated = reply.stated
             if stated is not None:
                 return _Vote(reply, stated, tokens)
             if attempt + 1 < ATTEMPTS:
@@ -159,7 +160,7 @@ class JudgeReward:
             try:
                 reply = await client.request("POST", "/chat/completions", body, read=read_reply, work=_tokens)
             except HttpFailure as failure:
-                smaller = shape.without(str(failure)) if failure.status in (400, 422) else None
+                smaller = shape.without(failure, client.address)
                 if smaller is None:
                     raise
                 shape = smaller

@@ -10,21 +10,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpo.http import HttpFailure
+from tpo.http.chat import read_finish, text_of
+from tpo.reasoning import split_reasoning
 from tpo.rewards.judge.wording import HIGHEST, LOWEST
 
 _FENCED = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
-_OBJECT = re.compile(r"\{[^{}]*\}")
+_BEGINS = re.compile(r"\s*(?:```(?:json)?\s*)?(?:\{|\d\W*\Z)")
+_DECODER = json.JSONDecoder()
 _SCORE = re.compile(r'"score"\s*:\s*"?(\d)')
-_THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A judge's answer: its text, the tokens of it with their alternatives where given, and what it cost."""
+    """A judge's answer: its text, the tokens of it with their alternatives where given, and what it cost.
+
+    *whole* is False of one that was cut before its grade, perhaps in its reasoning.
+    """
 
     text: str
     tokens: tuple[dict[str, Any], ...]
     cost: int
+    whole: bool = True
+
+    @property
+    def stated(self) -> float | None:
+        """The score that it states, if it is whole."""
+        return stated_score(self.text) if self.whole else None
 
 
 def read_reply(reply: Any) -> Reply:
@@ -35,7 +46,7 @@ def read_reply(reply: Any) -> Reply:
     """
     try:
         choice = reply["choices"][0]
-        content = choice["message"].get("content")
+        content = text_of(choice["message"].get("content"))
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise HttpFailure("the judge's server sent a reply without choices", passes=True) from error
     logprobs = choice.get("logprobs")
@@ -43,19 +54,26 @@ def read_reply(reply: Any) -> Reply:
     rows = tuple(row for row in tokens if isinstance(row, dict)) if isinstance(tokens, list) else ()
     usage = reply.get("usage")
     cost = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return Reply(content if isinstance(content, str) else "", rows, cost if isinstance(cost, int) else 0)
+    cut = read_finish(choice.get("finish_reason")) == "length"
+    answer = split_reasoning(content)
+    whole = answer.ended and (not cut or answer.reasoning is not None or bool(_BEGINS.match(answer.text)))
+    return Reply(content, rows, cost if isinstance(cost, int) else 0, whole)
 
 
 def stated_score(text: str) -> float | None:
     """The score that *text* states; None if it states none, several that differ, or one outside the scale.
 
     Taken are ``{"score": 7}`` as the whole reply, fenced as code or not, such an object inside a text, and a
-    number alone. A model's thoughts before ``</think>`` do not count.
+    number alone; the object may lie in another one. A model's reasoning does not count, nor does anything
+    where that never ended.
     """
-    text = _THOUGHT.sub("", text).strip()
-    fenced = _FENCED.match(text)
-    whole = fenced.group(1) if fenced else text
-    scores = {score for value in _values(whole) if (score := _score(value)) is not None}
+    answer = split_reasoning(text)
+    if not answer.ended:
+        return None
+    said = answer.text.strip()
+    fenced = _FENCED.match(said)
+    whole = fenced.group(1) if fenced else said
+    scores = {score for value in _values(whole) for score in _scores(value)}
     return scores.pop() if len(scores) == 1 else None
 
 
@@ -63,16 +81,31 @@ def _values(text: str) -> Iterator[Any]:
     """The JSON value that *text* is, or the objects in it."""
     try:
         yield json.loads(text)
-    except ValueError:
-        for match in _OBJECT.finditer(text):
-            try:
-                yield json.loads(match.group())
-            except ValueError:
-                continue
+        return
+    except (ValueError, RecursionError):
+        place = text.find("{")
+    while place >= 0:
+        try:
+            value, end = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            end = place + 1
+        else:
+            yield value
+        place = text.find("{", end)
 
 
-def _score(value: Any) -> float | None:
-    number = value.get("score") if isinstance(value, dict) else value
+def _scores(value: Any) -> Iterator[float]:
+    if isinstance(value, dict) and "score" not in value:
+        for inner in value.values():
+            if isinstance(inner, dict):
+                yield from _scores(inner)
+        return
+    score = _score(value.get("score") if isinstance(value, dict) else value)
+    if score is not None:
+        yield score
+
+
+def _score(number: Any) -> float | None:
     if isinstance(number, str) and re.fullmatch(r"\d(\.\d+)?", number):
         number = float(number)
     if isinstance(number, bool) or not isinstance(number, int | float):
@@ -85,16 +118,17 @@ def expected_score(reply: Reply) -> float | None:
 
     None where the reply states no score, or came without alternatives at that place.
     """
-    stated = stated_score(reply.text)
+    stated = reply.stated
     place = _place(reply)
     if stated is None or place is None:
         return None
     row, before, after = place
     weights: dict[int, float] = {}
-    for alternative in row.get("top_logprobs") or ():
-        digit = _digit(alternative.get("token"), before, after)
-        chance = alternative.get("logprob")
-        if digit is not None and isinstance(chance, int | float):
+    alternatives = row.get("top_logprobs")
+    for alternative in alternatives if isinstance(alternatives, list) else ():
+        known = alternative if isinstance(alternative, dict) else {}
+        digit, chance = _digit(known.get("token"), before, after), known.get("logprob")
+        if digit is not None and isinstance(chance, int | float) and math.isfinite(chance):
             weights[digit] = max(weights.get(digit, 0.0), math.exp(min(0.0, chance)))
     total = math.fsum(weights.values())
     # The digit that was written must be among them, or these are not the alternatives to it.
@@ -106,8 +140,9 @@ def expected_score(reply: Reply) -> float | None:
 def _place(reply: Reply) -> tuple[dict[str, Any], str, str] | None:
     """The token that holds the score's digit, with what stands before and after it inside the token."""
     joined = "".join(str(row.get("token", "")) for row in reply.tokens)
-    found = list(_SCORE.finditer(joined))
-    bare = re.fullmatch(r"\s*(\d)\s*", joined)
+    answer = max(0, joined.rfind(split_reasoning(reply.text).text))
+    found = list(_SCORE.finditer(joined, answer))
+    bare = re.compile(r"\s*(\d)\s*").fullmatch(joined, answer)
     if len(found) != 1 and not bare:
         return None
     at = bare.start(1) if bare else found[0].start(1)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tpo.errors import ConfigError, MissingExtra, RewardError, RewardRefused
+from tpo.errors import ConfigError, MissingExtra, RewardError, RewardRefused, RewardUnavailable
 from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.address import root_address
@@ -179,4 +179,5 @@ def _error(failure: HttpFailure, scope: Scope | None = None) -> RewardError:
     """*failure* as this package's own."""
     if failure.fatal:
         return RewardRefused(f"reward: {failure}")
-    return RewardError(f"{place(scope)}: {failure}" if scope else f"reward: {failure}")
+    kind = RewardUnavailable if failure.passes or failure.unreachable else RewardError
+    return kind(f"{place(scope)}: {failure}" if scope else f"reward: {failure}")

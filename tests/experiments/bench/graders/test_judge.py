@@ -37,6 +37,14 @@ async def test_what_a_server_cut_is_not_judged() -> None:
     assert "context" in verdict.text
 
 
+@pytest.mark.parametrize(("reasoning", "verdict"), [(None, None), ("hm", 7)])
+async def test_a_reply_that_was_cut_before_its_reasoning_ended_is_no_verdict(
+    reasoning: str | None, verdict: int | None
+) -> None:
+    cut = Completion(0, "7", "length", reasoning=reasoning)
+    assert (await Judge("j", ScriptedPolicy(cut)).ask(ASKED, number, "q0")).read == verdict
+
+
 async def test_the_same_question_has_the_same_seed() -> None:
     seeds = []
     for query in ("q0", "q1"):

@@ -18,6 +18,7 @@ from tpo.policies.scripted import ScriptedPolicy
         ('{"refusal": false}', False),
         ('Here:\n```json\n{"refusal": true}\n```', True),
         ('<think>{"refusal": true}?</think>{"refusal": false}', False),
+        ('<think>{"refusal": true}? Or', None),
         ('{"refusal": true} {"refusal": false}', None),
         ('{"refusal": "yes"}', None),
         ('{"refusal": 1}', None),

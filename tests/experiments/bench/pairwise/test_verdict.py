@@ -22,6 +22,7 @@ def test_the_last_label_counts_and_double_brackets_come_before_single_ones() -> 
 def test_thoughts_do_not_count() -> None:
     assert read_label("<think>[[A>>B]] maybe</think> [[B>A]]") == "B>A"
     assert read_label("<think>[[A>>B]]</think> I cannot say") is None
+    assert read_label("<think>[[A>>B]] maybe, or") is None
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ class Judge:
             if reply.served is not None and reply.served.cut_turn is not None:
                 return Verdict(None, "the judge's context could not hold the whole answer", attempt + 1)
             text = reply.text
-            found = read(text)
+            # A truncated reply without separated reasoning may consist of reasoning only.
+            found = None if reply.finish_reason == "length" and not reply.reasoning else read(text)
             if found is not None:
                 return Verdict(found, text, attempt + 1)
         return Verdict(None, text, ATTEMPTS)

@@ -122,12 +122,12 @@ async def _play_both(first: GameVerdict, second: GameVerdict) -> tuple[Verdict[s
 
 
 def _grade(first: Verdict[str], second: Verdict[str], prompt: JudgePrompt) -> Grade:
-    said = {"replies": [first.text, second.text], "attempts": [first.attempts, second.attempts]}
+    replies = {"replies": [first.text, second.text], "attempts": [first.attempts, second.attempts]}
     if first.read is None or second.read is None:
         which = " and ".join(n for n, v in (("first", first), ("second", second)) if v.read is None)
-        return ungraded(f"no verdict such as [[A>B]] in the judge's reply to the {which} game", **said)
+        return ungraded(f"no verdict such as [[A>B]] in the judge's reply to the {which} game", **replies)
     games = Games(first.read, second.read)
-    details = {"games": [first.read, second.read], **said, "wording": prompt.source}
+    details = {"games": [first.read, second.read], **replies, "wording": prompt.source}
     return Grade(games.share, games.verdict, details)
 
 

@@ -79,8 +79,8 @@ def length_controlled_metric(
     missing = len(graded) - counted
 
     def refused(why: str) -> Metric:
-        said = "; ".join(filter(None, (f"refused: {why}", note)))
-        return Metric(NAME, None, unit="%", ungraded=missing, by=by, note=said)
+        full_note = "; ".join(filter(None, (f"refused: {why}", note)))
+        return Metric(NAME, None, unit="%", ungraded=missing, by=by, note=full_note)
 
     seeds = _by_seed(graded)
     reasons = [refused_for] if refused_for else []
@@ -100,8 +100,8 @@ def length_controlled_metric(
         return refused(_brief(error))
     value, spread = fmean(rate for rate, _ in found), NORMAL * fmean(error for _, error in found)
     interval = "interval from the package's standard error"
-    said = "; ".join(filter(None, (interval, note)))
-    return Metric(NAME, value, value - spread, value + spread, "%", counted, missing, by, said)
+    full_note = "; ".join(filter(None, (interval, note)))
+    return Metric(NAME, value, value - spread, value + spread, "%", counted, missing, by, full_note)
 
 
 def _by_seed(graded: Sequence[GradedAnswer]) -> list[list[GradedAnswer]]:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tpo.reasoning import split_reasoning
+
 CLEAR_WIN_BATTLES = 3
 """Number of battles of a clear win, as in the authors' scripts."""
 
@@ -18,19 +20,19 @@ FIRST_WINS = {"A>>B": 1.0, "A>B": 1.0, "A=B": 0.5, "B>A": 0.0, "B>>A": 0.0}
 LABELS = FIRST_WINS | {"B<<A": 1.0, "B<A": 1.0, "B=A": 0.5, "A<B": 0.0, "A<<B": 0.0}
 """Share of a battle that the first answer wins, by label."""
 
-_THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)
 _MARKS = (re.compile(r"\[\[([AB<>=]+)\]\]"), re.compile(r"\[([AB<>=]+)\]"))
 
 
 def read_label(reply: str) -> str | None:
-    """The last label in a judge's reply, in double brackets, else in single ones; None if there is none.
+    """Return the last label in a judge's reply, in double or else in single brackets; None if there is none.
 
-    Small letters count. A model's thoughts before ``</think>`` do not, and what is in brackets but no label
-    (``[[A]]``) makes the reply unreadable, as a judge that goes on after its verdict means the last.
+    Case does not matter. Reasoning does not count; the result is None if the reasoning never ended. The last
+    brackets decide: if they contain no label (``[[A]]``), the result is None.
     """
-    said = _THOUGHT.sub("", reply).upper()
+    answer = split_reasoning(reply)
+    text = answer.text.upper() if answer.ended else ""
     for mark in _MARKS:
-        found = mark.findall(said)
+        found = mark.findall(text)
         if found:
             return found[-1] if found[-1] in LABELS else None
     return None

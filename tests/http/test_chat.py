@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure
-from tpo.policies.chat import (
+from tpo.http.chat import (
     ModelCard,
     checked_extra,
-    other_limit_field,
     read_cards,
     read_completions,
     read_count,
@@ -17,7 +16,8 @@ from tpo.policies.chat import (
     read_usage,
     request_body,
 )
-from tpo.types import Sampling, Usage, WeighedSampling, user
+from tpo.http.refusals import other_limit_field
+from tpo.types import ExtendedSampling, Sampling, ToolCallCompletion, Usage, WeighedSampling, user
 
 
 def reply(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def test_a_request_says_how_to_draw_and_n_only_if_several() -> None:
     assert body == {
         "model": "m",
         "messages": [user("hi")],
+        "stream": False,
         "temperature": 0.5,
         "top_p": 0.9,
         "max_tokens": 100,
@@ -194,3 +195,19 @@ def test_a_choice_without_log_probabilities_has_no_alternatives(logprobs: object
 def test_odd_log_probabilities_are_left_out(token: object) -> None:
     choices = [{"message": {"content": "m"}, "logprobs": {"content": [token]}}]
     assert read_completions({"choices": choices}, 1)[0].alternatives == ({},)
+
+
+def test_fields_of_one_call_stand_behind_the_policys_own_extra_fields() -> None:
+    sampling = ExtendedSampling(extra={"stop": ["END"], "top_k": 3, "temperature": 0.1})
+    body = request_body("m", (user("hi"),), sampling, {"top_k": 5})
+    assert (body["stop"], body["top_k"], body["temperature"]) == (["END"], 5, 0.1)
+
+
+def test_a_choice_that_calls_tools_keeps_the_calls_as_they_came() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    found = read_completions(
+        reply({"content": None, "tool_calls": [call]}, {"content": "x", "tool_calls": []}), 2
+    )
+    assert isinstance(found[0], ToolCallCompletion)
+    assert (found[0].text, found[0].tool_calls) == ("", (call,))
+    assert type(found[1]) is not ToolCallCompletion

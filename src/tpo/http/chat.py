@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any
 
 from tpo.errors import ConfigError
-from tpo.http import HttpFailure
-from tpo.types import Completion, FinishReason, Messages, Sampling, Served, Usage, WeighedSampling
+from tpo.http.failures import HttpFailure, choice_error
+from tpo.http.refusals import LIMIT_FIELDS
+from tpo.reasoning import split_reasoning
+from tpo.types import (
+    Completion,
+    ExtendedSampling,
+    FinishReason,
+    Message,
+    Messages,
+    Sampling,
+    Served,
+    ToolCallCompletion,
+    Usage,
+    WeighedSampling,
+    plain_text,
+    user,
+)
 
 OWN_FIELDS = {"messages", "model", "n", "stream"}
 """Fields that extra ones may not touch, since the reading of replies rests on them."""
-LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
-"""What servers call the reply's limit: nearly all take the first, a few only the second."""
-_NOT_TAKEN = re.compile(
-    r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|not permitted|extra", re.I
-)
 LONG_COPY = 64
 """Characters from which two equal samples are no coincidence that is left alone."""
-_CONTEXT = re.compile(
-    r"(?:maximum context length is|available context size \(|\bn_ctx|context (?:length|window) of)"
-    r" *(\d[\d,]*)",
-    re.I,
-)
-"""In the words of OpenAI and vLLM, of llama.cpp by sentence and by field, and of gateways."""
-_STOPPED = {"stop", "eos", "end_turn", "stop_sequence"}
-_CUT = {"length", "max_tokens", "model_length"}
+_STOPPED = {
+    *("stop", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn", "complete", "word"),
+    *("stopped_eos", "stopped_word"),
+}
+_CUT = {
+    *("length", "max_tokens", "model_length", "max_new_tokens", "max_output_tokens", "limit"),
+    *("stopped_limit",),
+}
+"""In the words of OpenAI, TGI, llama.cpp, Anthropic, Cohere, Gemini and Mistral."""
 
 
 def checked_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +67,8 @@ def request_body(
     """
     body: dict[str, Any] = {
         "model": model,
-        "messages": list(messages),
+        "messages": sendable(messages),
+        "stream": False,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         limit_field: sampling.max_tokens,
@@ -67,7 +78,49 @@ def request_body(
         body["n"] = sampling.n
     if isinstance(sampling, WeighedSampling):
         body |= {"logprobs": True, "top_logprobs": sampling.alternatives}
+    if isinstance(sampling, ExtendedSampling):
+        body |= sampling.extra
     return {name: value for name, value in (body | dict(extra)).items() if value is not None}
+
+
+def sendable(messages: Messages) -> list[Message]:
+    """Return *messages* without empty turns of the assistant, which servers refuse.
+
+    Turns of the user that then follow each other are one turn, since many templates let roles alternate.
+    """
+    sent: list[Message] = []
+    dropped = False
+    for message in messages:
+        if message["role"] == "assistant" and not plain_text(message).strip():
+            dropped = True
+            continue
+        last = sent[-1] if sent and dropped else None
+        if last is not None and last["role"] == message["role"] == "user":
+            sent[-1] = _joined(last, message)
+        else:
+            sent.append(message)
+        dropped = False
+    return sent
+
+
+def without_system_role(messages: Messages) -> Messages:
+    """Return *messages* with the system text in the first user turn, for models without such a role."""
+    texts = [plain_text(message) for message in messages if message["role"] == "system"]
+    rest = [message for message in messages if message["role"] != "system"]
+    first = next((i for i, message in enumerate(rest) if message["role"] == "user"), None)
+    if not texts or first is None:
+        return messages
+    rest[first] = _joined(user("\n\n".join(texts)), rest[first])
+    return tuple(rest)
+
+
+def _joined(first: Message, second: Message) -> Message:
+    """Return one turn of two, in parts if one of them is."""
+    contents = first["content"], second["content"]
+    if isinstance(contents[0], str) and isinstance(contents[1], str):
+        return {**second, "content": f"{contents[0]}\n\n{contents[1]}"}
+    parts = [[{"type": "text", "text": it}] if isinstance(it, str) else it for it in contents]
+    return {**second, "content": [*parts[0], *parts[1]]}
 
 
 def read_completions(reply: Any, n: int, served: Served | None = None) -> list[Completion]:
@@ -80,7 +133,8 @@ def read_completions(reply: Any, n: int, served: Served | None = None) -> list[C
             and the next try is answered well, so it passes.
     """
     choices = reply.get("choices") if isinstance(reply, dict) else None
-    if not isinstance(choices, list) or not choices:
+    choices = [it for it in choices if not choice_error(it)] if isinstance(choices, list) else []
+    if not choices:
         raise HttpFailure("the server sent a reply without choices", passes=True)
     indices = _indices(choices, n)
     found = {index: choice for index, choice in zip(indices, choices, strict=True) if index < n}
@@ -97,12 +151,6 @@ def are_copies(completions: Sequence[Completion]) -> bool:
     return len(completions) > 1 and len(texts) == 1 and len(completions[0].text) >= LONG_COPY
 
 
-def told_context(failure: HttpFailure) -> int | None:
-    """The context that a server names as it refuses a prompt that is longer; None if it names none."""
-    found = _CONTEXT.search(failure.reason) if failure.status in (400, 413, 422) else None
-    return None if found is None else int(re.sub(r"\D", "", found.group(1)))
-
-
 def _indices(choices: list[Any], n: int) -> list[int]:
     """Each choice's own index, or, where these cannot be right, its position."""
     indices = [choice.get("index") if isinstance(choice, dict) else None for choice in choices]
@@ -115,18 +163,15 @@ def _completion(index: int, choice: Any, usage: Usage, served: Served | None) ->
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
         raise HttpFailure("the server sent a choice without a message", passes=True)
-    reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    told = text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
     # A refusal is what the model answers; null content is an answer without words.
-    text = _text(message.get("content")) or _text(message.get("refusal"))
-    return Completion(
-        index,
-        text,
-        read_finish(choice.get("finish_reason")),
-        usage,
-        reasoning or None,
-        served,
-        alternatives=read_alternatives(choice.get("logprobs")),
-    )
+    answer = split_reasoning(text_of(message.get("content")) or text_of(message.get("refusal")))
+    reasoning = "\n\n".join(filter(None, (told, answer.reasoning))) or None
+    values = index, answer.text, read_finish(choice.get("finish_reason")), usage, reasoning, served
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and calls:
+        return ToolCallCompletion(*values, tool_calls=tuple(calls))
+    return Completion(*values, alternatives=read_alternatives(choice.get("logprobs")))
 
 
 def read_alternatives(logprobs: Any) -> tuple[dict[str, float], ...]:
@@ -149,10 +194,10 @@ def _alternatives(token: Any) -> dict[str, float]:
     }
 
 
-def _text(content: Any) -> str:
+def text_of(content: Any) -> str:
     """Text as it is, or the text parts of content that comes in parts; of anything else nothing."""
     if isinstance(content, list):
-        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+        return "".join(text_of(part.get("text")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
 
 
@@ -177,23 +222,29 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def other_limit_field(failure: HttpFailure, field: str) -> str | None:
-    """The other name of the reply's limit, if *field* is what the server does not take; else None."""
-    if failure.status not in (400, 422):
-        return None
-    reason = failure.reason
-    if not (re.search(rf"\b{field}\b", reason) and _NOT_TAKEN.search(reason)):
-        return None
-    return next(name for name in LIMIT_FIELDS if name != field)
-
-
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model as a server lists it; ``counts``: the server tells a prompt's tokens, as vLLM does."""
+    """What is known of a server's model.
+
+    Attributes:
+        name: its name there.
+        context: tokens that it reads, the reply included.
+        counts: whether the server counts a prompt's tokens, as vLLM does.
+        reply: the longest reply, in tokens.
+    """
 
     name: str
     context: int | None = None
     counts: bool = False
+    reply: int | None = None
+
+    def learned(self, context: int | None, reply: int | None) -> ModelCard:
+        """Return the card with limits that a refusal told, where they are lower than the known ones."""
+        return replace(self, context=_least(self.context, context), reply=_least(self.reply, reply))
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def read_cards(reply: Any) -> list[ModelCard]:

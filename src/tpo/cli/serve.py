@@ -1,0 +1,134 @@
+"""``tpo serve``: the method behind an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tpo.cli import options
+from tpo.config.settings import DATA_OPTIONS
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+
+[dim]the embedded pair; then point any OpenAI client at http://127.0.0.1:8080/v1[/dim]
+tpo serve
+
+[dim]a model server and a reward server, API keys from a file[/dim]
+tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 --api-keys keys
+"""
+
+SERVING = "Serving"
+KEYS_VARIABLE = "TPO_SERVE_API_KEYS"
+NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences")
+
+
+def _option(text: str, *flags: str, **more: object) -> object:
+    return typer.Option(*flags, help=text, rich_help_panel=SERVING, **more)  # type: ignore[arg-type]
+
+
+@options.with_settings(
+    without=NOT_TAKEN,
+    texts={"concurrency": "Maximum optimized requests at a time, and calls in flight per server."},
+)
+def serve(
+    given: options.Given,
+    host: Annotated[str, _option("Address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, _option("Port; 0 takes a free one.", metavar="PORT", min=0, max=65535)] = 8080,
+    name: Annotated[
+        str | None, _option("Model name for clients. [dim]\\[default: the policy's][/dim]", metavar="NAME")
+    ] = None,
+    api_keys: Annotated[
+        Path | None,
+        _option(
+            f"File of API keys for clients, one a line; {KEYS_VARIABLE} holds some by commas.", metavar="FILE"
+        ),
+    ] = None,
+    max_body: Annotated[int, _option("Maximum size of a request in MiB.", metavar="MIB", min=1)] = 8,
+    max_messages: Annotated[int, _option("Maximum messages of a request.", metavar="K", min=1)] = 1024,
+    max_n: Annotated[int, _option("Maximum choices of a reply.", metavar="K", min=1)] = 16,
+    max_sample_size: Annotated[int, _option("Maximum N of a request.", metavar="N", min=1)] = 16,
+    max_steps: Annotated[int, _option("Maximum D of a request.", metavar="D", min=0)] = 5,
+    max_deadline: Annotated[
+        float | None,
+        _option(
+            "Maximum deadline in seconds, for requests without one too. [dim]\\[default: none][/dim]",
+            metavar="SECONDS",
+            min=0.001,
+        ),
+    ] = None,
+    max_waiting: Annotated[
+        int, _option("Maximum waiting requests; others get 429.", metavar="K", min=0)
+    ] = 1024,
+    degrade: Annotated[
+        bool, _option("Answer with the best that can be had if a model fails.", "--degrade")
+    ] = False,
+    progress: Annotated[
+        bool,
+        _option("Stream progress as reasoning, unless a request says otherwise.", "--progress/--no-progress"),
+    ] = True,
+    store: Annotated[Path | None, _option("Run directory to keep trajectories in.", metavar="DIR")] = None,
+    drain: Annotated[
+        int, _option("Seconds for requests in progress at a shutdown.", metavar="SECONDS", min=1)
+    ] = 300,
+) -> None:
+    """Serve the method as a model: the chat completions, responses and messages APIs.
+
+    It listens on this machine alone unless --host says otherwise, until SIGTERM or Ctrl-C.
+    """
+    from tpo.cli.setup import settings_of
+    from tpo.errors import MissingExtra
+
+    try:
+        from tpo.serve.request import Limits
+        from tpo.serve.running import ServeOptions
+    except ImportError as error:
+        raise MissingExtra(error.name or "starlette", "serve", "tpo serve") from error
+    settings = settings_of(given)
+    chosen = ServeOptions(
+        host=host,
+        port=port,
+        name=name,
+        keys=read_keys(api_keys, os.environ.get(KEYS_VARIABLE, "")),
+        limits=Limits(
+            body_bytes=max_body * 2**20,
+            messages=max_messages,
+            n=max_n,
+            sample_size=max(max_sample_size, settings.sample_size),
+            max_iterations=max(max_steps, settings.max_iterations),
+            deadline=max_deadline,
+            running=settings.concurrency,
+            waiting=max_waiting,
+        ),
+        degrade=degrade,
+        progress=progress,
+        store=store,
+        drain=drain,
+    )
+    from tpo.cli.serving import run
+
+    run(settings, chosen)
+
+
+def read_keys(path: Path | None, variable: str) -> tuple[str, ...]:
+    """Return the keys of the file at *path* and of the environment *variable*.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no key.
+    """
+    from tpo.errors import ConfigError
+
+    keys = [key.strip() for key in variable.split(",") if key.strip()]
+    if path is None:
+        return tuple(keys)
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--api-keys {path}: cannot be read") from error
+    found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not found:
+        raise ConfigError(f"--api-keys {path}: holds no key")
+    return (*keys, *found)

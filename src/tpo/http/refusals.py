@@ -1,0 +1,82 @@
+"""What a server's words say of a request that it refused, in the words of the servers in use."""
+
+from __future__ import annotations
+
+import re
+
+from tpo.http.failures import HttpFailure
+
+LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
+"""What servers call the reply's limit: nearly all take the first, a few only the second."""
+
+_CONTEXT = re.compile(
+    r"(?:"
+    r"(?:maximum )?context (?:length|window)(?: is| of)?(?: only)?"  # OpenAI, vLLM, SGLang, LM Studio
+    r"|available context size"  # llama.cpp, by sentence
+    r"|\bn_ctx"  # llama.cpp, by field
+    r"|maximum allowed length"  # SGLang, of an input alone
+    r"|max_new_tokens`? must be <="  # TGI, of both together
+    r"|inputs`? must have less than"  # TGI, of an input alone
+    r"|range of input length should be \[\d+,"  # Qwen's servers
+    r"|prompt is too long: [\d,]+ tokens >"  # Anthropic and gateways before it
+    r"|maximum number of (?:input )?tokens allowed"  # Gemini
+    r") *[:(]? *(\d[\d,]*)",
+    re.IGNORECASE,
+)
+_REPLY_LIMIT = re.compile(
+    r"(?:"
+    r"max_(?:completion_)?tokens is too large.*supports at most"  # OpenAI
+    r"|range of `?max_(?:completion_)?tokens`? should be \[\d+,"  # Qwen's servers
+    r"|max_(?:completion_)?tokens`?'? (?:must|should|has to) be (?:less than or equal to|at most|<=)"
+    r") *(\d[\d,]*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOT_TAKEN = re.compile(
+    r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|not permitted|extra", re.IGNORECASE
+)
+_NO_SYSTEM_ROLE = re.compile(
+    r"system (?:role|messages?|prompts?|instructions?)[^.]{0,40}\bnot\b"
+    r"|(?:not|n't) (?:support|accept|allow|enabled?)[^.]{0,30}\bsystem\b"
+    r"|developer instruction is not enabled"
+    r"|only (?:the )?'?\"?user'?\"?,?(?: and '?\"?(?:assistant|model)'?\"?)? roles? "
+    r"|roles must alternate user/"
+    r"|'system' is not one of"
+    r"|role.{0,60}should be 'user'",
+    re.IGNORECASE,
+)
+
+
+def told_context(failure: HttpFailure) -> int | None:
+    """Return the context that a server names as it refuses a longer prompt; None if it names none."""
+    return _number(_CONTEXT, failure)
+
+
+def told_reply_limit(failure: HttpFailure) -> int | None:
+    """Return the longest reply, in tokens, that a server names as it refuses to write a longer one."""
+    return _number(_REPLY_LIMIT, failure)
+
+
+def other_limit_field(failure: HttpFailure, field: str) -> str | None:
+    """Return the other name of the reply's limit, if *field* is what the server does not take; else None."""
+    if failure.status not in (400, 422):
+        return None
+    reason = failure.reason
+    if not (re.search(rf"\b{field}\b", reason) and _NOT_TAKEN.search(reason)):
+        return None
+    return next(name for name in LIMIT_FIELDS if name != field)
+
+
+def refuses_system_role(failure: HttpFailure) -> bool:
+    """Return whether a server's words say that its model takes no system turn."""
+    return failure.status is not None and bool(_NO_SYSTEM_ROLE.search(failure.reason))
+
+
+def may_refuse_n(failure: HttpFailure) -> bool:
+    """Return whether an error may be about several choices: the server failed, and does not ask to wait."""
+    waits = failure.busy or failure.retry_after is not None
+    return failure.status is not None and failure.status >= 500 and not waits
+
+
+def _number(pattern: re.Pattern[str], failure: HttpFailure) -> int | None:
+    found = pattern.search(failure.reason) if failure.status is not None else None
+    return None if found is None else int(found.group(1).replace(",", ""))

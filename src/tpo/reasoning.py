@@ -1,0 +1,110 @@
+"""Separate a model's reasoning from its answer where both stand in one text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_PAIRS = (
+    (r"<think>", r"</think>"),
+    (r"<thinking>", r"</thinking>"),
+    (r"<thought>", r"</thought>"),
+    (r"<seed:think>", r"</seed:think>"),
+    (r"\[THINK\]", r"\[/THINK\]"),
+    (r"◁think▷", r"◁/think▷"),
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
+    (
+        r"(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>",
+        r"<\|end\|>\s*<\|start\|>assistant\s*<\|channel\|>final\s*<\|message\|>",
+    ),
+)
+"""Opening and closing marks: of most models, of Seed-OSS, Magistral, Kimi-VL, Command A and gpt-oss."""
+_QUOTED = "`'\"\\"
+"""Characters beside a mark that is only mentioned."""
+_ANY = re.compile("|".join(f"({begin})|({end})" for begin, end in _PAIRS), re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer in a reply, and the reasoning before it.
+
+    *ended* is False where the reasoning was never closed: what follows it is not an answer.
+    """
+
+    text: str
+    reasoning: str | None = None
+    ended: bool = True
+
+
+def split_reasoning(text: str, *, opened: bool = False) -> Answer:
+    """Return the answer in *text* apart from the reasoning in it; a text without reasoning stays as it is.
+
+    Marks that are quoted, or stand in a code block of the answer, are text. A closing mark without an opening
+    one ends reasoning that began before the reply, since many chat templates write the opening mark
+    themselves. An opening mark that is never closed counts where it begins a line: all that follows it is
+    reasoning. With *opened*, the template is known to have written the opening mark.
+    """
+    marks = _marks(text)
+    if not marks and not opened:
+        return Answer(text)
+    kept: list[str] = []
+    thoughts: list[str] = []
+    place, ended, inside = 0, True, -1 if opened else None
+    for begin, end, kind, closes in marks:
+        if begin < place:
+            continue
+        piece = text[place:begin]
+        if inside is None:
+            if _is_mention(text, begin, end) or _in_code_block("".join(kept) + piece):
+                continue
+            if closes:
+                thoughts.append(piece)
+            elif _is_closed(marks, end, kind) or not piece.rpartition("\n")[2].strip():
+                kept.append(piece)
+                inside = kind
+            else:
+                continue
+        elif closes and inside in (kind, -1):
+            thoughts.append(piece)
+            inside = None
+        elif inside == -1 and not piece.strip():
+            inside = kind  # the reply repeats the template's mark
+        else:
+            continue
+        place = end
+    if inside is None:
+        kept.append(text[place:])
+    else:
+        thoughts.append(text[place:])
+        ended = False
+    if not thoughts:
+        return Answer(text)
+    reasoning = "\n\n".join(filter(None, (thought.strip() for thought in thoughts)))
+    return Answer("".join(kept).strip(), reasoning or None, ended)
+
+
+def opens_reasoning(prompt: str) -> bool:
+    """Return whether *prompt*, as a chat template makes it, ends with an opening mark."""
+    marks = _marks(prompt)
+    return bool(marks) and not marks[-1][3] and not prompt[marks[-1][1] :].strip()
+
+
+def _marks(text: str) -> list[tuple[int, int, int, bool]]:
+    """Return begin, end, kind, and whether it closes, of each mark in *text*."""
+    return [
+        (found.start(), found.end(), (found.lastindex - 1) // 2, found.lastindex % 2 == 0)
+        for found in _ANY.finditer(text)
+        if found.lastindex
+    ]
+
+
+def _is_mention(text: str, begin: int, end: int) -> bool:
+    return text[begin - 1 : begin] in tuple(_QUOTED) or text[end : end + 1] in tuple(_QUOTED)
+
+
+def _in_code_block(before: str) -> bool:
+    return before.count("```") % 2 == 1
+
+
+def _is_closed(marks: list[tuple[int, int, int, bool]], after: int, kind: int) -> bool:
+    return any(begin >= after and closes and other == kind for begin, _, other, closes in marks)

@@ -1,0 +1,73 @@
+"""Errors that a client sees, with their HTTP status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpo.errors import TpoError
+from tpo.http import HttpFailure
+
+TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+"""Error types by status, as OpenAI and Anthropic name them."""
+
+
+class ApiError(Exception):
+    """A refused or failed request.
+
+    Attributes:
+        status: the HTTP status.
+        message: one sentence for the client, without addresses, keys or tracebacks.
+        param: the field at fault.
+        code: OpenAI's error code.
+        retry_after: seconds after which the client may try again.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
+
+    @property
+    def type(self) -> str:
+        """The error type of the status."""
+        return TYPES.get(self.status, "api_error")
+
+
+def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
+    """Return the error of a request that can never succeed as it is."""
+    return ApiError(400, message, param=param, code=code)
+
+
+def model_failure(error: BaseException | None, said: str, secrets: Sequence[str]) -> ApiError:
+    """Return the client's error for a model's failure: 400 where the request was refused, else 503.
+
+    *said* is the failure's text; *secrets*, such as servers' addresses, are left out of it.
+    """
+    cause = error.__cause__ if isinstance(error, TpoError) else None
+    for secret in secrets:
+        said = said.replace(secret, "(address)")
+    if isinstance(cause, HttpFailure) and cause.status in (400, 413, 422):
+        return invalid(f"the model's server refused the request: {said}")
+    if isinstance(error, TpoError) and error.fatal:
+        return ApiError(503, "the model refuses every request; the operator's log says why", retry_after=30)
+    return ApiError(503, f"the model is not available: {said}", retry_after=5)

@@ -1,0 +1,58 @@
+"""Keeper: stores trajectories of served requests in a run directory, which ``tpo view`` shows live."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from tpo.config import Settings, policy_identity, reward_identity
+from tpo.errors import StoreError
+from tpo.store import RunDirectory
+from tpo.store.directory import steady_clock
+from tpo.types import Trajectory
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Appends each trajectory to *directory*; an equal request, which has the same id, is kept once."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._kept = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, path: Path, settings: Settings) -> AsyncIterator[Self]:
+        """Open the run directory *path*, and note the end in it when the block ends.
+
+        Raises:
+            StoreError: it is in use, or holds another kind of run.
+        """
+        models = {"policy": policy_identity(settings), "reward": reward_identity(settings)}
+        directory = RunDirectory.open(
+            path,
+            configuration=settings.to_json() | {"served": True},
+            fingerprint={"served": True, **models},
+            clock=steady_clock(),
+        )
+        async with directory:
+            keeper = cls(directory)
+            try:
+                yield keeper
+            finally:
+                await directory.end({"finished": keeper._kept}, directory.now(), interrupted=False)
+
+    async def keep(self, trajectory: Trajectory) -> None:
+        """Append *trajectory*; a disk that is full costs the record, not the reply."""
+        if trajectory.query.id in self._directory.finished:
+            return
+        try:
+            await self._directory.append(trajectory)
+        except StoreError as error:
+            log.error("%s was not kept: %s", trajectory.query.id, error)
+        else:
+            self._kept += trajectory.status == "finished"

@@ -1,0 +1,106 @@
+"""OpenTelemetry spans by the GenAI semantic conventions, where the package is installed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from tpo.policies.base import Policy
+from tpo.policies.wrapper import closing
+from tpo.rewards.base import Reward
+from tpo.serve.request import ServedRequest
+from tpo.types import Completion, Messages, Sampling, Scope, Score, Usage
+
+OPERATION = "gen_ai.operation.name"
+MODEL = "gen_ai.request.model"
+CHOICES = "gen_ai.request.choice.count"
+TEMPERATURE = "gen_ai.request.temperature"
+MAX_TOKENS = "gen_ai.request.max_tokens"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+EVALUATION = "gen_ai.evaluation.result"
+EVALUATION_NAME = "gen_ai.evaluation.name"
+EVALUATION_SCORE = "gen_ai.evaluation.score.value"
+QUERY = "tpo.query"
+PHASE = "tpo.phase"
+STEP = "tpo.step"
+
+try:
+    from opentelemetry import trace
+except ImportError:
+    _tracer: Any = None
+else:
+    _tracer = trace.get_tracer("tpo")
+
+
+def _span(name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    if _tracer is None:
+        return nullcontext()
+    given = {key: value for key, value in attributes.items() if value is not None}
+    span: AbstractContextManager[Any] = _tracer.start_as_current_span(name, attributes=given)
+    return span
+
+
+@contextmanager
+def request_span(model: str, request: ServedRequest) -> Iterator[None]:
+    """Trace one client's request while the block lasts."""
+    values = {OPERATION: "invoke_agent", MODEL: model, TEMPERATURE: request.temperature}
+    with _span(f"invoke_agent {model}", values):
+        yield
+
+
+class TracedPolicy:
+    """Middleware: a span for each call to *policy*, which serves *model*."""
+
+    def __init__(self, policy: Policy, model: str) -> None:
+        self._policy = policy
+        self._model = model
+
+    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+        """Yield the policy's completions."""
+        if _tracer is None:
+            async with closing(self._policy.sample(messages, sampling, scope)) as completions:
+                async for completion in completions:
+                    yield completion
+            return
+        values = {
+            OPERATION: "chat",
+            MODEL: self._model,
+            CHOICES: sampling.n,
+            TEMPERATURE: sampling.temperature,
+            MAX_TOKENS: sampling.max_tokens,
+            QUERY: scope.query,
+            PHASE: scope.phase,
+            STEP: scope.step,
+        }
+        usage = Usage()
+        span = _tracer.start_span(f"chat {self._model}", attributes=values)
+        try:
+            async with closing(self._policy.sample(messages, sampling, scope)) as completions:
+                async for completion in completions:
+                    usage += completion.usage
+                    yield completion
+        except Exception as failure:
+            span.record_exception(failure)
+            raise
+        finally:
+            span.set_attribute(INPUT_TOKENS, usage.prompt_tokens)
+            span.set_attribute(OUTPUT_TOKENS, usage.completion_tokens)
+            span.end()
+
+
+class TracedReward:
+    """Middleware: a span for each score of *reward*, with the score as an evaluation event."""
+
+    def __init__(self, reward: Reward) -> None:
+        self._reward = reward
+
+    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+        """Return the reward's score."""
+        values = {QUERY: scope.query, PHASE: scope.phase, STEP: scope.step}
+        with _span("evaluate reward", values) as span:
+            score = await self._reward.score(messages, response, scope)
+            if span is not None:
+                span.add_event(EVALUATION, {EVALUATION_NAME: "reward", EVALUATION_SCORE: score.value})
+        return score

@@ -1,0 +1,87 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.openai_server import OpenAIServer
+from tpo.cli.serve import read_keys
+from tpo.errors import ConfigError
+
+REWARD = "def length(messages, response):\n    return len(response)\n"
+
+
+@contextmanager
+def serving(folder: Path, policy: str, *flags: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """``tpo serve`` as a process of its own; its URL and the process."""
+    (folder / "scores.py").write_text(REWARD)
+    command = [sys.executable, "-c", "from tpo.cli.main import main; main()", "serve", "--port", "0"]
+    command += ["--policy", policy, "--reward", "python:scores:length", "-n", "2", "-d", "1", *flags]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            line = process.stdout.readline().strip()
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", line), process.stderr.read()
+            yield line, process
+        finally:
+            process.kill()
+
+
+def post(url: str, body: object, key: str = "") -> dict[str, object]:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - the loopback
+    with urllib.request.urlopen(request) as reply:  # noqa: S310
+        found: dict[str, object] = json.loads(reply.read())
+        return found
+
+
+def test_sigterm_lets_requests_in_progress_end(tmp_path: Path) -> None:
+    asked, go = threading.Event(), threading.Event()
+
+    def reply(body: dict[str, object], index: int) -> str:
+        if body.get("max_tokens") != 1:  # the check of the policy before the start
+            asked.set()
+            go.wait(60)
+        return f"<improved_response>answer {index}</improved_response>"
+
+    keys = tmp_path / "keys"
+    keys.write_text("# of the team\nalpha\n")
+    body = {"model": "own", "messages": [{"role": "user", "content": "Why?"}]}
+    with OpenAIServer(reply) as server:
+        flags = ("--name", "own", "--api-keys", str(keys), "--store", "kept")
+        with serving(tmp_path, server.url, *flags) as (url, process):
+            found: list[dict[str, object]] = []
+            client = threading.Thread(
+                target=lambda: found.append(post(f"{url}/chat/completions", body, "alpha"))
+            )
+            client.start()
+            assert asked.wait(60)
+            process.send_signal(signal.SIGTERM)
+            go.set()
+            client.join(60)
+            process.wait(60)
+    assert found[0]["model"] == "own"
+    assert (tmp_path / "kept" / "trajectories.jsonl").read_text().count("\n") == 1
+    assert not (tmp_path / "kept" / ".lock").exists() or process.returncode is not None
+
+
+def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("# note\n a \n\nb\n")
+    assert read_keys(keys, "c, d") == ("c", "d", "a", "b")
+    keys.write_text("\n")
+    for path in (keys, tmp_path / "missing"):
+        with pytest.raises(ConfigError, match="--api-keys"):
+            read_keys(path, "")

@@ -1,0 +1,115 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from tests.serve.serving import CHAT, Client, asked, served
+from tests.serving import LoopbackServer
+from tpo.http import RetryPolicy
+from tpo.serve.upstream import Upstream
+
+CHUNKS = [b'data: {"n": %d}\n\n' % number for number in range(3)]
+
+
+class Streaming(LoopbackServer):
+    """Answers as it is told to, and streams CHUNKS, the later ones when ``go`` is set."""
+
+    def __init__(self, status: int = 200, body: Any = None) -> None:
+        self.status = status
+        self.body = body or {"choices": [], "seen": True}
+        self.requests: list[dict[str, Any]] = []
+        self.go = asyncio.Event()
+        self.open = 0
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._complete)
+        return app
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.requests.append(body | {"key": request.headers.get("Authorization")})
+        if not body.get("stream"):
+            return web.json_response(self.body, status=self.status)
+        self.open += 1
+        try:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            await response.write(CHUNKS[0])
+            while not self.go.is_set() and request.transport is not None:  # noqa: ASYNC110 - a lost client
+                await asyncio.sleep(0)
+            for chunk in CHUNKS[1:]:
+                await response.write(chunk)
+            return response
+        finally:
+            self.open -= 1
+
+
+@asynccontextmanager
+async def passing(server: Streaming) -> AsyncIterator[Client]:
+    async with server.up() as url:
+        upstream = Upstream([url], "real", "key", timeout=60.0, retry=RetryPolicy(timeout=0.0))
+        async with served(upstream=upstream, hidden=upstream.addresses, keys=("client",)) as client:
+            client.session.headers["Authorization"] = "Bearer client"
+            yield client
+        await upstream.aclose()
+
+
+async def test_off_passes_every_field_on_under_the_models_own_name_and_key() -> None:
+    server = Streaming()
+    async with passing(server) as client:
+        reply = await client.chat(model="m@off", logprobs=True, top_k=3, tpo={})
+        assert reply.json == server.body
+    sent = server.requests[0]
+    assert (sent["model"], sent["top_k"], sent["logprobs"], sent["key"]) == ("real", 3, True, "Bearer key")
+    assert "tpo" not in sent
+
+
+async def test_a_stream_is_passed_on_chunk_by_chunk() -> None:
+    server = Streaming()
+    async with passing(server) as client:
+        body = asked(model="m@off", stream=True)
+        async with client.session.post(client.url + CHAT, json=body) as reply:
+            assert await reply.content.readany() == CHUNKS[0]
+            server.go.set()
+            assert await reply.read() == b"".join(CHUNKS[1:])
+
+
+async def test_a_client_that_leaves_a_stream_ends_it_upstream() -> None:
+    server = Streaming()
+    async with passing(server) as client:
+        body = asked(model="m@off", stream=True)
+        async with client.session.post(client.url + CHAT, json=body) as reply:
+            await reply.content.readany()
+            assert server.open == 1
+            reply.close()
+        while server.open:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+
+
+async def test_a_refusal_is_passed_on_and_a_failure_is_503_without_address_or_key() -> None:
+    refusal = {"error": {"message": "bad top_k", "type": "BadRequestError"}}
+    async with passing(Streaming(400, refusal)) as client:
+        reply = await client.chat(model="m@off")
+        assert (reply.status, reply.json) == (400, refusal)
+    for status in (401, 404, 429, 500):
+        server = Streaming(status, {"error": {"message": "key refused"}})
+        async with passing(server) as client:
+            reply = await client.chat(model="m@off")
+            assert reply.status == 503
+            assert str(server.port) not in reply.text
+
+
+async def test_a_conversation_after_a_tools_result_is_passed_on() -> None:
+    server = Streaming()
+    turns = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+    ]
+    async with passing(server) as client:
+        assert (await client.chat(messages=turns)).json == server.body
+    assert json.dumps(server.requests[0]["messages"]) == json.dumps(turns)
