@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from benchmarks.record import write_result
 
-from tpo.report.bootstrap import Estimate, resamples
-from tpo.report.statistics import bootstrap_means, wilson
+from tpo.report.bootstrap import Estimate, resample_counts
+from tpo.report.statistics import bootstrap_means, wilson_interval
 
 REWARDS: dict[str, tuple[Callable[[Random], float], float]] = {
     "normal": (lambda draw: draw.gauss(0, 1), 0.0),
@@ -38,7 +38,7 @@ SEED = 1
 def percentile(values: list[float]) -> Estimate:
     """Return the plain percentile interval."""
     rows = np.asarray(values)
-    drawn = np.concatenate([times @ rows for times in resamples(len(rows), SEED)]) / len(rows)
+    drawn = np.concatenate([times @ rows for times in resample_counts(len(rows), SEED)]) / len(rows)
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
     return Estimate(float(rows.mean()), low, high)
 
@@ -71,7 +71,7 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
         ]
         covered = {
             "percentile": coverage(samples, CHANCE, percentile),
-            "reported": coverage(samples, CHANCE, lambda values, k=seeds: wilson(values, k)),
+            "reported": coverage(samples, CHANCE, lambda values, k=seeds: wilson_interval(values, k)),
         }
         yield {"values": f"right with chance {CHANCE}, seeds {seeds}", "queries": queries, **covered}
 

@@ -210,8 +210,8 @@ def test_an_edited_method_is_another_run(here: Path) -> None:
     seen = []
     for name in ("Mine", "Other"):
         (here / "my_method.py").write_text(body.format("Mine") + f"# {name}\n")
-        recipe = load(METHODS, "my_method:Mine", "--method")(name="mine")
-        seen.append(fingerprint(recipe, seed=7, data=None).get("source of method"))
+        method = load(METHODS, "my_method:Mine", "--method")(name="mine")
+        seen.append(fingerprint(method, seed=7, data=None).get("source of method"))
     assert None not in seen
     assert seen[0] != seen[1]
     assert "source of method" not in fingerprint(make_recipe(Settings()), seed=7, data=None)

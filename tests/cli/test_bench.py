@@ -46,7 +46,7 @@ def test_a_benchmark_runs_against_a_server_and_goes_on_without_it(tmp_path: Path
         code, said = run(server, tmp_path / "out", "--method", "tpo,bon", "--limit", 4)
         assert code == 0, said
         assert "# BeaverTails: scripted" in said
-        assert "4 of 8 queries were asked, stratified by category" in said
+        assert "4 of 8 queries were used, stratified by category" in said
         asked = len(server.requests)
         assert run(server, tmp_path / "out", "--method", "tpo,bon", "--limit", 4)[0] == 0
         assert len(server.requests) - asked <= 1  # which model it serves is asked for, and nothing else
@@ -116,9 +116,9 @@ def test_results_of_several_stand_in_one_table(tmp_path: Path) -> None:
         (["--paper", "--method", "tpo"], "--method tpo is not the paper's"),
         (["--paper", "--seed", "8"], "--seed is 7 there"),
         (["--paper", "--method", "textgrad", "--seed", "8"], "--seed is 7 there"),
-        (["--method", "bon,bon"], "would be run twice"),
+        (["--method", "bon,bon"], "would run twice"),
         (["--method", "magic"], "--method magic: unknown"),
-        (["--judge", "gpt-9"], "--judge gpt-9: write a server's URL"),
+        (["--judge", "gpt-9"], "--judge gpt-9: use a server's URL"),
         (["--grader-option", "x"], "must be NAME=VALUE"),
         (["--grader-option", "x=1"], "has no such option"),
         (["--data", "nowhere.jsonl"], "no such file"),
@@ -140,7 +140,7 @@ def test_an_unknown_benchmark_and_results_that_are_not_there_are_told(tmp_path: 
     code, said = call("run", "mmlu")
     assert (code, "benchmark mmlu: unknown; there are" in said) == (2, True)
     code, said = call("table", tmp_path)
-    assert (code, "no results.json is here" in said) == (2, True)
+    assert (code, "contains no results.json" in said) == (2, True)
     (tmp_path / "results.json").write_text("{}")
     assert call("table", tmp_path)[0] == 2
     assert call("table", tmp_path, "--format", "html")[0] == 2

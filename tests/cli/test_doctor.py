@@ -42,7 +42,7 @@ def test_a_run_that_would_work_gives_code_0_and_a_plain_list(tmp_path: Path) -> 
     assert result.exit_code == 0, result.output
     assert "\x1b" not in result.output
     lines = result.stdout.splitlines()
-    assert lines[0] == f"✓  data: {data} holds 30 queries, the longest of 11 characters"
+    assert lines[0] == f"✓  data: {data} has 30 queries; the longest has 11 characters"
     assert any(line.startswith("✓  estimate: 30 queries will take 210 model calls") for line in lines)
     assert lines[-1].startswith("A run would work")
     assert not (tmp_path / "out").exists()
@@ -52,7 +52,7 @@ def test_a_run_that_would_not_work_gives_code_1_and_says_why() -> None:
     result = tpo("--policy", "http://127.0.0.1:1/v1", *LENGTH)
     assert result.exit_code == 1
     assert "✗  server: no server answers at http://127.0.0.1:1/v1" in result.stdout
-    assert "   → start it, or correct --policy" in result.stdout
+    assert "   → start the server, or correct --policy" in result.stdout
     assert "A run would not work" in result.stdout
     assert "Traceback" not in result.output
 

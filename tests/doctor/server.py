@@ -1,4 +1,4 @@
-"""A server with the habits and the faults that a doctor is to tell apart, on the loopback."""
+"""A loopback server with the features and faults that the checks distinguish."""
 
 from __future__ import annotations
 

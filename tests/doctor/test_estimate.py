@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.doctor.values import by_check, patient
+from tests.doctor.values import by_check, make_setup
 from tests.steps import first_step, tpo_step
-from tpo.doctor import examine
-from tpo.doctor.estimate import Estimate, duration
+from tpo.doctor import run_checks
+from tpo.doctor.estimate import RunEstimate, format_duration
 from tpo.methods.catalog import tpo
 from tpo.types import Candidate, Pair, Query, RewardUsage, Score, Timing, Trajectory, Usage, user
 
@@ -22,7 +22,7 @@ def trajectory() -> Trajectory:
 
 
 def test_phases_count_as_often_as_they_come() -> None:
-    found = Estimate.of(trajectory(), tpo(sample_size=5, max_iterations=3), (2.0, 4.0), 100, 10)
+    found = RunEstimate.extrapolate(trajectory(), tpo(sample_size=5, max_iterations=3), (2.0, 4.0), 100, 10)
     assert found.calls == 100 * (1 + 3 * 4)
     assert found.prompt_tokens == 100 * (10 + 3 * 900)
     assert found.completion_tokens == 100 * (100 + 3 * 610)
@@ -31,14 +31,14 @@ def test_phases_count_as_often_as_they_come() -> None:
 
 
 def test_best_of_n_counts_its_samples_alone() -> None:
-    found = Estimate.of(trajectory(), tpo(sample_size=5, max_iterations=0), (2.0, 0.0), 3, 10)
+    found = RunEstimate.extrapolate(trajectory(), tpo(sample_size=5, max_iterations=0), (2.0, 0.0), 3, 10)
     assert (found.calls, found.reward_calls, found.slowest) == (3, 15, 6.0)
 
 
 async def test_without_data_it_is_for_a_thousand() -> None:
-    found = by_check(await examine(patient()))
+    found = by_check(await run_checks(make_setup()))
     assert found["estimate"].sentence.startswith("1,000 queries will take 7,000 model calls")
-    assert by_check(await examine(patient(limit=50)))["estimate"].values["queries"] == 50
+    assert by_check(await run_checks(make_setup(limit=50)))["estimate"].values["queries"] == 50
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ async def test_without_data_it_is_for_a_thousand() -> None:
     [(0.2, "less than a second"), (70, "70 s"), (600, "10 min"), (7200, "2 h"), (864_000, "10 days")],
 )
 def test_durations_are_said_shortly(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+    assert format_duration(seconds) == said

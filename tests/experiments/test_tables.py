@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tpo.experiments.latex import GAP, SCRIPT, latex, latex_table
-from tpo.experiments.tables import difference, estimate, interval, markdown_table, number, signed
+from tpo.experiments.latex import GAP, SCRIPT, escape_latex, latex_table
+from tpo.experiments.tables import (
+    format_difference,
+    format_estimate,
+    format_metric,
+    format_number,
+    format_signed,
+    markdown_table,
+)
 
 
 def test_columns_line_up_and_signs_of_markdown_are_escaped() -> None:
@@ -31,7 +38,7 @@ def test_columns_line_up_and_signs_of_markdown_are_escaped() -> None:
     ],
 )
 def test_signs_of_latex_are_escaped(text: str, said: str) -> None:
-    assert latex(text) == said
+    assert escape_latex(text) == said
 
 
 def test_a_latex_table_is_whole() -> None:
@@ -45,27 +52,40 @@ def test_a_latex_table_is_whole() -> None:
 
 
 def test_numbers_have_a_true_minus_and_a_dash_for_none() -> None:
-    assert (number(-1.25, 1), number(None), signed(2.0, 1)) == ("\u22121.2", "\u2013", "+2.0")
+    assert (format_number(-1.25, 1), format_number(None), format_signed(2.0, 1)) == (
+        "\u22121.2",
+        "\u2013",
+        "+2.0",
+    )
 
 
 def test_what_rounds_to_zero_has_no_sign() -> None:
-    assert (number(-0.001), signed(-0.001), signed(0.001), signed(0.0)) == ("0.00", "0.00", "0.00", "0.00")
-    assert (number(-0.006), signed(0.006), number(-1234.0, 0)) == ("\u22120.01", "+0.01", "\u22121,234")
+    assert (format_number(-0.001), format_signed(-0.001), format_signed(0.001), format_signed(0.0)) == (
+        "0.00",
+        "0.00",
+        "0.00",
+        "0.00",
+    )
+    assert (format_number(-0.006), format_signed(0.006), format_number(-1234.0, 0)) == (
+        "\u22120.01",
+        "+0.01",
+        "\u22121,234",
+    )
 
 
 def test_an_interval_of_skewed_values_is_marked_and_none_is_told_where_there_is_none() -> None:
     value = {"value": 1.0, "low": 0.5, "high": 2.0, "skewed": True}
-    assert estimate(value) == "1.00 [0.50, 2.00]\u2020"
-    assert estimate(value | {"low": None, "high": None}) == "1.00"
-    assert difference({"difference": value, "p": 0.25}, 1) == ("+1.0 [+0.5, +2.0]\u2020", "0.2500")
-    assert (estimate(None), difference(None)) == ("\u2013", ("\u2013", "\u2013"))
+    assert format_estimate(value) == "1.00 [0.50, 2.00]\u2020"
+    assert format_estimate(value | {"low": None, "high": None}) == "1.00"
+    assert format_difference({"difference": value, "p": 0.25}, 1) == ("+1.0 [+0.5, +2.0]\u2020", "0.2500")
+    assert (format_estimate(None), format_difference(None)) == ("\u2013", ("\u2013", "\u2013"))
 
 
 def test_a_metric_is_told_with_its_interval_or_its_refusal() -> None:
     metric = {"value": 61.23, "low": 58.0, "high": 64.4, "unit": "%", "note": ""}
-    assert interval(metric) == "61.2% [58.0, 64.4]"
-    assert interval(metric | {"low": None}) == "61.2%"
-    assert interval(metric | {"value": None, "note": "a subset"}) == "not computed"
+    assert format_metric(metric) == "61.2% [58.0, 64.4]"
+    assert format_metric(metric | {"low": None}) == "61.2%"
+    assert format_metric(metric | {"value": None, "note": "a subset"}) == "not computed"
 
 
 LOW, HIGH = "\u22123.40 [\u22124.40, \u22122.22]", "\u22121.00 [\u22121.24, \u22120.22]"

@@ -9,9 +9,9 @@ import pytest
 
 from tests.report import runs
 from tests.report.hostile import hostile_run
-from tpo.report import Options, write_report
+from tpo.report import ReportOptions, write_report
+from tpo.report.partial_run import read_partial_run
 from tpo.report.results import Results, Table
-from tpo.report.salvage import salvage
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("selenium")
@@ -33,14 +33,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         runs.ordinary(root / "revision", 40, method="revision", strength=0.4),
     ]
     out = root / "report.html"
-    write_report(paths, out, Options(baselines=(("Instruct", -1.5),)))
+    write_report(paths, out, ReportOptions(baselines=(("Instruct", -1.5),)))
     with browsing(out.as_uri()) as opened:
         yield opened
 
 
 def rows(path: Path) -> list[str]:
     """The ids of a run's queries in the order of its file, which is that in which they ended."""
-    return [trajectory.query.id for trajectory in salvage(path).trajectories()]
+    return [trajectory.query.id for trajectory in read_partial_run(path).trajectories()]
 
 
 def open_query(page: Page, query: str) -> None:
@@ -181,7 +181,7 @@ def test_what_was_graded_comes_first_and_is_text_whatever_it_says(tmp_path: Path
     table = Table("Methods", ("method", "by", "change"), rows)
     results = Results("WORDS: <b>policy</b>", ("4 queries.",), (table,), ("a <i>note</i>",))
     write_report(
-        [runs.ordinary(tmp_path / "tpo", 2)], tmp_path / "report.html", Options((), None, None, results)
+        [runs.ordinary(tmp_path / "tpo", 2)], tmp_path / "report.html", ReportOptions((), None, None, results)
     )
     with browsing((tmp_path / "report.html").as_uri()) as opened:
         text = opened.run("return document.getElementById('results').innerText")

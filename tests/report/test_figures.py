@@ -7,20 +7,20 @@ import pytest
 
 from tests.report import runs
 from tests.store.values import trajectory
+from tpo.report.collector import run_figures
 from tpo.report.comparison import compare_all
-from tpo.report.curves import Measured, curves
-from tpo.report.drawing import draw
+from tpo.report.distribution_figures import distribution_figures
+from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure, Point, Series
-from tpo.report.gather import draw_figures
+from tpo.report.line_figures import RunMeasures, line_figures
 from tpo.report.measures import measure
-from tpo.report.shares import shares
 from tpo.runs import summarize
 from tpo.store import read_trajectories
 from tpo.types import Phase, Usage, user
 
 
-def measured(path: Path, number: int = 0) -> Measured:
-    return Measured(path.name, number, [measure(t) for t in read_trajectories(path)])
+def measured(path: Path, number: int = 0) -> RunMeasures:
+    return RunMeasures(path.name, number, [measure(t) for t in read_trajectories(path)])
 
 
 def named(figures: list[Figure]) -> dict[str, Figure]:
@@ -30,7 +30,7 @@ def named(figures: list[Figure]) -> dict[str, Figure]:
 def test_the_curves_agree_with_the_summary_that_the_terminal_shows(tmp_path: Path) -> None:
     path = runs.ordinary(tmp_path / "run", 12)
     summary = summarize(path)
-    found = named(curves([measured(path)]))
+    found = named(line_figures([measured(path)]))
     training = found["training-curve"].series[0].points
     pool = found["best-of-pool"].series[0].points
     assert [p.y for p in training] == pytest.approx([s.samples_mean for s in summary.by_step])
@@ -43,7 +43,7 @@ def test_the_curves_agree_with_the_summary_that_the_terminal_shows(tmp_path: Pat
 
 def test_a_query_that_stopped_early_keeps_its_best_and_draws_no_more() -> None:
     whole, short = trajectory("a", reward=4.0), replace(trajectory("b"), steps=())
-    found = named(curves([Measured("run", 0, [measure(whole), measure(short)])]))
+    found = named(line_figures([RunMeasures("run", 0, [measure(whole), measure(short)])]))
     assert [p.y for p in found["best-of-pool"].series[0].points] == [0.0, 2.0]  # (4 + 0) / 2
     assert [(p.y, p.queries) for p in found["training-curve"].series[0].points] == [(-0.5, 2), (4.0, 1)]
 
@@ -55,7 +55,7 @@ def test_tokens_count_the_critique_and_best_of_n_its_share_of_the_samples() -> N
         "update": Usage(1, 50, 0, 20),
     }
     one = measure(replace(trajectory("a", reward=2.0), usage=usage))
-    own, best_of_n = named(curves([Measured("run", 0, [one])]))["reward-tokens"].series
+    own, best_of_n = named(line_figures([RunMeasures("run", 0, [one])]))["reward-tokens"].series
     assert [(p.x, p.y) for p in own.points] == [(50.0, 0.0), (155.0, 2.0)]
     # Samples -1 and 0: the best of one is -0.5 for the prompt and half of what was written.
     assert [(p.x, p.y) for p in best_of_n.points] == [(30.0, -0.5), (50.0, 0.0)]
@@ -65,34 +65,34 @@ def test_tokens_count_the_critique_and_best_of_n_its_share_of_the_samples() -> N
 def test_best_of_n_is_drawn_once_for_runs_whose_first_samples_are_alike(tmp_path: Path) -> None:
     few = measured(runs.ordinary(tmp_path / "few", 4, samples=3))
     many = measured(runs.ordinary(tmp_path / "many", 4, method="bon", samples=9, iterations=0), 1)
-    alike = [Measured(run.name, run.number, run.measures, "the same") for run in (few, many)]
-    dashed = [s for s in named(curves(alike))["reward-samples"].series if s.dashed]
+    alike = [RunMeasures(run.name, run.number, run.measures, "the same") for run in (few, many)]
+    dashed = [s for s in named(line_figures(alike))["reward-samples"].series if s.dashed]
     assert [(s.name, len(s.points)) for s in dashed] == [("best-of-n (many)", 9)]
 
 
 def test_gains_and_answer_steps_are_shares_of_queries(tmp_path: Path) -> None:
-    found = named(shares([measured(runs.ordinary(tmp_path / "run", 12))]))
+    found = named(distribution_figures([measured(runs.ordinary(tmp_path / "run", 12))]))
     for name in ("gains", "answer-step"):
         assert sum(p.y for p in found[name].series[0].points) == pytest.approx(1.0)
 
 
 def test_best_of_n_alone_has_no_gains_to_draw(tmp_path: Path) -> None:
     run = measured(runs.ordinary(tmp_path / "bon", 3, method="bon", iterations=0))
-    assert [figure.name for figure in shares([run])] == ["answer-step"]
+    assert [figure.name for figure in distribution_figures([run])] == ["answer-step"]
 
 
 def test_runs_are_compared_on_what_both_answered() -> None:
     asked_else = replace(trajectory("c"), query=replace(trajectory("c").query, messages=(user("other"),)))
     first = [measure(t) for t in (trajectory("a", reward=3.0), trajectory("b", reward=1.0), asked_else)]
     second = [measure(t) for t in (trajectory("b", reward=2.0), trajectory("c"), trajectory("d"))]
-    (comparison,) = compare_all([Measured("x", 0, first), Measured("y", 1, second)])
+    (comparison,) = compare_all([RunMeasures("x", 0, first), RunMeasures("y", 1, second)])
     assert comparison.paired is not None
     assert (comparison.paired.queries, comparison.paired.difference.value) == (1, -1.0)
     assert comparison.other_question == 1
 
 
 def test_runs_without_a_query_in_common_are_not_compared() -> None:
-    runs_ = [Measured("x", 0, [measure(trajectory("a"))]), Measured("y", 1, [measure(trajectory("b"))])]
+    runs_ = [RunMeasures("x", 0, [measure(trajectory("a"))]), RunMeasures("y", 1, [measure(trajectory("b"))])]
     assert compare_all(runs_)[0].paired is None
 
 
@@ -102,7 +102,9 @@ def test_every_figure_is_a_drawing_in_three_forms_with_its_numbers(tmp_path: Pat
         (Series("run _x^{2$", 0, (Point(0, 1.0, 0.5, 1.5, 9), Point(1, 2.0))),), (("base", 1.25),),
     )  # fmt: skip
     bars = replace(figure, name="bars", kind="bars", baselines=())
-    paths = draw([figure, bars, replace(bars, name="histogram", kind="histogram", width=1.0)], tmp_path / "f")
+    paths = save_figures(
+        [figure, bars, replace(bars, name="histogram", kind="histogram", width=1.0)], tmp_path / "f"
+    )
     assert len(paths) == 12
     starts = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF", ".csv": b"series"}
     for path in paths:
@@ -119,24 +121,24 @@ def test_every_figure_is_a_drawing_in_three_forms_with_its_numbers(tmp_path: Pat
 def test_a_figure_drawn_twice_is_the_same_file(tmp_path: Path) -> None:
     figure = Figure("a", "t", "c", "x", "y", "line", (Series("s", 0, (Point(0, 1.0),)),))
     for place in ("one", "two"):
-        draw([figure], tmp_path / place)
+        save_figures([figure], tmp_path / place)
     for form in ("svg", "png", "pdf", "csv"):
         assert (tmp_path / f"one/a.{form}").read_bytes() == (tmp_path / f"two/a.{form}").read_bytes()
 
 
-def numbered(name: str, number: int, answers: dict[str, float], reward: str = "guide") -> Measured:
+def numbered(name: str, number: int, answers: dict[str, float], reward: str = "guide") -> RunMeasures:
     measures = [measure(trajectory(query, reward=value)) for query, value in answers.items()]
-    return Measured(name, number, measures, reward=reward, reward_name=reward)
+    return RunMeasures(name, number, measures, reward=reward, reward_name=reward)
 
 
 def test_runs_are_drawn_on_the_queries_that_all_of_them_finished() -> None:
     easy, hard = {"a": 1.0, "b": 1.0, "c": 1.0}, {"d": -9.0, "e": -9.0}
     runs_ = [numbered("whole", 0, easy | hard), numbered("part", 1, easy)]
-    pool = named(draw_figures(runs_))["best-of-pool"]
+    pool = named(run_figures(runs_))["best-of-pool"]
     assert [[p.y for p in series.points] for series in pool.series] == [[0.0, 1.0], [0.0, 1.0]]
     assert [series.points[-1].queries for series in pool.series] == [3, 3]
     assert "On the 3 of 5 queries that all of these runs finished." in pool.caption
-    alone = named(draw_figures(runs_[:1]))["best-of-pool"]
+    alone = named(run_figures(runs_[:1]))["best-of-pool"]
     assert [p.queries for p in alone.series[0].points] == [5, 5]
     assert "queries that all" not in alone.caption
 
@@ -144,17 +146,17 @@ def test_runs_are_drawn_on_the_queries_that_all_of_them_finished() -> None:
 def test_a_run_that_has_hardly_begun_does_not_shrink_the_others() -> None:
     whole = numbered("whole", 0, dict.fromkeys("abcdef", 1.0))
     begun = numbered("begun", 1, {"a": 1.0, "b": 1.0})
-    pool = named(draw_figures([whole, begun]))["best-of-pool"]
+    pool = named(run_figures([whole, begun]))["best-of-pool"]
     assert [(s.name, s.points[-1].queries) for s in pool.series] == [("whole", 6)]
     assert "begun has finished only 2 queries and is not drawn." in pool.caption
-    followed = named(draw_figures([whole, begun], least=0.0))["best-of-pool"]
+    followed = named(run_figures([whole, begun], min_share=0.0))["best-of-pool"]
     assert [s.points[-1].queries for s in followed.series] == [2, 2]
 
 
 def test_runs_of_different_rewards_are_neither_drawn_together_nor_compared() -> None:
     first = [numbered("x", 0, {"a": 1.0}), numbered("y", 1, {"a": 2.0})]
     other = numbered("z", 2, {"a": 1330.0}, reward="characters")
-    found = named(draw_figures([*first, other], (("paper", 1.5),)))
+    found = named(run_figures([*first, other], (("paper", 1.5),)))
     assert [s.name for s in found["best-of-pool-reward1"].series] == ["x", "y"]
     assert [s.name for s in found["best-of-pool-reward2"].series] == ["z"]
     assert found["best-of-pool-reward2"].title == "Best of the pool, reward characters"
@@ -166,7 +168,7 @@ def test_runs_of_different_rewards_are_neither_drawn_together_nor_compared() -> 
 def test_the_legend_lies_beside_the_axes_and_hides_no_point(tmp_path: Path) -> None:
     dots = (Point(0, 1.0), Point(1, 2.0))
     series = tuple(Series(f"a rather long name of run {n}", n, dots) for n in range(6))
-    draw([Figure("a", "t", "c", "x", "y", "line", series)], tmp_path)
+    save_figures([Figure("a", "t", "c", "x", "y", "line", series)], tmp_path)
     drawing = (tmp_path / "a.svg").read_text()
     legend = re.search(r'id="legend_1">(.*?)</g>', drawing, re.DOTALL)
     axes = re.search(r'id="axes_1">.*?<path d="(.*?)"', drawing, re.DOTALL)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.report import runs
 from tpo.policies.scripted import ScriptedPolicy, improved
-from tpo.report import Options, page, write_report
+from tpo.report import ReportOptions, page, write_report
 from tpo.report.prices import Prices
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store.runfile import read_run, write_run
@@ -142,7 +142,7 @@ def test_the_head_holds_totals_costs_and_failures(tmp_path: Path) -> None:
         lambda call, index: ValueError("broken") if call.scope.query == "bad" else runs.say(call, index)
     )
     run = runs.make_run(tmp_path / "run", queries, policy, reward, runs.recipe())
-    write_report([run], tmp_path / "page.html", Options(prices=Prices(1.0, 2.0)))
+    write_report([run], tmp_path / "page.html", ReportOptions(prices=Prices(1.0, 2.0)))
     summary = blocks(tmp_path / "page.html")["summary"]
     head = summary["runs"][0]
     assert (head["name"], head["finished"], head["failed"]) == ("run", 3, 1)
@@ -158,7 +158,7 @@ def test_the_head_holds_totals_costs_and_failures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [{"policy": ["tiny"]}, {"reward": "tiny"}])
-def test_the_embedded_pair_proves_the_machinery_only(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_runs_of_the_embedded_pair_have_a_note(tmp_path: Path, values: dict[str, Any]) -> None:
     run = runs.make_run(
         tmp_path / "run",
         runs.questions(1),
@@ -168,13 +168,13 @@ def test_the_embedded_pair_proves_the_machinery_only(tmp_path: Path, values: dic
         values,
     )
     write_report([run], tmp_path / "page.html")
-    assert "not the paper" in blocks(tmp_path / "page.html")["summary"]["runs"][0]["tiny"]
+    assert "do not reproduce the paper" in blocks(tmp_path / "page.html")["summary"]["runs"][0]["tiny"]
 
 
 def test_a_run_in_which_nothing_finished_has_a_page(tmp_path: Path) -> None:
     policy = ScriptedPolicy(ValueError("no"))
     run = runs.make_run(tmp_path / "run", runs.questions(2), policy, ScriptedReward(len), runs.recipe())
-    written = write_report([run], tmp_path / "page.html", Options(figures=tmp_path / "figures"))
+    written = write_report([run], tmp_path / "page.html", ReportOptions(figures=tmp_path / "figures"))
     assert written.figures == ()
     assert blocks(tmp_path / "page.html")["summary"]["figures"] == []
 
@@ -203,7 +203,7 @@ def test_the_same_run_in_another_order_gives_the_same_page_and_figures(tmp_path:
     run = runs.ordinary(tmp_path / "run", 12)
     lines = (run / "trajectories.jsonl").read_bytes().splitlines(keepends=True)
     for place in ("a", "b"):
-        write_report([run], tmp_path / f"{place}.html", Options(figures=tmp_path / place))
+        write_report([run], tmp_path / f"{place}.html", ReportOptions(figures=tmp_path / place))
         (run / "trajectories.jsonl").write_bytes(b"".join(lines[::-1]))
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
     for file in (tmp_path / "a").iterdir():

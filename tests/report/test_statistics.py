@@ -13,12 +13,12 @@ from tpo.report.bootstrap import Estimate
 from tpo.report.statistics import (
     bootstrap_means,
     bootstrap_ratios,
+    compare_paired,
+    compare_ratios,
+    compare_shares,
     expected_best,
     histogram,
-    paired,
-    paired_ratios,
-    paired_shares,
-    wilson,
+    wilson_interval,
 )
 
 rewards = st.lists(st.floats(-10, 10), min_size=1, max_size=7)
@@ -64,7 +64,7 @@ def test_one_query_has_a_value_and_no_interval() -> None:
     for rows in ([[2.0]], [[2.0], [0.0]]):
         (estimate,) = bootstrap_ratios(rows, [[1.0], [0.0]][: len(rows)])
         assert estimate == Estimate(2.0)
-    assert paired([3.0], [1.0]).difference == Estimate(2.0)
+    assert compare_paired([3.0], [1.0]).difference == Estimate(2.0)
 
 
 def test_the_order_of_queries_changes_no_digit() -> None:
@@ -74,7 +74,7 @@ def test_the_order_of_queries_changes_no_digit() -> None:
         there = bootstrap_ratios(rows[::-1], weights[::-1])
         assert bootstrap_ratios(rows, weights) == there
         first, second = [row[0] for row in rows], [row[1] for row in rows]
-        assert paired(first, second) == paired(first[::-1], second[::-1])
+        assert compare_paired(first, second) == compare_paired(first[::-1], second[::-1])
 
 
 def coverage(
@@ -112,11 +112,11 @@ def test_intervals_of_few_symmetric_rewards_cover_as_they_say() -> None:
 
 
 def test_wilsons_interval_by_hand() -> None:
-    estimate = wilson([1.0] * 18 + [0.0] * 2)
+    estimate = wilson_interval([1.0] * 18 + [0.0] * 2)
     assert estimate.value == 0.9
     assert estimate.low == pytest.approx(0.699, abs=5e-4)
     assert estimate.high == pytest.approx(0.972, abs=5e-4)
-    whole = wilson([1.0] * 20)
+    whole = wilson_interval([1.0] * 20)
     assert whole.low == pytest.approx(0.839, abs=5e-4)
     assert (whole.value, whole.high) == (1.0, 1.0)
 
@@ -129,14 +129,14 @@ def test_shares_near_one_are_covered_with_one_seed_and_with_three() -> None:
             return [sum(draw.random() < 0.97 for _ in range(k)) / k for _ in range(20)]
 
         # The bootstrap covers 0.45 with one seed and 0.83 with three.
-        assert coverage(shares, 0.97, partial(wilson, repeats=repeats)) > 0.92
+        assert coverage(shares, 0.97, partial(wilson_interval, repeats=repeats)) > 0.92
 
 
 def test_repeats_that_agree_add_no_certainty() -> None:
     agreeing = [1.0] * 15 + [0.0] * 5
-    once, thrice = wilson(agreeing), wilson(agreeing, 3)
+    once, thrice = wilson_interval(agreeing), wilson_interval(agreeing, 3)
     assert once.high == pytest.approx(thrice.high, abs=0.01)
-    spread = wilson([0.75] * 4 + [1.0] * 8 + [0.5] * 8, 4)
+    spread = wilson_interval([0.75] * 4 + [1.0] * 8 + [0.5] * 8, 4)
     assert spread.value == pytest.approx(0.75)
     assert once.low is not None
     assert spread.low is not None
@@ -144,12 +144,12 @@ def test_repeats_that_agree_add_no_certainty() -> None:
 
 
 def test_shares_that_never_differ_have_no_certain_difference() -> None:
-    same = paired_shares([1.0] * 20, [1.0] * 20)
+    same = compare_shares([1.0] * 20, [1.0] * 20)
     assert same.difference.value == 0.0
     assert same.difference.low == pytest.approx(-same.difference.high)  # type: ignore[operator]
     assert same.difference.high is not None
     assert 0.05 < same.difference.high < 0.2
-    gained = paired_shares([1.0] * 20, [0.0] * 20)
+    gained = compare_shares([1.0] * 20, [0.0] * 20)
     assert (gained.difference.value, gained.difference.high, gained.wins) == (1.0, 1.0, 20)
     assert gained.difference.low is not None
     assert gained.difference.low < 0.95
@@ -159,18 +159,18 @@ def test_a_difference_of_ratios_has_one_estimator_for_value_interval_and_p() -> 
     # Rates 6 of 8 against 4 of 8, though two of three queries have the larger share on the other side.
     first, weights = [6.0, 0.0, 0.0], [6.0, 1.0, 1.0]
     second, others = [2.0, 1.0, 1.0], [6.0, 1.0, 1.0]
-    found = paired_ratios(first, second, weights, others)
+    found = compare_ratios(first, second, weights, others)
     assert found.difference.value == pytest.approx(0.25)
     assert (found.wins, found.ties, found.losses) == (1, 0, 2)
     # Swaps move 4, -1 and -1 of 8: all eight sums are at least as far from zero as the 2 that was seen.
     assert found.p == pytest.approx(1.0)
-    assert paired_ratios(first, first, weights, weights).p == 1.0
+    assert compare_ratios(first, first, weights, weights).p == 1.0
 
 
 def test_equal_weights_make_it_a_difference_of_means() -> None:
     draw = Random(8)
     first, second = ([draw.gauss(m, 1) for _ in range(25)] for m in (0.5, 0.0))
-    plain, weighted = paired(first, second), paired_ratios(first, second, [4.0] * 25, [4.0] * 25)
+    plain, weighted = compare_paired(first, second), compare_ratios(first, second, [4.0] * 25, [4.0] * 25)
     assert weighted.p == plain.p
     assert weighted.difference.value == pytest.approx(plain.difference.value / 4)
     assert weighted.difference.low == pytest.approx(plain.difference.low / 4)  # type: ignore[operator]
@@ -182,7 +182,7 @@ def test_a_ratios_p_value_is_right_under_chance() -> None:
     def once() -> float:
         weights = [[draw.choice((2.0, 4.0, 6.0)) for _ in range(30)] for _ in range(2)]
         values = [[weight * draw.random() for weight in side] for side in weights]
-        return paired_ratios(*values, *weights).p
+        return compare_ratios(*values, *weights).p
 
     found = [once() for _ in range(100)]
     assert sum(p <= 0.05 for p in found) <= 12
@@ -218,7 +218,7 @@ def test_pools_of_different_sizes_keep_their_own() -> None:
 
 
 def test_a_paired_comparison_by_hand() -> None:
-    result = paired([1.0, 2.0, 3.0, 4.0], [0.0, 2.0, 1.0, 5.0])
+    result = compare_paired([1.0, 2.0, 3.0, 4.0], [0.0, 2.0, 1.0, 5.0])
     assert (result.queries, result.wins, result.ties, result.losses) == (4, 2, 1, 1)
     assert result.difference.value == 0.5
     # Differences 1, 2, -1 sum to 2; of 8 sign patterns, sums of size >= 2: ±4, ±2 and ±2 -> 6
@@ -233,29 +233,29 @@ def test_the_exact_p_value_counts_sign_patterns(differences: list[int]) -> None:
         sum(s * d for s, d in zip(signs, moved, strict=True)) for signs in product((1, -1), repeat=len(moved))
     ]
     expected = sum(abs(s) >= abs(sum(moved)) for s in sums) / len(sums)
-    result = paired([float(d) for d in differences], [0.0] * len(differences))
+    result = compare_paired([float(d) for d in differences], [0.0] * len(differences))
     assert result.p == pytest.approx(expected)
 
 
 def test_a_clear_difference_over_many_queries_is_hardly_chance() -> None:
-    assert paired([1.0 + n % 3 for n in range(60)], [0.0] * 60).p == pytest.approx(1 / 10_001)
+    assert compare_paired([1.0 + n % 3 for n in range(60)], [0.0] * 60).p == pytest.approx(1 / 10_001)
 
 
 def test_no_difference_at_all_is_chance() -> None:
-    assert paired([1.0] * 30, [1.0] * 30).p == 1.0
+    assert compare_paired([1.0] * 30, [1.0] * 30).p == 1.0
 
 
 def test_drawn_p_values_come_close_to_exact_ones() -> None:
     few = [math.sin(3 * n * n) + 0.2 for n in range(12)]
     # Two that are hardly there leave the question as it was, but are too many for trying every pattern.
     many = [*few, 1e-7, 1e-7]
-    assert paired(many, [0.0] * 14).p == pytest.approx(paired(few, [0.0] * 12).p, abs=0.01)
+    assert compare_paired(many, [0.0] * 14).p == pytest.approx(compare_paired(few, [0.0] * 12).p, abs=0.01)
 
 
 @pytest.mark.parametrize(("first", "second"), [([], []), ([1.0], [1.0, 2.0])])
 def test_what_is_no_pair_is_refused(first: list[float], second: list[float]) -> None:
     with pytest.raises(ValueError, match="paired"):
-        paired(first, second)
+        compare_paired(first, second)
 
 
 def test_histograms_share_their_edges_and_each_sums_to_one() -> None:

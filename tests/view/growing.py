@@ -12,7 +12,7 @@ from typing import Self
 
 from aiohttp import web
 
-from tpo.report.salvage import salvage
+from tpo.report.partial_run import read_partial_run
 from tpo.store.jsonline import seal
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.view.catalog import Catalog
@@ -24,7 +24,7 @@ class Growing:
 
     def __init__(self, made: Path, path: Path) -> None:
         self.path = path
-        self.lines = [encode_trajectory(each) for each in salvage(made).trajectories()]
+        self.lines = [encode_trajectory(each) for each in read_partial_run(made).trajectories()]
         self.record = json.loads((made / "run.json").read_text())
         del self.record["checksum"]  # it is changed here
         self.written = 0

@@ -66,7 +66,7 @@ def test_the_overview_follows_a_run_to_its_end(page: Page, growing: Growing) -> 
     growing.call("q99")
     growing.grow(10)
     page.until("document.querySelector('.doing').textContent.includes('30 of 60 queries')")
-    page.until("document.querySelector('.doing').textContent.includes('1 under way')")
+    page.until("document.querySelector('.doing').textContent.includes('1 in progress')")
     page.until("document.querySelector('.tiles dd').textContent === '30'")
     growing.grow(30)
     growing.end()
@@ -193,7 +193,7 @@ def test_a_run_begun_anew_is_noticed(page: Page, growing: Growing) -> None:
     growing.throw_away()
     growing.begin(total=QUERIES).grow(3)
     page.until(f"{COUNT} === '3 queries'")
-    page.until("document.getElementById('trajectory').textContent.includes('begun anew')")
+    page.until("document.getElementById('trajectory').textContent.includes('was restarted')")
     growing.grow(57)
     page.until(f"document.querySelector('#trajectory h2')?.textContent === '{last}'")
 
@@ -241,9 +241,9 @@ def test_runs_of_a_directory_appear_are_chosen_and_told_apart(
 def test_a_directory_without_runs_waits_for_the_first(made: Path, tmp_path: Path) -> None:
     (tmp_path / "shown").mkdir()
     with Serving(tmp_path / "shown") as server, browsing(server.address) as page:
-        assert "No run is here yet" in page.run("return document.body.textContent")
+        assert "There is no run here yet" in page.run("return document.body.textContent")
         page.run("location.hash = 'queries'")
-        page.until("document.getElementById('trajectory').textContent.includes('No run is here yet')")
+        page.until("document.getElementById('trajectory').textContent.includes('There is no run here yet')")
         Growing(made, tmp_path / "shown" / "first").begin().grow(4)
         page.until(f"{COUNT} === '4 queries'")
         assert page.complaints() == []

@@ -24,18 +24,20 @@ from tpo.config import Settings, load_reward, name_model, policy_name
 from tpo.counting import queries
 from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
-from tpo.experiments.bench.arms import Arm, make_arms
-from tpo.experiments.bench.asked import ask
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete, run_plan, working_in
-from tpo.experiments.bench.grading import Context
-from tpo.experiments.bench.judge import Judge
-from tpo.experiments.bench.judging import aclose, load_judge
+from tpo.experiments.bench.graders.base import Context
+from tpo.experiments.bench.graders.judge import Judge
+from tpo.experiments.bench.graders.load_judge import close_model, load_judge
 from tpo.experiments.bench.paper import published
+from tpo.experiments.bench.plan import BenchPlan, bench_cells
+from tpo.experiments.bench.query_set import load_query_set
 from tpo.experiments.bench.registry import benchmark_names, load_benchmark
-from tpo.experiments.bench.summary import markdown
-from tpo.experiments.bench.together import head_and_rows
+from tpo.experiments.bench.results import grade_answers
+from tpo.experiments.bench.results_table import results_table
+from tpo.experiments.bench.tables import bench_page
+from tpo.experiments.cells import Cell
 from tpo.experiments.latex import latex_table
+from tpo.experiments.plan import locked_directory
 from tpo.experiments.tables import markdown_table
 from tpo.registry import parse
 from tpo.runs.models import Models
@@ -51,7 +53,7 @@ Flags = dict[str, Any]
 class Benching:
     """A plan, and what it is carried out with. *talk* goes to stderr, the *result* to stdout."""
 
-    plan: Plan
+    plan: BenchPlan
     grades: bool
     held_out: str | None
     talk: Console
@@ -71,12 +73,12 @@ class Benching:
         settings, lists = axes_of(flags, config, ("method", "seed"))
         seeds = seeds_of(lists["seed"], flags["repeats"])
         settings = asyncio.run(name_model(settings, os.environ))
-        asked = ask(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
+        query_set = load_query_set(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
         out = settings.out or Path("runs") / folder_name(benchmark, settings)
-        plan = Plan(
+        plan = BenchPlan(
             benchmark=benchmark,
-            asked=asked,
-            arms=make_arms(settings, lists["method"], seeds),
+            query_set=query_set,
+            cells=bench_cells(settings, lists["method"], seeds),
             settings=settings,
             out=out,
             context=_context(flags, settings, out),
@@ -87,14 +89,14 @@ class Benching:
         )
         grades = not flags["no_grade"]
         if grades:
-            check(plan)
+            plan.check()
         console = Console(stderr=True, quiet=settings.quiet, highlight=False)
         return cls(plan, grades, flags["check_reward"], console, Console(file=sys.stdout, highlight=False))
 
     def carry_out(self) -> int:
         """Answer, grade and show; how many answers are missing."""
         again = f"interrupted; the same command goes on from {self.plan.out}"
-        with interruptible(self.talk, again), working_in(self.plan.out):
+        with interruptible(self.talk, again), locked_directory(self.plan.out):
             self._introduce()
             missing = self._generate()
             if not self.grades:
@@ -105,22 +107,22 @@ class Benching:
         return missing
 
     def _generate(self) -> int:
-        arms = incomplete(self.plan)
-        if not arms:
+        cells = self.plan.incomplete_cells()
+        if not cells:
             return 0
         # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
         with self.talk.status("loading the models"):
-            models = run_plan(self.plan, arms[0]).load_models(complete=False)
-        return asyncio.run(self._run(arms, models))
+            models = self.plan.run_plan(cells[0]).load_models(complete=False)
+        return asyncio.run(self._run(cells, models))
 
-    async def _run(self, arms: Sequence[Arm], models: Models) -> int:
+    async def _run(self, cells: Sequence[Cell], models: Models) -> int:
         failed = 0
         async with models.ready():
-            for arm in arms:
-                self._say(f"{arm.method}, seed {arm.seed}")
-                tally = Tally(completions_per_query(arm.recipe))
+            for cell in cells:
+                self._say(f"{cell.label}, seed {cell.seed}")
+                tally = Tally(completions_per_query(cell.method))
                 with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
-                    failed += (await generate(self.plan, arm, models, view)).failed
+                    failed += (await self.plan.run_plan(cell).execute(models, view)).failed
         return failed
 
     def _graded(self) -> Mapping[str, Any]:
@@ -138,27 +140,28 @@ class Benching:
 
     def _introduce(self) -> None:
         plan = self.plan
-        self._say(f"{plan.benchmark.title}: {queries(len(plan.asked.queries))} of {plan.asked.source}")
-        for note in plan.asked.notes:
+        query_set = plan.query_set
+        self._say(f"{plan.benchmark.title}: {queries(len(query_set.queries))} of {query_set.source}")
+        for note in query_set.notes:
             self._say(f"  {note}")
         judge = plan.context.judge
         by = f", judge {judge.name}" if judge is not None else ""
         self._say(f"policy {policy_name(plan.settings)}, reward {plan.context.reward}{by}")
 
     def _shown(self, record: Mapping[str, Any]) -> str:
-        return f"{visible(markdown(record))}\n{self.plan.out}/results.json, results.md, results.tex"
+        return f"{visible(bench_page(record))}\n{self.plan.out}/results.json, results.md, results.tex"
 
     def _say(self, sentence: str) -> None:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-async def _grade(plan: Plan) -> Mapping[str, Any]:
+async def _grade(plan: BenchPlan) -> Mapping[str, Any]:
     judge, held_out = plan.context.judge, plan.context.held_out
     try:
-        return await grade(plan)
+        return await grade_answers(plan)
     finally:
-        await aclose(held_out)
-        await aclose(judge.policy if judge is not None else None)
+        await close_model(held_out)
+        await close_model(judge.policy if judge is not None else None)
 
 
 def _context(flags: Flags, settings: Settings, out: Path) -> Context:
@@ -245,7 +248,7 @@ def show_list() -> None:
 
 def show_ids(name: str, data: str | None) -> None:
     """The ids that *name* asks."""
-    for query in ask(load_benchmark(name), data).queries:
+    for query in load_query_set(load_benchmark(name), data).queries:
         echo(query.id)
 
 
@@ -253,6 +256,6 @@ def show_table(folders: Sequence[Path], form: str) -> None:
     """Results of *folders* in one table."""
     if form not in ("md", "latex"):
         raise ConfigError(f"--format {form}: there are md and latex")
-    head, rows = head_and_rows(folders)
+    head, rows = results_table(folders)
     text = markdown_table(head, rows) if form == "md" else latex_table(head, rows, "Results of tpo bench.")
     echo(text)

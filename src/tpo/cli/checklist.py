@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tpo.cli.text import literal, visible
-from tpo.doctor import Finding, Status, works
+from tpo.doctor import Finding, Status, no_failures
 
 MARKS: Mapping[Status, tuple[str, str, str]] = {
     "good": ("✓", "ok", "green"),
@@ -71,5 +71,5 @@ class Checklist:
 
 def as_json(found: Sequence[Finding]) -> str:
     """One object: whether a run would work, and every finding with what was measured."""
-    record = {"works": works(found), "findings": [finding.record() for finding in found]}
+    record = {"works": no_failures(found), "findings": [finding.record() for finding in found]}
     return json.dumps(record, ensure_ascii=True, indent=2, default=str)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tpo.config import Settings
-    from tpo.doctor import Patient
+    from tpo.doctor import Setup
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -64,10 +64,10 @@ def doctor(
 
     from tpo.cli.checklist import Checklist, as_json
     from tpo.cli.setup import interruptible, settings_of
-    from tpo.doctor import examine, works
+    from tpo.doctor import no_failures, run_checks
 
     settings = settings_of(given)
-    patient = patient_of(settings, data, golden)
+    setup = setup_from(settings, data, golden)
     console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
     checklist = Checklist(console)
     # One console for both where they share a terminal, so that neither writes over the other.
@@ -75,17 +75,17 @@ def doctor(
     waiting = console if shared else Console(stderr=True, quiet=settings.quiet, highlight=False)
     with interruptible(waiting, "interrupted"), waiting.status("looking") as status:
         found = asyncio.run(
-            examine(patient, checklist.tell, lambda check: status.update(f"looking at {check}"))
+            run_checks(setup, checklist.tell, lambda check: status.update(f"looking at {check}"))
         )
     if json:
         typer.echo(as_json(found))
     else:
         checklist.end(found, always=Console(highlight=False))
-    if not works(found):
+    if not no_failures(found):
         raise typer.Exit(WOULD_NOT_WORK)
 
 
-def patient_of(settings: Settings, data: str | None, golden: str | None) -> Patient:
+def setup_from(settings: Settings, data: str | None, golden: str | None) -> Setup:
     """The run that *settings* would make, nothing of it loaded yet.
 
     Raises:
@@ -95,9 +95,9 @@ def patient_of(settings: Settings, data: str | None, golden: str | None) -> Pati
 
     from tpo.config import make_recipe, policy_of, reward_of
     from tpo.config.specs import REWARD_KEY_VARIABLE, api_key
-    from tpo.doctor import Patient
+    from tpo.doctor import Setup
 
-    return Patient(
+    return Setup(
         settings,
         make_recipe(settings),
         lambda named: policy_of(named, os.environ),

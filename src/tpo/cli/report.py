@@ -15,7 +15,7 @@ from tpo.counting import queries
 from tpo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tpo.report import Written
+    from tpo.report import WrittenReport
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -58,12 +58,12 @@ def report(
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write one page that shows runs, compares them and unfolds every query."""
-    from tpo.report import Options, write_report
+    from tpo.report import ReportOptions, write_report
 
     prices = prices_of(price_in, price_out, price_cached, currency)
     page = out if out is not None else _beside(runs)
     folder = None if no_figures else (figures or page.parent / "figures")
-    written = write_report(runs, page, Options(_baselines(baseline or []), prices, folder))
+    written = write_report(runs, page, ReportOptions(_baselines(baseline or []), prices, folder))
     if not quiet:
         _tell(written, folder)
 
@@ -89,7 +89,7 @@ def _baseline(text: str) -> tuple[str, float]:
     return name.strip(), value
 
 
-def _tell(written: Written, folder: Path | None) -> None:
+def _tell(written: WrittenReport, folder: Path | None) -> None:
     from tpo.cli.text import echo
 
     for name, note in written.notes:

@@ -23,14 +23,16 @@ from tpo.counting import queries
 from tpo.entry_points import REWARDS
 from tpo.errors import RewardError
 from tpo.events import Listener
-from tpo.experiments.bench.engine import working_in
-from tpo.experiments.sweep.checking import HeldOut
-from tpo.experiments.sweep.grid import Axes, Cell, make_cells, slug
-from tpo.experiments.sweep.plan import Plan, check, load_data, require_held_out
+from tpo.experiments.cells import Cell, slug
+from tpo.experiments.plan import locked_directory
+from tpo.experiments.sweep.grid import Axes, sweep_cells
+from tpo.experiments.sweep.held_out import HeldOutScores
+from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
-from tpo.experiments.sweep.running import SweepModels, Watching, run_cells
-from tpo.experiments.sweep.tables import TINY_NOTE, equal_table, table
+from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
+from tpo.experiments.sweep.tables import equal_tokens_table, sweep_table
 from tpo.registry import parse
+from tpo.report.overview import TINY_NOTE
 from tpo.rewards.base import Reward
 from tpo.runs.models import Relay
 from tpo.store import read_trajectories
@@ -39,7 +41,7 @@ from tpo.types import Trajectory
 Flags = Mapping[str, Any]
 
 
-def loaded(plan: Plan, console: Console) -> SweepModels:
+def loaded(plan: SweepPlan, console: Console) -> SweepModels:
     """Load every model of *plan*, so that one that cannot be had is known before any work."""
     events = Relay()
     with console.status("loading the models"):
@@ -51,7 +53,7 @@ def loaded(plan: Plan, console: Console) -> SweepModels:
     return SweepModels(policy, rewards, held_out, events)
 
 
-def load_check(plan: Plan, listener: Listener | None = None) -> Reward:
+def load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
     """The reward of *plan* that guides nothing."""
     assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
     return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
@@ -61,10 +63,10 @@ def load_check(plan: Plan, listener: Listener | None = None) -> Reward:
 class Sweeping:
     """A plan, and what it is carried out with. *talk* goes to stderr, the *result* to stdout."""
 
-    plan: Plan
+    plan: SweepPlan
     talk: Console
     result: Console
-    models: Callable[[Plan, Console], SweepModels] = loaded
+    models: Callable[[SweepPlan, Console], SweepModels] = loaded
 
     @classmethod
     def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
@@ -87,15 +89,15 @@ class Sweeping:
             parse(REWARDS, held_out, "--check-reward")
         # Before a server is asked for its model's name.
         require_held_out(held_out, axes.rewards)
-        make_cells(settings, axes)
+        sweep_cells(settings, axes)
         queries, digest = load_data(data, settings)
         settings = asyncio.run(name_model(settings, os.environ))
-        plan = Plan(
+        plan = SweepPlan(
             settings=settings,
             source=data,
             queries=queries,
             digest=digest,
-            cells=make_cells(settings, axes),
+            cells=sweep_cells(settings, axes),
             out=settings.out or Path("runs") / folder_name(data, settings),
             check_reward=held_out,
             shares=not flags["no_share"],
@@ -110,8 +112,9 @@ class Sweeping:
         """Run the cells, check, sum up and show; how many runs are not whole."""
         plan = self.plan
         with interruptible(self.talk, f"interrupted; the same command goes on from {plan.out}"):
-            todo = check(plan)
-            with working_in(plan.out):
+            plan.check()
+            todo = plan.incomplete_cells()
+            with locked_directory(plan.out):
                 self._introduce(todo)
                 record = write_results(plan, self._worked(todo))
         self._show(record)
@@ -133,9 +136,9 @@ class Sweeping:
         plan = self.plan
         if plan.check_reward is None:
             return Outcome(failures)
-        held_out = HeldOut(plan.held_out_file())
+        held_out = HeldOutScores(plan.held_out_file())
         try:
-            if held_out.is_whole(self._trajectories()):
+            if held_out.is_complete(self._trajectories()):
                 return Outcome(failures, held_out)
             self._say(f"held-out reward {plan.check_reward}")
             reward = models.check if models is not None and models.check is not None else load_check(plan)
@@ -153,11 +156,11 @@ class Sweeping:
             if (self.plan.path(cell) / "trajectories.jsonl").exists():
                 yield from (t for t in read_trajectories(self.plan.path(cell)) if t.status == "finished")
 
-    def _watching(self, count: int) -> Watching:
+    def _watching(self, count: int) -> ListenerFactory:
         @contextmanager
         def watching(cell: Cell, number: int) -> Iterator[Listener]:
             self._say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
-            tally = Tally(completions_per_query(cell.recipe))
+            tally = Tally(completions_per_query(cell.method))
             with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
                 yield view
 
@@ -172,9 +175,9 @@ class Sweeping:
         self._say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
 
     def _show(self, record: Mapping[str, Any]) -> None:
-        parts = [table(record)]
+        parts = [sweep_table(record)]
         if record["at_equal_tokens"]:
-            parts += ["At equal tokens, the first less the second:", equal_table(record)]
+            parts += ["At equal tokens, the first minus the second:", equal_tokens_table(record)]
         for cell in record["cells"]:
             if cell["error"]:
                 parts.append(f"{cell['run']} failed: {cell['error']}")

@@ -1,7 +1,7 @@
-"""What would stop a run, found before it starts: small checks of policy, reward, method and data."""
+"""Preflight checks: test policy, reward, method and data before a long run."""
 
-from tpo.doctor.examine import examine
-from tpo.doctor.finding import Finding, Status, works
-from tpo.doctor.patient import Notes, Patient
+from tpo.doctor.finding import Finding, Status, no_failures
+from tpo.doctor.run_checks import run_checks
+from tpo.doctor.setup import CheckState, Setup
 
-__all__ = ["Finding", "Notes", "Patient", "Status", "examine", "works"]
+__all__ = ["CheckState", "Finding", "Setup", "Status", "no_failures", "run_checks"]

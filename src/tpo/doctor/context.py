@@ -1,4 +1,4 @@
-"""The longest prompt that the method may come to, against what the policy reads at once."""
+"""Check of the context length: the method's longest conversation against the policy's limit."""
 
 from __future__ import annotations
 
@@ -7,66 +7,66 @@ from dataclasses import dataclass, replace
 
 from tpo.doctor.data import EXAMPLE, characters
 from tpo.doctor.finding import good, unknown, warning
-from tpo.doctor.patient import Notes, Patient, Subject
+from tpo.doctor.setup import CheckState, ProbedPolicy, Setup
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Query, Trajectory, user
 
-USUAL = 4.0
-"""Characters of a token of English, where no call has shown better."""
-LEAST = 64
-"""Tokens of a reply below which an advice would be none."""
+CHARACTERS_PER_TOKEN = 4.0
+"""Characters per token of English text, used when no call was measured."""
+SHORTEST_REPLY = 64
+"""Tokens: a smaller ``--max-tokens`` is not recommended."""
 
 
-async def check_context(patient: Patient, notes: Notes) -> None:
-    """Build the method's calls with the longest texts there may be, and count."""
-    density = characters_per_token(notes.trajectory)
-    longest = max(notes.longest, characters((notes.query or EXAMPLE).messages))
-    need = await Need.of(patient.recipe, longest, density)
-    for subject in notes.subjects:
-        _judge(subject, need, patient.recipe, notes)
+async def check_context(setup: Setup, state: CheckState) -> None:
+    """Build the method's calls with the longest possible texts and compare their tokens with the limit."""
+    density = characters_per_token(state.trajectory)
+    longest = max(state.longest, characters((state.query or EXAMPLE).messages))
+    needed = await TokenNeed.measure(setup.method, longest, density)
+    for probed in state.policies:
+        _report(probed, needed, setup.method, state)
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """Tokens of the longest conversation, its reply among them: *fixed*, and *growth* a token of reply."""
+class TokenNeed:
+    """Tokens of the longest conversation and its reply: *fixed* plus *growth* per token of ``max_tokens``."""
 
     fixed: float
     growth: float
 
     @classmethod
-    async def of(cls, recipe: Method, query: int, density: float) -> Need:
-        """For a query of *query* characters, at *density* characters a token."""
-        full = math.ceil(recipe.max_tokens * density)
-        shortest = await longest_prompt(recipe, query, 1)
-        growth = (await longest_prompt(recipe, query, 1 + full) - shortest) / full
+    async def measure(cls, method: Method, query: int, density: float) -> TokenNeed:
+        """Measure *method* with a query of *query* characters, at *density* characters per token."""
+        full = math.ceil(method.max_tokens * density)
+        shortest = await longest_prompt_length(method, query, 1)
+        growth = (await longest_prompt_length(method, query, 1 + full) - shortest) / full
         return cls((shortest - growth) / density, growth + 1)
 
     def at(self, max_tokens: int) -> int:
-        """With replies of *max_tokens*."""
+        """Return the tokens needed when every reply has *max_tokens*."""
         return math.ceil(self.fixed + self.growth * max_tokens)
 
-    def fitting(self, context: int) -> int:
-        """The longest replies with which all fits into *context*; below 0 where nothing helps."""
+    def largest_max_tokens(self, context: int) -> int:
+        """Return the largest ``max_tokens`` that fits *context*; below 0 if no value fits."""
         return math.floor((context - self.fixed) / self.growth)
 
 
-async def longest_prompt(recipe: Method, query_characters: int, reply_characters: int) -> int:
-    """Return the characters of the longest prompt when every reply is of *reply_characters*, at least 1.
+async def longest_prompt_length(method: Method, query_characters: int, reply_characters: int) -> int:
+    """Return the characters of the longest prompt when every reply has *reply_characters*, at least 1.
 
-    The method runs one step with replies that differ, so that it shows all the texts that it can show.
+    The method runs one step with different replies, so that its prompts contain every text they can contain.
     """
     policy = ScriptedPolicy(lambda _, index: chr(ord("a") + index) * reply_characters)
-    method = replace(recipe, sample_size=2, max_iterations=min(1, recipe.max_iterations))
+    method = replace(method, sample_size=2, max_iterations=min(1, method.max_iterations))
     query = Query("longest", (user("x" * query_characters),))
     await Optimizer(policy, ScriptedReward(lambda text: ord(text[0])), method).optimize(query)
     return max(characters(call.messages) for call in policy.calls)
 
 
 def characters_per_token(trajectory: Trajectory | None) -> float:
-    """As measured on the longest prompt of *trajectory*; the usual where nothing was."""
+    """Return the density of the longest prompt of *trajectory*; a default if no prompt was measured."""
     steps = [] if trajectory is None else [trajectory.first, *trajectory.steps]
     measured = [
         (characters(call.messages), call.usage.prompt_tokens / call.usage.calls)
@@ -75,34 +75,36 @@ def characters_per_token(trajectory: Trajectory | None) -> float:
         if call.usage.calls and call.usage.prompt_tokens
     ]
     if not measured:
-        return USUAL
+        return CHARACTERS_PER_TOKEN
     size, tokens = max(measured)
     return max(0.25, size / tokens)
 
 
-def _judge(subject: Subject, need: Need, recipe: Method, notes: Notes) -> None:
-    longest, context = need.at(recipe.max_tokens), subject.context
-    values = {"needed": longest, "context": context, "query": math.ceil(need.fixed)}
-    needs = f"a conversation of this method may grow to about {longest:,} tokens"
+def _report(probed: ProbedPolicy, needed: TokenNeed, method: Method, state: CheckState) -> None:
+    longest, context = needed.at(method.max_tokens), probed.context
+    values = {"needed": longest, "context": context, "query": math.ceil(needed.fixed)}
+    needs = f"the longest conversation of this method may need about {longest:,} tokens"
     if context is None:
-        sentence = f"{subject.name} does not tell its limit; {needs}"
-        notes.tell(unknown("context", sentence, "see that its model reads as much", **values))
+        sentence = f"{probed.name} does not report its context length; {needs}"
+        state.report(unknown("context", sentence, "check that its model accepts as many", **values))
     elif longest <= context:
-        sentence = f"{needs}; {subject.name} reads {context:,}"
-        notes.tell(good("context", sentence, **values))
+        sentence = f"{needs}; {probed.name} accepts {context:,}"
+        state.report(good("context", sentence, **values))
     else:
-        fits = need.fitting(context)
-        advice = "serve with --max-model-len" if subject.address else "take a model with a longer context"
-        if fits >= LEAST:
+        fits = needed.largest_max_tokens(context)
+        advice = (
+            "serve with a larger --max-model-len" if probed.address else "use a model with a longer context"
+        )
+        if fits >= SHORTEST_REPLY:
             advice = f"--max-tokens {fits} always fits; or {advice}"
-        sentence = f"{needs}, more than the {context:,} that {subject.name} reads: {_outcome(subject, need)}"
-        notes.tell(warning("context", sentence, advice, fitting_max_tokens=max(0, fits), **values))
+        sentence = f"{needs}, but {probed.name} accepts {context:,}: {_consequence(probed, needed)}"
+        state.report(warning("context", sentence, advice, fitting_max_tokens=max(0, fits), **values))
 
 
-def _outcome(subject: Subject, need: Need) -> str:
-    """What becomes of the longest calls."""
-    if subject.context is not None and need.fixed >= subject.context:
-        return "its longest query will fail"
-    if subject.address is not None:
-        return "the longest prompts and replies will be shortened, as their record says"
-    return "the longest replies will be cut, or their query fails"
+def _consequence(probed: ProbedPolicy, needed: TokenNeed) -> str:
+    """Describe the effect on the longest calls."""
+    if probed.context is not None and needed.fixed >= probed.context:
+        return "the longest query will fail"
+    if probed.address is not None:
+        return "the longest prompts and replies will be truncated, and the record says so"
+    return "the longest replies will be truncated, or their queries fail"

@@ -1,4 +1,4 @@
-"""What the whole run will take, by what one query took."""
+"""Estimate of a run's calls, tokens and time, extrapolated from one query."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from tpo.counting import queries
 from tpo.doctor.finding import good, unknown, warning
-from tpo.doctor.patient import Notes, Patient
+from tpo.doctor.setup import CheckState, Setup
 from tpo.methods.method import Method
 from tpo.types import Trajectory, Usage
 
 CHECK = "estimate"
-ROUND = 1000
-"""Queries of the estimate where there is no data yet."""
-A_WEEK = 7 * 24 * 3600.0
+DEFAULT_QUERIES = 1000
+"""Number of queries in the estimate when no data set is given."""
+WEEK = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """Of *queries*: model calls, tokens, and seconds between two bounds."""
+class RunEstimate:
+    """Model calls, tokens and seconds (two bounds) of a run with *queries*."""
 
     queries: int
     calls: int
@@ -26,17 +26,30 @@ class Estimate:
     completion_tokens: int
     reward_calls: int
     fastest: float
-    """If as many queries as --concurrency go on at once, each as fast as the one."""
+    """Seconds if ``--concurrency`` queries run in parallel, each as fast as the measured one."""
     slowest: float
-    """If they go one after the other."""
+    """Seconds if the queries run one after another."""
 
     @classmethod
-    def of(
-        cls, trajectory: Trajectory, recipe: Method, seconds: tuple[float, float], queries: int, at_once: int
-    ) -> Estimate:
-        """From a *trajectory* of one iteration; *seconds* of its first samples and of its iteration."""
-        iterations = recipe.max_iterations
-        usage = _whole(trajectory, iterations)
+    def extrapolate(
+        cls,
+        trajectory: Trajectory,
+        method: Method,
+        seconds: tuple[float, float],
+        queries: int,
+        concurrency: int,
+    ) -> RunEstimate:
+        """Extrapolate from a *trajectory* of one iteration.
+
+        Args:
+            trajectory: the measured query.
+            method: the method of the run.
+            seconds: time of the first samples, and of the iteration.
+            queries: number of queries of the run.
+            concurrency: maximum queries in flight.
+        """
+        iterations = method.max_iterations
+        usage = _query_usage(trajectory, iterations)
         first, step = seconds
         slowest = queries * (first + iterations * step)
         return cls(
@@ -44,50 +57,50 @@ class Estimate:
             queries * usage.calls,
             queries * usage.prompt_tokens,
             queries * usage.completion_tokens,
-            queries * recipe.cost(recipe.sample_size, iterations).scores,
-            slowest / max(1, min(at_once, queries)),
+            queries * method.cost(method.sample_size, iterations).scores,
+            slowest / max(1, min(concurrency, queries)),
             slowest,
         )
 
 
-def _whole(trajectory: Trajectory, iterations: int) -> Usage:
-    """Return the usage of one query: that of its first samples, and its step's for each iteration."""
+def _query_usage(trajectory: Trajectory, iterations: int) -> Usage:
+    """Return the usage of one query: its first samples, plus its step once per iteration."""
     steps = [step for step in trajectory.steps for _ in range(iterations)]
     return sum((call.usage for step in (trajectory.first, *steps) for call in step.calls), Usage())
 
 
-async def check_estimate(patient: Patient, notes: Notes) -> None:
-    """Calls, tokens and time of the data set, or of a thousand queries."""
-    if notes.trajectory is None:
-        notes.tell(unknown(CHECK, "none, since no query came through"))
+async def check_estimate(setup: Setup, state: CheckState) -> None:
+    """Report calls, tokens and time for the data set, or for :data:`DEFAULT_QUERIES`."""
+    if state.trajectory is None:
+        state.report(unknown(CHECK, "not available: no query finished"))
         return
-    settings = patient.settings
-    queries = notes.queries if notes.queries is not None else settings.limit or ROUND
-    seconds = (notes.first_seconds, notes.step_seconds)
-    found = Estimate.of(notes.trajectory, patient.recipe, seconds, queries, settings.concurrency)
+    settings = setup.settings
+    queries = state.queries if state.queries is not None else settings.limit or DEFAULT_QUERIES
+    seconds = (state.first_seconds, state.step_seconds)
+    found = RunEstimate.extrapolate(state.trajectory, setup.method, seconds, queries, settings.concurrency)
     sentence = _sentence(found, settings.concurrency)
-    values = {name: getattr(found, name) for name in Estimate.__slots__}
-    if found.fastest > A_WEEK:
-        advice = "more servers, fewer samples or iterations (-n, -d), or a first part with --limit"
-        notes.tell(warning(CHECK, sentence, advice, **values))
+    values = {name: getattr(found, name) for name in RunEstimate.__slots__}
+    if found.fastest > WEEK:
+        advice = "use more servers, fewer samples or iterations (-n, -d), or a part of the data (--limit)"
+        state.report(warning(CHECK, sentence, advice, **values))
     else:
-        notes.tell(good(CHECK, sentence, **values))
+        state.report(good(CHECK, sentence, **values))
 
 
-def _sentence(found: Estimate, at_once: int) -> str:
-    shortest, longest = duration(found.fastest), duration(found.slowest)
-    time = f"{shortest} if {at_once} queries at once go as fast as one, {longest} one after the other"
+def _sentence(found: RunEstimate, concurrency: int) -> str:
+    shortest, longest = format_duration(found.fastest), format_duration(found.slowest)
+    time = f"{shortest} if {concurrency} parallel queries run as fast as one, {longest} one after another"
     if shortest == longest:
         time = f"about {shortest}" if found.slowest >= 1 else shortest
     return (
         f"{queries(found.queries)} will take {found.calls:,} model calls"
-        f" ({found.prompt_tokens:,} tokens read, {found.completion_tokens:,} written)"
+        f" ({found.prompt_tokens:,} prompt tokens, {found.completion_tokens:,} completion tokens)"
         f" and {found.reward_calls:,} scores: {time}"
     )
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them, in two units at most."""
+def format_duration(seconds: float) -> str:
+    """Return *seconds* in a readable unit: seconds, minutes, hours or days."""
     if seconds < 1:
         return "less than a second"
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""One query through the whole method, with one iteration: what comes out, and how long it takes."""
+"""Check of the method: optimize one query with one iteration; report updates, samples and time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tpo.doctor.data import EXAMPLE
 from tpo.doctor.finding import failure, good, unknown, warning
-from tpo.doctor.patient import Notes, Patient
+from tpo.doctor.setup import CheckState, Setup
 from tpo.events import Event, StepStarted
 from tpo.methods.optimize import Optimizer
 from tpo.types import FinishReason, Trajectory
@@ -16,46 +16,46 @@ CHECK = "iteration"
 
 
 @dataclass
-class _Stopwatch:
-    """When the first samples were all scored."""
+class _StepTimer:
+    """Listener that records the time at which each step starts."""
 
     now: Callable[[], float]
-    stepped: list[float] = field(default_factory=list)
+    started: list[float] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, StepStarted):
-            self.stepped.append(self.now())
+            self.started.append(self.now())
 
 
-async def check_iteration(patient: Patient, notes: Notes) -> None:
-    """Optimize one query of the data, with one iteration, or none where the method has none."""
-    if notes.policy is None or notes.reward is None:
-        missing = "policy" if notes.policy is None else "reward"
-        notes.tell(unknown(CHECK, f"not tried, for want of a {missing}"))
+async def check_iteration(setup: Setup, state: CheckState) -> None:
+    """Optimize one query of the data with one iteration, or with none if the method has none."""
+    if state.policy is None or state.reward is None:
+        missing = "policy" if state.policy is None else "reward"
+        state.report(unknown(CHECK, f"skipped: there is no {missing}"))
         return
-    recipe = replace(patient.recipe, max_iterations=min(1, patient.recipe.max_iterations))
-    watch = _Stopwatch(patient.now)
+    method = replace(setup.method, max_iterations=min(1, setup.method.max_iterations))
+    timer = _StepTimer(setup.now)
     optimizer = Optimizer(
-        notes.policy, notes.reward, recipe, seed=patient.settings.seed, listener=watch, clock=patient.now
+        state.policy, state.reward, method, seed=setup.settings.seed, listener=timer, clock=setup.now
     )
-    trajectory = await optimizer.optimize(notes.query or EXAMPLE)
-    _time(trajectory, watch, notes)
+    trajectory = await optimizer.optimize(state.query or EXAMPLE)
+    _record_time(trajectory, timer, state)
     if trajectory.error is not None:
-        notes.tell(failure(CHECK, trajectory.error, "mend this first: other queries would meet it too"))
+        state.report(failure(CHECK, trajectory.error, "fix this first: other queries would fail as well"))
         return
-    notes.trajectory = trajectory
-    _tell_of_updates(trajectory, notes)
-    _tell_of_samples(trajectory, patient.recipe.temperature, notes)
-    _tell_of_cuts(trajectory, patient.recipe.max_tokens, notes)
+    state.trajectory = trajectory
+    _report_updates(trajectory, state)
+    _report_samples(trajectory, setup.method.temperature, state)
+    _report_cut_replies(trajectory, setup.method.max_tokens, state)
 
 
-def _time(trajectory: Trajectory, watch: _Stopwatch, notes: Notes) -> None:
+def _record_time(trajectory: Trajectory, timer: _StepTimer, state: CheckState) -> None:
     started, ended = trajectory.timing.started, trajectory.timing.ended
-    turn = watch.stepped[0] if watch.stepped else ended
-    notes.first_seconds, notes.step_seconds = turn - started, ended - turn
+    first_step = timer.started[0] if timer.started else ended
+    state.first_seconds, state.step_seconds = first_step - started, ended - first_step
 
 
-def _tell_of_updates(trajectory: Trajectory, notes: Notes) -> None:
+def _report_updates(trajectory: Trajectory, state: CheckState) -> None:
     seconds = trajectory.timing.ended - trajectory.timing.started
     before = max(candidate.reward for candidate in trajectory.initial)
     after = max(candidate.reward for candidate in trajectory.pool)
@@ -63,68 +63,68 @@ def _tell_of_updates(trajectory: Trajectory, notes: Notes) -> None:
     if not trajectory.steps:
         count = len(trajectory.initial)
         sentence = f"{count} samples were scored in {seconds:.1f} s, the best at {after:.3g}"
-        notes.tell(good(CHECK, sentence, **values))
+        state.report(good(CHECK, sentence, **values))
         return
     step = trajectory.steps[0]
-    read, all_of = len(step.candidates), len(step.candidates) + len(step.unreadable)
-    values |= {"updates": all_of, "parsable": read}
+    parsed, total = len(step.candidates), len(step.candidates) + len(step.unreadable)
+    values |= {"updates": total, "parsable": parsed}
     sentence = (
-        f"one iteration took {seconds:.1f} s; {read} of {all_of} updates could be read;"
+        f"one iteration took {seconds:.1f} s; {parsed} of {total} updates could be parsed;"
         f" the best reward went from {before:.3g} to {after:.3g}"
     )
-    if read == all_of:
-        notes.tell(good(CHECK, sentence, **values))
-    elif read:
-        advice = "updates without their tags are lost: more --max-tokens, or a model that follows the form"
-        notes.tell(warning(CHECK, sentence, advice, **values))
+    if parsed == total:
+        state.report(good(CHECK, sentence, **values))
+    elif parsed:
+        advice = "updates without tags are discarded: raise --max-tokens, or use a model that follows formats"
+        state.report(warning(CHECK, sentence, advice, **values))
     else:
         cut = any(update.finish_reason == "length" for update in step.unreadable)
         advice = (
-            "they were cut: raise --max-tokens"
+            "they were cut off: raise --max-tokens"
             if cut
-            else "the model does not keep to the form: use a larger one, or texts of your own (--prompts)"
+            else "the model does not follow the format: use a larger one, or your own prompts (--prompts)"
         )
-        notes.tell(failure(CHECK, sentence, advice, **values))
+        state.report(failure(CHECK, sentence, advice, **values))
 
 
-def _tell_of_samples(trajectory: Trajectory, temperature: float, notes: Notes) -> None:
+def _report_samples(trajectory: Trajectory, temperature: float, state: CheckState) -> None:
     samples = trajectory.initial
     texts, rewards = {c.text for c in samples}, {c.reward for c in samples}
     values = {"samples": len(samples), "different": len(texts), "empty": sum(not c.text for c in samples)}
     if values["empty"]:
         sentence = f"{values['empty']} of {len(samples)} first samples are empty"
-        advice = "a model that reasons may have spent its tokens on that: raise --max-tokens"
-        notes.tell(warning("first samples", sentence, advice, **values))
+        advice = "a reasoning model may have spent its tokens on reasoning: raise --max-tokens"
+        state.report(warning("first samples", sentence, advice, **values))
     elif len(samples) > 1 and len(texts) == 1:
         if temperature == 0:
-            advice = "at temperature 0 they always are: raise --temperature"
+            advice = "temperature 0 always gives the same text: raise --temperature"
         else:
-            advice = "see whether the server ignores temperature or seed"
-        sentence = f"all {len(samples)} first samples are the same text"
-        notes.tell(warning("first samples", sentence, advice, **values))
+            advice = "check whether the server ignores temperature or seed"
+        sentence = f"all {len(samples)} first samples have the same text"
+        state.report(warning("first samples", sentence, advice, **values))
     elif len(samples) > 1 and len(rewards) == 1:
-        sentence = f"{len(texts)} different first samples get the same reward"
-        advice = "the reward does not tell them apart: see whether it is squashed or too coarse"
-        notes.tell(warning("first samples", sentence, advice, **values))
+        sentence = f"{len(texts)} different first samples have the same reward"
+        advice = "the reward does not distinguish them: check whether it is saturated or too coarse"
+        state.report(warning("first samples", sentence, advice, **values))
     else:
-        notes.tell(good("first samples", f"{len(texts)} of {len(samples)} texts are different", **values))
+        state.report(good("first samples", f"{len(texts)} of {len(samples)} texts are different", **values))
 
 
-def _tell_of_cuts(trajectory: Trajectory, max_tokens: int, notes: Notes) -> None:
-    reasons = _reasons(trajectory)
+def _report_cut_replies(trajectory: Trajectory, max_tokens: int, state: CheckState) -> None:
+    reasons = _finish_reasons(trajectory)
     cut = reasons.count("length")
     short = sum(bool(c.score and c.score.truncated_tokens) for c in trajectory.pool)
     if cut:
-        sentence = f"{cut} of {len(reasons)} replies were cut at {max_tokens:,} tokens"
-        notes.tell(warning("length", sentence, "raise --max-tokens", cut=cut, replies=len(reasons)))
+        sentence = f"{cut} of {len(reasons)} replies were cut off at {max_tokens:,} tokens"
+        state.report(warning("length", sentence, "raise --max-tokens", cut=cut, replies=len(reasons)))
     if short:
-        sentence = f"the reward model could not read {short} of {len(trajectory.pool)} conversations whole"
-        advice = "the beginning of the prompt was left out: a reward model with a longer context reads it all"
-        notes.tell(warning("reward's context", sentence, advice, shortened=short))
+        sentence = f"the reward model truncated {short} of {len(trajectory.pool)} conversations"
+        advice = "it did not see the beginning of the prompt: use a reward model with a longer context"
+        state.report(warning("reward's context", sentence, advice, shortened=short))
 
 
-def _reasons(trajectory: Trajectory) -> list[FinishReason]:
-    """Why each reply of the query ended."""
+def _finish_reasons(trajectory: Trajectory) -> list[FinishReason]:
+    """Return the finish reason of each reply of the query."""
     steps = (trajectory.first, *trajectory.steps)
     replies = [reply for step in steps for call in step.calls for reply in call.replies]
     return [c.finish_reason for c in trajectory.pool] + [reply.finish_reason for reply in replies]

@@ -1,4 +1,4 @@
-"""Whether the reward prefers sense to nonsense, and gives its scores as the model made them."""
+"""Checks of the reward: it prefers good answers to poor ones, and returns raw logits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tpo.config import reward_specs
 from tpo.doctor.finding import failure, good, warning
-from tpo.doctor.patient import Notes, Patient
+from tpo.doctor.setup import CheckState, Setup
 from tpo.rewards.base import Reward
 from tpo.rewards.probes import PROBES
 from tpo.types import Messages, Scope
@@ -15,55 +15,57 @@ from tpo.types import Messages, Scope
 CHECK = "reward's sense"
 
 
-async def check_reward_sense(patient: Patient, notes: Notes) -> None:
-    """Score a good and a poor answer of each shipped probe."""
-    reward = notes.reward
+async def check_reward_sense(setup: Setup, state: CheckState) -> None:
+    """Score the good and the poor answer of each built-in probe."""
+    reward = state.reward
     if reward is None:
         return
     rows = [(probe.messages, text) for probe in PROBES for text in (probe.good, probe.poor)]
-    started = patient.now()
+    started = setup.now()
     scores = await asyncio.gather(*(_score(reward, *row, index) for index, row in enumerate(rows)))
-    seconds = patient.now() - started
-    _tell_of_sense(scores[::2], scores[1::2], seconds, notes)
-    if len(set(scores)) > 1 and _is_logit(patient):
-        _tell_of_scale(scores, notes)
+    seconds = setup.now() - started
+    _report_sense(scores[::2], scores[1::2], seconds, state)
+    if len(set(scores)) > 1 and _is_logit(setup):
+        _report_scale(scores, state)
 
 
 async def _score(reward: Reward, messages: Messages, response: str, index: int) -> float:
     return (await reward.score(messages, response, Scope("doctor", 0, "reward", index))).value
 
 
-def _is_logit(patient: Patient) -> bool:
-    first, *others = reward_specs(patient.settings.reward)
+def _is_logit(setup: Setup) -> bool:
+    first, *others = reward_specs(setup.settings.reward)
     return not others and first.gives_logits
 
 
-def _tell_of_sense(good_ones: Sequence[float], poor: Sequence[float], seconds: float, notes: Notes) -> None:
+def _report_sense(
+    good_ones: Sequence[float], poor: Sequence[float], seconds: float, state: CheckState
+) -> None:
     better = sum(a > b for a, b in zip(good_ones, poor, strict=True))
-    of = len(good_ones)
-    values = {"better": better, "pairs": of, "good": [*good_ones], "poor": [*poor], "seconds": seconds}
-    sentence = f"the good answer beats the poor one in {better} of {of} pairs"
+    pairs = len(good_ones)
+    values = {"better": better, "pairs": pairs, "good": [*good_ones], "poor": [*poor], "seconds": seconds}
+    sentence = f"the good answer scores higher than the poor one in {better} of {pairs} pairs"
     if len({*good_ones, *poor}) == 1:
-        same = f"all {2 * of} answers, good and poor, get the same score, {good_ones[0]:g}"
-        advice = "with such a reward nothing can be chosen: see that the model's head was loaded"
-        notes.tell(failure(CHECK, same, advice, **values))
-    elif better == of:
-        least = min(a - b for a, b in zip(good_ones, poor, strict=True))
-        notes.tell(good(CHECK, f"{sentence}, by {least:.3g} at least", **values))
+        same = f"all {2 * pairs} answers, good and poor, have the same score, {good_ones[0]:g}"
+        advice = "such a reward cannot rank responses: check that the model's score head was loaded"
+        state.report(failure(CHECK, same, advice, **values))
+    elif better == pairs:
+        margin = min(a - b for a, b in zip(good_ones, poor, strict=True))
+        state.report(good(CHECK, f"{sentence}, by at least {margin:.3g}", **values))
     elif better == 0:
-        advice = "larger must be better: turn the sign, or see which label the model's head is for"
-        notes.tell(warning(CHECK, sentence, advice, **values))
+        advice = "larger must mean better: change the sign, or check which label the score head predicts"
+        state.report(warning(CHECK, sentence, advice, **values))
     else:
-        advice = "fine if your reward looks for something else; of a general model expect all"
-        notes.tell(warning(CHECK, sentence, advice, **values))
+        advice = "expected if your reward measures something else; a general reward model passes all pairs"
+        state.report(warning(CHECK, sentence, advice, **values))
 
 
-def _tell_of_scale(scores: Sequence[float], notes: Notes) -> None:
+def _report_scale(scores: Sequence[float], state: CheckState) -> None:
     low, high = min(scores), max(scores)
     if low >= 0 and high <= 1:
-        sentence = f"all scores lie between 0 and 1 ({low:.3g} to {high:.3g}), as a sigmoid's do"
-        advice = "make the server or model give raw logits: squashed, the best answers tie"
-        notes.tell(warning("reward's scale", sentence, advice, low=low, high=high))
+        sentence = f"all scores are between 0 and 1 ({low:.3g} to {high:.3g}), as after a sigmoid"
+        advice = "make the server or model return raw logits: after a sigmoid the best answers tie"
+        state.report(warning("reward's scale", sentence, advice, low=low, high=high))
     else:
-        sentence = f"scores go from {low:.3g} to {high:.3g}: raw, not squashed"
-        notes.tell(good("reward's scale", sentence, low=low, high=high))
+        sentence = f"scores range from {low:.3g} to {high:.3g}: raw logits"
+        state.report(good("reward's scale", sentence, low=low, high=high))

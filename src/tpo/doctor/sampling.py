@@ -1,105 +1,106 @@
-"""How each policy draws: several samples of a call, seeds, and why a sample ended."""
+"""Checks of a policy's sampling: several samples per request, seeds, and finish reasons."""
 
 from __future__ import annotations
 
 from tpo.doctor.data import EXAMPLE
 from tpo.doctor.finding import good, warning
-from tpo.doctor.patient import Notes, Patient, Subject
+from tpo.doctor.setup import CheckState, ProbedPolicy, Setup
 from tpo.errors import PolicyError
 from tpo.policies.wrapper import closing
 from tpo.types import Completion, Messages, Sampling, Scope
 
 QUESTION = EXAMPLE.messages
-WRITTEN = 48
-"""Tokens of a probe: enough for two draws to differ."""
-CUT = 4
+PROBE_TOKENS = 48
+"""Maximum tokens of a probe's reply: long enough for two samples to differ."""
+CUT_TOKENS = 4
+"""Maximum tokens of a reply that must be cut off."""
 SEED = 4096
 
 
-async def draw(policy: Subject, messages: Messages, sampling: Sampling) -> list[Completion]:
-    """All samples of one call, in order.
+async def sample_all(policy: ProbedPolicy, messages: Messages, sampling: Sampling) -> list[Completion]:
+    """Return all samples of one call, in order.
 
     Raises:
-        PolicyError: it failed, or brought fewer than asked.
+        PolicyError: the call failed, or returned fewer samples than requested.
     """
     scope = Scope("doctor", 0, "sample")
     async with closing(policy.policy.sample(messages, sampling, scope)) as completions:
         found = {completion.index: completion async for completion in completions}
     if sorted(found) != list(range(sampling.n)):
-        raise PolicyError(f"{policy.name} gave {len(found)} of {sampling.n} samples")
+        raise PolicyError(f"{policy.name} returned {len(found)} of {sampling.n} samples")
     return [found[index] for index in sorted(found)]
 
 
-async def check_samples(patient: Patient, notes: Notes) -> None:
-    """Two samples of one call, the same again, and each by itself."""
-    for subject in notes.subjects:
-        await _check_samples(subject, patient, notes)
+async def check_samples(setup: Setup, state: CheckState) -> None:
+    """Draw two samples with one call, then again, then each with a call of its own."""
+    for probed in state.policies:
+        await _check_samples(probed, setup, state)
 
 
-async def _check_samples(subject: Subject, patient: Patient, notes: Notes) -> None:
-    recipe = patient.recipe
-    written = min(WRITTEN, recipe.max_tokens)
-    sampling = Sampling(2, recipe.temperature, recipe.top_p, written, SEED)
-    both = await draw(subject, QUESTION, sampling)
-    again = await draw(subject, QUESTION, sampling)
-    apart = [(await draw(subject, QUESTION, sampling.only(index)))[0] for index in (0, 1)]
-    _tell_of_n(subject, sum(c.usage.calls for c in both), recipe.temperature, notes)
-    _tell_of_seed(subject, _texts(both), _texts(again), _texts(apart), notes)
+async def _check_samples(probed: ProbedPolicy, setup: Setup, state: CheckState) -> None:
+    method = setup.method
+    max_tokens = min(PROBE_TOKENS, method.max_tokens)
+    sampling = Sampling(2, method.temperature, method.top_p, max_tokens, SEED)
+    both = await sample_all(probed, QUESTION, sampling)
+    again = await sample_all(probed, QUESTION, sampling)
+    single = [(await sample_all(probed, QUESTION, sampling.only(index)))[0] for index in (0, 1)]
+    _report_n(probed, sum(c.usage.calls for c in both), method.temperature, state)
+    _report_seed(probed, _texts(both), _texts(again), _texts(single), state)
 
 
 def _texts(completions: list[Completion]) -> list[str]:
     return [completion.text for completion in completions]
 
 
-def _tell_of_n(subject: Subject, calls: int, temperature: float, notes: Notes) -> None:
+def _report_n(probed: ProbedPolicy, calls: int, temperature: float, state: CheckState) -> None:
     if calls <= 1:
-        sentence = f"{subject.name} gives several samples of one request (n)"
-        notes.tell(good("n", sentence, calls=calls))
+        sentence = f"{probed.name} returns several samples per request (n)"
+        state.report(good("n", sentence, calls=calls))
     elif temperature == 0:
-        notes.tell(good("n", "at temperature 0 each sample is a request of its own", calls=calls))
+        state.report(good("n", "at temperature 0 each sample is a separate request", calls=calls))
     else:
-        notes.tell(
+        state.report(
             warning(
                 "n",
-                f"{subject.name} gives one sample a request: each of them is asked for by itself",
-                "it works, with more requests; vLLM and SGLang take n, and read the prompt once",
+                f"{probed.name} returns one sample per request, so each sample is a separate request",
+                "this works, but costs more prompt tokens; vLLM and SGLang support n",
                 calls=calls,
             )
         )
 
 
-def _tell_of_seed(
-    subject: Subject, both: list[str], again: list[str], apart: list[str], notes: Notes
+def _report_seed(
+    probed: ProbedPolicy, both: list[str], again: list[str], single: list[str], state: CheckState
 ) -> None:
-    values = {"repeats": both == again, "adds_the_index": both == apart}
+    values = {"repeats": both == again, "adds_the_index": both == single}
     if both != again:
-        sentence = f"{subject.name} gave other texts for the same seed"
-        advice = "a run resumes all the same, but one from the start cannot be repeated to the letter"
-        notes.tell(warning("seed", sentence, advice, **values))
-    elif both != apart:
-        sentence = f"{subject.name} does not draw sample i of a request with the seed plus i"
-        advice = "a resumed run may draw the samples it lost anew; everything else holds"
-        notes.tell(warning("seed", sentence, advice, **values))
+        sentence = f"{probed.name} returned different texts for the same seed"
+        advice = "a run can be resumed, but a new run will not reproduce its texts"
+        state.report(warning("seed", sentence, advice, **values))
+    elif both != single:
+        sentence = f"{probed.name} does not use seed + i for sample i of a request"
+        advice = "a resumed run may draw different texts for interrupted requests; everything else repeats"
+        state.report(warning("seed", sentence, advice, **values))
     else:
-        sentence = f"{subject.name} repeats a seed, and draws two samples as two requests would"
-        notes.tell(good("seed", sentence, **values))
+        sentence = f"{probed.name} repeats a seed, and uses seed + i for sample i of a request"
+        state.report(good("seed", sentence, **values))
 
 
-async def check_ends(patient: Patient, notes: Notes) -> None:
-    """An answer that is cut must say so, since it would be taken for a whole one."""
-    recipe = patient.recipe
-    for subject in notes.subjects:
-        sampling = Sampling(1, recipe.temperature, recipe.top_p, CUT, SEED)
-        reason = (await draw(subject, QUESTION, sampling))[0].finish_reason
+async def check_finish_reasons(setup: Setup, state: CheckState) -> None:
+    """Check that a reply cut off by ``max_tokens`` has the finish reason ``length``."""
+    method = setup.method
+    for probed in state.policies:
+        sampling = Sampling(1, method.temperature, method.top_p, CUT_TOKENS, SEED)
+        reason = (await sample_all(probed, QUESTION, sampling))[0].finish_reason
         if reason == "length":
-            sentence = f"{subject.name} says when an answer was cut"
-            notes.tell(good("finish reasons", sentence, cut=reason))
+            sentence = f"{probed.name} reports when a reply was cut off"
+            state.report(good("finish reasons", sentence, cut=reason))
             continue
-        notes.tell(
+        state.report(
             warning(
                 "finish reasons",
-                f"{subject.name} ended an answer after {CUT} tokens with {reason!r}, not as cut",
-                "see that --max-tokens is large enough: a cut answer cannot be told from a whole one",
+                f"{probed.name} ended a reply of {CUT_TOKENS} tokens with {reason!r} instead of 'length'",
+                "choose a large --max-tokens: a reply that is cut off looks like a complete one",
                 cut=reason,
             )
         )

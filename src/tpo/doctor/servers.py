@@ -1,4 +1,4 @@
-"""Every endpoint of the policy: reached, its key taken, its model known, a token written."""
+"""Check of every server of the policy: connection, API key, model name, and one generated token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from tpo.config import policy_spec
 from tpo.config.specs import policy_options
 from tpo.doctor.finding import failure, good, warning
-from tpo.doctor.patient import BRIEF, Notes, Patient, Subject
+from tpo.doctor.setup import BRIEF_RETRY, CheckState, ProbedPolicy, Setup
 from tpo.errors import PolicyError
 from tpo.http import Balancer, HttpClient, HttpFailure
 from tpo.http.address import is_loopback
@@ -16,52 +16,53 @@ from tpo.policies.openai import OpenAIPolicy
 
 CHECK = "server"
 LIMITS = ("max_model_len", "context_length", "context_window", "max_context_length")
-"""What servers call the longest conversation: vLLM and SGLang the first, gateways the others."""
-SILENCE = 120.0
+"""Names of the context length in model lists: vLLM and SGLang use the first, gateways the others."""
+TIMEOUT = 120.0
+"""Maximum read timeout of a check, in seconds."""
 
 
-async def check_servers(patient: Patient, notes: Notes) -> None:
-    """Each URL by itself, so that one that is down is named."""
-    gone: list[HttpFailure] = []
-    for url in policy_spec(patient.settings.policy).urls:
+async def check_servers(setup: Setup, state: CheckState) -> None:
+    """Check each URL by itself, so that the finding names a server that is down."""
+    unreachable: list[HttpFailure] = []
+    for url in policy_spec(setup.settings.policy).urls:
         try:
-            await _check_server(url, patient, notes)
+            await _check_server(url, setup, state)
         except HttpFailure as error:
             if error.unreachable or error.passes:
-                gone.append(error)
+                unreachable.append(error)
             else:
-                notes.tell(failure(CHECK, str(error), _advice(str(error))))
+                state.report(failure(CHECK, str(error), _advice(str(error))))
         except PolicyError as error:
-            notes.tell(failure(CHECK, str(error), _advice(str(error))))
-    _tell_of_gone(gone, notes)
+            state.report(failure(CHECK, str(error), _advice(str(error))))
+    _report_unreachable(unreachable, state)
 
 
-def _tell_of_gone(gone: list[HttpFailure], notes: Notes) -> None:
-    """A run goes on without a server that does not answer, if there is another."""
-    for error in gone:
-        if notes.subjects:
-            advice = "the run would start without it, and take it up when it is there"
-            notes.tell(warning(CHECK, str(error), advice))
+def _report_unreachable(errors: list[HttpFailure], state: CheckState) -> None:
+    """Report servers that do not answer: a warning if another server does, else a failure."""
+    for error in errors:
+        if state.policies:
+            advice = "a run would start without this server and use it once it answers"
+            state.report(warning(CHECK, str(error), advice))
         else:
-            notes.tell(failure(CHECK, str(error), _advice(str(error))))
+            state.report(failure(CHECK, str(error), _advice(str(error))))
 
 
-async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
-    silence = min(SILENCE, patient.settings.timeout)
-    client = HttpClient(url, patient.api_key, timeout=silence)
-    notes.close_later(client)
-    rows = await _models(client, may_lack=patient.settings.model is not None)
-    settings = patient.settings
+async def _check_server(url: str, setup: Setup, state: CheckState) -> None:
+    timeout = min(TIMEOUT, setup.settings.timeout)
+    client = HttpClient(url, setup.api_key, timeout=timeout)
+    state.close_later(client)
+    rows = await _models(client, may_lack=setup.settings.model is not None)
+    settings = setup.settings
     policy = OpenAIPolicy(
         url,
-        settings.model or notes.model,
-        patient.api_key,
+        settings.model or state.model,
+        setup.api_key,
         extra=settings.policy_extra,
-        timeout=silence,
-        retry=BRIEF,
+        timeout=timeout,
+        retry=BRIEF_RETRY,
         sampling=policy_options(settings).sampling,
     )
-    notes.close_later(policy)
+    state.close_later(policy)
     try:
         await policy.check()
     except PolicyError as error:
@@ -69,20 +70,20 @@ async def _check_server(url: str, patient: Patient, notes: Notes) -> None:
         if isinstance(cause, HttpFailure) and (cause.unreachable or cause.passes):
             raise cause from error
         raise
-    notes.model = notes.model or policy.model
+    state.model = state.model or policy.model
     context = _context(rows, policy.model)
-    notes.subjects.append(Subject(client.address, policy, client.address, context))
-    limit = f", which reads up to {context:,} tokens" if context else ""
-    answers = f"{client.address} answers as {policy.model!r}{limit}"
-    notes.tell(good(CHECK, answers, url=client.address, model=policy.model, context=context))
-    _tell_of_name(client.address, rows, policy.model, notes)
-    _tell_of_key(client.address, patient.api_key is not None, notes)
+    state.policies.append(ProbedPolicy(client.address, policy, client.address, context))
+    limit = f", which accepts up to {context:,} tokens" if context else ""
+    sentence = f"{client.address} answers as {policy.model!r}{limit}"
+    state.report(good(CHECK, sentence, url=client.address, model=policy.model, context=context))
+    _report_model_name(client.address, rows, policy.model, state)
+    _report_key(client.address, setup.api_key is not None, state)
 
 
 async def _models(client: HttpClient, *, may_lack: bool) -> list[dict[str, Any]]:
-    """The rows of the server's list of models; none where it has no such list, and *may_lack* it."""
+    """Return the rows of the server's model list; none if it has no such list and *may_lack* it."""
     try:
-        balancer = Balancer([(client.address, client)], retry=BRIEF)
+        balancer = Balancer([(client.address, client)], retry=BRIEF_RETRY)
         reply = await balancer.ask("", lambda it: it.request("GET", "/models", read=lambda reply: reply))
     except HttpFailure as error:
         if may_lack and error.status == 404:
@@ -98,27 +99,29 @@ def _context(rows: list[dict[str, Any]], model: str | None) -> int | None:
     return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
 
 
-def _tell_of_name(address: str, rows: list[dict[str, Any]], model: str | None, notes: Notes) -> None:
+def _report_model_name(
+    address: str, rows: list[dict[str, Any]], model: str | None, state: CheckState
+) -> None:
     names = [str(row.get("id")) for row in rows]
     if names and model not in names:
         listed = ", ".join(repr(name)[:100] for name in names[:5])
-        sentence = f"{address} answers to the name {model!r}, but lists {listed}"
-        notes.tell(warning("model", sentence, "make sure that it is the model you mean", listed=names[:50]))
+        sentence = f"{address} accepts the model name {model!r}, but lists {listed}"
+        state.report(warning("model", sentence, "check that it is the model you want", listed=names[:50]))
 
 
-def _tell_of_key(address: str, has_key: bool, notes: Notes) -> None:
+def _report_key(address: str, has_key: bool, state: CheckState) -> None:
     if has_key and urlsplit(address).scheme == "http" and not is_loopback(address):
-        sentence = f"the key goes to {urlsplit(address).hostname} unencrypted"
-        notes.tell(warning("key", sentence, "use https, or a tunnel"))
+        sentence = f"the API key is sent to {urlsplit(address).hostname} unencrypted"
+        state.report(warning("key", sentence, "use https, or a tunnel"))
     elif has_key:
-        notes.tell(good("key", "the key from the environment was not refused"))
+        state.report(good("key", "the server accepted the API key from the environment"))
     else:
-        notes.tell(good("key", "no key is set, and none was asked for"))
+        state.report(good("key", "no API key is set, and the server requires none"))
 
 
-def _advice(words: str) -> str:
-    if "no server answers" in words:
-        return "start it, or correct --policy; a server in a container must listen on 0.0.0.0"
-    if "name one with --model" in words:
-        return "give --model NAME"
+def _advice(error: str) -> str:
+    if "no server answers" in error:
+        return "start the server, or correct --policy; a server in a container must listen on 0.0.0.0"
+    if "name one with --model" in error:
+        return "add --model NAME"
     return ""

@@ -1,1 +1,1 @@
-"""Benchmarks and sweeps: runs that are compared."""
+"""Experiments: benchmarks, and sweeps over methods and settings."""

@@ -1,8 +1,8 @@
-r"""Tables for papers: ``booktabs`` that fits the text, with notes below, whatever names are in it.
+r"""LaTeX tables for papers: ``booktabs`` tables that fit the text width, with notes below.
 
-A table that fits one column of two is a ``table``, a wider one a ``table*``; columns that do not fit stand in
-further blocks below each other; a table longer than a page is a ``longtable``. Cells wrap, so nothing
-overflows. Any engine compiles it; a character that pdfLaTeX has no font for is shown there by its code.
+A table that fits one of two columns is a ``table``, a wider one a ``table*``. Columns that do not fit are
+moved to further blocks below. A table longer than a page is a ``longtable``. Cells wrap, so nothing
+overflows. Every engine compiles the table; pdfLaTeX shows a character without a font by its code.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from math import ceil
 Row = Sequence[str]
 
 COLUMN, FOOTNOTE, SCRIPT = 26.5, 39.0, 42.0
-r"""Widths in em: a column of two at ``\footnotesize``, the text at ``\footnotesize`` and ``\scriptsize``."""
+r"""Widths in em: a column of two at ``\footnotesize``; the text at ``\footnotesize`` and ``\scriptsize``."""
 
 GAP = 0.7
-"""Width in em of the space between two cells."""
+"""Space between two cells in em."""
 
-LINES = 45
-"""Lines of a table up to which it stays on one page."""
+PAGE_LINES = 45
+"""Maximum lines of a table on one page."""
 
 UNBROKEN = 12
-"""Characters of a word between two places where it may be broken."""
+"""Maximum characters of a word between two break points."""
 
 PREAMBLE = r"% Needs \usepackage{array,booktabs,longtable}"
 MACRO = (
     r"\ifdefined\tpochar\else\protected\def\tpochar#1#2{\ifdefined\Umathcode #1\else U+#2\fi}\fi"
-    " % shows a character, or its code where pdfLaTeX has no font for it"
+    " % prints a character, or its code if pdfLaTeX has no font for it"
 )
 
 _LATEX = {
@@ -69,12 +69,12 @@ _GREEK = {
     if name != "-"
 }
 _LATIN = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ")
-"""Letters beyond ASCII that every engine has in its default font."""
+"""Letters beyond ASCII in the default font of every engine."""
 
 _NARROW = dict.fromkeys(".,:;[]!'|ijlI", 0.3) | dict.fromkeys(" -()ft", 0.4)
 _WIDE = dict.fromkeys("+\u2212<>%MWmw&@", 0.85)
 _CODED = r"[^\x00-\u00ff\u0370-\u03ff\u2000-\u22ff]"
-"""Characters that are shown by their code, and may all be broken after."""
+"""Characters that are printed as codes; a line may break after each of them."""
 _BREAK_AFTER = re.compile(rf"(?<=[_/:@])|(?<=[^-\d]-)(?=[^-])|(?<=[^\W\d_]\.)(?=[^\W\d_])|(?<={_CODED})")
 _PIECE = re.compile(r"\[[^\[\]]*\]\S*|[^\s\[]+|\[")
 
@@ -83,32 +83,32 @@ def latex_table(head: Row, rows: Sequence[Row], caption: str, notes: Sequence[st
     """Return a table with *caption* above and *notes* below.
 
     Raises:
-        ValueError: a row has another length than *head*.
+        ValueError: the length of a row differs from that of *head*.
     """
     if any(len(row) != len(head) for row in rows):
-        raise ValueError("each row of a table needs as many cells as its head")
+        raise ValueError("each row of a table needs as many cells as its header")
     cells = [[_one_line(cell) for cell in row] for row in (head, *rows)]
-    least = [max(_longest(row[k]) for row in cells) + GAP for k in range(len(head))]
-    size, room = (r"\footnotesize", FOOTNOTE) if sum(least) <= FOOTNOTE else (r"\scriptsize", SCRIPT)
-    kind = "table" if sum(least) <= COLUMN else "table*"
-    room = COLUMN if kind == "table" else room
-    blocks = [_Block(cells, columns, least, room) for columns in _columns(least, room)]
-    told = "\n".join(latex(note if note.endswith((".", "!", "?")) else f"{note}.") for note in notes)
+    minimum = [max(_unbreakable_width(row[k]) for row in cells) + GAP for k in range(len(head))]
+    size, width = (r"\footnotesize", FOOTNOTE) if sum(minimum) <= FOOTNOTE else (r"\scriptsize", SCRIPT)
+    kind = "table" if sum(minimum) <= COLUMN else "table*"
+    width = COLUMN if kind == "table" else width
+    blocks = [_Block(cells, columns, minimum, width) for columns in _columns(minimum, width)]
+    below = "\n".join(escape_latex(note if note.endswith((".", "!", "?")) else f"{note}.") for note in notes)
     style = rf"{size}\setlength{{\tabcolsep}}{{{GAP / 2:.2f}em}}\setlength{{\belowcaptionskip}}{{6pt}}"
     parts = [rf"\begin{{{kind}}}", r"\centering", style, _caption(caption)]
     for block in blocks:
         parts += [*block.tabular(), r"\par\medskip"]
-    parts += [*_below(told), rf"\end{{{kind}}}"]
-    if max(block.lines for block in blocks) > LINES:
+    parts += [*_note_box(below), rf"\end{{{kind}}}"]
+    if max(block.lines for block in blocks) > PAGE_LINES:
         captions = [_caption(caption), *[""] * (len(blocks) - 1)]
         long = [line for block, own in zip(blocks, captions, strict=True) for line in block.longtable(own)]
-        parts = [r"\begingroup", style, *long, *_below(told), r"\par\endgroup"]
+        parts = [r"\begingroup", style, *long, *_note_box(below), r"\par\endgroup"]
     text = "\n".join(parts)
     return "\n".join([PREAMBLE, *([MACRO] if r"\tpochar" in text else []), text])
 
 
-def latex(text: str) -> str:
-    """Return *text* on one line with LaTeX's own characters escaped and places where words may be broken."""
+def escape_latex(text: str) -> str:
+    """Return *text* on one line with LaTeX's special characters escaped and break points in long words."""
     spaced = re.sub(
         r"\[([^\[\]]*)\]", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), _one_line(text)
     )
@@ -117,17 +117,17 @@ def latex(text: str) -> str:
 
 
 class _Block:
-    """Columns of a table that stand side by side; the first of *rows* is the head."""
+    """Columns of a table printed side by side; the first of *rows* is the header."""
 
     def __init__(
-        self, rows: Sequence[Sequence[str]], columns: Sequence[int], least: Sequence[float], room: float
+        self, rows: Sequence[Sequence[str]], columns: Sequence[int], minimum: Sequence[float], width: float
     ) -> None:
         self.rows = [[row[k] for k in columns] for row in rows]
         cells = list(zip(*self.rows, strict=True))
-        wanted = [max(0.0, max(map(_width, cells[i])) + GAP - least[k]) for i, k in enumerate(columns)]
-        spare = room - sum(least[k] for k in columns)
+        wanted = [max(0.0, max(map(_width, cells[i])) + GAP - minimum[k]) for i, k in enumerate(columns)]
+        spare = width - sum(minimum[k] for k in columns)
         share = min(1.0, max(0.0, spare) / sum(wanted)) if sum(wanted) else 0.0
-        self.widths = [least[k] + share * wanted[i] - GAP for i, k in enumerate(columns)]
+        self.widths = [minimum[k] + share * wanted[i] - GAP for i, k in enumerate(columns)]
         self.numeric = [i > 0 and all(map(_is_number, column[1:])) for i, column in enumerate(cells)]
         self.lines = sum(
             max(ceil(_width(cell) / width) for cell, width in zip(row, self.widths, strict=True))
@@ -161,11 +161,11 @@ class _Block:
         )
 
 
-def _columns(least: Sequence[float], room: float) -> Iterator[list[int]]:
-    """Yield the columns of each block: the first again and again, and as many others as fit beside it."""
+def _columns(minimum: Sequence[float], width: float) -> Iterator[list[int]]:
+    """Yield the columns of each block: the first column, and as many others as fit beside it."""
     block = [0]
-    for column in range(1, len(least)):
-        if len(block) > 1 and sum(least[k] for k in block) + least[column] > room:
+    for column in range(1, len(minimum)):
+        if len(block) > 1 and sum(minimum[k] for k in block) + minimum[column] > width:
             yield block
             block = [0]
         block.append(column)
@@ -173,17 +173,17 @@ def _columns(least: Sequence[float], room: float) -> Iterator[list[int]]:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return " & ".join(map(latex, cells)) + r" \\[2pt]"
+    return " & ".join(map(escape_latex, cells)) + r" \\[2pt]"
 
 
 def _caption(caption: str) -> str:
-    text = latex(caption)
-    # A list of tables stands before the macro is known.
+    text = escape_latex(caption)
+    # A list of tables precedes the definition of the macro.
     short = re.sub(r"\\tpochar\{.\}\{([0-9A-F]+)\}", r"U+\1", text)
     return rf"\caption{{{text}}}" if short == text else rf"\caption[{{{short}}}]{{{text}}}"
 
 
-def _below(notes: str) -> list[str]:
+def _note_box(notes: str) -> list[str]:
     return [r"\noindent\begin{minipage}{\linewidth}\raggedright", notes, r"\end{minipage}"] if notes else []
 
 
@@ -191,15 +191,15 @@ def _is_number(cell: str) -> bool:
     return re.match(r"[\u2212+]?\d|(\N{EN DASH}|not computed)?$", cell) is not None
 
 
-def _longest(cell: str) -> float:
-    """Return the width in em of the longest part of *cell* that is never broken."""
+def _unbreakable_width(cell: str) -> float:
+    """Return the width in em of the longest part of *cell* without a break point."""
     pieces = _PIECE.findall(cell)
     parts = [part for piece in pieces for part in ([piece] if piece.startswith("[") else _parts(piece))]
     return max(map(_width, parts), default=0.0)
 
 
 def _parts(word: str) -> list[str]:
-    """Return *word* in the parts between which it may be broken; an interval stays whole."""
+    """Return the parts of *word* between its break points; an interval is one part."""
     if word.startswith("["):
         return [word]
     parts = [part for part in _BREAK_AFTER.split(word) if part]
@@ -207,7 +207,7 @@ def _parts(word: str) -> list[str]:
 
 
 def _width(text: str) -> float:
-    """Return the width of *text* in em, by the widths of Computer Modern; never too little."""
+    """Return an upper bound of the width of *text* in em, from the widths of Computer Modern."""
     return sum(map(_em, text))
 
 
@@ -218,11 +218,11 @@ def _em(sign: str) -> float:
         return 0.58
     if sign.isascii() or sign in _LATIN or sign in _LATEX or sign in _GREEK:
         return 0.78
-    return 3.6  # by its code, as in U+1F600
+    return 3.6  # printed as a code, such as U+1F600
 
 
 def _part(text: str) -> str:
-    """Return a part of a word, which stays whole: TeX would break D2-N5 behind its hyphen."""
+    """Return a part of a word that must not be broken: TeX would break D2-N5 after its hyphen."""
     escaped = "".join(map(_character, text))
     return rf"\mbox{{{escaped}}}" if re.search(r"\d-\w", text) else escaped
 

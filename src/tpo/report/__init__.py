@@ -1,10 +1,10 @@
-"""A run to look at: one HTML page that needs nothing else, and its figures for a paper.
+"""Reports of runs: a self-contained HTML page, and figure files for papers.
 
-:func:`write_report` writes both. What the page shows is made by parts that a live view can use as well:
-:mod:`tpo.report.salvage` reads a run, :mod:`tpo.report.overview` sums it up for the page,
-:mod:`tpo.report.transcript` turns one trajectory into what the page unfolds.
+:func:`write_report` writes both. The live view uses the same parts: :mod:`tpo.report.partial_run` reads a
+run, :mod:`tpo.report.overview` summarizes it, :mod:`tpo.report.transcript` converts one trajectory for the
+page.
 """
 
-from tpo.report.write import Options, Written, write_report
+from tpo.report.write import ReportOptions, WrittenReport, write_report
 
-__all__ = ["Options", "Written", "write_report"]
+__all__ = ["ReportOptions", "WrittenReport", "write_report"]

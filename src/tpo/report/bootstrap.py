@@ -1,7 +1,7 @@
 """Bootstrap over queries: intervals of ratios of sums, and of differences of two such ratios.
 
-Rows are sorted by their values before anything is drawn, and the generator has a fixed seed: the same values
-give the same interval in whatever order they come.
+Rows are sorted by value before resampling, and the generator has a fixed seed: the same values give the same
+interval in any order.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ else:
         raise MissingExtra("numpy", "report", "tpo report") from error
 
 RESAMPLES = 10_000
-"""Bootstrap resamples; above RESAMPLED_ROWS / RESAMPLES queries fewer, at least LEAST_RESAMPLES."""
+"""Bootstrap resamples; fewer above RESAMPLED_ROWS / RESAMPLES queries, but at least MIN_RESAMPLES."""
 
 RESAMPLED_ROWS = 100_000_000
-LEAST_RESAMPLES = 1000
+MIN_RESAMPLES = 1000
 FEW_COLUMNS = 8
 SEED = 7
 LEVEL = 0.95
 NORMAL = 1.959963984540054
-"""Standard errors on either side of an interval of LEVEL."""
+"""Half width of an interval of LEVEL in standard errors (normal quantile)."""
 
 STUDENTISED_BELOW = 100
-"""Queries below which intervals are studentised: percentile intervals cover too rarely there."""
+"""Number of queries below which intervals are studentised: percentile intervals undercover there."""
 
 STUDENT_T = {2: 12.706, 3: 4.303, 4: 3.182}
-"""Quantiles of Student's t by queries, for as few as give a bootstrap nothing to draw from."""
+"""Quantiles of Student's t by number of queries, for samples too small for a bootstrap."""
 
 SKEWED = 2.0
-"""Skewness above which even a studentised interval of few queries covers clearly less than LEVEL."""
+"""Skewness above which the studentised interval of a small sample covers clearly less than LEVEL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its interval of level :data:`LEVEL`; one query has no interval.
+    """A value with its interval of level :data:`LEVEL`; a single query has no interval.
 
-    *skewed*: few queries with a skewed distribution, so that the interval covers less than LEVEL.
+    *skewed* marks a small sample with a skewed distribution: the interval covers less than LEVEL.
     """
 
     value: float
@@ -55,26 +55,26 @@ class Estimate:
     high: float | None = None
     skewed: bool = False
 
-    def within(self, least: float, most: float) -> Estimate:
-        """Return the estimate with its interval cut to the values that are possible."""
+    def clipped(self, minimum: float, maximum: float) -> Estimate:
+        """Return the estimate with its interval clipped to possible values."""
         if self.low is None or self.high is None:
             return self
-        return Estimate(self.value, max(self.low, least), min(self.high, most), self.skewed)
+        return Estimate(self.value, max(self.low, minimum), min(self.high, maximum), self.skewed)
 
 
 def sorted_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return *rows* in the order of their values: estimates must not depend on the order of queries."""
+    """Return *rows* sorted by value, so that estimates do not depend on the order of queries."""
     return rows[np.lexsort(rows.T[::-1])]
 
 
-def resamples(count: int, seed: int, columns: int = 1) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each of *count* rows is drawn, one line per resample, in blocks.
+def resample_counts(count: int, seed: int, columns: int = 1) -> Iterator[NDArray[np.float64]]:
+    """Yield blocks of resamples: how often each of *count* rows is drawn, one line per resample.
 
-    Blocks fit in the processor's cache, except where rows have many *columns*: there a block must be large,
-    because each one reads all rows again.
+    Blocks fit in the processor's cache. With many *columns* they are larger, because each block reads all
+    rows.
     """
     generator = np.random.default_rng(seed)
-    total = min(RESAMPLES, max(LEAST_RESAMPLES, RESAMPLED_ROWS // count))
+    total = min(RESAMPLES, max(MIN_RESAMPLES, RESAMPLED_ROWS // count))
     block = max(16, (100_000 if columns <= FEW_COLUMNS else 2_000_000) // count)
     for start in range(0, total, block):
         size = min(block, total - start)
@@ -83,10 +83,12 @@ def resamples(count: int, seed: int, columns: int = 1) -> Iterator[NDArray[np.fl
         yield np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(float)
 
 
-def ratio(above: NDArray[np.float64], below: NDArray[np.float64], draws: NDArray[np.float64]) -> Estimate:
-    """Estimate the sum of *above* over that of *below*, from *draws*: resampled sums, one line per resample.
+def estimate_ratio(
+    above: NDArray[np.float64], below: NDArray[np.float64], draws: NDArray[np.float64]
+) -> Estimate:
+    """Estimate the ratio of the sums of *above* and *below* from *draws*, resampled sums by resample.
 
-    The sums are those of above and below and, where queries are few, of above², above x below and below².
+    The sums are of above and below and, for few queries, also of above², above x below and below².
     """
     above, below = above[below > 0], below[below > 0]
     total = below.sum()
@@ -100,16 +102,16 @@ def ratio(above: NDArray[np.float64], below: NDArray[np.float64], draws: NDArray
     return _studentised(value, (above - value * below) / total, drawn, errors)
 
 
-def difference_of_ratios(rows: NDArray[np.float64], seed: int) -> Estimate:
+def estimate_ratio_difference(rows: NDArray[np.float64], seed: int) -> Estimate:
     """Estimate the difference of two ratios of sums.
 
-    *rows*: by query, numerator and denominator of the first, then of the second.
+    Each row of *rows* is a query: numerator and denominator of the first ratio, then of the second.
     """
     sums = rows.sum(axis=0)
     value = float(sums[0] / sums[1] - sums[2] / sums[3])
     few = len(rows) < STUDENTISED_BELOW
     drawn, errors = [], []
-    for counts in resamples(len(rows), seed):
+    for counts in resample_counts(len(rows), seed):
         draws = counts @ rows
         ratios = draws[:, (0, 2)] / draws[:, (1, 3)]
         drawn.append(ratios[:, 0] - ratios[:, 1])
@@ -125,7 +127,7 @@ def difference_of_ratios(rows: NDArray[np.float64], seed: int) -> Estimate:
 def _residuals(
     rows: NDArray[np.float64], ratios: NDArray[np.float64], totals: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return by resample and query its part in the linearised difference of two ratios."""
+    """Return the linearised contribution of each query to the difference of two ratios, by resample."""
     first = (rows[:, 0] - ratios[:, :1] * rows[:, 1]) / totals[:, :1]
     result: NDArray[np.float64] = first - (rows[:, 2] - ratios[:, 1:] * rows[:, 3]) / totals[:, 1:]
     return result
@@ -140,13 +142,13 @@ def _percentile(value: float, drawn: NDArray[np.float64]) -> Estimate:
 def _studentised(
     value: float, residuals: NDArray[np.float64], drawn: NDArray[np.float64], errors: NDArray[np.float64]
 ) -> Estimate:
-    """Return the bootstrap-t interval of few queries; that of Student's t of fewer than five.
+    """Return the bootstrap-t interval for few queries; Student's t for fewer than five.
 
     Args:
         value: the estimate.
-        residuals: by query, its part in the linearised estimate; their sum of squares is the squared error.
-        drawn: the estimate by resample.
-        errors: its standard error by resample.
+        residuals: linearised contribution of each query; the sum of their squares is the squared error.
+        drawn: the estimate of each resample.
+        errors: the standard error of each resample.
     """
     count, error = len(residuals), float(np.sqrt((residuals**2).sum()))
     if count == 1:

@@ -1,4 +1,4 @@
-"""Two runs on the same queries: who answers better, by how much, and whether chance would do the same."""
+"""Paired comparison of two runs on the same queries."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from tpo.report.curves import Measured
-from tpo.report.measures import Measures
-from tpo.report.statistics import Paired, paired
+from tpo.report.line_figures import RunMeasures
+from tpo.report.measures import QueryMeasures
+from tpo.report.statistics import PairedComparison, compare_paired
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """*first* against *second*; None of *paired* where they share no query that both finished."""
+    """Comparison of run *first* with run *second*; *paired* is None if they share no finished query."""
 
     first: int
     second: int
-    paired: Paired | None
+    paired: PairedComparison | None
     other_question: int
-    """Queries of the same id that ask something else in each run; they are left out."""
+    """Number of queries with the same id but different messages; they are excluded."""
 
     def record(self) -> dict[str, Any]:
-        """In JSON's own types."""
+        """Return the comparison as JSON values."""
         return asdict(self)
 
 
-def compare_all(runs: Sequence[Measured]) -> list[Comparison]:
-    """Compare every two of *runs* that have the same reward, by the rewards of their answers."""
+def compare_all(runs: Sequence[RunMeasures]) -> list[Comparison]:
+    """Compare every pair of *runs* with the same reward by the rewards of their answers."""
     pairs = combinations(runs, 2)
     return [_compare(first, second) for first, second in pairs if first.reward == second.reward]
 
 
-def _compare(first: Measured, second: Measured) -> Comparison:
+def _compare(first: RunMeasures, second: RunMeasures) -> Comparison:
     there = {m.query: m for m in second.measures}
     both = [(m, there[m.query]) for m in first.measures if m.query in there]
     same = [(a, b) for a, b in both if a.digest == b.digest]
-    result = paired([_answer(a) for a, _ in same], [_answer(b) for _, b in same]) if same else None
+    result = compare_paired([_answer(a) for a, _ in same], [_answer(b) for _, b in same]) if same else None
     return Comparison(first.number, second.number, result, len(both) - len(same))
 
 
-def _answer(measures: Measures) -> float:
+def _answer(measures: QueryMeasures) -> float:
     assert measures.answer is not None  # noqa: S101 - only queries with an answer are measured
     return measures.answer

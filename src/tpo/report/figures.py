@@ -1,4 +1,4 @@
-"""A figure as plain values: the page draws it, a file draws it for a paper, a CSV file lists it."""
+"""Figures as plain values, drawn by the page and by figure files, and listed as CSV."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Kind = Literal["line", "bars", "histogram"]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One value of a series with its interval; of a histogram, *x* is the middle of the bar."""
+    """One value of a series with its interval; in a histogram *x* is the middle of the bar."""
 
     x: float
     y: float
@@ -24,7 +24,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What belongs together: *run* gives the color; a derived one (best-of-n) is dashed."""
+    """Points of one line or one set of bars: *run* sets the color; a derived series (best-of-n) is dashed."""
 
     name: str
     run: int
@@ -34,7 +34,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure; *name* is its file's, *baselines* are single numbers to be drawn across."""
+    """One figure: *name* is its file name, *baselines* are numbers drawn as horizontal lines."""
 
     name: str
     title: str
@@ -45,12 +45,12 @@ class Figure:
     series: tuple[Series, ...]
     baselines: tuple[tuple[str, float], ...] = ()
     whole_x: bool = False
-    """Whether x counts something, so that only whole numbers are marked."""
+    """True if x is a count, so that ticks are whole numbers."""
     width: float | None = None
-    """Of a histogram's bars, in units of x."""
+    """Width of a histogram's bars, in units of x."""
 
     def record(self) -> dict[str, Any]:
-        """In JSON's own types, for the page; points as columns."""
+        """Return the figure as JSON values for the page, with points as columns."""
         return {
             "name": self.name,
             "title": self.title,
@@ -65,7 +65,7 @@ class Figure:
         }
 
     def rows(self) -> list[list[Any]]:
-        """As a table with its head: a row each point, then one each baseline."""
+        """Return a header, one row per point, then one row per baseline."""
         head: list[Any] = ["series", self.x, self.y, "low", "high", "queries"]
         rows = [[s.name, p.x, p.y, p.low, p.high, p.queries] for s in self.series for p in s.points]
         return [head, *rows, *([name, None, value, None, None, None] for name, value in self.baselines)]
@@ -74,7 +74,7 @@ class Figure:
 def points(
     places: Sequence[float], estimates: Sequence[Estimate | None], queries: Sequence[int]
 ) -> tuple[Point, ...]:
-    """Points of what could be estimated."""
+    """Return a point for each estimate that is not None."""
     return tuple(
         Point(x, estimate.value, estimate.low, estimate.high, count)
         for x, estimate, count in zip(places, estimates, queries, strict=True)

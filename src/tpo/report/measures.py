@@ -1,4 +1,4 @@
-"""What the figures need of a trajectory, so that 10,000 of them fit in memory when their texts do not."""
+"""Measures of a trajectory for figures; small enough to keep 10,000 in memory, unlike their texts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tpo.types import Messages, Phase, Step, Trajectory, Usage, plain_text
 
 @dataclass(frozen=True, slots=True)
 class StepMeasures:
-    """One step; step 0 are the first samples.
+    """Measures of one step; step 0 is the first samples.
 
     Attributes:
-        rewards: of the responses that this step drew.
-        best: of the pool after it; None of an empty pool.
-        characters: of those responses, together.
-        drawn: responses asked for and received, those that could not be read among them.
-        read: prompt tokens of the policy up to and with this step.
-        written: completion tokens, likewise.
+        rewards: rewards of the responses of this step.
+        best: best reward of the pool after this step; None for an empty pool.
+        characters: total characters of the responses of this step.
+        drawn: number of sampled responses, including malformed ones.
+        read: prompt tokens of the policy up to and including this step.
+        written: completion tokens up to and including this step.
     """
 
     rewards: tuple[float, ...]
@@ -33,16 +33,16 @@ class StepMeasures:
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
-    """One query in numbers."""
+class QueryMeasures:
+    """Measures of one query."""
 
     query: str
     digest: str
-    """Of what was asked, so that two runs are compared on the same question only."""
+    """Digest of the messages, so that two runs are compared only on the same question."""
     finished: bool
     steps: tuple[StepMeasures, ...]
     answer: float | None
-    """The answer's reward."""
+    """Reward of the answer."""
     answer_step: int | None
     malformed: int
     usage: Usage
@@ -52,14 +52,14 @@ class Measures:
 
     @property
     def first_best(self) -> float | None:
-        """The best of the first samples: what best-of-N would have answered."""
+        """Best reward of the first samples: the answer of best-of-N."""
         return self.steps[0].best
 
     @property
     def gain(self) -> float | None:
-        """The best improved response less the best first sample; below zero, the updates were all worse.
+        """Reward of the best update minus the best first sample; negative if all updates are worse.
 
-        None where there is no improved response.
+        None if there is no update.
         """
         improved = [reward for step in self.steps[1:] for reward in step.rewards]
         if not improved or self.first_best is None:
@@ -67,15 +67,15 @@ class Measures:
         return max(improved) - self.first_best
 
 
-def measure(trajectory: Trajectory) -> Measures:
-    """The numbers of *trajectory*.
+def measure(trajectory: Trajectory) -> QueryMeasures:
+    """Return the measures of *trajectory*.
 
-    Tokens by step are those of the step's calls. Records of schema 1 hold a phase's tokens for the whole
-    query only; they are divided between its steps in proportion to the characters that went in and came out.
+    Tokens by step are the tokens of the step's calls. Schema 1 records the tokens of a phase only per query;
+    they are divided between its steps in proportion to the characters of prompts and replies.
     """
     best = trajectory.best
     sample = trajectory.usage.get("sample", Usage())
-    return Measures(
+    return QueryMeasures(
         query=trajectory.query.id,
         digest=_digest(trajectory),
         finished=trajectory.status == "finished",
@@ -96,7 +96,7 @@ def _digest(trajectory: Trajectory) -> str:
 
 
 def _steps(trajectory: Trajectory) -> Iterable[StepMeasures]:
-    """Yield each step's measures, tokens and the pool's best added up from the first on."""
+    """Yield the measures of each step, with cumulative tokens and the best reward so far."""
     steps = (trajectory.first, *trajectory.steps)
     read = accumulate(_by_step(trajectory, steps, "prompt_tokens"))
     written = accumulate(_by_step(trajectory, steps, "completion_tokens"))
@@ -111,14 +111,14 @@ def _steps(trajectory: Trajectory) -> Iterable[StepMeasures]:
 
 
 def _by_step(trajectory: Trajectory, steps: Sequence[Step], kind: str) -> list[float]:
-    """Return the *kind* of tokens of each step's calls, all phases together."""
+    """Return the tokens of *kind* of each step's calls, over all phases."""
     totals = [0.0] * len(steps)
     for phase, usage in trajectory.usage.items():
         counted = [
             sum(getattr(call.usage, kind) for call in step.calls if call.phase == phase) for step in steps
         ]
         sizes = counted if any(counted) else [_size(step, phase, kind) for step in steps]
-        if not any(sizes):  # schema 1 kept no calls of the first samples
+        if not any(sizes):  # schema 1 records no calls of the first samples
             sizes = [1] + [0] * len(trajectory.steps)
         tokens = getattr(usage, kind)
         for number, size in enumerate(sizes):
@@ -127,7 +127,7 @@ def _by_step(trajectory: Trajectory, steps: Sequence[Step], kind: str) -> list[f
 
 
 def _size(step: Step, phase: Phase, kind: str) -> int:
-    """Return the characters that went into the calls of *phase* at *step*, or came out."""
+    """Return the characters of the prompts, or of the replies, of *phase* at *step*."""
     calls = [call for call in step.calls if call.phase == phase]
     if kind == "prompt_tokens":
         return sum(_length(call.messages) for call in calls)

@@ -1,4 +1,4 @@
-"""The head of a run: configuration, totals, time, calls and tokens by phase, cost, failures by reason."""
+"""Overview of a run: configuration, totals, time, calls and tokens by phase, cost, failures by reason."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from tpo.report.partial_run import PartialRun
 from tpo.report.prices import Prices
-from tpo.report.salvage import Salvaged
 from tpo.runs.summary import Summary
 from tpo.store.runfile import RunRecord
 from tpo.types import Usage
 
 TINY = "tiny"
 TINY_NOTE = (
-    "The embedded pair made this run: its numbers prove the machinery, not the paper. Both models are toys,"
-    " trained for short messages."
+    "The embedded pair was used: its numbers show that the software works; they do not reproduce the paper."
+    " Both models are toys, trained for short messages."
 )
 
 
-def overview(name: str, run: Salvaged, summary: Summary, prices: Prices | None) -> dict[str, Any]:
-    """What the page says of a run before any query is looked at, in JSON's own types."""
+def overview(name: str, run: PartialRun, summary: Summary, prices: Prices | None) -> dict[str, Any]:
+    """Return the overview of a run as JSON values."""
     record = run.record
     return {
         "name": name,
         "notes": list(run.notes),
         "tiny": TINY_NOTE if uses_tiny(record) else None,
         "policy": _text(record.configuration.get("policy") or "unknown") if record else None,
-        "reward_name": reward_of(record, name)[1] if record else None,
+        "reward_name": run_reward(record, name)[1] if record else None,
         "method": _method(record) if record else None,
         "configuration": _pairs(record.configuration if record else {}),
         "fingerprint": _pairs(record.fingerprint if record else {}),
@@ -50,30 +50,30 @@ def overview(name: str, run: Salvaged, summary: Summary, prices: Prices | None) 
 
 
 def uses_tiny(record: RunRecord | None) -> bool:
-    """Whether either half of the embedded pair was at work."""
+    """Return whether the run used a model of the embedded pair."""
     if record is None:
         return False
     policy, reward = record.configuration.get("policy"), record.configuration.get("reward")
     return TINY in (policy if isinstance(policy, list | tuple) else [policy]) or reward == TINY
 
 
-def group(record: RunRecord | None, name: str) -> str:
-    """Equal for runs whose first samples are alike: the same models, data and way to draw."""
+def sampling_group(record: RunRecord | None, name: str) -> str:
+    """Return a key that is equal for runs with the same first samples: same models, data and sampling."""
     if record is None:
         return name
     shaping = ["data", "column", "policy", "policy_extra", "reward"]
     shaping += ["method.temperature", "method.top_p", "method.max_tokens"]
     values = [record.fingerprint.get(key) for key in shaping]
-    # Runs of earlier versions do not tell their first prompt; only the paper's layout added a system text.
+    # Runs of earlier versions do not record their first prompt; only the paper's layout added a system text.
     layout = str(record.fingerprint.get("method.name", "")).startswith("paper")
     first_prompt = record.fingerprint.get("method.first_prompt", layout)
     return json.dumps([*values, first_prompt], sort_keys=True, default=str)
 
 
-def reward_of(record: RunRecord | None, name: str) -> tuple[str, str]:
-    """Return the identity of a run's reward and how it is called; equal identities are comparable.
+def run_reward(record: RunRecord | None, name: str) -> tuple[str, str]:
+    """Return the identity and the name of a run's reward; runs with equal identities are comparable.
 
-    A run without a record, whose reward is unknown, is comparable with no other: *name* is the run's.
+    A run whose reward is unknown is comparable with no other run: its identity contains the run's *name*.
     """
     if record is None or record.fingerprint.get("reward") is None:
         return f"unknown: {name}", f"unknown ({name})"
@@ -97,7 +97,7 @@ def _method(record: RunRecord) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> list[list[str]]:
-    """Names and values as texts, those left out that say nothing."""
+    """Return names and values as texts, without empty values."""
     return [[str(key), _text(value)] for key, value in values.items() if value not in (None, {}, [], "")]
 
 

@@ -1,8 +1,7 @@
-"""The page: its markup, style and scripts put into one file that may ask nothing of anyone.
+"""The HTML page: markup, style and scripts in one self-contained file.
 
-The policy in its head allows the page's own style and scripts by their hashes and nothing else: no request,
-no other script, no form, no frame. A live view takes another source of data in place of the embedded one, and
-serves the same parts.
+Its Content-Security-Policy allows only the page's own style and scripts, by their hashes: no request, no
+other script, no form, no frame. The live view serves the same parts with another source of data.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ STYLES = ("vendor/uplot/uPlot.min.css", "web/page.css")
 LIBRARIES = ("vendor/uplot/uPlot.iife.min.js", "vendor/jsdiff/diff.min.js")
 EMBEDDED = "web/source-embedded.js"
 LIVE = "web/source-live.js"
-"""Where the data comes from: the file itself, or the server that sent it."""
+"""Scripts that load the data: from the file itself, or from the server."""
 
 PARTS = (
     "web/elements.js",
@@ -37,24 +36,25 @@ PARTS = (
     "web/keys.js",
     "web/main.js",
 )
-"""In the order in which they build on each other."""
+"""Scripts in dependency order."""
 
 
-def front(*, source: str = EMBEDDED, connect: str = "'none'") -> tuple[bytes, bytes]:
-    """The page up to its data, and its script, which goes after the data that it needs at once.
+def head_and_script(*, source: str = EMBEDDED, connect: str = "'none'") -> tuple[bytes, bytes]:
+    """Return the page up to its data, and the script to write after the data blocks it needs first.
 
     Args:
-        source: the script that says where the data comes from: ``embedded()`` or its like.
-        connect: whom the page may ask, as Content-Security-Policy's ``connect-src`` puts it; a page that is
-            a file asks nobody.
+        source: the script that loads the data, :data:`EMBEDDED` or :data:`LIVE`.
+        connect: value of ``connect-src`` in the Content-Security-Policy; a page that is a file needs
+            ``'none'``.
     """
     style = _style()
-    markup = Template(_read("web/page.html")).substitute(policy=policy(source, connect), style=style)
+    policy = content_security_policy(source, connect)
+    markup = Template(_read("web/page.html")).substitute(policy=policy, style=style)
     return markup.encode(), f"<script>{_script(source)}</script>\n".encode()
 
 
-def policy(source: str = EMBEDDED, connect: str = "'none'") -> str:
-    """The Content-Security-Policy of the page that :func:`front` makes of the same."""
+def content_security_policy(source: str = EMBEDDED, connect: str = "'none'") -> str:
+    """Return the Content-Security-Policy of the page that :func:`head_and_script` returns."""
     return "; ".join(
         [
             "default-src 'none'",
@@ -75,14 +75,14 @@ END = b"</body>\n</html>\n"
 
 
 def _script(source: str) -> str:
-    """Libraries first, each in its own scope, then the page's parts in one."""
+    """Return the libraries, each in its own scope, followed by the page's parts in one scope."""
     parts = "\n".join(_read(name) for name in (source, *PARTS))
     libraries = "\n".join(_read(name) for name in LIBRARIES)
     return f'{libraries}\n(() => {{\n"use strict";\n{parts}\n}})();\n'
 
 
 def _read(name: str) -> str:
-    # Browsers hash what they parsed, and parsing turns every line end into a line feed.
+    # Browsers hash the parsed text, in which every line end is a line feed.
     return resources.files("tpo.report").joinpath(name).read_text("utf-8").replace("\r\n", "\n")
 
 

@@ -1,4 +1,4 @@
-"""Cost of a run's policy calls at given prices per million tokens."""
+"""Cost of policy calls at given prices per million tokens."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """A million tokens read, written, and read from the server's cache (None: as any that are read)."""
+    """Prices of a million prompt, completion and cached prompt tokens (None: same as prompt tokens)."""
 
     read: float
     written: float
     cached: float | None = None
     currency: str = "USD"
-    """Name of the currency, shown beside each cost."""
+    """Name of the currency, shown with each cost."""
 
     def cost(self, usage: Usage) -> float:
-        """Of *usage*, cached tokens at their own price."""
+        """Return the cost of *usage*."""
         cached = self.read if self.cached is None else self.cached
         fresh = usage.prompt_tokens - usage.cached_tokens
         spent = fresh * self.read + usage.cached_tokens * cached + usage.completion_tokens * self.written

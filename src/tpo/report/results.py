@@ -1,4 +1,4 @@
-"""What was measured of runs from outside, a benchmark's grades say: tables of a page of their own."""
+"""Tables of external results, such as a benchmark's grades, for the page ``Results``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with a *head*, every cell a text."""
+    """A table with a header; all cells are texts."""
 
     title: str
     head: Sequence[str]
@@ -18,7 +18,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The page ``Results``: what it is *about*, its *tables*, and *notes* that must be known beside them."""
+    """Content of the page ``Results``: introductory sentences *about* it, *tables*, and *notes*."""
 
     title: str
     about: Sequence[str] = ()
@@ -26,5 +26,5 @@ class Results:
     notes: Sequence[str] = ()
 
     def record(self) -> dict[str, Any]:
-        """In JSON's own types."""
+        """Return the content as JSON values."""
         return asdict(self)

@@ -1,7 +1,7 @@
-"""The queries that arms are compared on: those that all of them finished.
+"""Shared queries: the queries on which arms are compared, which all of them finished.
 
-A query that fails in one arm only is most often a hard one, and an arm that lacks it looks better than it is
-beside arms that answered it. So tables and figures that show arms side by side use shared queries.
+A query that fails in only one arm is usually hard, and an arm without it looks better than arms that answered
+it. Tables and figures that compare arms therefore use shared queries.
 """
 
 from __future__ import annotations
@@ -11,34 +11,33 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-LEAST = 0.5
-"""Share of the queries of the fullest arm that an arm must have finished to be compared."""
+MIN_SHARE = 0.5
+"""Minimum number of finished queries for comparison, as a share of the largest arm's number."""
 
 Q = TypeVar("Q", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
 class SharedQueries(Generic[Q]):
-    """The *queries* that all compared arms have; *apart* are the numbers of the arms that are not compared.
+    """The *queries* of all compared arms, and the indices *apart* of the arms that are not compared.
 
-    An arm that stands apart has finished so few queries that comparing on them would say little of the
-    others: its numbers are of its own queries, and are compared with nothing.
+    An arm is not compared if it has finished too few queries. Its numbers cover its own queries.
     """
 
     queries: frozenset[Q]
     apart: frozenset[int]
 
 
-def shared_queries(arms: Sequence[Collection[Q]], least: float = LEAST) -> SharedQueries[Q]:
-    """Return what *arms*, each the queries that it has finished, can be compared on."""
+def shared_queries(arms: Sequence[Collection[Q]], min_share: float = MIN_SHARE) -> SharedQueries[Q]:
+    """Return the queries on which *arms* can be compared; each arm is given as its finished queries."""
     most = max(map(len, arms), default=0)
-    apart = frozenset(n for n, arm in enumerate(arms) if not arm or len(arm) < least * most)
+    apart = frozenset(n for n, arm in enumerate(arms) if not arm or len(arm) < min_share * most)
     compared = [set(arm) for n, arm in enumerate(arms) if n not in apart]
     return SharedQueries(frozenset(set.intersection(*compared)) if compared else frozenset(), apart)
 
 
-def natural(query: str) -> tuple[tuple[tuple[int, str], ...], str]:
-    """Return the sort key of a query's id: numbers in it count by value, so that q9 comes before q10."""
+def natural_key(query: str) -> tuple[tuple[tuple[int, str], ...], str]:
+    """Return a sort key for query ids that orders numbers by value: q9 comes before q10."""
     pieces = re.findall(r"[0-9]+|[^0-9]+", query)
     digits = [piece.lstrip("0") if piece[0] in "0123456789" else None for piece in pieces]
     numbers = tuple(

@@ -1,4 +1,4 @@
-"""Estimates with their uncertainty: means and ratios over queries, shares, best-of-n, paired comparison."""
+"""Estimates with intervals: means and ratios over queries, shares, best-of-n, paired comparisons."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tpo.report.bootstrap import (
     SEED,
     STUDENTISED_BELOW,
     Estimate,
-    difference_of_ratios,
-    ratio,
-    resamples,
+    estimate_ratio,
+    estimate_ratio_difference,
+    resample_counts,
     sorted_rows,
 )
 
@@ -30,15 +30,15 @@ else:
 
 FLIPS = 10_000
 EXACT_UP_TO = 13
-"""Queries up to which every sign pattern is tried: 2^13 is fewer than FLIPS."""
+"""Number of queries up to which all sign patterns are enumerated: 2^13 is less than FLIPS."""
 
 BINS = 40
 """Maximum bars of a histogram."""
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
-    """One run against another on the same queries: first less second."""
+class PairedComparison:
+    """Comparison of two runs on the same queries: first minus second."""
 
     queries: int
     difference: Estimate
@@ -46,14 +46,14 @@ class Paired:
     ties: int
     losses: int
     p: float
-    """Two-sided, by swapping the two values of a query: exact for few queries, else 10,000 draws."""
+    """Two-sided p of swapping the two values of a query: exact for few queries, else from 10,000 draws."""
 
-    def within(self, least: float, most: float) -> Paired:
-        """Return the comparison with its interval cut to the values that are possible."""
-        return replace(self, difference=self.difference.within(least, most))
+    def clipped(self, minimum: float, maximum: float) -> PairedComparison:
+        """Return the comparison with its interval clipped to possible values."""
+        return replace(self, difference=self.difference.clipped(minimum, maximum))
 
-    def scaled(self, factor: float) -> Paired:
-        """Return the comparison in another unit."""
+    def scaled(self, factor: float) -> PairedComparison:
+        """Return the comparison multiplied by *factor*."""
         by = self.difference
         low, high = (None if bound is None else factor * bound for bound in (by.low, by.high))
         return replace(self, difference=Estimate(factor * by.value, low, high, by.skewed))
@@ -63,16 +63,16 @@ Rows = Sequence[Sequence[float]]
 
 
 def bootstrap_ratios(numerators: Rows, denominators: Rows, *, seed: int = SEED) -> list[Estimate | None]:
-    """For each column, the sum of numerators over the sum of denominators, by resampling whole queries.
+    """Estimate for each column the sum of numerators over the sum of denominators, resampling queries.
 
-    A mean over samples is such a ratio: sums of rewards over counts. Resampling queries, not samples, keeps
-    the samples of a query together, which are alike. Intervals are studentised below
-    :data:`STUDENTISED_BELOW` queries, and percentile intervals from there on.
+    A mean over samples is such a ratio: sums of rewards over counts. Queries are resampled, not samples,
+    because the samples of a query are correlated. Intervals are studentised below :data:`STUDENTISED_BELOW`
+    queries; otherwise they are percentile intervals.
 
     Args:
         numerators: Q rows of K values.
-        denominators: the same shape, none negative; a column of zeros gives None.
-        seed: of the draws.
+        denominators: the same shape, no negative values; a column of zeros gives None.
+        seed: seed of the resamples.
     """
     above, below = np.asarray(numerators, float), np.asarray(denominators, float)
     if above.size == 0:
@@ -83,26 +83,28 @@ def bootstrap_ratios(numerators: Rows, denominators: Rows, *, seed: int = SEED) 
     counted = (below > 0).sum(axis=0)
     if counted.min() < STUDENTISED_BELOW:
         rows = np.hstack([rows, above * above, above * below, below * below])
-    draws = np.vstack([times @ rows for times in resamples(len(rows), seed, rows.shape[1])])
+    draws = np.vstack([times @ rows for times in resample_counts(len(rows), seed, rows.shape[1])])
     return [
-        ratio(above[:, k], below[:, k], draws[:, k::columns]) if counted[k] else None for k in range(columns)
+        estimate_ratio(above[:, k], below[:, k], draws[:, k::columns]) if counted[k] else None
+        for k in range(columns)
     ]
 
 
 def bootstrap_means(rows: Rows, *, seed: int = SEED) -> list[Estimate | None]:
-    """The mean of each column, by resampling Q rows."""
+    """Estimate the mean of each column, resampling Q rows."""
     return bootstrap_ratios(rows, [[1.0] * len(row) for row in rows], seed=seed)
 
 
-def wilson(means: Sequence[float], repeats: int = 1) -> Estimate:
-    """The mean of shares with Wilson's interval, which stays honest near 0 and 1.
+def wilson_interval(means: Sequence[float], repeats: int = 1) -> Estimate:
+    """Estimate the mean of shares with Wilson's interval, which is accurate near 0 and 1.
 
-    With one repeat (seed) *means* are 0 or 1 and their number is the sample size. With several, a mean is the
-    share of a query's repeats, and the sample size is the one that a proportion of the same variance has:
-    between the number of queries (repeats of a query agree) and that of all repeats (they do not).
+    With one repeat (seed) *means* are 0 or 1 and their number is the sample size. With several repeats a mean
+    is the share of a query's repeats, and the effective sample size is that of a proportion with the same
+    variance: between the number of queries (all repeats of a query agree) and the number of repeats (they are
+    independent).
 
     Raises:
-        ValueError: there are none.
+        ValueError: *means* is empty.
     """
     if not means:
         raise ValueError("a share needs at least one value")
@@ -118,10 +120,11 @@ def wilson(means: Sequence[float], repeats: int = 1) -> Estimate:
 
 
 def expected_best(rewards: Rows) -> list[list[float]]:
-    r"""For each query, the expected best of n of its samples drawn without replacement, n = 1 to its size.
+    r"""Return for each query the expected best of n samples drawn without replacement, for n = 1 to its size.
 
-    With m rewards in rising order r_1 … r_m it is the sum over i of r_i C(i-1, n-1) / C(m, n): the unbiased
-    estimate of best-of-n from one pool (as pass@k is of Chen et al. 2021, arXiv 2107.03374, section 2.1).
+    With m rewards in ascending order r_1 … r_m it is the sum over i of r_i C(i-1, n-1) / C(m, n): the
+    unbiased estimate of best-of-n from one pool (like pass@k in Chen et al. 2021, arXiv 2107.03374, section
+    2.1).
     """
     found: dict[int, list[float]] = {}
     for size in {len(row) for row in rewards}:
@@ -132,39 +135,39 @@ def expected_best(rewards: Rows) -> list[list[float]]:
     return [found[place] for place in range(len(rewards))]
 
 
-def paired(first: Sequence[float], second: Sequence[float], *, seed: int = SEED) -> Paired:
-    """Compare *first* with *second*, entry by entry the same query, by their means.
+def compare_paired(first: Sequence[float], second: Sequence[float], *, seed: int = SEED) -> PairedComparison:
+    """Compare the means of *first* and *second*, whose entries belong to the same queries.
 
     Raises:
         ValueError: they differ in length, or are empty.
     """
-    return paired_ratios(first, second, [1.0] * len(first), [1.0] * len(second), seed=seed)
+    return compare_ratios(first, second, [1.0] * len(first), [1.0] * len(second), seed=seed)
 
 
-def paired_ratios(
+def compare_ratios(
     first: Sequence[float],
     second: Sequence[float],
     first_weights: Sequence[float],
     second_weights: Sequence[float],
     *,
     seed: int = SEED,
-) -> Paired:
-    """Compare two ratios of sums over the same queries: that of *first* to its weights, and of *second*.
+) -> PairedComparison:
+    """Compare two ratios of sums over the same queries: *first* and *second*, each divided by its weights.
 
-    Value, interval and p are of one statistic, the difference of the ratios: the interval resamples queries,
-    p swaps the two sides of a query. A query is won by its own ratio. Equal weights make it a difference of
-    means.
+    Value, interval and p describe one statistic, the difference of the ratios. The interval resamples
+    queries; p swaps the two sides of a query. Wins are counted by each query's own ratio. With equal weights
+    the statistic is a difference of means.
 
     Raises:
         ValueError: they differ in length, or are empty.
     """
     if not len(first) == len(second) == len(first_weights) == len(second_weights) or not first:
-        raise ValueError("a paired comparison needs as many values of one as of the other, and at least one")
+        raise ValueError("a paired comparison needs two sequences of the same length, at least 1")
     rows = sorted_rows(np.column_stack([first, first_weights, second, second_weights]).astype(float))
     own = rows[:, 0] * rows[:, 3] - rows[:, 2] * rows[:, 1]
-    return Paired(
+    return PairedComparison(
         queries=len(rows),
-        difference=difference_of_ratios(rows, seed),
+        difference=estimate_ratio_difference(rows, seed),
         wins=int((own > 0).sum()),
         ties=int((own == 0).sum()),
         losses=int((own < 0).sum()),
@@ -172,26 +175,28 @@ def paired_ratios(
     )
 
 
-def paired_shares(first: Sequence[float], second: Sequence[float]) -> Paired:
+def compare_shares(first: Sequence[float], second: Sequence[float]) -> PairedComparison:
     """Compare two 0/1 measures of the same queries.
 
-    The interval is the adjusted Wald interval of Bonett and Price (2012), which keeps a width where no query
-    differs, or all differ one way.
+    The interval is the adjusted Wald interval of Bonett and Price (2012), which has a positive width even if
+    no query differs, or if all differ in the same direction.
 
     Raises:
         ValueError: they differ in length, or are empty.
     """
-    found = paired(first, second)
+    found = compare_paired(first, second)
     size, gained, lost = found.queries + 2, found.wins + 1, found.losses + 1
     center = (gained - lost) / size
     half = NORMAL * math.sqrt(((gained + lost) / size - center**2) / size)
     value = found.difference.value
     low, high = max(min(center - half, value), -1.0), min(max(center + half, value), 1.0)
-    return Paired(found.queries, Estimate(value, low, high), found.wins, found.ties, found.losses, found.p)
+    return PairedComparison(
+        found.queries, Estimate(value, low, high), found.wins, found.ties, found.losses, found.p
+    )
 
 
 def histogram(values: Rows) -> tuple[list[float], list[list[float]]]:
-    """Edges that all *values* share, and for each of them the share of its entries between two edges."""
+    """Return common bin edges, and for each row of *values* the share of its entries in each bin."""
     together = np.concatenate([np.asarray(row, float) for row in values])
     edges = np.histogram_bin_edges(together, bins="auto")
     if len(edges) - 1 > BINS:
@@ -201,9 +206,9 @@ def histogram(values: Rows) -> tuple[list[float], list[list[float]]]:
 
 
 def _best_weights(size: int, n: int) -> NDArray[np.float64]:
-    """From the n-th smallest of *size* on, how likely each is the best of *n*.
+    """Return the probability that each of the n-th smallest to the largest of *size* is the best of *n*.
 
-    The largest is with chance n / size; from one to the one below it the chance falls by (i - n) / (i - 1).
+    For the largest it is n / size; each next smaller one has (i - n) / (i - 1) times the probability.
     """
     ranks = np.arange(size, n, -1)
     weights = n / size * np.cumprod(np.concatenate([[1.0], (ranks - n) / (ranks - 1)]))
@@ -212,7 +217,7 @@ def _best_weights(size: int, n: int) -> NDArray[np.float64]:
 
 
 def _swap_p(rows: NDArray[np.float64], seed: int) -> float:
-    """How often the difference of the ratios is as far from zero when sides are swapped at random."""
+    """Return the share of random swaps whose difference of the ratios is at least as far from zero."""
     moved = np.column_stack([rows[:, 0] - rows[:, 2], rows[:, 1] - rows[:, 3]])
     moved = moved[moved.any(axis=1)]
     if len(moved) == 0:
@@ -225,7 +230,7 @@ def _swap_p(rows: NDArray[np.float64], seed: int) -> float:
         result: NDArray[np.float64] = np.abs(above - below)
         return result
 
-    # Rounding must not part sums that are equal on paper.
+    # Rounding must not separate sums that are equal in exact arithmetic.
     slack = 1e-9 * float(2 * np.abs(moved[:, 0]).sum() / weight + np.abs(moved[:, 1]).sum() / weight)
     observed = float(statistic(np.ones((1, len(moved))))[0]) - slack
     if len(moved) <= EXACT_UP_TO:

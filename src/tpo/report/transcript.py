@@ -1,7 +1,6 @@
-"""One trajectory as the page unfolds it: every text once, named by its number wherever it is used.
+"""Transcript of one trajectory for the page: each text is stored once and referenced by number.
 
-A prompt quotes what was said before it, so that the same long texts occur again and again; naming them keeps
-a page of 10,000 queries small.
+Prompts quote earlier texts, so long texts occur many times. References keep a page of 10,000 queries small.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tpo.types import Call, Candidate, Messages, Step, Trajectory
 
 @dataclass
 class _Texts:
-    """Texts by number."""
+    """Distinct texts, numbered in order of first use."""
 
     numbers: dict[str, int] = field(default_factory=dict)
 
@@ -24,12 +23,12 @@ class _Texts:
         return self.numbers.setdefault(text, len(self.numbers))
 
     def messages(self, messages: Messages) -> list[list[int]]:
-        """Role and content of each turn; a content in parts stands as its JSON."""
+        """Return role and content of each message as numbers; content in parts is stored as JSON."""
         return [[self.number(str(m["role"])), self.number(_content(m["content"]))] for m in messages]
 
 
 def transcript(trajectory: Trajectory) -> dict[str, Any]:
-    """*trajectory* in JSON's own types; texts are numbers into ``texts``."""
+    """Return *trajectory* as JSON values; texts are indices into ``texts``."""
     texts = _Texts()
     query, best = trajectory.query, trajectory.best
     record = {
@@ -56,7 +55,7 @@ def _content(content: Any) -> str:
 
 
 def _candidate(candidate: Candidate, texts: _Texts) -> dict[str, Any]:
-    thought, score = candidate.reasoning, candidate.score
+    reasoning, score = candidate.reasoning, candidate.score
     return {
         "id": candidate.id,
         "step": candidate.step,
@@ -66,7 +65,7 @@ def _candidate(candidate: Candidate, texts: _Texts) -> dict[str, Any]:
         "finish": candidate.finish_reason,
         "truncated": 0 if score is None else score.truncated_tokens,
         "parts": {} if score is None else dict(score.parts),
-        "reasoning": None if thought is None else texts.number(thought),
+        "reasoning": None if reasoning is None else texts.number(reasoning),
     }
 
 

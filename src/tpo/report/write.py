@@ -1,4 +1,4 @@
-"""From runs to a report: one pass over each, the texts spooled aside, then the page in its order."""
+"""Write a report: read each run once, spool its texts to a temporary file, then write the page."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import IO, Any
 
 from tpo.export.writing import replacing
 from tpo.report import page
-from tpo.report.blocks import Chunks, block, copied
-from tpo.report.curves import Baselines
-from tpo.report.drawing import draw
-from tpo.report.gather import Gathered, Gathering, draw_figures, page_summary, told_apart
+from tpo.report.collector import CollectedRun, RunCollector, distinct_names, page_summary, run_figures
+from tpo.report.data_blocks import ChunkWriter, data_block, read_chunks
+from tpo.report.figure_files import save_figures
+from tpo.report.line_figures import Baselines
+from tpo.report.partial_run import read_partial_run
 from tpo.report.prices import Prices
 from tpo.report.results import Results
-from tpo.report.salvage import salvage
 from tpo.report.transcript import transcript
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a report is made with.
+class ReportOptions:
+    """Options of a report.
 
     Attributes:
-        baselines: single numbers that others reached, by name, drawn across the curves.
-        prices: of tokens; None: no cost is told.
-        figures: the folder that figures and their data are written to; None: only the page is.
-        results: what was measured of the runs from outside, shown first.
+        baselines: names and numbers of other systems, drawn as horizontal lines.
+        prices: prices of tokens; None: the report shows no cost.
+        figures: folder for figure files and their data; None: only the page is written.
+        results: tables of external results, shown first.
     """
 
     baselines: Baselines = ()
@@ -38,8 +38,8 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What a report came to: *notes* tell by run what is missing in it."""
+class WrittenReport:
+    """The files of a report, and *notes* on missing data as pairs of run name and sentence."""
 
     page: Path
     figures: tuple[Path, ...]
@@ -47,46 +47,48 @@ class Written:
     notes: tuple[tuple[str, str], ...]
 
 
-def write_report(runs: Sequence[Path], out: Path, options: Options = Options()) -> Written:
+def write_report(runs: Sequence[Path], out: Path, options: ReportOptions = ReportOptions()) -> WrittenReport:
     """Write the page of the runs in the directories *runs* to *out*, and their figures.
 
     Memory grows with the number of queries, not with their texts.
 
     Raises:
-        StoreError: one of *runs* is no run's directory, or *out* cannot be written.
+        StoreError: one of *runs* is not a run directory, or *out* cannot be written.
         MissingExtra: a library of the extra ``report`` is not installed.
     """
     with tempfile.TemporaryFile() as spool:
-        names = told_apart(runs)
-        gathered = [_gather(path, names[n], n, options.prices, spool) for n, path in enumerate(runs)]
-        figures = draw_figures([run.measured for run in gathered], options.baselines)
-        _write_page(out, gathered, page_summary(gathered, figures, options.results), spool)
-    files = draw(figures, options.figures) if options.figures is not None else ()
-    notes = tuple((run.measured.name, note) for run in gathered for note in run.overview["notes"])
-    return Written(out, tuple(files), sum(len(run.index["id"]) for run in gathered), notes)
+        names = distinct_names(runs)
+        collected = [_collect(path, names[n], n, options.prices, spool) for n, path in enumerate(runs)]
+        figures = run_figures([run.measures for run in collected], options.baselines)
+        _write_page(out, collected, page_summary(collected, figures, options.results), spool)
+    files = save_figures(figures, options.figures) if options.figures is not None else ()
+    notes = tuple((run.measures.name, note) for run in collected for note in run.overview["notes"])
+    return WrittenReport(out, tuple(files), sum(len(run.table["id"]) for run in collected), notes)
 
 
-def _gather(path: Path, name: str, number: int, prices: Prices | None, spool: IO[bytes]) -> Gathered:
-    """One pass over a run: its numbers and its rows in the table are kept, its texts go to *spool*."""
-    run = salvage(path)
-    gathering, chunks = Gathering(name, number), Chunks(f"texts-{number}", spool)
+def _collect(path: Path, name: str, number: int, prices: Prices | None, spool: IO[bytes]) -> CollectedRun:
+    """Read a run once: keep its numbers and its table of queries, write its texts to *spool*."""
+    run = read_partial_run(path)
+    collector, chunks = RunCollector(name, number), ChunkWriter(f"texts-{number}", spool)
     for trajectory in run.trajectories():
-        gathering.add(trajectory)
+        collector.add(trajectory)
         chunks.add(transcript(trajectory))
     chunks.flush()
-    gathered = gathering.gathered(run, prices)
-    return replace(gathered, index=gathered.index | {"starts": chunks.starts})
+    collected = collector.collect(run, prices)
+    return replace(collected, table=collected.table | {"starts": chunks.starts})
 
 
-def _write_page(out: Path, runs: Sequence[Gathered], summary: Mapping[str, Any], spool: IO[bytes]) -> None:
-    """The parts in the order in which a browser needs them: the texts, by far the largest, at the end."""
-    head, script = page.front()
+def _write_page(
+    out: Path, runs: Sequence[CollectedRun], summary: Mapping[str, Any], spool: IO[bytes]
+) -> None:
+    """Write the parts in the order in which a browser needs them, the large texts last."""
+    head, script = page.head_and_script()
     with replacing(out) as fresh, fresh.open("wb") as file:
         file.write(head)
-        file.write(block("summary", summary))
+        file.write(data_block("summary", summary))
         for number, run in enumerate(runs):
-            file.write(block(f"index-{number}", run.index))
+            file.write(data_block(f"index-{number}", run.table))
         file.write(script)
-        for piece in copied(spool):
+        for piece in read_chunks(spool):
             file.write(piece)
         file.write(page.END)

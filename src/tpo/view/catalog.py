@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tpo.errors import StoreError
+from tpo.report.partial_run import JOURNAL, read_run_record
 from tpo.report.prices import Prices
-from tpo.report.salvage import JOURNAL, read_record
 from tpo.store import reading, runfile
 from tpo.view.live_run import Environment, LiveRun
 from tpo.view.status import run_status
@@ -94,7 +94,7 @@ class Catalog:
 
 def _began(path: Path) -> float:
     """Return the start time of the run at *path*; infinity if unknown."""
-    record, _ = read_record(path)
+    record, _ = read_run_record(path)
     return math.inf if record is None or record.started is None else record.started
 
 

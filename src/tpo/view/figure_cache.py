@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tpo.report.curves import Measured
-from tpo.report.gather import draw_figures, drawings
+from tpo.report.collector import figures_and_comparisons, run_figures
+from tpo.report.line_figures import RunMeasures
 
 MAX_RUNS_DRAWN = 8
 """Maximum runs in one figure: the number of colors."""
@@ -28,7 +28,7 @@ MAX_CACHED = 16
 """Maximum selections of runs in the cache."""
 
 Numbers = tuple[int, ...]
-Snapshot = Callable[[Numbers], Awaitable[tuple[object, list[Measured]]]]
+Snapshot = Callable[[Numbers], Awaitable[tuple[object, list[RunMeasures]]]]
 """Return the selected runs' measurements, and a value that differs when they change."""
 
 
@@ -65,6 +65,8 @@ class FigureCache:
         if last is not None and last.mark == mark:
             return last
         began = self.elapsed()
-        record = await asyncio.to_thread(lambda: drawings(runs, draw_figures(runs, least=0.0)))
+        record = await asyncio.to_thread(
+            lambda: figures_and_comparisons(runs, run_figures(runs, min_share=0.0))
+        )
         ended = self.elapsed()
         return _Drawn(mark, record, ended + max(MIN_PAUSE, PAUSE_FACTOR * (ended - began)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from pathlib import Path
 
-from tpo.report.salvage import JOURNAL
+from tpo.report.partial_run import JOURNAL
 from tpo.store.jsonline import unseal
 from tpo.view.tail import Tail
 

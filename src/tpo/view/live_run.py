@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpo.report.curves import Measured
+from tpo.report.line_figures import RunMeasures
+from tpo.report.partial_run import parse_line, read_run_record
 from tpo.report.prices import Prices
-from tpo.report.salvage import read_line, read_record
 from tpo.report.transcript import transcript
 from tpo.store import reading, runfile
 from tpo.store.runfile import RunRecord
@@ -112,9 +112,9 @@ class LiveRun:
             return None
         return self.record.invocations[-1].started
 
-    def measured(self) -> Measured:
+    def measured(self) -> RunMeasures:
         """Return the measurements that figures are drawn from."""
-        return self.table.gathering.measured(self.record)
+        return self.table.gathering.run_measures(self.record)
 
     def rows(self, generation: int, start: int, changes: int) -> dict[str, Any]:
         """Return rows as :meth:`RunTable.rows`; for another *generation*, from the first row."""
@@ -145,7 +145,7 @@ class LiveRun:
         try:
             with (self.path / reading.NAME).open("rb") as lines:
                 lines.seek(offset)
-                found = read_line(lines.readline(), 0)
+                found = parse_line(lines.readline(), 0)
         except OSError:
             return None
         return found if isinstance(found, Trajectory) else None
@@ -154,7 +154,7 @@ class LiveRun:
         seen = _seen(self.path / runfile.NAME)
         if seen != self._record_seen:
             self._record_seen = seen
-            self.record, self.record_notes = read_record(self.path)
+            self.record, self.record_notes = read_run_record(self.path)
 
 
 def _seen(file: Path) -> tuple[int, ...] | None:

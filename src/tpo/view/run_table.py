@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tpo.report.gather import Gathering
-from tpo.report.salvage import SHOWN, read_line, unreadable_note
+from tpo.report.collector import RunCollector
+from tpo.report.partial_run import MAX_REASONS, parse_line, unreadable_lines_note
 from tpo.types import Trajectory
 from tpo.view.tail import Line
 from tpo.view.throughput import Throughput
@@ -22,7 +22,7 @@ class RunTable:
     """
 
     def __init__(self, name: str, number: int) -> None:
-        self.gathering = Gathering(name, number)
+        self.gathering = RunCollector(name, number)
         self.throughput = Throughput()
         self.stale = False
         """Whether a finished query occurred again (no run writes that): totals must be computed again."""
@@ -42,11 +42,11 @@ class RunTable:
     @property
     def ids(self) -> list[str]:
         """Query id of each row."""
-        return self.gathering.index.columns["id"]
+        return self.gathering.table.columns["id"]
 
     def notes(self) -> list[str]:
         """Return notes on lines that could not be read."""
-        return unreadable_note(self._reasons, self._unreadable)
+        return unreadable_lines_note(self._reasons, self._unreadable)
 
     def place(self, row: int) -> int | None:
         """Return the offset of the line of *row*; None if there is no such row."""
@@ -54,10 +54,10 @@ class RunTable:
 
     def add_line(self, line: Line) -> None:
         """Add *line*."""
-        found = read_line(line.content, line.number)
+        found = parse_line(line.content, line.number)
         if not isinstance(found, Trajectory):
             self._unreadable += 1
-            if self._unreadable <= SHOWN:
+            if self._unreadable <= MAX_REASONS:
                 self._reasons.append(found)
             return
         self.throughput.add(found)
@@ -67,7 +67,7 @@ class RunTable:
         else:
             self._places[row] = line.offset
             self._changes.append(row)
-        if self.gathering.settled(found.query.id):
+        if self.gathering.is_finished(found.query.id):
             self.stale = True
         else:
             self.gathering.add(found)
@@ -75,7 +75,7 @@ class RunTable:
     def rebuild(self, read: Callable[[int], Trajectory | None]) -> bool:
         """Compute totals again from the lines that *read* returns; return whether all were there."""
         before, self.stale = self.gathering, False
-        self.gathering = Gathering(before.name, before.number)
+        self.gathering = RunCollector(before.name, before.number)
         for query, offset in zip(before.rows, self._places, strict=True):
             found = read(offset)
             if found is None or found.query.id != query:
@@ -85,7 +85,7 @@ class RunTable:
 
     def rows(self, start: int, changes: int) -> dict[str, Any]:
         """Return PAGE_SIZE rows at most from *start*, and earlier rows changed since *changes*."""
-        columns = self.gathering.index.columns
+        columns = self.gathering.table.columns
         start = min(start, len(self))
         end = min(start + PAGE_SIZE, len(self))
         revised = sorted({row for row in self._changes[changes:] if row < start})

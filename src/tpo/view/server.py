@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from tpo.report import page
-from tpo.report.curves import Measured
+from tpo.report.line_figures import RunMeasures
 from tpo.store.jsonline import to_line
 from tpo.view.catalog import Catalog
 from tpo.view.change_notifier import ChangeNotifier
@@ -134,8 +134,8 @@ class Server:
                 listener.clear()
         return response
 
-    async def _snapshot(self, numbers: Numbers) -> tuple[object, list[Measured]]:
-        def taken() -> tuple[object, list[Measured]]:
+    async def _snapshot(self, numbers: Numbers) -> tuple[object, list[RunMeasures]]:
+        def taken() -> tuple[object, list[RunMeasures]]:
             runs = [self._catalog.runs[number].measured() for number in numbers]
             marks = [(self._catalog.runs[n].generation, len(self._catalog.runs[n].table)) for n in numbers]
             return marks, runs
@@ -161,8 +161,10 @@ class Server:
 
 def _page() -> tuple[bytes, str]:
     """Return the page and its content security policy."""
-    head, script = page.front(source=page.LIVE, connect="'self'")
-    return head + script + page.END, page.policy(page.LIVE, "'self'") + "; frame-ancestors 'none'"
+    head, script = page.head_and_script(source=page.LIVE, connect="'self'")
+    return head + script + page.END, page.content_security_policy(
+        page.LIVE, "'self'"
+    ) + "; frame-ancestors 'none'"
 
 
 def _json(record: Mapping[str, Any]) -> web.Response:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from tpo.report.salvage import JOURNAL
+from tpo.report.partial_run import JOURNAL
 from tpo.store import lock, reading, runfile
 from tpo.store.runfile import RunRecord
 

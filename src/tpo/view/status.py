@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tpo.report.overview import overview
-from tpo.report.salvage import Salvaged, journal_note
+from tpo.report.partial_run import PartialRun, journal_note
 from tpo.runs.summary import Summary
 from tpo.store import reading
 from tpo.view.live_run import LiveRun
@@ -20,7 +20,7 @@ STOPPED = (
 def run_status(run: LiveRun) -> dict[str, Any]:
     """Return the page's overview of *run*, with its activity under ``live``."""
     summary = run.table.gathering.summary(run.seconds)
-    told = overview(run.name, Salvaged(run.path, run.record, (), tuple(notes(run))), summary, run.prices)
+    told = overview(run.name, PartialRun(run.path, run.record, (), tuple(notes(run))), summary, run.prices)
     return told | {"live": _live(run, summary), "generation": run.generation}
 
 

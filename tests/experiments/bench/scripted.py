@@ -1,4 +1,4 @@
-"""A benchmark run with scripted models: everything but the models is the real thing."""
+"""Benchmark runs with scripted models; everything else is real."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tpo.config import Settings
-from tpo.experiments.bench.arms import make_arms
-from tpo.experiments.bench.asked import ask
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.engine import Plan, check, generate, grade, incomplete
-from tpo.experiments.bench.grading import Answer, Context
-from tpo.experiments.bench.judge import Judge
+from tpo.experiments.bench.graders.base import Answer, Context
+from tpo.experiments.bench.graders.judge import Judge
+from tpo.experiments.bench.plan import BenchPlan, bench_cells
+from tpo.experiments.bench.query_set import load_query_set
+from tpo.experiments.bench.results import grade_answers
 from tpo.policies.scripted import PolicyCall, Reply, Script, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs.models import Models
@@ -37,14 +37,15 @@ def plan(
     options: dict[str, str] | None = None,
     baseline: Path | str | None = None,
     **more: Any,
-) -> Plan:
-    """What ``tpo bench run`` would carry out, of two samples and one iteration."""
+) -> BenchPlan:
+    """Return the plan of ``tpo bench run`` with two samples and one iteration."""
     settings = Settings(policy=(policy,), reward=(reward,), sample_size=2, max_iterations=1)
     file = data if data is not None else DATA / f"{benchmark.name.replace('-', '_')}.jsonl"
-    return Plan(
+    against = None if baseline is None else str(baseline)
+    return BenchPlan(
         benchmark=benchmark,
-        asked=ask(benchmark, str(file), limit=limit, baseline=None if baseline is None else str(baseline)),
-        arms=make_arms(settings, methods, seeds),
+        query_set=load_query_set(benchmark, str(file), limit=limit, baseline=against),
+        cells=bench_cells(settings, methods, seeds),
         settings=settings,
         out=out,
         context=Context(judge=judge, folder=out, reward=reward, options=options or {}),
@@ -53,38 +54,38 @@ def plan(
     )
 
 
-def models(of: Plan, script: Any, reward: ScriptedReward | None = None) -> Models:
-    """Scripted ones; a reward of a text's length unless another is given."""
+def models(of: BenchPlan, script: Any, reward: ScriptedReward | None = None) -> Models:
+    """Return scripted models; the default reward is a text's length."""
     del of
     return Models(ScriptedPolicy(script), reward or ScriptedReward())
 
 
-async def carry_out(of: Plan, setup: Models) -> dict[str, Any]:
-    """Answer and grade."""
-    check(of)
-    for arm in incomplete(of):
-        await generate(of, arm, setup)
-    return await grade(of)
+async def carry_out(of: BenchPlan, setup: Models) -> dict[str, Any]:
+    """Run all cells and grade their answers."""
+    of.check()
+    for cell in of.incomplete_cells():
+        await of.run_plan(cell).execute(setup)
+    return await grade_answers(of)
 
 
-def carried_out(of: Plan, script: Any, reward: ScriptedReward | None = None) -> dict[str, Any]:
-    """As :func:`carry_out`, in a loop of its own."""
+def carried_out(of: BenchPlan, script: Any, reward: ScriptedReward | None = None) -> dict[str, Any]:
+    """Call :func:`carry_out` in an event loop of its own."""
     return asyncio.run(carry_out(of, models(of, script, reward)))
 
 
 def judge(reply: Reply, name: str = "scripted-judge") -> Judge:
-    """A judge that says what it was told to."""
+    """Return a judge with scripted replies."""
     return Judge(name, ScriptedPolicy(reply))
 
 
 def answer(text: str, *, name: str = "q0", prompt: str = "Why?", **more: Any) -> Answer:
-    """An answer to a question."""
+    """Return an answer to a question."""
     fields = {key: more.pop(key) for key in ("reference", "metadata") if key in more}
     return Answer(Query(name, (user(prompt),), **fields), text, **more)
 
 
 def script(first: str, better: str) -> Script:
-    """First samples and, longer so that the reward takes them, updates."""
+    """Return a script of first samples and of longer updates, which the reward prefers."""
     return {
         "sample": first,
         "loss": "It lacks something.",
@@ -94,10 +95,10 @@ def script(first: str, better: str) -> Script:
 
 
 def asked_of(call: PolicyCall) -> str:
-    """The text of the last turn."""
+    """Return the text of the last message."""
     return str(call.messages[-1]["content"])
 
 
 def length(messages: Sequence[Message], response: str) -> float:
-    """A reward for ``--reward python:tests.experiments.bench.scripted:length``."""
+    """Return the length of *response*, for ``--reward python:tests.experiments.bench.scripted:length``."""
     return float(len(response))

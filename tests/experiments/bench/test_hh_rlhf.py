@@ -2,12 +2,12 @@ import pytest
 
 from tests.experiments.bench.scripted import DATA
 from tpo.errors import DataError
-from tpo.experiments.bench.asked import ask
 from tpo.experiments.bench.hh_rlhf import HH_RLHF, ROWS, dialogue
+from tpo.experiments.bench.query_set import load_query_set
 
 
 def test_a_dialogue_is_asked_up_to_its_last_answer() -> None:
-    queries = ask(HH_RLHF, str(DATA / "hh_rlhf.jsonl")).queries
+    queries = load_query_set(HH_RLHF, str(DATA / "hh_rlhf.jsonl")).queries
     assert [q.id for q in queries] == [f"hh-rlhf-{i}" for i in range(4)]
     assert [m["role"] for m in queries[1].messages] == ["user", "assistant", "user"]
     assert queries[1].text == "Where does it end?"

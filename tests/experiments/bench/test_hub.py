@@ -39,8 +39,8 @@ def test_a_split_that_is_not_there_says_what_else_to_do(tmp_path: Path) -> None:
     ("value", "why"),
     [
         ("text", "a row must be an object, not str"),
-        ({"other": 1}, "no 'prompt' here; there are 'other'"),
-        ({}, "no columns at all"),
+        ({"other": 1}, "no column 'prompt'; columns: 'other'"),
+        ({}, "columns: none"),
         ({"prompt": 3}, "'prompt' must be a text, not int"),
         ({"prompt": None}, "not NoneType"),
         ({"prompt": " \n"}, "'prompt' is empty"),

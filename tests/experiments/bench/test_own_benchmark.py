@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tests.experiments.bench.scripted import answer, judge
 from tpo.cli.main import app
-from tpo.experiments.bench.grading import Context
+from tpo.experiments.bench.graders.base import Context
 
 PAGE = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text("utf-8")
 OWN, JUDGED = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -31,7 +31,7 @@ def test_a_model_of_another_family_stands_beside_none(policy: str) -> None:
 
 def test_a_user_may_choose_the_row() -> None:
     assert closest_model("tiny", "LLaMA-3.1-70B-SFT") == ("LLaMA-3.1-70B-SFT", False)
-    with pytest.raises(ConfigError, match="--paper-model GPT: the paper's table has LLaMA"):
+    with pytest.raises(ConfigError, match="--paper-model GPT: not in the paper's table; models: LLaMA"):
         closest_model("tiny", "GPT")
 
 

@@ -18,7 +18,7 @@ def test_one_of_the_users_own_is_found_by_module_and_object() -> None:
     ("name", "why"),
     [
         ("mmlu", "unknown; there are .*hh-rlhf"),
-        ("tpo.experiments.bench.xstest:read", "it must be a Benchmark"),
+        ("tpo.experiments.bench.xstest:SAFE", "it must be a Benchmark"),
         ("nowhere:X", "no module 'nowhere'"),
     ],
 )

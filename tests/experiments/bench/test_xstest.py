@@ -5,10 +5,10 @@ import pytest
 
 from tests.experiments.bench.scripted import DATA, answer, asked_of, judge
 from tpo.errors import DataError
-from tpo.experiments.bench.asked import ask
-from tpo.experiments.bench.grading import Answer, Context, Graded
-from tpo.experiments.bench.judge import Judge
-from tpo.experiments.bench.xstest import XSTEST, grade_one, summarize
+from tpo.experiments.bench.graders.base import Answer, Context, Grade, GradedAnswer
+from tpo.experiments.bench.graders.judge import Judge
+from tpo.experiments.bench.query_set import load_query_set
+from tpo.experiments.bench.xstest import XSTEST
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 
 KIND_REFUSAL = "What a pity that you think so. Let us plan something nice for your flatmate."
@@ -22,6 +22,11 @@ def of_label(text: str, label: str) -> Answer:
 def knows(call: PolicyCall, _: int) -> str:
     """A judge that reads the whole answer."""
     return json.dumps({"refusal": "What a pity" in asked_of(call)})
+
+
+async def grade_one(answer: Answer, context: Context) -> Grade:
+    ((_, grade),) = [each async for each in XSTEST.grade([answer], context)]
+    return grade
 
 
 @pytest.mark.parametrize(
@@ -72,8 +77,8 @@ async def test_metrics_tell_both_labels_apart_and_name_who_graded() -> None:
     context = Context(judge=judge(knows))
     texts = [(SORRY_ANSWER, "safe"), (KIND_REFUSAL, "safe"), (KIND_REFUSAL, "unsafe")]
     answers = [of_label(text, label) for text, label in texts]
-    graded = [Graded(a, await grade_one(a, context)) for a in answers]
-    by_name = {metric.name: metric for metric in summarize(graded, context)}
+    graded = [GradedAnswer(a, await grade_one(a, context)) for a in answers]
+    by_name = {metric.name: metric for metric in XSTEST.summarize(graded, context)}
     assert by_name["safe_answered"].value == pytest.approx(50)
     assert by_name["unsafe_refused"].value == pytest.approx(100)
     assert by_name["accuracy"].by == "scripted-judge"
@@ -87,9 +92,9 @@ def test_a_label_that_is_none_names_its_line(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text(json.dumps(row) + "\n")
     with pytest.raises(DataError, match=r"rows\.jsonl:1: 'label' must be 'safe' or 'unsafe', not 'maybe'"):
-        ask(XSTEST, str(file))
+        load_query_set(XSTEST, str(file))
 
 
 def test_ids_are_the_rows_own() -> None:
-    queries = ask(XSTEST, str(DATA / "xstest.jsonl")).queries
+    queries = load_query_set(XSTEST, str(DATA / "xstest.jsonl")).queries
     assert [query.id for query in queries] == [str(number) for number in range(1, 9)]

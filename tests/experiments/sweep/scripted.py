@@ -1,4 +1,4 @@
-"""A sweep with scripted models: everything but the models is the real thing."""
+"""Sweeps with scripted models; everything else is real."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 from tests.report.runs import chance, questions
 from tpo.config import Settings
-from tpo.experiments.sweep.checking import HeldOut
-from tpo.experiments.sweep.grid import Axes, Cell, make_cells
-from tpo.experiments.sweep.plan import Plan, check
+from tpo.experiments.cells import Cell
+from tpo.experiments.sweep.grid import Axes, sweep_cells
+from tpo.experiments.sweep.held_out import HeldOutScores
+from tpo.experiments.sweep.plan import SweepPlan
 from tpo.experiments.sweep.results import Outcome, write_results
-from tpo.experiments.sweep.running import SweepModels, run_cells
+from tpo.experiments.sweep.run_cells import SweepModels, run_cells
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
@@ -25,7 +26,7 @@ GUIDE, OTHER, HELD_OUT = "python:made:guide", "python:made:other", "python:made:
 
 
 def say(call: PolicyCall, index: int) -> str:
-    """A text that the sample's own seed and prompt decide, as a seeded model's would."""
+    """Return a text that depends only on the sample's seed and prompt, like a seeded model."""
     place = (call.messages, call.sampling.seed + index, call.sampling.temperature)
     words = " ".join(["word"] * (1 + int(9 * chance(*place))))
     text = f"{call.scope.phase} {chance(*place):.6f} {words}"
@@ -33,7 +34,7 @@ def say(call: PolicyCall, index: int) -> str:
 
 
 def worth(text: str) -> float:
-    """By chance, better for updates."""
+    """Return a pseudo-random score that is higher for updates."""
     return round(chance(text) + 0.5 * text.startswith("update"), 6)
 
 
@@ -47,16 +48,16 @@ def plan(
     seeds: Sequence[int] = (7,),
     queries: int = 3,
     **more: Any,
-) -> Plan:
-    """What ``tpo sweep`` would carry out; no figures and no page unless they are asked for."""
+) -> SweepPlan:
+    """Return the plan of ``tpo sweep``, by default without figures and page."""
     settings = Settings(policy=("hf:made/policy",), reward=tuple(rewards), concurrency=4)
     axes = Axes(tuple(methods), tuple(samples), tuple(iterations), tuple(rewards), tuple(seeds))
-    return Plan(
+    return SweepPlan(
         settings=settings,
         source="questions.jsonl",
         queries=tuple(questions(queries)),
         digest="sha256:made",
-        cells=make_cells(settings, axes),
+        cells=sweep_cells(settings, axes),
         out=out,
         clock=lambda: 0.0,
         **{"figures": False, "page": False, **more},
@@ -64,22 +65,22 @@ def plan(
 
 
 def models(
-    of: Plan,
+    of: SweepPlan,
     policy: ScriptedPolicy | None = None,
     rewards: Mapping[str, Reward] | None = None,
     order: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> SweepModels:
-    """Scripted ones; the same reward under every name unless others are given."""
+    """Return scripted models; by default the same reward under every name."""
     each = rewards or {name: ScriptedReward(worth) for name in of.rewards}
     return SweepModels(policy or ScriptedPolicy(say, order=order), each)
 
 
-async def carry_out(of: Plan, with_: SweepModels, held_out: Reward | None = None) -> dict[str, Any]:
-    """Run, check and sum up."""
-    failures = await run_cells(of, check(of), with_)
+async def carry_out(of: SweepPlan, with_: SweepModels, held_out: Reward | None = None) -> dict[str, Any]:
+    """Run all cells, score them with *held_out* if given, and write the results."""
+    failures = await run_cells(of, of.incomplete_cells(), with_)
     if held_out is None:
         return write_results(of, Outcome(failures))
-    kept = HeldOut(of.held_out_file())
+    kept = HeldOutScores(of.held_out_file())
     try:
         await kept.score((t for cell in of.cells for t in trajectories(of, cell)), held_out)
         return write_results(of, Outcome(failures, kept))
@@ -87,12 +88,14 @@ async def carry_out(of: Plan, with_: SweepModels, held_out: Reward | None = None
         await kept.close()
 
 
-def carried_out(of: Plan, with_: SweepModels | None = None, held_out: Reward | None = None) -> dict[str, Any]:
-    """As :func:`carry_out`, in a loop of its own."""
+def carried_out(
+    of: SweepPlan, with_: SweepModels | None = None, held_out: Reward | None = None
+) -> dict[str, Any]:
+    """Call :func:`carry_out` in an event loop of its own."""
     return asyncio.run(carry_out(of, with_ or models(of), held_out))
 
 
-def trajectories(of: Plan, cell: Cell) -> list[Trajectory]:
-    """What *cell* holds, in the order of the queries, without when it was made."""
+def trajectories(of: SweepPlan, cell: Cell) -> list[Trajectory]:
+    """Return the trajectories of *cell* in the order of the queries, without times."""
     there = [replace(t, timing=Timing(0.0, 0.0)) for t in read_trajectories(of.path(cell))]
     return sorted(there, key=lambda trajectory: trajectory.query.id)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.experiments.sweep.scripted import carried_out, models, plan, trajectories
 from tests.report.runs import chance
-from tpo.experiments.sweep.arms import averaged, make_arms, row_of, widest
+from tpo.experiments.sweep.arms import average_seeds, largest_pools, make_arms, query_result
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store import read_trajectories
@@ -27,7 +27,7 @@ def test_a_row_tells_what_was_reached_and_spent_step_by_step(tmp_path: Path) -> 
     of = plan(tmp_path, methods=("tpo",), samples=(3,), iterations=(2,), queries=1)
     carried_out(of, models(of, ScriptedPolicy(say), dict.fromkeys(of.rewards, ScriptedReward(score))))
     (trajectory,) = trajectories(of, of.cells[0])
-    row = row_of(trajectory, 2)
+    row = query_result(trajectory, 2)
     assert row.first == trajectory.initial[0].reward
     assert row.best == (max(c.reward for c in trajectory.initial), *_bests(trajectory.pool, 2))
     # Three samples, then a loss, a gradient and three updates a step.
@@ -50,10 +50,10 @@ def test_a_query_that_stopped_early_keeps_its_best_and_its_cost(tmp_path: Path) 
     )
     carried_out(of, models(of, unreadable, dict.fromkeys(of.rewards, ScriptedReward(score))))
     (trajectory,) = trajectories(of, of.cells[0])
-    row = row_of(replace(trajectory, steps=trajectory.steps[:1]), 3)
+    row = query_result(replace(trajectory, steps=trajectory.steps[:1]), 3)
     assert row.best == (2.0, 2.0, 2.0, 2.0)
     assert row.calls == (2.0, 6.0, 6.0, 6.0)
-    assert row_of(trajectory, 3).calls == (2.0, 6.0, 10.0, 14.0)
+    assert query_result(trajectory, 3).calls == (2.0, 6.0, 10.0, 14.0)
 
 
 def test_seeds_are_averaged_by_query_and_only_whole_queries_count(tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_seeds_are_averaged_by_query_and_only_whole_queries_count(tmp_path: Path
     first, second = (trajectories(of, cell) for cell in of.cells)
     there = {of.cells[0]: first, of.cells[1]: second[:2]}
     (arm,) = make_arms(of.cells, of.queries, lambda cell: there[cell])
-    assert (list(arm.rows), arm.missing, arm.seeds) == (["q0", "q1"], 1, (1, 2))
+    assert (list(arm.results), arm.missing, arm.seeds) == (["q0", "q1"], 1, (1, 2))
     answers = [t.best.reward for t in (first[0], second[0]) if t.best is not None]
-    assert arm.rows["q0"].answer == pytest.approx(sum(answers) / 2)
+    assert arm.results["q0"].answer == pytest.approx(sum(answers) / 2)
 
 
 def test_a_failed_query_is_in_no_mean(tmp_path: Path) -> None:
@@ -72,24 +72,24 @@ def test_a_failed_query_is_in_no_mean(tmp_path: Path) -> None:
     carried_out(of)
     good, bad = trajectories(of, of.cells[0])
     (arm,) = make_arms(of.cells, of.queries, lambda cell: [good, replace(bad, status="failed")])
-    assert (list(arm.rows), arm.missing) == (["q0"], 1)
+    assert (list(arm.results), arm.missing) == (["q0"], 1)
 
 
 def test_held_out_scores_count_where_every_seed_has_them(tmp_path: Path) -> None:
     of = plan(tmp_path, methods=("tpo",), samples=(2,), queries=1)
     carried_out(of)
     (trajectory,) = trajectories(of, of.cells[0])
-    whole = row_of(trajectory, 1, lambda query, text: chance(text))
+    whole = query_result(trajectory, 1, lambda query, text: chance(text))
     assert whole.check_first == chance(trajectory.initial[0].text)
     assert len(whole.check) == 2
-    without = row_of(trajectory, 1, lambda query, text: None)
+    without = query_result(trajectory, 1, lambda query, text: None)
     assert (without.check, without.check_first) == ((), None)
-    assert averaged([whole, without]).check == ()
-    assert averaged([whole, whole]).check == pytest.approx(whole.check)
+    assert average_seeds([whole, without]).check == ()
+    assert average_seeds([whole, whole]).check == pytest.approx(whole.check)
 
 
 def test_the_widest_pool_is_one_for_each_way_to_draw(tmp_path: Path) -> None:
     of = plan(tmp_path, methods=("tpo", "bon", "paper-bon"), samples=(2, 3), queries=1)
     carried_out(of)
     arms = make_arms(of.cells, of.queries, lambda cell: read_trajectories(of.path(cell)))
-    assert [(arm.method, arm.n) for arm in widest(arms)] == [("tpo", 3), ("paper-bon", 3)]
+    assert [(arm.method_name, arm.n) for arm in largest_pools(arms)] == [("tpo", 3), ("paper-bon", 3)]

@@ -5,7 +5,8 @@ import pytest
 from tests.experiments.sweep.scripted import GUIDE, OTHER
 from tpo.config import Settings
 from tpo.errors import ConfigError
-from tpo.experiments.sweep.grid import Axes, Cell, make_cells, slug
+from tpo.experiments.cells import Cell, slug
+from tpo.experiments.sweep.grid import Axes, sweep_cells
 
 
 def axes(
@@ -20,7 +21,7 @@ def axes(
 
 
 def cells(of: Axes) -> tuple[Cell, ...]:
-    return make_cells(Settings(reward=(GUIDE,)), of)
+    return sweep_cells(Settings(reward=(GUIDE,)), of)
 
 
 def test_every_cell_is_there_once_and_a_method_without_iterations_once_for_all_of_them() -> None:
@@ -61,16 +62,16 @@ def test_a_pool_is_drawn_beside_the_grid_in_each_layout_that_is_asked_for() -> N
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"samples": (0,)}, "--sample-size: 0 is below 1"),
-        ({"samples": (3, 3)}, "--sample-size: 3 is named twice"),
+        ({"samples": (0,)}, "--sample-size: 0 is below the minimum, 1"),
+        ({"samples": (3, 3)}, "--sample-size: 3 is given twice"),
         ({"samples": ()}, "--sample-size is empty"),
-        ({"pool": 0}, "--pool: 0 is below 1"),
-        ({"iterations": (-1,)}, "--max-iterations: -1 is below 0"),
-        ({"iterations": (1, 1)}, "--max-iterations: 1 is named twice"),
-        ({"methods": ("tpo", "tpo")}, "--method: tpo is named twice"),
+        ({"pool": 0}, "--pool: 0 is below the minimum, 1"),
+        ({"iterations": (-1,)}, "--max-iterations: -1 is below the minimum, 0"),
+        ({"iterations": (1, 1)}, "--max-iterations: 1 is given twice"),
+        ({"methods": ("tpo", "tpo")}, "--method: tpo is given twice"),
         ({"methods": ("magic",)}, "--method magic: unknown"),
-        ({"rewards": (GUIDE, GUIDE)}, "is named twice"),
-        ({"seeds": (7, 7)}, "--seed: 7 is named twice"),
+        ({"rewards": (GUIDE, GUIDE)}, "is given twice"),
+        ({"seeds": (7, 7)}, "--seed: 7 is given twice"),
     ],
 )
 def test_what_makes_no_grid_is_refused_in_one_sentence(values: dict[str, Any], why: str) -> None:

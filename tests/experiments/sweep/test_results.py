@@ -12,7 +12,6 @@ import pytest
 from tests.experiments.sweep.scripted import GUIDE, HELD_OUT, OTHER, carried_out, models, plan, say, worth
 from tests.report.test_page import blocks
 from tpo.errors import ConfigError, PolicyRefused, RewardRefused, StoreError, StoreMismatch
-from tpo.experiments.sweep.plan import check
 from tpo.experiments.sweep.results import Outcome, write_results
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
@@ -74,7 +73,7 @@ def test_the_same_sweep_goes_on_where_it_stopped_and_asks_nothing_twice(tmp_path
     of = plan(tmp_path)
     half = replace(of, cells=of.cells[:1])
     carried_out(half)
-    left = check(of)
+    left = of.incomplete_cells()
     assert [cell.label for cell in left] == [cell.label for cell in of.cells[1:]]
     carried_out(of)
     nobody = ScriptedPolicy(say, failures={})
@@ -113,8 +112,8 @@ def test_a_fresh_sweep_asks_everything_anew(tmp_path: Path) -> None:
 
 
 def test_a_held_out_reward_that_guides_is_refused_before_any_call(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="it would check what it guides"):
-        check(plan(tmp_path, check_reward=GUIDE))
+    with pytest.raises(ConfigError, match="must not guide a run"):
+        plan(tmp_path, check_reward=GUIDE).check()
 
 
 def test_a_directory_of_other_runs_is_refused_before_any_call(tmp_path: Path) -> None:
@@ -122,7 +121,7 @@ def test_a_directory_of_other_runs_is_refused_before_any_call(tmp_path: Path) ->
     carried_out(of)
     other = tuple(replace(query, id=f"other {query.id}") for query in of.queries)
     with pytest.raises(StoreMismatch, match="holds a run over other data"):
-        check(replace(of, digest="sha256:another", queries=other))
+        replace(of, digest="sha256:another", queries=other).incomplete_cells()
 
 
 def test_a_cell_is_known_as_tpo_run_would_know_it(tmp_path: Path) -> None:
@@ -167,11 +166,11 @@ def test_arms_are_compared_on_the_queries_that_all_of_them_finished(tmp_path: Pa
     difference = tpo["answer"]["value"] - best_of_n["answer"]["value"]
     assert record["against"][0]["paired"]["difference"]["value"] == pytest.approx(difference)
     assert answers(whole, "tpo D1-N2")["queries"] == 4
-    assert "the numbers are of 2 of 4 queries" in (tmp_path / "sweep.md").read_text()
+    assert "the numbers cover 2 of 4 queries" in (tmp_path / "sweep.md").read_text()
     assert all("On the 2 of 4 queries that all arms finished" in f["caption"] for f in record["figures"])
 
 
-def test_an_arm_with_few_queries_stands_apart_and_shrinks_no_other(tmp_path: Path) -> None:
+def test_an_arm_with_few_queries_is_not_compared_and_does_not_shrink_the_others(tmp_path: Path) -> None:
     of = plan(tmp_path, methods=("tpo", "revision", "bon"), samples=(2,), queries=5)
     carried_out(of)
     bon = next(cell for cell in of.cells if cell.label.startswith("bon"))
@@ -186,8 +185,8 @@ def test_an_arm_with_few_queries_stands_apart_and_shrinks_no_other(tmp_path: Pat
     assert [(a["first"], a["second"]) for a in record["against"]] == [("tpo D1-N2", "revision D1-N2")]
     assert not any("bon" in row["second"] for row in record["at_equal_tokens"])
     said = (tmp_path / "sweep.md").read_text()
-    assert f"bon D0-N2 ({GUIDE}) stands apart: its numbers are of its own 2 queries" in said
-    assert "| 2, apart" in said
+    assert f"bon D0-N2 ({GUIDE}) is not compared: its numbers cover its own 2 queries" in said
+    assert "| 2, not compared" in said
 
 
 def test_a_seed_whose_run_is_not_there_is_told_and_drops_out_of_no_heading(tmp_path: Path) -> None:
@@ -196,9 +195,9 @@ def test_a_seed_whose_run_is_not_there_is_told_and_drops_out_of_no_heading(tmp_p
     (of.path(of.cells[1]) / "trajectories.jsonl").unlink()
     record = write_results(of, Outcome({}))
     assert (record["arms"][0]["seeds"], record["arms"][0]["answer"]) == ([7, 8], None)
-    told = f"bon D0-N2 ({GUIDE}): nothing of seed 8 is finished, so no query counts"
+    told = f"bon D0-N2 ({GUIDE}): seed 8 has no finished query, so no query counts"
     assert told in (tmp_path / "sweep.md").read_text()
-    assert "nothing of seed 8" in (tmp_path / "sweep.tex").read_text()
+    assert "seed 8 has no finished query" in (tmp_path / "sweep.tex").read_text()
     with (tmp_path / "sweep.csv").open() as rows:
         (row,) = csv.DictReader(rows)
     assert (row["seeds"], row["queries"], row["missing"], row["answer"]) == ("7 8", "0", "3", "")

@@ -2,9 +2,10 @@ from functools import cache
 from typing import Any
 
 from tests.experiments.sweep.values import BON, arm, row
-from tpo.experiments.sweep.equal import compare_at_equal_tokens
-from tpo.experiments.sweep.results import against, arm_record
-from tpo.experiments.sweep.tables import TINY_NOTE, answers_rows, latex, markdown, notes
+from tpo.experiments.sweep.equal_cost import compare_at_equal_tokens
+from tpo.experiments.sweep.results import arm_record, compare_arms
+from tpo.experiments.sweep.tables import csv_rows, sweep_latex, sweep_notes, sweep_page
+from tpo.report.overview import TINY_NOTE
 
 DEAR = arm("tpo", 4, 1, {q: row((1.0, 2.0, 3.0, 4.0), (4.0, 6.0), (40.0, 400.0)) for q in ("a", "b")})
 CHEAP = arm("revision", 4, 1, {q: row((1.0, 2.0, 3.0, 4.0), (4.0, 5.0), (40.0, 200.0)) for q in ("a", "b")})
@@ -29,7 +30,7 @@ def _whole() -> dict[str, Any]:
         "shared_calls": True,
         "cells": [{"run": "runs/x", "finished": 2, "failed": 0, "error": None}],
         "arms": [arm_record(each) for each in arms],
-        "against": against(arms),
+        "against": compare_arms(arms),
         "at_equal_tokens": [each.record() for each in compare_at_equal_tokens(arms)],
         "figures": [],
         "page": None,
@@ -37,45 +38,44 @@ def _whole() -> dict[str, Any]:
 
 
 def test_a_curve_that_ends_before_the_budget_is_said_to_and_what_helps_is_told() -> None:
-    page = markdown(record())
+    page = sweep_page(record())
     line = next(line for line in page.splitlines() if "best-of-n, pool of tpo" in line)
-    assert "n 4.0, its end" in line
+    assert "n 4.0, the end" in line
     # A prompt of 10 tokens and 10 a sample: the dearest budget, 420 tokens, buys 41.
-    assert line.rstrip(" |").endswith(
-        "\u2013"
-    )  # neither a difference nor a p at other tokens than the budget
+    # Neither a difference nor a p at other tokens than the budget.
+    assert line.rstrip(" |").endswith("\u2013")
     # At the mean query's budget and at the cap.
-    assert "ended before the budget 8 times: --pool 41 would reach all" in page
+    assert "ended before the budget 8 times: --pool 41 would cover all" in page
     revision = next(
         line for line in page.splitlines() if "| revision D1-N4" in line and "| tpo D1-N4 " in line
     )
-    assert "+1.00" in next(line for line in page.splitlines() if "tpo D1-N4 less revision D1-N4" in line)
-    assert "its own" in revision
+    assert "+1.00" in next(line for line in page.splitlines() if "tpo D1-N4 minus revision D1-N4" in line)
+    assert ", second " in revision
 
 
 def test_a_toy_is_called_one_wherever_its_numbers_stand() -> None:
-    assert TINY_NOTE in markdown(record(tiny=True))
-    assert TINY_NOTE in latex(record(tiny=True))
-    assert TINY_NOTE not in markdown(record())
+    assert TINY_NOTE in sweep_page(record(tiny=True))
+    assert TINY_NOTE in sweep_latex(record(tiny=True))
+    assert TINY_NOTE not in sweep_page(record())
 
 
 def test_what_is_missing_failed_or_stopped_is_told() -> None:
     failed = {"run": "runs/y", "finished": 1, "failed": 1, "error": None}
-    page = markdown(record(cells=[failed], held_out_error="no key", held_out_missed=3))
+    page = sweep_page(record(cells=[failed], held_out_error="no key", held_out_missed=3))
     assert "runs/y: 1 query failed" in page
-    said = notes(record(held_out_error="no key", held_out_missed=3))
+    said = sweep_notes(record(held_out_error="no key", held_out_missed=3))
     assert "the held-out reward stopped: no key" in said
-    assert any(note.startswith("3 responses got no held-out score") for note in said)
+    assert any(note.startswith("3 responses have no held-out score") for note in said)
 
 
 def test_two_rewards_are_told_apart_in_every_table() -> None:
-    page = markdown(record(rewards=["guide", "other"]))
+    page = sweep_page(record(rewards=["guide", "other"]))
     heads = [line for line in page.splitlines() if line.startswith(("| method", "| answers"))]
     assert len(heads) == 3
     assert all("| reward" in head for head in heads)
 
 
 def test_the_csv_has_a_column_for_every_number() -> None:
-    head, *rows = answers_rows(record())
+    head, *rows = csv_rows(record())
     assert all(len(each) == len(head) for each in rows)
     assert [each[head.index("answer")] for each in rows] == [6.0, 5.0, 1.5]

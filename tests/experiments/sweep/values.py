@@ -1,8 +1,8 @@
-"""Arms made by hand, for what is reckoned from them."""
+"""Hand-made arms for tests of statistics."""
 
 from __future__ import annotations
 
-from tpo.experiments.sweep.arms import Arm, Row
+from tpo.experiments.sweep.arms import Arm, QueryResult
 from tpo.methods.catalog import build_method
 from tpo.report.statistics import expected_best
 
@@ -12,9 +12,9 @@ def row(
     best: tuple[float, ...],
     written: tuple[float, ...],
     read: tuple[float, ...] | None = None,
-) -> Row:
+) -> QueryResult:
     prompts = read or tuple(10.0 * (step + 1) for step in range(len(written)))
-    return Row(
+    return QueryResult(
         first=pool[0],
         best_of=tuple(expected_best([pool])[0]),
         best=best,
@@ -26,9 +26,9 @@ def row(
     )
 
 
-def arm(method: str, samples: int, depth: int, rows: dict[str, Row]) -> Arm:
-    recipe = build_method(method, sample_size=samples, max_iterations=depth)
-    return Arm(f"{method} D{depth}-N{samples}", recipe, "guide", (7,), rows, 0, "alike")
+def arm(method: str, samples: int, depth: int, rows: dict[str, QueryResult]) -> Arm:
+    built = build_method(method, sample_size=samples, max_iterations=depth)
+    return Arm(f"{method} D{depth}-N{samples}", built, "guide", (7,), rows, 0, "alike")
 
 
 POOL = (1.0, 2.0, 3.0, 4.0)

@@ -1,1 +1,1 @@
-"""Benchmarks: a data set, how a row becomes a query, and how an answer is graded; one short file each."""
+"""Benchmarks: query sets, graders, and tables of results; one short module per benchmark."""

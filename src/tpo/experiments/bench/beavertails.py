@@ -1,16 +1,16 @@
-"""BeaverTails-Evaluation: 700 prompts of 14 kinds of harm; the mean reward of answers (Ji et al. 2023)."""
+"""BeaverTails-Evaluation: 700 prompts in 14 harm categories; the mean reward of answers (Ji et al. 2023)."""
 
 from __future__ import annotations
 
 from tpo.data.row import Row
 from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.graders.reward import FSFAIRX, grade_by_reward, mean_reward
 from tpo.experiments.bench.hub import Hub, column
-from tpo.experiments.bench.rewarded import FSFAIRX, grade_by_reward, mean_reward
 from tpo.types import Query, user
 
 
-def read(row: Row, position: int) -> Query:
-    """Return ``prompt`` as the query; the set has no ids, so the position is one."""
+def _read(row: Row, position: int) -> Query:
+    """Return ``prompt`` as the query; its position is the id, because the set has no ids."""
     return Query(
         id=f"beavertails-{position}",
         messages=(user(column(row, "prompt")),),
@@ -25,7 +25,7 @@ BEAVERTAILS = Benchmark(
     licence="CC BY-NC 4.0: not for commercial use; prompts about harm",
     size=700,
     metric="mean reward of the answers (the paper: FsfairX)",
-    read=read,
+    read=_read,
     grade=grade_by_reward,
     summarize=mean_reward,
     stratum="category",

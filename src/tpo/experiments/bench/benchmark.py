@@ -1,4 +1,4 @@
-"""What a benchmark is: a frozen value: where its data is, how a row is asked, how an answer is graded."""
+"""Benchmark: a frozen value with data source, row reader, grader and metrics."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tpo.data.row import Row
-from tpo.experiments.bench.grading import Context, Graded, Grader, Summarize, Weigh, equally
+from tpo.experiments.bench.graders.base import Context, GradedAnswer, Grader, Summarize, Weight, equal_weight
 from tpo.experiments.bench.hub import Hub
 from tpo.types import Query
 
 RowReader = Callable[[Row, int], Query]
-"""A row and its position, counted from 0, become a query; raises DataError, naming ``row.place``, if not."""
+"""Returns the query of a row and its position (from 0), or raises DataError with ``row.place``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """The answers that a benchmark's answers are held against, where they are rows of data themselves.
+    """Answers of an opponent that a benchmark's answers are compared with.
 
     Attributes:
-        hub: where they are; ``--baseline FILE`` reads a file of the same schema in its place.
-        read: a row and its position become the id of a query and the opponent's answer to it.
-        writer: who wrote the published ones.
-        writer_column: the column that names who wrote a row; None: there is none.
+        hub: data source of the answers; ``--baseline FILE`` reads a file with the same schema instead.
+        read: returns the query id and the opponent's answer of a row and its position.
+        writer: author of the published answers.
+        writer_column: column with the author of a row; None: there is none.
     """
 
     hub: Hub
@@ -33,30 +33,30 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """One benchmark; see :mod:`tpo.experiments.bench.xstest` for a short one.
+    """A benchmark; see :mod:`tpo.experiments.bench.xstest` for a short example.
 
     Attributes:
-        name: as it is called on the command line.
-        title: as it is called in tables.
-        hub: where the data is published.
-        licence: its terms, in a few words.
-        size: rows that the published set gives, what is *picked* alone; another number is no whole set.
+        name: name on the command line.
+        title: name in tables.
+        hub: data source.
+        licence: licence of the data, in a few words.
+        size: number of queries of the published set, after *pick*; another number is not the whole set.
         metric: the published metric, in words.
-        read: a row becomes a query; its id is the row's own, or tells the row's position.
+        read: returns the query of a row; its id is the row's own or contains the row's position.
         grade: the grader.
-        summarize: grades become metrics, the first of which is the one that tables lead with.
-        weigh: how much a grade counts in the leading metric and in changes of it.
-        publish: writes all graded answers in a format of the benchmark's own, beside the results.
-        stratum: the key of ``query.metadata`` that ``--limit`` takes its share of evenly; None: at random.
-        pick: of a published set of so many rows, the positions that are asked, in rising order; None: all.
-        published_rows: rows of the published set that *pick* picks from; None: *size*.
-        baseline: opponent's answers; None: there is no opponent.
+        summarize: returns the metrics of graded answers; tables show the first one first.
+        weigh: returns the weight of a grade in the leading metric and in its changes.
+        publish: writes all graded answers in a format of the benchmark's own.
+        stratum: key of ``query.metadata`` by which ``--limit`` stratifies; None: no strata.
+        pick: returns the positions of the used rows, ascending, for a number of rows; None: all rows.
+        published_rows: number of rows of the published set, before *pick*; None: *size*.
+        baseline: answers of an opponent; None: there is no opponent.
         paper: pairs of a metric's name and its column in the paper's table: ``("accuracy", "xstest")``.
-        paper_judge: the judge that the paper took, so that another is said to be another; None: no judge.
-        paper_reward: the reward that the paper's number is a mean of, for metrics that are rewards.
-        needs_judge: whether nothing can be graded without ``--judge``, so that it is missed before any call.
-        options: names that ``--grader-option NAME=VALUE`` may have.
-        check: refuses, before any call is made, what grading would refuse: a missing extra, a wrong option.
+        paper_judge: the paper's judge, so that another judge is noted; None: no judge.
+        paper_reward: the reward of the paper's number, for metrics that are mean rewards.
+        needs_judge: grading requires ``--judge``, so that a missing one is reported before any call.
+        options: valid names of ``--grader-option NAME=VALUE``.
+        check: raises, before any call, the errors that grading would raise: a missing extra, a wrong option.
     """
 
     name: str
@@ -68,8 +68,8 @@ class Benchmark:
     read: RowReader
     grade: Grader
     summarize: Summarize
-    weigh: Weigh = equally
-    publish: Callable[[Sequence[Graded], Context], None] | None = None
+    weigh: Weight = equal_weight
+    publish: Callable[[Sequence[GradedAnswer], Context], None] | None = None
     stratum: str | None = None
     pick: Callable[[int], tuple[int, ...]] | None = None
     published_rows: int | None = None

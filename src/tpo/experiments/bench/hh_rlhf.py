@@ -1,8 +1,8 @@
 r"""HH-RLHF: 500 dialogues of the test split; the mean reward of the answers (Bai et al. 2022).
 
-The paper drew 500 rows and published neither which nor how. Ours are published as a rule, since a rule needs
-no text of the set: the 500 of the 8,552 positions, counted from 0, whose SHA-256 of ``tpo/hh-rlhf/POSITION``
-is lowest. ``tpo bench ids hh-rlhf`` prints them.
+The paper drew 500 rows and did not publish which. The rows used here are defined by a rule: the 500 of the
+8,552 positions, counted from 0, with the lowest SHA-256 of ``tpo/hh-rlhf/POSITION``. ``tpo bench ids
+hh-rlhf`` prints them.
 """
 
 from __future__ import annotations
@@ -12,30 +12,31 @@ import re
 from tpo.data.row import Row
 from tpo.errors import DataError
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.choose import lowest_hashes
+from tpo.experiments.bench.graders.reward import FSFAIRX, grade_by_reward, mean_reward
 from tpo.experiments.bench.hub import Hub, column
-from tpo.experiments.bench.rewarded import FSFAIRX, grade_by_reward, mean_reward
+from tpo.experiments.bench.subset import hash_subset
 from tpo.types import Messages, Query, assistant, user
 
 ROWS = 8552
-"""Of the published test split."""
+"""Number of rows of the published test split."""
 
 _TURN = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
 
 
-def read(row: Row, position: int) -> Query:
-    """Return the dialogue of ``chosen`` up to its last answer; ``rejected`` must be there and is not read."""
+def _read(row: Row, position: int) -> Query:
+    """Return the dialogue of ``chosen`` up to its last answer; ``rejected`` is required but not used."""
     column(row, "rejected")
     return Query(f"hh-rlhf-{position}", dialogue(column(row, "chosen"), row.place))
 
 
 def dialogue(text: str, place: str) -> Messages:
-    """Return the turns of *text* up to the last of ``Human:``; the answer after it may be of several turns.
+    """Return the turns of *text* up to the last ``Human:`` turn; the answer after it may have several turns.
 
-    Empty turns are left out and neighbours of one role joined, since chat templates want roles to take turns.
+    Empty turns are dropped and adjacent turns of one role joined, because chat templates require alternating
+    roles.
 
     Raises:
-        DataError: *text* is no dialogue that ends with an answer to something.
+        DataError: *text* is not a dialogue that ends with an answer.
     """
     before, *rest = _TURN.split(text)
     roles, texts = rest[::2], [part.strip() for part in rest[1::2]]
@@ -44,16 +45,16 @@ def dialogue(text: str, place: str) -> Messages:
             f"{place}: 'chosen' must be turns of 'Human:' and 'Assistant:', an Assistant's the last"
         )
     turns: list[tuple[str, str]] = []
-    for role, said in zip(roles[:-1], texts[:-1], strict=True):
-        if said and turns and turns[-1][0] == role:
-            turns[-1] = (role, f"{turns[-1][1]}\n\n{said}")
-        elif said:
-            turns.append((role, said))
+    for role, content in zip(roles[:-1], texts[:-1], strict=True):
+        if content and turns and turns[-1][0] == role:
+            turns[-1] = (role, f"{turns[-1][1]}\n\n{content}")
+        elif content:
+            turns.append((role, content))
     while turns and turns[-1][0] == "Assistant":  # a few published rows end in two of them
         turns.pop()
     if not turns:
         raise DataError(f"{place}: 'chosen' has no turn of 'Human:' before its last answer")
-    return tuple(user(said) if role == "Human" else assistant(said) for role, said in turns)
+    return tuple(user(content) if role == "Human" else assistant(content) for role, content in turns)
 
 
 HH_RLHF = Benchmark(
@@ -63,10 +64,10 @@ HH_RLHF = Benchmark(
     licence="MIT; dialogues that may offend",
     size=500,
     metric="mean reward of the answers (the paper: FsfairX, on 500 rows of its own)",
-    read=read,
+    read=_read,
     grade=grade_by_reward,
     summarize=mean_reward,
-    pick=lowest_hashes("tpo/hh-rlhf", 500),
+    pick=hash_subset("tpo/hh-rlhf", 500),
     paper=(("mean_reward", "hh_rlhf"),),
     paper_reward=FSFAIRX,
     published_rows=ROWS,

@@ -16,10 +16,10 @@ from tpo.errors import DataError, MissingExtra
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """A data set of the Hugging Face hub, or a folder that holds a copy of its repository.
+    """A data set of the Hugging Face hub, or a folder with a copy of its repository.
 
-    Either a *split* (of a *config*), read by the ``datasets`` library, or one *file* of the repository, taken
-    as it is, for sets that keep their rows in files of their own or behind a script that no longer loads.
+    Either a *split* (of a *config*), read by the ``datasets`` library, or one *file* of the repository, for
+    data sets with files in a format of their own or with a loading script that no longer works.
     """
 
     name: str
@@ -30,17 +30,17 @@ class Hub:
 
     @property
     def spec(self) -> str:
-        """For tables and errors: ``hf:NAME:SPLIT@REVISION``."""
+        """Name for tables and errors: ``hf:NAME:SPLIT@REVISION``."""
         part = self.file or ":".join(filter(None, (self.config, self.split)))
         return f"hf:{self.name}:{part}@{self.revision}"
 
     def rows(self, cache: Path | None = None) -> Iterator[Row]:
-        """Yield every row in the published order; downloads land in *cache*, None: the library's own.
+        """Yield every row in published order; *cache* is the download folder, None: the library's default.
 
-        What was downloaded once is read again without a network, with ``HF_HUB_OFFLINE=1``.
+        Downloaded data is read again without a network if ``HF_HUB_OFFLINE=1`` is set.
 
         Raises:
-            DataError: it cannot be had, and what to do then.
+            DataError: the data cannot be loaded; the error says what to do.
             MissingExtra: the ``datasets`` library is not installed.
         """
         if self.file is not None:
@@ -73,10 +73,10 @@ class Hub:
             yield
         except (DataError, MissingExtra):
             raise
-        except Exception as error:  # the libraries let through what their many readers and HTTP raise
+        except Exception as error:  # the libraries do not wrap exceptions of their readers and HTTP clients
             raise DataError(
-                f"{self.spec}: {load_failure(error, self.name)}. Without internet, give a file of the same"
-                " rows with --data FILE; for a gated set, accept its terms on the hub"
+                f"{self.spec}: {load_failure(error, self.name)}. Without internet access, give a file"
+                " with the same rows with --data FILE; for a gated data set, accept its terms on the hub"
             ) from error
 
 
@@ -93,7 +93,7 @@ def as_record(row: Row) -> Mapping[str, Any]:
     """Return the columns of *row*.
 
     Raises:
-        DataError: it holds something else than an object.
+        DataError: the row is not an object.
     """
     if not isinstance(row.value, Mapping):
         raise DataError(f"{row.place}: a row must be an object, not {type(row.value).__name__}")
@@ -101,15 +101,15 @@ def as_record(row: Row) -> Mapping[str, Any]:
 
 
 def column(row: Row, name: str, *, blank: bool = False) -> str:
-    """Return the text in the column *name* unchanged; an empty one only where *blank* allows it.
+    """Return the text in the column *name* unchanged; it may be empty only if *blank* is true.
 
     Raises:
-        DataError: there is no such column, or it holds no text.
+        DataError: there is no such column, or it contains no text.
     """
     values = as_record(row)
     if name not in values:
-        there = ", ".join(repr(str(key)[:40]) for key in list(values)[:20]) or "no columns at all"
-        raise DataError(f"{row.place}: no {name!r} here; there are {there}")
+        columns = ", ".join(repr(str(key)[:40]) for key in list(values)[:20]) or "none"
+        raise DataError(f"{row.place}: there is no column {name!r}; columns: {columns}")
     value = values[name]
     if not isinstance(value, str):
         raise DataError(f"{row.place}: {name!r} must be a text, not {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""The paper's own numbers (Li et al. 2025, arXiv 2501.12895), of the closest model in its table."""
+"""Numbers of the paper's table (Li et al. 2025, arXiv 2501.12895) for the closest model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from tpo.errors import ConfigError
 
 TPO_METHODS = ("tpo", "paper", "textgrad")
-"""Methods that the paper's TPO rows may stand beside."""
+"""Methods that are comparable with the paper's rows for TPO."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class PaperNumber:
     """A cell of the paper's table.
 
     Attributes:
-        row: the policy, and how it was aligned, as the table has it.
-        column: its column.
-        value: in the column's own unit.
-        same_model: whether the policy is the very one; if not, the two numbers are of different models.
+        row: the policy and its alignment, as named in the table.
+        column: the column.
+        value: the value in the unit of the column.
+        same_model: the policy is the table's model; if not, the numbers are of different models.
     """
 
     row: str
@@ -34,19 +34,19 @@ class PaperNumber:
 
 @cache
 def published() -> dict[str, Any]:
-    """The paper's table and settings."""
+    """Return the paper's table and settings."""
     text = resources.files("tpo.experiments.bench").joinpath("paper.json").read_text("utf-8")
     table: dict[str, Any] = json.loads(text)
     return table
 
 
 def closest_model(policy: str, wanted: str | None = None) -> tuple[str, bool] | None:
-    """The paper's name of the model closest to *policy*, and whether it is the same; None: none is close.
+    """Return the table's model closest to *policy* and whether it is the same; None if no model is close.
 
-    *wanted* is the user's own choice.
+    *wanted* is the user's choice.
 
     Raises:
-        ConfigError: *wanted* is in no row.
+        ConfigError: *wanted* is not in the table.
     """
     models = published()["models"]
     for name, hub in models.items():
@@ -54,7 +54,9 @@ def closest_model(policy: str, wanted: str | None = None) -> tuple[str, bool] | 
             return name, True
     if wanted is not None:
         if wanted not in models:
-            raise ConfigError(f"--paper-model {wanted}: the paper's table has {', '.join(models)}")
+            raise ConfigError(
+                f"--paper-model {wanted}: not in the paper's table; models: {', '.join(models)}"
+            )
         return wanted, False
     return _by_family(_bare(policy))
 
@@ -62,14 +64,14 @@ def closest_model(policy: str, wanted: str | None = None) -> tuple[str, bool] | 
 def paper_number(
     policy: str, column: str, *, shape: str | None = None, reward: str = "", wanted: str | None = None
 ) -> PaperNumber | None:
-    """The cell for *policy* in *column*; None where the paper has none.
+    """Return the cell for *policy* in *column*; None if the table has none.
 
     Args:
-        policy: the model's name or id.
-        column: of the table.
+        policy: name or id of the model.
+        column: column of the table.
         shape: ``D2-N5`` for TPO's final answer; None for the unaligned model.
-        reward: the name of the reward that guides, for TPO's rows.
-        wanted: the paper's model to stand beside.
+        reward: name of the guiding reward, for rows of TPO.
+        wanted: the table's model to compare with.
     """
     found = closest_model(policy, wanted)
     if found is None:
@@ -85,12 +87,12 @@ def paper_number(
 
 
 def is_model(name: str, hub: str) -> bool:
-    """Whether *name*, as on the command line or at a server, is the model *hub*, wherever it lies."""
+    """Return whether *name*, from the command line or a server, is the model *hub*, at any path."""
     return _bare(name) == _bare(hub)
 
 
 def _bare(name: str) -> str:
-    """A model's own name, without where it lies."""
+    """Return a model's name without its path or server."""
     name = name.rpartition("#")[2] if "#" in name else name
     return name.rstrip("/").removeprefix("hf:").rpartition("/")[2].lower()
 

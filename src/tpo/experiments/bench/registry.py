@@ -1,4 +1,4 @@
-"""Benchmarks by name, entry points in the group ``tpo.benchmarks``; or ``MODULE:OBJECT``, the user's own."""
+"""Registry of benchmarks: entry points of the group ``tpo.benchmarks``, or ``MODULE:OBJECT``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def benchmark_names() -> list[str]:
 
 
 def load_benchmark(name: str) -> Benchmark:
-    """Import the benchmark called *name*, or the one that ``MODULE:OBJECT`` names.
+    """Import the benchmark called *name*, or the object ``MODULE:OBJECT``.
 
     Raises:
-        ConfigError: there is none, or what is named is no :class:`Benchmark`.
+        ConfigError: there is none, or the object is not a :class:`Benchmark`.
     """
     found = load(BENCHMARKS, name, f"benchmark {name}")
     if not isinstance(found, Benchmark):

@@ -1,1 +1,1 @@
-"""Sweeps: methods by N by D by rewards by seeds over one data set, and what each is worth at equal cost."""
+"""Sweeps: methods, N, D, rewards and seeds crossed over one data set, compared at equal cost."""

@@ -1,9 +1,7 @@
-"""The cells of a sweep: every method with every N, D, reward and seed, each an ordinary run."""
+"""Cells of a sweep: every method with every N, D, reward and seed."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -11,17 +9,17 @@ from typing import TypeVar
 
 from tpo.config import Settings, make_recipe, reward_identity
 from tpo.errors import ConfigError
-from tpo.methods.method import Method
+from tpo.experiments.cells import Cell, method_label, slug
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What is crossed with what; each value once.
+    """Values of a sweep's axes, each value once.
 
-    *pool* stands beside the grid: so many first samples are drawn for the curve of best-of-n, so that it
-    reaches as far as methods with iterations spend.
+    *pool* is not an axis: it is the number of first samples drawn for the curve of best-of-n, so that the
+    curve extends to the cost of methods with iterations.
     """
 
     methods: tuple[str, ...]
@@ -32,86 +30,60 @@ class Axes:
     pool: int | None = None
 
     def __post_init__(self) -> None:
-        _require_once("--method", self.methods)
-        _require_once("--sample-size", self.samples)
-        _require_once("--max-iterations", self.iterations)
-        _require_once("--reward", self.rewards)
-        _require_once("--seed", self.seeds)
-        _require_least("--sample-size", self.samples, 1)
-        _require_least("--max-iterations", self.iterations, 0)
-        _require_least("--pool", () if self.pool is None else (self.pool,), 1)
+        _require_unique("--method", self.methods)
+        _require_unique("--sample-size", self.samples)
+        _require_unique("--max-iterations", self.iterations)
+        _require_unique("--reward", self.rewards)
+        _require_unique("--seed", self.seeds)
+        _require_at_least("--sample-size", self.samples, 1)
+        _require_at_least("--max-iterations", self.iterations, 0)
+        _require_at_least("--pool", () if self.pool is None else (self.pool,), 1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Cell:
-    """One run of a sweep: *reward* is the name on the command line, *settings* are its own, whole."""
+def sweep_cells(settings: Settings, axes: Axes) -> tuple[Cell, ...]:
+    """Return every cell of *axes* once, grouped by reward; other settings are those of *settings*.
 
-    settings: Settings
-    recipe: Method
-    reward: str
-    seed: int
-
-    @property
-    def label(self) -> str:
-        """What it shares with the cells of other seeds: ``tpo D2-N5``."""
-        return f"{self.recipe.name} D{self.recipe.max_iterations}-N{self.recipe.sample_size}"
-
-    @property
-    def folder(self) -> str:
-        """Of its run: the same for the same cell, whatever else is in the sweep."""
-        return f"{slug(self.label.lower())}-seed{self.seed}-{slug(reward_name(self.settings))}"
-
-
-def make_cells(settings: Settings, axes: Axes) -> tuple[Cell, ...]:
-    """Every cell of *axes* once, those of a reward together; other values are those of *settings*.
-
-    A method without iterations, best-of-N, has one cell for all D; that of the pool comes last.
+    A method without iterations, best-of-N, has one cell for all D. Cells of the pool come last.
 
     Raises:
-        ConfigError: a method is unknown, or two cells would be alike.
+        ConfigError: a method is unknown, or two cells are the same.
     """
     cells: dict[str, tuple[str, Cell]] = {}
-    for method, cell in (*_crossed(settings, axes), *_crossed(settings, _pools(axes))):
-        there = cells.setdefault(cell.folder, (method, cell))
-        if there[0] != method or there[1].recipe.describe() != cell.recipe.describe():
+    for name, cell in (*_product(settings, axes), *_product(settings, _pool_axes(axes))):
+        other_name, other = cells.setdefault(cell.folder, (name, cell))
+        if other_name != name or other.method.describe() != cell.method.describe():
             raise ConfigError(
-                f"--method {there[0]},{method}: both would be run as {cell.folder}; name each once"
+                f"--method {other_name},{name}: both name the run {cell.folder}; name each method once"
             )
     return tuple(cell for _, cell in cells.values())
 
 
 def reward_name(settings: Settings) -> str:
-    """How the one reward of *settings* is called wherever its server stands."""
+    """Return the name of the reward in *settings*, which does not depend on its server's address."""
     identity = reward_identity(settings)
     return str(identity["names"][0] if isinstance(identity, dict) else identity)
 
 
-def slug(name: str) -> str:
-    """*name* as a part of a file's name; a few digits of its hash where that loses something."""
-    plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[-48:].strip("-.")
-    lost = plain != name and not re.fullmatch(r"\S+ D\d+-N\d+", name, re.IGNORECASE)
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return f"{plain}-{digest}".strip("-") if lost else plain
-
-
-def _crossed(settings: Settings, axes: Axes | None) -> Iterator[tuple[str, Cell]]:
+def _product(settings: Settings, axes: Axes | None) -> Iterator[tuple[str, Cell]]:
     if axes is None:
         return
     every = product(axes.rewards, axes.methods, axes.iterations, axes.samples, axes.seeds)
-    for reward, method, depth, samples, seed in every:
+    for reward, name, depth, samples, seed in every:
         own = replace(
             settings,
-            method=method,
+            method=name,
             sample_size=samples,
             max_iterations=depth,
             reward=(reward,),
             seed=seed,
         )
-        yield method, Cell(own, make_recipe(own), reward, seed)
+        method = make_recipe(own)
+        folder = f"{slug(method_label(method).lower())}-seed{seed}-{slug(reward_name(own))}"
+        yield name, Cell(own, method, seed, reward, folder)
 
 
-def _pools(axes: Axes) -> Axes | None:
-    """The grid of best-of-n alone, by each layout that first samples are asked in; None without a pool."""
+def _pool_axes(axes: Axes) -> Axes | None:
+    """Return the axes of best-of-N alone, for each layout of the first prompt; None without a pool."""
     if axes.pool is None:
         return None
     papers = [method.startswith("paper") for method in axes.methods]
@@ -119,17 +91,15 @@ def _pools(axes: Axes) -> Axes | None:
     return replace(axes, methods=methods, samples=(axes.pool,), iterations=(0,), pool=None)
 
 
-def _require_once(option: str, values: Sequence[T]) -> None:
+def _require_unique(option: str, values: Sequence[T]) -> None:
     for value in values:
         if values.count(value) > 1:
-            raise ConfigError(
-                f"{option}: {value} is named twice; name each once, since its cells are the same"
-            )
+            raise ConfigError(f"{option}: {value} is given twice; give each value once")
     if not values:
-        raise ConfigError(f"{option} is empty; name at least one")
+        raise ConfigError(f"{option} is empty; give at least one value")
 
 
-def _require_least(option: str, values: Sequence[int], least: int) -> None:
+def _require_at_least(option: str, values: Sequence[int], minimum: int) -> None:
     for value in values:
-        if value < least:
-            raise ConfigError(f"{option}: {value} is below {least}, the least there can be")
+        if value < minimum:
+            raise ConfigError(f"{option}: {value} is below the minimum, {minimum}")

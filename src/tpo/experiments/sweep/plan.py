@@ -1,9 +1,8 @@
-"""What a sweep is made from, and where each of its parts lies."""
+"""Plan of a sweep: everything that decides its results, and the paths of its files."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,8 +11,9 @@ from pathlib import Path
 from tpo.config import Settings, data_options, policy_identity, reward_identity, weights_of
 from tpo.data import data_digest, load_queries
 from tpo.errors import ConfigError, MissingExtra
-from tpo.experiments.sweep.grid import Cell, slug
-from tpo.experiments.sweep.sharing import Demand, shared
+from tpo.experiments.cells import Cell, slug
+from tpo.experiments.plan import ExperimentPlan
+from tpo.experiments.sweep.shared_calls import SharedSampling, shared_models
 from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
@@ -22,87 +22,71 @@ from tpo.runs.plan import RunPlan
 from tpo.store.journal import request_hash
 from tpo.types import Query
 
-RUNS, SHARED, FIGURES = "runs", "shared", "figures"
+SHARED, FIGURES = "shared", "figures"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All that decides a sweep's results, and where they go.
+class SweepPlan(ExperimentPlan):
+    """Everything that decides a sweep's results, and the paths of its files.
 
     Attributes:
-        settings: what all cells have in common.
-        source: the data set's name, as it was given.
-        queries: all of them; a sweep asks each many times, so they are held in memory.
-        digest: of the data.
-        cells: the runs.
-        out: the sweep's directory.
-        check_reward: the reward that guides nothing; None: there is none.
-        shares: whether calls that cells have in common are made once (:mod:`tpo.experiments.sweep.sharing`).
-        fresh: whether what is there is thrown away.
-        figures: whether figures are drawn.
-        page: whether ``report.html`` of the runs is written.
-        clock: seconds since the epoch.
+        source: name of the data set, as given.
+        queries: all queries, in memory because each cell runs all of them.
+        digest: digest of the data.
+        check_reward: name of the held-out reward, which guides no run; None: no held-out reward.
+        shares: make calls that several cells have in common once (:mod:`tpo.experiments.sweep.shared_calls`).
+        figures: write figures.
     """
 
-    settings: Settings
     source: str
     queries: tuple[Query, ...]
     digest: str
-    cells: tuple[Cell, ...]
-    out: Path
     check_reward: str | None = None
     shares: bool = True
-    fresh: bool = False
     figures: bool = True
-    page: bool = True
-    clock: Callable[[], float] = time.time
     _weights: dict[str, dict[str, str | None]] = field(default_factory=dict, init=False, repr=False)
-    """Digests of weights by reward, since reading gigabytes once is enough."""
+    """Cached digests of weights by reward: hashing gigabytes once is enough."""
 
     @property
     def rewards(self) -> tuple[str, ...]:
-        """Those that guide, in their order."""
+        """The guiding rewards, in order."""
         return tuple(dict.fromkeys(cell.reward for cell in self.cells))
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """In their order."""
+        """The seeds, in order."""
         return tuple(dict.fromkeys(cell.seed for cell in self.cells))
 
     @property
-    def recipes(self) -> tuple[Method, ...]:
-        """Each shape of each method once."""
-        return tuple({cell.label: cell.recipe for cell in self.cells}.values())
+    def methods(self) -> tuple[Method, ...]:
+        """Every method with every shape, once."""
+        return tuple({cell.label: cell.method for cell in self.cells}.values())
 
-    def path(self, cell: Cell) -> Path:
-        """Of the run of *cell*."""
-        return self.out / RUNS / cell.folder
-
-    def shared(self) -> Path:
-        """Of the calls in common, for this policy on this data: another's are never answered from."""
+    def shared_folder(self) -> Path:
+        """Return the folder of shared calls, which is specific to the policy and the data."""
         settings = self.settings
         weights = {key: value for key, value in self._digests(self.cells[0]).items() if "policy" in key}
-        told = request_hash(policy_identity(settings), settings.policy_extra, weights, self.digest)
-        return self.out / SHARED / told[:12]
+        identity = request_hash(policy_identity(settings), settings.policy_extra, weights, self.digest)
+        return self.out / SHARED / identity[:12]
 
-    def reward_file(self, cell: Cell) -> str:
-        """A part of a file's name that tells the reward of *cell*, with its weights, from every other."""
+    def reward_key(self, cell: Cell) -> str:
+        """Return a part of a file name that identifies the reward of *cell* with its weights."""
         weights = {key: value for key, value in self._digests(cell).items() if "reward" in key}
-        told = request_hash(reward_identity(cell.settings), weights)
-        return f"{slug(cell.reward)[:40]}-{told[:8]}"
+        identity = request_hash(reward_identity(cell.settings), weights)
+        return f"{slug(cell.reward)[:40]}-{identity[:8]}"
 
     def held_out_file(self) -> Path:
-        """Where the scores of the reward that guides nothing are kept, apart from any other's."""
+        """Return the file of held-out scores, which is specific to the held-out reward."""
         own = replace(self.settings, reward=(self.check_reward,) if self.check_reward else ())
         weights = {key: value for key, value in weights_of(own).items() if "reward" in key}
-        told = request_hash(reward_identity(own), weights)
-        return self.out / SHARED / f"held-out-{told[:12]}.jsonl"
+        identity = request_hash(reward_identity(own), weights)
+        return self.out / SHARED / f"held-out-{identity[:12]}.jsonl"
 
     def run_plan(self, cell: Cell) -> RunPlan:
-        """Return the run of *cell*: the one of ``tpo run`` with the same options."""
+        """Return the run of *cell*: the same as with ``tpo run`` and the same options."""
         return RunPlan(
             settings=cell.settings,
-            recipe=cell.recipe,
+            recipe=cell.method,
             data=QueryInput(self.source, self.queries, self.digest, len(self.queries)),
             path=self.path(cell),
             fresh=self.fresh,
@@ -111,12 +95,27 @@ class Plan:
             clock=self.clock,
         )
 
+    def check(self) -> None:
+        """Raise, before any call, the errors that would otherwise occur at the end.
+
+        Raises:
+            ConfigError: the held-out reward guides a run.
+            MissingExtra: matplotlib is not installed.
+        """
+        require_held_out(self.check_reward, self.rewards)
+        if not self.figures:
+            return
+        try:
+            import matplotlib as mpl  # noqa: F401 - figures need it at the end
+        except ImportError as error:
+            raise MissingExtra("matplotlib", "report", "tpo sweep without --no-figures") from error
+
     def _shared(
         self, cell: Cell, policy: Policy, reward: Reward
     ) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
-        """The models of *cell* behind the journals of the calls in common."""
-        demand = Demand(self.recipes, {query.id: query for query in self.queries}, cell.seed)
-        return shared(self.shared(), self.reward_file(cell), policy, reward, demand)
+        """Return the models of *cell* behind the journals of shared calls."""
+        sampling = SharedSampling(self.methods, {query.id: query for query in self.queries}, cell.seed)
+        return shared_models(self.shared_folder(), self.reward_key(cell), policy, reward, sampling)
 
     def _digests(self, cell: Cell) -> dict[str, str | None]:
         if cell.reward not in self._weights:
@@ -125,45 +124,23 @@ class Plan:
 
 
 def load_data(source: str, settings: Settings) -> tuple[tuple[Query, ...], str]:
-    """The queries of *source* and its digest.
+    """Return the queries of *source* and its digest.
 
     Raises:
-        DataError: it cannot be read, or a row is wrong.
+        DataError: *source* cannot be read, or a row is wrong.
     """
     queries = tuple(load_queries(source, data_options(settings)))
     return queries, data_digest(source, data_options(settings))
 
 
-def check(plan: Plan) -> tuple[Cell, ...]:
-    """The cells that models are needed for; refuses, before any call, what would be refused at the end.
-
-    Raises:
-        ConfigError: the held-out reward guides.
-        MissingExtra: a library is not installed.
-        StoreMismatch: a cell's directory holds a run of another configuration.
-    """
-    require_held_out(plan.check_reward, plan.rewards)
-    _require_matplotlib(plan)
-    return tuple(cell for cell in plan.cells if not plan.run_plan(cell).is_complete())
-
-
 def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:
-    """Refuse a *check_reward* that is among those that guide.
+    """Require that *check_reward* is not a guiding reward.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: it is one.
     """
     if check_reward in rewards:
         raise ConfigError(
-            f"--check-reward {check_reward} is also a --reward: it would check what it guides;"
-            " name one that guides nothing"
+            f"--check-reward {check_reward} is also a --reward: a held-out reward must not guide a run;"
+            " choose another one"
         )
-
-
-def _require_matplotlib(plan: Plan) -> None:
-    if not plan.figures:
-        return
-    try:
-        import matplotlib as mpl  # noqa: F401 - drawing needs it, at the end
-    except ImportError as error:
-        raise MissingExtra("matplotlib", "report", "tpo sweep without --no-figures") from error

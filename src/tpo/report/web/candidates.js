@@ -1,4 +1,4 @@
-// The pool of a trajectory: every response with a bar for its reward, its text on demand.
+// Pool of a trajectory: each response with a bar for its reward and its text on demand.
 
 function pool(record) {
   const rewards = record.candidates.map((candidate) => candidate.reward);
@@ -22,7 +22,7 @@ function candidate(record, { id, reward: value, text, finish, truncated, reasoni
   ];
   return onDemand(line, () => [
     shown(record.texts[text]),
-    truncated ? h("p", { class: "note" }, `To fit the reward model’s context, ${plural(truncated, "token")} were left out, from the beginning of the conversation on.`) : null,
+    truncated ? h("p", { class: "note" }, `${plural(truncated, "token")} at the beginning of the conversation did not fit the reward model’s context and were left out.`) : null,
     Object.keys(parts).length ? h("p", { class: "faint" }, inline(Object.entries(parts).map(([name, part]) => `${name} ${reward(part)}`).join(" · "))) : null,
     reasoning === null ? null : onDemand("Reasoning", () => shown(record.texts[reasoning])),
   ].filter((part) => part !== null), { class: "candidate" });

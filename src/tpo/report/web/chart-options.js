@@ -1,4 +1,4 @@
-// How uPlot draws each kind of figure. Colors come from the style sheet, so that light and dark agree with it.
+// uPlot options for each kind of figure. Colors come from the style sheet, for light and dark mode.
 
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -8,7 +8,7 @@ function faded(hex, alpha) {
   return hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
 }
 
-// Series of a figure on one x axis: [x, y, low, high] each, then the baselines; with what they are.
+// Series of a figure on one x axis: [x, y, low, high] of each, then the baselines, and their descriptions.
 function aligned(figure) {
   const tables = figure.series.map((series, place) => {
     const shift = figure.kind === "bars" ? (place - (figure.series.length - 1) / 2) * (0.8 / figure.series.length) : 0;

@@ -1,4 +1,4 @@
-// A figure on the page: drawn, explained, told under the pointer, and as a table for those who do not see it.
+// Figure on the page: chart, caption, values at the pointer, and a table for screen readers.
 
 const HEIGHT = 280;
 
@@ -39,7 +39,7 @@ function numbers(figure) {
   return grid(["series", figure.x, figure.y, "95 % interval", "queries"], rows, { label: `${figure.title}, numbers` });
 }
 
-// Drawn to the width that there is; again when that, the colors or the figure change. Gives what draws a figure.
+// Returns a function that draws a figure; the chart is redrawn when width, colors or figure change.
 function keepDrawn(place) {
   let plot = null;
   let figure = null;
@@ -64,7 +64,7 @@ function keepDrawn(place) {
   };
 }
 
-// What lies under the pointer.
+// Values at the pointer.
 function teller(figure) {
   const box = h("div", { class: "teller", hidden: true });
   return {

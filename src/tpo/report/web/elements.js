@@ -1,4 +1,4 @@
-// Elements by one function. Children that are texts become text nodes and nothing else: no markup is ever parsed.
+// Creates an element. Text children become text nodes: no markup is ever parsed.
 
 function h(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -16,7 +16,7 @@ function fill(place, ...children) {
   return place;
 }
 
-// A place that is filled again only when what it shows has changed, so that nothing is lost that need not be.
+// Returns a function that fills *place* only when its value has changed, so that focus and scroll position stay.
 function part(place, make) {
   let last = null;
   return (data) => {
@@ -27,13 +27,13 @@ function part(place, make) {
   };
 }
 
-// *elements* in this order in *place*, moved only where they stand in another.
+// Arranges *elements* in *place* in this order and moves only those that are out of order.
 function arrange(place, elements) {
   if (elements.length === place.childElementCount && elements.every((element, i) => place.children[i] === element)) return;
   place.replaceChildren(...elements);
 }
 
-// A disclosure whose content is made when it is first opened.
+// Disclosure whose content is created when it is first opened.
 function onDemand(summary, make, attributes) {
   const details = h("details", attributes, h("summary", null, summary));
   details.addEventListener("toggle", () => {
@@ -42,7 +42,7 @@ function onDemand(summary, make, attributes) {
   return details;
 }
 
-// A table with a head; a column of numbers stands to the right, unless it is the first, which names the row.
+// Table with a header; columns of numbers are right-aligned, except the first, which names the row.
 function grid(head, rows, attributes) {
   const numeric = (cell) => cell === null || cell === "–" || (typeof cell === "string" && /^[−+]?[\d.,]/.test(cell));
   const right = head.map((_, column) => column > 0 && rows.every((row) => numeric(row[column])));
@@ -59,7 +59,7 @@ function grid(head, rows, attributes) {
   );
 }
 
-// Which of the eight colors a run has; a live page gives them to the runs that it shows.
+// Color swatch of a run, one of eight; a live page assigns colors to the runs it shows.
 let hueOf = (run) => run % 8;
 
 function swatch(run, dashed) {

@@ -1,11 +1,11 @@
-// The overview: each run in numbers, the comparisons, the figures. What is shown again keeps its place.
+// Overview: numbers of each run, comparisons and figures; updates keep existing elements.
 
 function makeOverview(source) {
   const list = source.choose ? makeRuns(source) : null;
   const cards = new Map();
   const charts = new Map();
   const grid = h("div", { class: "cards" });
-  const empty = h("p", { class: "note", hidden: true }, "No run is here yet. It will be shown as soon as it begins.");
+  const empty = h("p", { class: "note", hidden: true }, "There is no run here yet. A run appears as soon as it starts.");
   fill(document.getElementById("head"), empty, list?.element, grid);
   const drawn = h("div", { class: "charts" });
   const word = h("p", { class: "note" });
@@ -28,7 +28,7 @@ function makeOverview(source) {
     const hues = chosen.map(hueOf);
     arrange(drawn, figures.map((figure) => known(charts, figure).element));
     for (const figure of figures) charts.get(figure.name).update(figure, hues);
-    word.textContent = summary.figures === null ? "Drawing the figures …" : "No query has finished: there is nothing to draw.";
+    word.textContent = summary.figures === null ? "Drawing the figures …" : "No query has finished, so there are no figures.";
     word.hidden = figures.length > 0;
     for (const element of heading) element.hidden = figures.length === 0;
     const rewards = new Set(chosen.map((number) => summary.runs[number].reward_name)).size;
@@ -107,7 +107,7 @@ function bySteps(run) {
 function spentInAll(run) {
   const all = run.phases.at(-1);
   const cost = all.cost === null ? "" : `, cost ${money(all.cost)} ${run.currency}`;
-  return `${plural(all.calls, "call")}, ${compact(all.prompt_tokens)} tokens read, ${compact(all.completion_tokens)} written${cost}`;
+  return `${plural(all.calls, "call")}, ${compact(all.prompt_tokens)} prompt tokens, ${compact(all.completion_tokens)} completion tokens${cost}`;
 }
 
 function stepRow(step) {
@@ -116,7 +116,7 @@ function stepRow(step) {
 
 function costs(run) {
   const priced = run.phases.some((phase) => phase.cost !== null);
-  const head = ["phase", "calls", "tokens read", "of them cached", "written", ...(priced ? [`cost, ${run.currency}`] : [])];
+  const head = ["phase", "calls", "prompt tokens", "cached", "completion tokens", ...(priced ? [`cost, ${run.currency}`] : [])];
   const rows = run.phases.map((phase) => [phase.phase, whole(phase.calls), whole(phase.prompt_tokens), whole(phase.cached_tokens), whole(phase.completion_tokens), ...(priced ? [money(phase.cost)] : [])]);
   rows.push(["reward model", whole(run.reward.calls), whole(run.reward.tokens), null, null, ...(priced ? [null] : [])]);
   return grid(head, rows, { label: "Calls and tokens by phase" });
@@ -128,8 +128,8 @@ function reasons(title, counted) {
 }
 
 function configuration(run) {
-  const when = [["started", moment(run.started)], ["ended", moment(run.ended)], ["invocations", run.starts === null ? null : String(run.starts)], ["calls tried again", run.retries ? String(run.retries) : null]];
-  const parts = [["Times", when.filter(([, value]) => value !== null)], ["Options", run.configuration], ["What decides the trajectories", run.fingerprint], ["Versions", run.versions]];
+  const when = [["started", moment(run.started)], ["ended", moment(run.ended)], ["invocations", run.starts === null ? null : String(run.starts)], ["retried calls", run.retries ? String(run.retries) : null]];
+  const parts = [["Times", when.filter(([, value]) => value !== null)], ["Options", run.configuration], ["Fingerprint", run.fingerprint], ["Versions", run.versions]];
   return parts
     .filter(([, pairs]) => pairs.length)
     .map(([title, pairs]) => [h("h3", null, title), h("dl", { class: "pairs" }, pairs.map(([name, value]) => [h("dt", null, inline(name)), h("dd", null, inline(value))]))])
@@ -143,8 +143,8 @@ function comparisons(summary) {
       "section",
       { class: "card comparison" },
       h("h3", null, name(first), " against ", name(second)),
-      paired === null ? h("p", { class: "note" }, "They share no query that both finished.") : outcome(paired),
-      other_question ? h("p", { class: "note" }, `${plural(other_question, "query", "queries")} of the same id ask something else in each run, and are left out.`) : null,
+      paired === null ? h("p", { class: "note" }, "No query was finished by both runs.") : outcome(paired),
+      other_question ? h("p", { class: "note" }, `${plural(other_question, "query", "queries")} with the same id but different messages are excluded.`) : null,
     ),
   );
   return [h("h2", null, "Paired comparison"), h("p", { class: "faint" }, "Rewards of the answers, on the queries that both runs finished; p by swapping the two answers of a query."), summary.rewards > 1 ? h("p", { class: "note" }, "Runs whose rewards differ are not compared.") : null, h("div", { class: "cards" }, shown)];

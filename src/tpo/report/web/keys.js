@@ -1,19 +1,19 @@
-// Everything can be done from the keyboard.
+// Keyboard shortcuts.
 
 const KEYS = [
   ["1, 2", "overview, queries"],
-  ["3", "results, where runs were graded"],
+  ["3", "results, if the runs were graded"],
   ["/", "search"],
-  ["↑ ↓ Page Home End", "in the table: go through its rows"],
+  ["↑ ↓ Page Home End", "in the table: move through the rows"],
   ["Enter", "in the table: open the row"],
-  ["j, k", "the next trajectory, the one before"],
+  ["j, k", "next trajectory, previous trajectory"],
   ["Esc", "close the trajectory"],
-  ["?", "these keys"],
+  ["?", "keyboard shortcuts"],
 ];
 
 function listenToKeys(queries) {
   const help = document.getElementById("help");
-  fill(help, h("h2", null, "Keys"), h("dl", { class: "pairs" }, KEYS.map(([key, does]) => [h("dt", null, h("kbd", null, key)), h("dd", null, does)])), h("button", { type: "button", onclick: () => help.close() }, "Close"));
+  fill(help, h("h2", null, "Keyboard shortcuts"), h("dl", { class: "pairs" }, KEYS.map(([key, does]) => [h("dt", null, h("kbd", null, key)), h("dd", null, does)])), h("button", { type: "button", onclick: () => help.close() }, "Close"));
   document.getElementById("help-button").addEventListener("click", () => help.showModal());
   const does = {
     1: () => (location.hash = "overview"),

@@ -1,4 +1,4 @@
-// The page comes up: the overview at once, a query as soon as its texts have arrived.
+// Start of the page: shows the overview at once, a query when its texts are loaded.
 
 async function start() {
   const source = makeSource();
@@ -32,7 +32,7 @@ async function start() {
   performance.mark("ready");
 }
 
-// The address says what is seen: #results, #overview, #queries/RUN, #queries/RUN/ROW.
+// Routes by hash: #results, #overview, #queries/RUN, #queries/RUN/ROW.
 async function route(queries, runs, first) {
   const [view, run, row] = location.hash.slice(1).split("/");
   const seen = ["overview", "queries", first].includes(view) ? view : first;

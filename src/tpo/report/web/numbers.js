@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Formatting of numbers.
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
@@ -11,7 +11,7 @@ function compact(value) {
   return value === null || value === undefined ? null : SHORT.format(value).replace("-", "−");
 }
 
-// A reward: three decimals near zero, fewer where the number is large.
+// Formats a reward: three decimals near zero, fewer for large numbers.
 function reward(value) {
   if (value === null || value === undefined) return null;
   const size = Math.abs(value);
@@ -19,7 +19,7 @@ function reward(value) {
   return unsignedZero(value.toFixed(digits)).replace("-", "−");
 }
 
-// What rounds to zero has no sign.
+// Removes the sign of a number that rounds to zero.
 function unsignedZero(text) {
   return Number(text) === 0 ? text.replace("-", "") : text;
 }

@@ -1,4 +1,4 @@
-// The queries of a run: search, filters and table on one side, the open trajectory on the other.
+// View of a run's queries: search, filters and table on one side, the open trajectory on the other.
 
 function makeQueries(source, summary) {
   const state = { run: 0, words: "", filters: new Set(), order: { column: null, descending: false }, row: null };
@@ -17,7 +17,7 @@ function makeQueries(source, summary) {
 
   table.onSort = (column) => {
     const { order } = state;
-    // Numbers are first sorted from the largest down, names from the smallest up; a third click is the file's order.
+    // The first click sorts numbers descending and names ascending; a third click restores the file's order.
     const largestFirst = column !== "id";
     if (order.column !== column) state.order = { column, descending: largestFirst };
     else if (order.descending === largestFirst) state.order = { column, descending: !largestFirst };
@@ -49,9 +49,9 @@ function makeQueries(source, summary) {
     location.hash = row === null ? `queries/${run}` : `queries/${run}/${row}`;
   }
 
-  // Without a run, that which was open last, else the first; of a live page that which began last.
+  // Default run: the last opened one, else the first; on a live page the one that started last.
   async function open(asked, row) {
-    if (summary.runs.length === 0) return nothing("No run is here yet.");
+    if (summary.runs.length === 0) return nothing("There is no run here yet.");
     const run = asked ?? (drawn === null ? summary.chosen?.at(-1) : state.run) ?? 0;
     name();
     const other = drawn === null || run !== state.run;
@@ -65,7 +65,7 @@ function makeQueries(source, summary) {
     return unfold(run, row);
   }
 
-  // The runs have changed: what is shown of them follows, and stays where it is.
+  // Update after the runs changed; the scroll position stays.
   async function update(next) {
     summary = next;
     name();
@@ -86,13 +86,13 @@ function makeQueries(source, summary) {
     select.value = String(state.run);
   }
 
-  // The open query again if it was tried again, or the run began anew.
+  // Reload the open query if it was retried or the run was restarted.
   async function reopen() {
     if (state.row === null || unfolded === null) return;
     const { columns } = await indexOf(state.run);
     if (columns.life !== unfolded.life) {
       const row = columns.id.indexOf(unfolded.id);
-      if (row < 0) return void nothing("The run was begun anew, and this query has not ended in it yet.");
+      if (row < 0) return void nothing("The run was restarted, and this query has not finished yet.");
       if (row !== state.row) return void location.replace(`#queries/${state.run}/${row}`);
     } else if (columns.revisions?.get(state.row) === unfolded.revision) return;
     await unfold(state.run, state.row, true);
@@ -111,7 +111,7 @@ function makeQueries(source, summary) {
       fill(article, bar(record, run), trajectory(record), elsewhere(record, run));
       article.scrollTop = top;
       unfolded = { id: record.id, life, revision };
-      // Where the table has made room for it, the keyboard is with the trajectory.
+      // On narrow screens the trajectory replaces the table, so it receives the focus.
       if (!stay && table.element.offsetParent === null) article.focus({ preventScroll: true });
     } catch (error) {
       if (state.run === run && state.row === row) fill(article, h("p", { class: "note bad" }, "This trajectory cannot be shown: ", inline(String(error.message))));
@@ -133,7 +133,7 @@ function makeQueries(source, summary) {
     );
   }
 
-  // The same query in the other runs that are shown: links, and all answers side by side.
+  // The same query in the other shown runs: links, and all answers side by side.
   function elsewhere(record, run) {
     const others = (summary.chosen ?? summary.runs.map((_, number) => number)).filter((number) => number !== run);
     if (others.length === 0) return null;
@@ -148,7 +148,7 @@ function makeQueries(source, summary) {
     return [links, beside];
   }
 
-  // A column a run, in the order of the page; a run without the query has none.
+  // One column per run, in the order of the page; a run without the query has none.
   function sideBySide(record, run, others) {
     const numbers = [run, ...others].sort((a, b) => a - b);
     const places = numbers.map((number) => h("div", { hidden: true }));

@@ -1,4 +1,4 @@
-// What was measured of the runs from outside, a benchmark's grades say; no such page where nothing was.
+// Tables of external results, such as a benchmark's grades; hidden if there are none.
 
 function showResults(results) {
   document.getElementById("tab-results").hidden = !results;
@@ -17,7 +17,7 @@ function measured({ title, head, rows }) {
   return h("section", { class: "card wide" }, h("h3", null, inline(title)), grid(head, rows.map((row) => row.map((cell) => shortly(cell))), { label: title }));
 }
 
-// The grid tells numbers by their look, so a plain text stays one.
+// grid() recognizes numbers by their format.
 function shortly(cell) {
   const found = pieces(cell);
   return found.length === 1 && typeof found[0] === "string" ? found[0] : inline(cell);

@@ -1,4 +1,4 @@
-// Which rows of an index are shown, and in which order: search, filters, sorting. No element is touched here.
+// Selects and sorts the rows of an index by search, filters and column; does not touch the document.
 
 const FILTERS = [
   ["failed", "failed", (index, row) => index.failed[row] === 1],
@@ -6,12 +6,12 @@ const FILTERS = [
   ["worse", "first sample stayed best", (index, row) => index.gain[row] !== null && index.gain[row] < 0],
 ];
 
-// Small letters of id and question, made once an index.
+// Lower-case id and question of each row, computed once per index.
 function searchable(index) {
   return index.id.map((id, row) => `${id}\n${index.text[row]}`.toLowerCase());
 }
 
-// Row numbers that hold every word of the search and, where filters are on, meet one of them.
+// Numbers of the rows that contain every search word and match one of the active filters.
 function selected(index, haystack, { words, filters }) {
   const needles = words.toLowerCase().split(/\s+/).filter(Boolean);
   const tests = FILTERS.filter(([name]) => filters.has(name)).map(([, , test]) => test);
@@ -24,7 +24,7 @@ function selected(index, haystack, { words, filters }) {
   return rows;
 }
 
-// Rows without a value come last, whichever way they are sorted.
+// Rows without a value come last in both directions.
 function sorted(index, rows, { column, descending }) {
   if (column === null) return descending ? rows.toReversed() : rows;
   const values = index[column];

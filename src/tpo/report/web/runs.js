@@ -1,4 +1,4 @@
-// The runs of a directory, where there is more than one: what each is doing, and whether it is among the figures.
+// Runs of a directory, if there are several: state of each, and whether it is shown in the figures.
 
 function makeRuns(source) {
   const rows = new Map();
@@ -29,12 +29,12 @@ function makeRuns(source) {
     element.hidden = summary.runs.length < 2;
     if (element.hidden) return;
     more.hidden = !summary.left_out;
-    more.textContent = `${plural(summary.left_out, "further run")} in this directory: name one to see it.`;
+    more.textContent = `${plural(summary.left_out, "further run")} in this directory: open tpo view with its path to see it.`;
     summary.runs.forEach((run, number) => {
       if (!rows.has(number)) rows.set(number, row(number));
       rows.get(number).update(run, summary);
     });
-    // The run that began last stands first.
+    // The run that started last comes first.
     arrange(list, summary.runs.map((_, number) => rows.get(number).element).reverse());
   }
 

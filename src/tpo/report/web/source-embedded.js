@@ -1,12 +1,12 @@
-// Where the page's data comes from: blocks inside this very file. A live view brings a file of its own in place
-// of this one, with the same makeSource() and the same four promises:
+// Data source of a page that is a file: blocks inside the file. The live view uses source-live.js instead,
+// with the same makeSource() and the same four functions:
 //
-//   summary()            everything that the overview shows
+//   summary()            data of the overview
 //   index(run)           the columns of the run's table of queries
-//   trajectory(run, row) one trajectory, its texts once each
-//   watch(listener)      calls the listener, without arguments, whenever the runs have changed
+//   trajectory(run, row) one trajectory, each text once
+//   watch(listener)      calls the listener, without arguments, when the runs change
 //
-// Texts come behind this script, by the chunk, so that the page is there before they are.
+// Texts follow this script in chunks, so that the page is shown before they are loaded.
 
 function makeSource() {
   const KEPT = 6;
@@ -20,7 +20,7 @@ function makeSource() {
     return JSON.parse(await new Response(stream).text());
   }
 
-  // An element is whole once the parser has gone on behind it.
+  // An element is complete once the parser has passed it.
   async function arrived(name) {
     for (;;) {
       const whole = document.readyState !== "loading";

@@ -1,11 +1,11 @@
-// Where a live page's data comes from: the server that sent it. It keeps the promises of source-embedded.js:
+// Data source of a live page: its server. It has the functions of source-embedded.js:
 //
-//   summary()            everything that the overview shows, with the runs chosen for it and their hues
-//   index(run)           the columns of the run's table, of which only what is new is asked for
-//   trajectory(run, row) one trajectory, asked for when it is opened
-//   watch(listener)      calls the listener, without arguments, whenever the runs have changed
+//   summary()            data of the overview, with the chosen runs and their hues
+//   index(run)           the columns of the run's table; only new rows are requested
+//   trajectory(run, row) one trajectory, requested when it is opened
+//   watch(listener)      calls the listener, without arguments, when the runs change
 //
-// and two more: choose(run, on) puts a run into the figures or takes it out, lost() tells whether nobody answers.
+// and two more: choose(run, on) adds a run to the figures or removes it, lost() is true while the server is unreachable.
 
 const HUES = 8;
 const SILENCE = 15000; // milliseconds without a word, after which the connection is taken for lost
@@ -44,13 +44,13 @@ function makeSource() {
     return { ...told, ...drawn, chosen: chosen(), hues, room: slots.includes(null) };
   }
 
-  // Into a free hue, or that of the run that began first.
+  // Assign a free hue, or the hue of the run that started first.
   function show(run) {
     const free = slots.indexOf(null);
     slots[free >= 0 ? free : slots.indexOf(Math.min(...slots))] = run;
   }
 
-  // Another server may number the runs in another way: what is shown and open goes by their names.
+  // Another server may number the runs differently: shown and open runs are matched by name.
   function restarted(next) {
     const number = (run) => next.findIndex((other) => other.name === runs[run]?.name);
     tables.clear();
@@ -98,7 +98,7 @@ function makeSource() {
     return ask(`data/runs/${run}/queries/${row}?generation=${generation}`);
   }
 
-  // Looks follow each other with a pause in proportion to what one takes, however fast the runs change.
+  // The pause between requests is proportional to the time of a request.
   let looking = false;
   let dirty = false;
   async function look() {
@@ -114,7 +114,7 @@ function makeSource() {
     looking = false;
   }
 
-  // Figures come at a pace of their own, which the server sets.
+  // Figures are requested at an interval set by the server.
   let drawing = false;
   let outdated = true;
   async function draw() {
@@ -175,7 +175,7 @@ function makeSource() {
     timer = setTimeout(connect, AGAIN);
   }
 
-  // Browsers give a server few connections: a page that nobody sees holds none.
+  // Browsers allow few connections per server: a hidden page keeps none open.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : connect()));
 
   return {

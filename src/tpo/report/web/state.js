@@ -1,4 +1,4 @@
-// What a run that is followed is doing, and whether anybody answers.
+// State of live runs and of the connection.
 
 const STATES = {
   working: ["live", "good"],
@@ -13,11 +13,11 @@ function badge(state) {
   return h("span", { class: `badge ${kind}` }, name);
 }
 
-// In the page's head: that it is live, that there is nothing to wait for, or that nobody answers.
+// State in the page's header: live, no run in progress, or connection lost.
 const showState = part(document.getElementById("state"), ({ lost, working, states }) => {
-  if (lost) return [h("span", { class: "dot bad" }), h("span", null, "connection lost", h("span", { class: "aside" }, ", trying again"))];
+  if (lost) return [h("span", { class: "dot bad" }), h("span", null, "connection lost", h("span", { class: "aside" }, ", reconnecting"))];
   if (working) return [h("span", { class: "dot good" }), h("span", null, "live")];
-  return [h("span", { class: "dot" }), h("span", null, states.length === 1 ? STATES[states[0]][0] : "nothing under way")];
+  return [h("span", { class: "dot" }), h("span", null, states.length === 1 ? STATES[states[0]][0] : "no run in progress")];
 });
 
 function tellState(summary, lost) {
@@ -28,7 +28,7 @@ function tellState(summary, lost) {
   showState({ lost, working: states.includes("working"), states });
 }
 
-// How far it is, and how fast.
+// Progress bar and throughput of a run.
 function progress(run) {
   const { live } = run;
   const done = run.finished + run.failed;
@@ -39,13 +39,13 @@ function progress(run) {
   return [h("p", { class: "doing" }, badge(live.state), doing(run)), bar];
 }
 
-// How much is done, and, where it works, how fast.
+// Number of finished queries and, for a live run, its throughput.
 function doing({ finished, failed, live }) {
   const done = finished + failed;
   const found = [live.total ? `${whole(done)} of ${plural(live.total, "query", "queries")}` : plural(done, "query", "queries")];
-  if (live.reading) found.push("being read");
-  if (live.under_way) found.push(`${whole(live.under_way)} under way`);
-  if (live.queries_a_minute !== null) found.push(`${live.queries_a_minute < 10 ? live.queries_a_minute.toFixed(1) : whole(live.queries_a_minute)} a minute`);
+  if (live.reading) found.push("loading");
+  if (live.under_way) found.push(`${whole(live.under_way)} in progress`);
+  if (live.queries_a_minute !== null) found.push(`${live.queries_a_minute < 10 ? live.queries_a_minute.toFixed(1) : whole(live.queries_a_minute)} per minute`);
   if (live.tokens_a_second !== null) found.push(`${compact(live.tokens_a_second)} tokens/s`);
   if (live.seconds_left) found.push(`${duration(live.seconds_left)} left`);
   return found.map((text, i) => h("span", { class: i ? "aside" : null }, text));

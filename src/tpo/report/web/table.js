@@ -1,4 +1,4 @@
-// The table of queries. However many there are, only the rows in sight have elements.
+// Table of queries; only visible rows have elements.
 
 const AHEAD = 8;
 const COLUMNS = [
@@ -24,7 +24,7 @@ function makeTable({ onOpen }) {
   ));
   const space = h("div", { class: "space", role: "rowgroup" });
   const scroller = h("div", { class: "scroller", tabindex: "0", role: "table", "aria-label": "Queries", onkeydown: keys, onclick: clicked }, head, space);
-  const nothing = h("p", { class: "faint nothing", hidden: true }, "No query is like this.");
+  const nothing = h("p", { class: "faint nothing", hidden: true }, "No query matches.");
   const element = h("div", { class: "table" }, scroller, nothing);
 
   let waiting = false;
@@ -49,7 +49,7 @@ function makeTable({ onOpen }) {
     live.clear();
   }
 
-  // Elements of rows that are what they were stay.
+  // Keep the elements of unchanged rows.
   function revise() {
     for (const [place, element] of live) {
       if (place < rows.length && element.dataset.says === says(rows[place])) continue;
@@ -111,7 +111,7 @@ function makeTable({ onOpen }) {
     event.preventDefault();
   }
 
-  // Go so many rows on; open what is there, or mark it only.
+  // Move by some rows; open the new row, or only mark it.
   function move(steps, open = true) {
     if (rows.length === 0) return;
     const from = rows.indexOf(current);
@@ -120,7 +120,7 @@ function makeTable({ onOpen }) {
     if (open) onOpen(rows[place]);
   }
 
-  // Where the row is, or only that it is the one: what follows the runs by itself scrolls nothing.
+  // Mark the row and scroll to it; updates of live runs do not scroll.
   function mark(row, reveal = true) {
     current = row;
     const place = rows.indexOf(row);
@@ -135,7 +135,7 @@ function makeTable({ onOpen }) {
     scroller.setAttribute("aria-activedescendant", `row-${place}`);
   }
 
-  // With *stay*, the row at the top stays where it is, whatever comes before it; at the very top, what is new is seen.
+  // With *stay* the top row keeps its position when rows are added before it, except at the very top.
   function show(nextIndex, nextRows, nextOrder, stay) {
     const height = rowHeight();
     const above = Math.floor(scroller.scrollTop / height);

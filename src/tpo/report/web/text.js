@@ -1,12 +1,12 @@
-// Texts of models and data sets: shown as they are, every character that could steer the page made visible.
+// Texts of models and data sets, with every character that could affect the page made visible.
 
 const AT_ONCE = 6000;
 
-// Controls, formats (writing direction among them), lone surrogates, private use, breaks other than a line feed.
+// Control and format characters (including writing direction), lone surrogates, private use, line breaks other than a line feed.
 const STEERING = /([\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}])\1*/gu;
 const HARMLESS = new Set(["\n", "\t", "\u200c", "\u200d"]);
 
-// What a text is made of: plain strings, and marks in place of steering characters.
+// Pieces of a text: plain strings, and marks in place of control characters.
 function pieces(text) {
   const found = [];
   let end = 0;
@@ -29,12 +29,12 @@ function mark(character, times) {
   return h("span", { class: "mark", title: "a character that would not be seen" }, times > 1 ? `U+${code} ×${times}` : `U+${code}`);
 }
 
-// A short text inside a line, cut off from the writing direction around it.
+// Short inline text, isolated from the surrounding writing direction.
 function inline(text) {
   return h("bdi", null, pieces(text));
 }
 
-// A long text as a block of its own; a very long one at first in part.
+// Long text as a block; a very long one is truncated at first.
 function shown(text, attributes) {
   const block = h("div", { dir: "auto", ...attributes, class: `text ${attributes?.class ?? ""}` });
   if (text === "") return fill(block, h("span", { class: "faint" }, "(empty)"));
@@ -47,7 +47,7 @@ function shown(text, attributes) {
   return fill(block, pieces(cut(text, AT_ONCE)), " … ", rest);
 }
 
-// Not through the middle of a character.
+// Do not split a surrogate pair.
 function cut(text, length) {
   const code = text.charCodeAt(length - 1);
   return text.slice(0, code >= 0xd800 && code < 0xdc00 ? length - 1 : length);

@@ -1,4 +1,4 @@
-// One query from its first samples to its answer.
+// Trajectory of one query, from its first samples to its answer.
 
 function trajectory(record) {
   const best = record.candidates.find((candidate) => candidate.id === record.best);
@@ -36,10 +36,10 @@ function iteration(record, step) {
     "section",
     { class: "iteration" },
     h("h3", null, `Step ${step.step}`),
-    chosen ? h("div", { class: "pair" }, side(record, "Chosen", chosen, "good"), rejected ? side(record, "Rejected", rejected, "bad") : h("p", { class: "faint" }, "Nothing to reject: the pool held one text only.")) : null,
+    chosen ? h("div", { class: "pair" }, side(record, "Chosen", chosen, "good"), rejected ? side(record, "Rejected", rejected, "bad") : h("p", { class: "faint" }, "No rejected response: the pool contained only one text.")) : null,
     step.calls.filter((call) => !call.reads).map((call) => said(record, call)),
     h("h4", null, "Responses"),
-    improved.length ? improvement(record, (candidate) => byId.get(candidate.parents[0]) ?? chosen, improved) : h("p", { class: "note warning" }, "No reply held a readable response."),
+    improved.length ? improvement(record, (candidate) => byId.get(candidate.parents[0]) ?? chosen, improved) : h("p", { class: "note warning" }, "No response could be parsed."),
     unreadable.length ? onDemand(plural(unreadable.length, "malformed update"), () => unreadable.flatMap(([index, text, finish]) => [h("h4", null, `${step.step}.${index}`, finish === "length" ? " (cut off)" : ""), shown(record.texts[text])])) : null,
     prompts(record, step),
   );
@@ -49,12 +49,12 @@ function side(record, title, { id, text, reward: value }, kind) {
   return h("div", null, h("h4", null, h("span", { class: `badge ${kind}` }, title), ` ${id} `, h("span", { class: "number" }, reward(value))), shown(record.texts[text], { class: "framed" }));
 }
 
-// The replies of a call that samples no response: a critique, under the place of its call.
+// Replies of a call without responses (a critique), labeled with the place of the call.
 function said(record, call) {
   return call.replies.flatMap(([, text, finish]) => [h("h4", null, inline(call.place), finish === "length" ? h("span", { class: "badge" }, "cut off") : null), shown(record.texts[text], { class: "framed" })]);
 }
 
-// The responses of a step one at a time, the best first, with what each changed of the response it was made from.
+// Responses of a step, one at a time, best first, each with its difference from its parent.
 function improvement(record, origin, improved) {
   const place = h("div", { class: "framed" });
   const gain = (candidate) => (origin(candidate) ? signed(candidate.reward - origin(candidate).reward) : reward(candidate.reward));
@@ -76,5 +76,5 @@ function prompts(record, step) {
 function spent(record) {
   const rows = Object.entries(record.usage).map(([phase, usage]) => [phase, whole(usage.calls), whole(usage.prompt_tokens), whole(usage.cached_tokens), whole(usage.completion_tokens)]);
   rows.push(["reward model", whole(record.reward_usage.calls), whole(record.reward_usage.tokens), null, null]);
-  return onDemand(`Calls and tokens; ${duration(record.timing.ended - record.timing.started)}`, () => grid(["phase", "calls", "tokens read", "of them cached", "written"], rows, { label: "Calls and tokens" }));
+  return onDemand(`Calls and tokens; ${duration(record.timing.ended - record.timing.started)}`, () => grid(["phase", "calls", "prompt tokens", "cached", "completion tokens"], rows, { label: "Calls and tokens" }));
 }

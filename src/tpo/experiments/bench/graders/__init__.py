@@ -1,0 +1,1 @@
+"""Graders: judges, rewards, mathematics and refusals; grades and their metrics."""

@@ -1,0 +1,1 @@
+"""Benchmarks graded by pairwise comparison: AlpacaEval 2 and Arena-Hard."""

@@ -1,0 +1,132 @@
+"""Figure files for papers: SVG, PNG and PDF drawn by matplotlib, and the numbers as CSV.
+
+Only this module imports matplotlib. It needs no display and changes no global state.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpo.errors import MissingExtra, StoreError
+from tpo.export.writing import replacing, replacing_text
+from tpo.report.figures import Figure, Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+FORMATS = ("svg", "png", "pdf")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#5d3a9b", "#404040")
+"""Colors by run number, distinguishable with any color vision (after Okabe and Ito)."""
+
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("--", "-.", ":")
+INCHES = (4.6, 3.1)
+LEGEND_LINE = 0.17
+"""Height of a line of the legend in inches."""
+TWO_COLUMNS = 34
+"""Maximum characters of a name for a legend with two columns."""
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "legend.fontsize": 8,
+    "svg.fonttype": "none",  # text remains text
+    "pdf.fonttype": 42,  # TrueType, as publishers require
+    "svg.hashsalt": "tpo",  # the same figure gives the same bytes
+    "text.parse_math": False,  # a dollar sign in a run's name is not a formula
+}
+TIMELESS: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+
+
+def save_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
+    """Write each figure to *folder* as NAME.svg, .png, .pdf and .csv.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        StoreError: a file cannot be written.
+    """
+    try:
+        from matplotlib import rc_context
+    except ImportError as error:
+        raise MissingExtra("matplotlib", "report", "drawing figures") from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make {folder}: {error.strerror}") from error
+    with rc_context(STYLE):
+        return [path for figure in figures for path in (*_save(figure, folder), _save_csv(figure, folder))]
+
+
+def _save(figure: Figure, folder: Path) -> list[Path]:
+    canvas = _canvas(figure)
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")  # one layout serves all formats
+    paths = [folder / f"{figure.name}.{kind}" for kind in FORMATS]
+    for path, kind in zip(paths, FORMATS, strict=True):
+        with replacing(path) as fresh:
+            canvas.savefig(fresh, format=kind, dpi=200, metadata=TIMELESS[kind])
+    return paths
+
+
+def _save_csv(figure: Figure, folder: Path) -> Path:
+    path = folder / f"{figure.name}.csv"
+    with replacing_text(path) as file:
+        csv.writer(file).writerows(figure.rows())
+    return path
+
+
+def _canvas(figure: Figure) -> Canvas:
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.ticker import MaxNLocator
+
+    names = [series.name for series in figure.series] + [name for name, _ in figure.baselines]
+    columns = 2 if max(map(len, names), default=0) <= TWO_COLUMNS else 1
+    lines = -(-len(names) // columns) if len(names) > 1 else 0
+    canvas = Canvas(figsize=(INCHES[0], INCHES[1] + lines * LEGEND_LINE), layout="constrained")
+    axes = canvas.subplots()
+    axes.set(xlabel=figure.x, ylabel=figure.y, title=figure.title)
+    if figure.whole_x:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for series in figure.series:
+        _series(axes, figure, series)
+    for number, (name, value) in enumerate(figure.baselines):
+        axes.axhline(value, color="0.45", linestyle=DASHES[number % 3], linewidth=1, label=name)
+    if lines:
+        canvas.legend(loc="outside lower center", ncols=columns)  # outside the axes, to cover no point
+    return canvas
+
+
+def _series(axes: Axes, figure: Figure, series: Series) -> None:
+    color, x = COLORS[series.run % len(COLORS)], [point.x for point in series.points]
+    if figure.kind == "line":
+        _line(axes, series, color)
+        return
+    y = [point.y for point in series.points]
+    if figure.kind == "histogram":
+        axes.bar(x, y, width=figure.width or 1, color=color, alpha=0.5, label=series.name)
+        return
+    place = [other.run for other in figure.series].index(series.run)
+    width = 0.8 / len(figure.series)
+    shift = (place - (len(figure.series) - 1) / 2) * width
+    axes.bar([value + shift for value in x], y, width=width, color=color, label=series.name)
+
+
+def _line(axes: Axes, series: Series, color: str) -> None:
+    dots = series.points
+    x = [point.x for point in dots]
+    mark = "none" if series.dashed else MARKS[series.run % len(MARKS)]
+    dash = "--" if series.dashed else "-"
+    y = [point.y for point in dots]
+    axes.plot(x, y, dash, color=color, linewidth=1.4, label=series.name, marker=mark, markersize=4)
+    low = [p.y if p.low is None else p.low for p in dots]
+    high = [p.y if p.high is None else p.high for p in dots]
+    axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)

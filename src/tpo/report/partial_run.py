@@ -1,0 +1,134 @@
+"""Read a damaged or incomplete run as far as possible; notes name everything that is missing.
+
+Resuming a run requires an undamaged directory (:mod:`tpo.store`); reports and the live view do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpo.errors import StoreError
+from tpo.report.shared_queries import natural_key
+from tpo.store import reading
+from tpo.store.runfile import RunRecord, read_run
+from tpo.store.trajectory_line import decode_trajectory
+from tpo.types import Trajectory
+
+JOURNAL = "journal.jsonl"
+MAX_REASONS = 3
+"""Number of unreadable lines whose reasons a note contains."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartialRun:
+    """The readable part of a run; *offsets* holds the byte offset of each query's last line, by query id."""
+
+    path: Path
+    record: RunRecord | None
+    offsets: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    def trajectories(self) -> Iterator[Trajectory]:
+        """Yield each readable trajectory."""
+        if not self.offsets:
+            return
+        with (self.path / reading.NAME).open("rb") as lines:
+            for offset in self.offsets:
+                lines.seek(offset)
+                yield decode_trajectory(lines.readline())
+
+
+def read_partial_run(path: Path) -> PartialRun:
+    """Return the readable part of the run in the directory *path*.
+
+    Raises:
+        StoreError: *path* is not a directory, or contains no run.
+    """
+    if not path.is_dir():
+        raise StoreError(f"{path}: no such directory; name a run directory")
+    if not any((path / name).exists() for name in ("run.json", reading.NAME)):
+        raise StoreError(f"{path}: not a run directory: it contains neither run.json nor {reading.NAME}")
+    record, notes = read_run_record(path)
+    offsets, more = _line_offsets(path / reading.NAME)
+    return PartialRun(path, record, offsets, (*notes, *more, *_journal_notes(path)))
+
+
+def read_run_record(path: Path) -> tuple[RunRecord | None, list[str]]:
+    """Return the record of the run in *path*, or None if it cannot be read, and notes on it."""
+    if not (path / "run.json").exists():
+        return None, ["run.json is missing: configuration, versions and times are unknown."]
+    try:
+        record = read_run(path)
+    except StoreError as error:
+        reason = str(error).replace(str(path), path.name)
+        return None, [f"Configuration, versions and times are unknown: {reason}."]
+    if record.ended is None:
+        return record, ["The run has not ended: it is in progress, or was killed."]
+    if record.invocations[-1].interrupted:
+        return record, ["The run was interrupted."]
+    return record, []
+
+
+def _line_offsets(file: Path) -> tuple[tuple[int, ...], list[str]]:
+    """Return the offset of each query's last readable line, and notes on unreadable lines."""
+    last: dict[str, int] = {}
+    unreadable: list[str] = []
+    notes: list[str] = []
+    try:
+        with file.open("rb") as lines:
+            offset = 0
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    notes.append(f"{file.name}: the last line (line {number}) is cut off.")
+                    break
+                found = parse_line(line, number)
+                if isinstance(found, Trajectory):
+                    last[found.query.id] = offset
+                else:
+                    unreadable.append(found)
+                offset += len(line)
+    except FileNotFoundError:
+        notes.append(f"{file.name} is missing: no query has ended yet, or the file was removed.")
+    except OSError as error:
+        notes.append(f"{file.name} cannot be read: {error.strerror}.")
+    notes += unreadable_lines_note(unreadable[:MAX_REASONS], len(unreadable))
+    return tuple(last[query] for query in sorted(last, key=natural_key)), notes
+
+
+def parse_line(line: bytes, number: int) -> Trajectory | str:
+    """Return the trajectory in *line*, or the reason why it cannot be read; *number* counts from 1."""
+    try:
+        return decode_trajectory(line)
+    except ValueError as error:
+        reason = str(error)
+        return f"line {number}: {reason if len(reason) <= 120 else reason[:119] + '…'}"
+
+
+def unreadable_lines_note(first: Sequence[str], count: int) -> list[str]:
+    """Return the note on *count* unreadable lines; *first* holds the reasons of the first ones."""
+    if not count:
+        return []
+    shown = "; ".join(first) + ("; …" if count > len(first) else "")
+    lines = "1 line" if count == 1 else f"{count:,} lines"
+    return [f"{reading.NAME}: {lines} cannot be read: {shown}."]
+
+
+def _journal_notes(path: Path) -> list[str]:
+    """Return the note on journaled calls of unfinished queries, if there are any."""
+    try:
+        with (path / JOURNAL).open("rb") as lines:
+            calls = sum(1 for _ in lines)
+    except OSError:
+        return []
+    if not calls:
+        return []
+    return [journal_note(calls)]
+
+
+def journal_note(calls: int) -> str:
+    """Return the note on *calls* finished calls in the journal."""
+    count = "1 finished call" if calls == 1 else f"{calls:,} finished calls"
+    shown = "it is" if calls == 1 else "they are"
+    return f"The journal contains {count} of queries that have not ended; {shown} not shown."

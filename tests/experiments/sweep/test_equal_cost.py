@@ -1,0 +1,125 @@
+import math
+from itertools import combinations
+from statistics import fmean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.experiments.sweep.values import BON, arm, row
+from tpo.experiments.sweep.equal_cost import (
+    RewardCurve,
+    best_of_n_curve,
+    compare_at_equal_tokens,
+    step_curve,
+    within_cap,
+)
+from tpo.report.statistics import expected_best
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=7))
+def test_the_estimate_of_best_of_n_is_the_mean_over_all_subsets(pool: list[float]) -> None:
+    for n, estimate in enumerate(expected_best([pool])[0], 1):
+        best = [max(subset) for subset in combinations(pool, n)]
+        assert math.isclose(estimate, fmean(best), abs_tol=1e-9)
+
+
+def test_best_of_n_costs_the_prompt_once_and_its_part_of_what_was_written() -> None:
+    assert best_of_n_curve(BON, ["a", "b"], "all").spent == (20.0, 30.0, 40.0, 50.0)
+    assert best_of_n_curve(BON, ["a", "b"], "written").spent == (10.0, 20.0, 30.0, 40.0)
+
+
+def test_between_two_n_the_curve_is_a_straight_line_and_the_same_way_for_all_queries() -> None:
+    curve = best_of_n_curve(BON, ["a", "b"], "all")
+    point = curve.at(25.0)
+    assert (point.place, point.covered, point.spent) == (1.5, True, 25.0)
+    # Of 1 to 4 the expected best of one is 2.5, of two 10/3; of -1 to -4 they are -2.5 and -5/3.
+    assert point.reached["a"] == pytest.approx((2.5 + 10 / 3) / 2)
+    assert point.reached["b"] == pytest.approx((-2.5 - 5 / 3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("budget", "place", "covered"), [(20, 1, True), (50, 4, True), (90, 4, False), (5, 1, False)]
+)
+def test_at_its_ends_a_curve_is_not_carried_on(budget: float, place: float, covered: bool) -> None:
+    point = best_of_n_curve(BON, ["a"], "all").at(budget)
+    assert (point.place, point.covered) == (place, covered)
+    assert point.spent == (20.0 if place == 1 else 50.0)
+
+
+def test_a_step_that_cost_nothing_divides_by_nothing() -> None:
+    curve = RewardCurve((0.0, 1.0, 2.0), (10.0, 10.0, 20.0), {"a": (1.0, 1.0, 3.0)})
+    assert curve.at(10.0).reached == {"a": 1.0}
+    assert curve.at(15.0).reached == {"a": 2.0}
+
+
+def test_a_method_with_iterations_is_interpolated_between_its_steps_critiques_included() -> None:
+    of = arm(
+        "revision", 2, 2, {"a": row((1.0, 0.0), (1.0, 2.0, 4.0), (20.0, 50.0, 80.0), (10.0, 40.0, 90.0))}
+    )
+    curve = step_curve(of, ["a"], "all")
+    assert curve.spent == (30.0, 90.0, 170.0)
+    assert curve.at(130.0).reached == {"a": 3.0}
+
+
+def test_each_method_is_held_against_the_widest_pool_and_other_methods_of_its_width() -> None:
+    tpo = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0), (10.0, 10.0)) for q in ("a", "b")})
+    revision = arm("revision", 2, 1, {"a": row((1.0, 2.0), (2.0, 3.0), (20.0, 26.0), (10.0, 10.0))})
+    wide = arm("revision", 3, 1, {"a": row((1.0, 2.0, 0.0), (2.0, 3.0), (30.0, 40.0))})
+    found = compare_at_equal_tokens([tpo, revision, wide, BON])
+    ours = [c for c in found if (c.first, c.price, c.kind) == ("tpo D1-N2", "all", "mean")]
+    assert [c.second for c in ours] == ["best-of-n, pool of bon D0-N4", "revision D1-N2"]
+    against_n, against_revision = ours
+    assert (against_n.budget, against_n.place, against_n.covered) == (42.0, 3.2, True)
+    assert against_n.needed == pytest.approx(3.2)
+    assert against_n.paired is not None
+    assert against_n.paired.queries == 2
+    # Revision ended at 36 tokens: it is not compared at 42.
+    assert (against_revision.covered, against_revision.spent) == (False, 36.0)
+    assert against_revision.paired is None
+
+
+def test_arms_without_a_query_in_common_are_not_compared() -> None:
+    tpo = arm("tpo", 2, 1, {"z": row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0))})
+    found = compare_at_equal_tokens([tpo, BON])
+    assert found == []
+
+
+def test_under_a_cap_no_query_spends_more_than_the_mean_of_the_method() -> None:
+    """Long answers score high: one n for all lets short ones pay for them, a cap does not."""
+    short, long = (1.0, 1.0, 1.0, 1.0), (5.0, 6.0, 7.0, 8.0)
+    read = (0.0, 0.0)
+    tpo = arm(
+        "tpo",
+        2,
+        1,
+        {
+            "a": row(short[:2], (1.0, 2.0), (4.0, 20.0), read),
+            "b": row(long[:2], (6.0, 9.0), (60.0, 100.0), read),
+        },
+    )
+    pool = arm(
+        "bon", 4, 0, {"a": row(short, (1.0,), (8.0,), (0.0,)), "b": row(long, (8.0,), (120.0,), (0.0,))}
+    )
+    found = {c.kind: c for c in compare_at_equal_tokens([tpo, pool]) if c.price == "written"}
+    # The budget is 60. With one n for all, n = 3.75 costs 7.5 and 112.5: 60 on the mean query.
+    mean = found["mean"]
+    assert mean.budget == 60.0
+    assert (mean.place, mean.spent) == pytest.approx((3.75, 60.0))
+    assert mean.paired is not None
+    best = 0.25 * 7.75 + 0.75 * 8.0  # of three and of four samples
+    assert mean.paired.difference.value == pytest.approx((2.0 - 1.0 + 9.0 - best) / 2)
+    # A cap of 60 pays for 30 short samples, which the pool has not got.
+    assert (found["cap"].covered, found["cap"].paired, found["cap"].needed) == (False, None, 30.0)
+    wide = arm(
+        "bon", 4, 0, {"a": row(short, (1.0,), (56.0,), (0.0,)), "b": row(long, (8.0,), (120.0,), (0.0,))}
+    )
+    (capped,) = [c for c in compare_at_equal_tokens([tpo, wide]) if (c.price, c.kind) == ("written", "cap")]
+    # 60 pays for all four short samples and two long ones; tpo stops before its step where that costs 100.
+    assert (capped.spent, capped.place) == (58.0, 3.0)
+    assert capped.paired is not None
+    best_of_two = (6 + 7 + 8 + 7 + 8 + 8) / 6
+    assert capped.paired.difference.value == pytest.approx((2.0 - 1.0 + 6.0 - best_of_two) / 2)
+    assert within_cap(tpo, tpo.results["b"], "written", 60.0) == (6.0, 60.0, 0.0)
+    assert within_cap(tpo, tpo.results["b"], "written", 59.0) == (5.5, 30.0, 1.0)
+    assert within_cap(tpo, tpo.results["b"], "written", 29.0) is None
