@@ -38,7 +38,7 @@ LISTINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a server wants to be asked: its name for the reply's limit, and whether it takes system turns."""
+    """Request form of a server: its name for the reply limit, and whether it takes system turns."""
 
     limit_field: str = LIMIT_FIELDS[0]
     merges_system: bool = False
