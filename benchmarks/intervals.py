@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -71,7 +72,7 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
         ]
         covered = {
             "percentile": coverage(samples, CHANCE, percentile),
-            "reported": coverage(samples, CHANCE, lambda values, k=seeds: wilson_interval(values, k)),
+            "reported": coverage(samples, CHANCE, partial(wilson_interval, repeats=seeds)),
         }
         yield {"values": f"right with chance {CHANCE}, seeds {seeds}", "queries": queries, **covered}
 

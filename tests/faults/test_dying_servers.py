@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,11 +13,10 @@ import pytest
 
 from tests.fault_proxy import FaultProxy
 from tests.faults.whole_run import NEEDED, QUERIES, carried_out, check_whole, lines, root
-from tests.http.loopback import VirtualTime
 from tests.openai_server import OpenAIServer
 from tpo.errors import PolicyRefused
 from tpo.events import Event, QueryEnded
-from tpo.http import RetryPolicy
+from tpo.http import Clock, RetryPolicy
 
 RETRY = RetryPolicy(initial=0.02, longest=0.1, timeout=60.0)
 MIDDLE = QUERIES // 4
@@ -73,6 +74,13 @@ def test_when_one_of_two_servers_dies_the_other_takes_its_queries_and_the_record
     assert set.union(*writers[-20:]) == {stays.url}
 
 
+SPEED = 200.0
+FAST = Clock(
+    now=lambda: SPEED * time.monotonic(), sleep=lambda wait: asyncio.sleep(wait / SPEED), jitter=lambda: 0.0
+)
+"""A clock on which 300 seconds pass in 1.5, for waiters and for the sockets that they wait for alike."""
+
+
 @pytest.mark.parametrize("share", [None, 1.0], ids=["gone", "busy for an hour"])
 def test_a_server_that_is_gone_for_good_ends_the_run_without_failing_a_query(
     tmp_path: Path, share: float | None, caplog: pytest.LogCaptureFixture
@@ -91,7 +99,7 @@ def test_a_server_that_is_gone_for_good_ends_the_run_without_failing_a_query(
 
         death = InTheMiddle(end)
         with pytest.raises(PolicyRefused, match="no server has answered for"):
-            carried_out(before.url, tmp_path, RetryPolicy(), death, VirtualTime().clock)
+            carried_out(before.url, tmp_path, RetryPolicy(), death, FAST)
         death.thread.join()
         assert "the run waits" in caplog.text
         records = lines(tmp_path)
