@@ -102,7 +102,9 @@ def digest(value: object) -> str:
 
 async def run_one(method: str, query: tpo.Query, policy: tpo.Policy, reward: tpo.Reward) -> tpo.Trajectory:
     """Optimize *query* with *method*."""
-    return await tpo.Optimizer(policy, reward, tpo.build_method(method, None, **SHAPE), seed=SEED).optimize(query)
+    return await tpo.Optimizer(policy, reward, tpo.build_method(method, None, **SHAPE), seed=SEED).optimize(
+        query
+    )
 
 
 async def record(methods: Iterable[str], count: int) -> dict[str, Any]:
