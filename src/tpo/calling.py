@@ -127,10 +127,13 @@ class _Workers:
         self._idle = 0
 
     def add(self, job: _Job) -> None:
-        """Queue *job*."""
+        """Queue *job* for an idle thread, or for a new one."""
         with self._lock:
             self._jobs.put(job)
-            self._fill()
+            if self._idle:
+                self._idle -= 1  # reserved here: the thread itself wakes later
+            else:
+                self._start_thread()
 
     def abandon(self, job: _Job) -> None:
         """Free the place of *job*, which may have hung."""
@@ -139,10 +142,11 @@ class _Workers:
                 return
             job.abandoned = True
             self._threads -= 1
-            self._fill()
+            if not self._jobs.empty():
+                self._start_thread()
 
-    def _fill(self) -> None:
-        if self._jobs.qsize() > self._idle and self._threads < self._most:
+    def _start_thread(self) -> None:
+        if self._threads < self._most:
             self._threads += 1
             threading.Thread(target=self._work, name="tpo-function", daemon=True).start()
 
@@ -157,15 +161,16 @@ class _Workers:
                     return
 
     def _next(self) -> _Job | None:
+        """Return the next job; None once there was none for a while, which ends the thread."""
         with self._lock:
+            if not self._jobs.empty():
+                return self._jobs.get()
             self._idle += 1
-        job = None
         with contextlib.suppress(queue.Empty):
-            job = self._jobs.get(timeout=IDLE)
+            return self._jobs.get(timeout=IDLE)
         with self._lock:
-            self._idle -= 1
-            if job is None and not self._jobs.empty():
-                job = self._jobs.get()
-            if job is None:
-                self._threads -= 1
-        return job
+            if not self._jobs.empty():
+                return self._jobs.get()
+            self._idle = max(0, self._idle - 1)
+            self._threads -= 1
+        return None

@@ -51,7 +51,7 @@ def test_sigterm_lets_requests_in_progress_end(tmp_path: Path) -> None:
     asked, go = threading.Event(), threading.Event()
 
     def reply(body: dict[str, object], index: int) -> str:
-        if body.get("max_tokens") != 1:  # the check of the policy before the start
+        if body.get("max_tokens") != 16:  # the check of the policy before the start
             asked.set()
             go.wait(60)
         return f"<improved_response>answer {index}</improved_response>"

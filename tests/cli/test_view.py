@@ -50,9 +50,18 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         address = started.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
-        with closing(HTTPConnection(address.removeprefix("http://").rstrip("/"))) as client:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{32}", address)
+        place, _, query = address.removeprefix("http://").partition("/")
+        with closing(HTTPConnection(place)) as client:
             client.request("GET", "/")
+            refused = client.getresponse()
+            assert (refused.status, b"tpo view" in refused.read()) == (403, True)
+            client.request("GET", f"/{query}")
+            opened = client.getresponse()
+            opened.read()
+            cookie = str(opened.headers["Set-Cookie"]).partition(";")[0]
+            assert (opened.status, opened.headers["Location"]) == (302, "/")
+            client.request("GET", "/", headers={"Cookie": cookie})
             assert b"makeSource" in client.getresponse().read()
         started.send_signal(signal.SIGINT)
         _, said = started.communicate(timeout=30)

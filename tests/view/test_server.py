@@ -129,13 +129,29 @@ async def test_streams_end_with_the_server(opened: Open) -> None:
         assert await answer.content.read() == b""
 
 
-async def test_more_pages_than_can_follow_are_turned_away(opened: Open) -> None:
-    with opened.server.changes.listening() as _:
-        answers = [await opened.client.get("/data/changes") for _ in range(servers.MAX_LISTENERS - 1)]
-        assert {answer.status for answer in answers} == {200}
-        await asyncio.gather(*(event(answer) for answer in answers))
-        assert (await opened.client.get("/data/changes")).status == 503
+async def test_idle_pages_keep_no_further_one_from_following(opened: Open) -> None:
+    first, *idle = [await opened.client.get("/data/changes") for _ in range(servers.MAX_LISTENERS)]
+    await asyncio.gather(*(event(answer) for answer in (first, *idle)))
+    async with opened.client.get("/data/changes") as further:
+        assert further.status == 200
+        await event(further)
+        assert await first.content.read() == b""
+        assert len(opened.server.changes) == servers.MAX_LISTENERS
         opened.server.changes.close()
+
+
+async def test_with_a_token_nothing_is_told_without_it(tmp_path: Path) -> None:
+    server = Server(Catalog(tmp_path), token="right")  # noqa: S106 - of a test
+    async with TestClient(TestServer(server.app(follow=False))) as client:
+        for path in ("/", "/?token=wrong", "/?token=", "/data/summary", "/data/summary?token=right"):
+            assert (await client.get(path)).status == 403
+        opened = await client.get("/?token=right", allow_redirects=False)
+        assert (opened.status, opened.headers["Location"]) == (302, "/")
+        assert "HttpOnly" in opened.headers["Set-Cookie"]
+        cookies = {name: morsel.value for name, morsel in opened.cookies.items()}
+        client.session.cookie_jar.clear()
+        assert (await client.get("/data/summary", cookies=cookies)).status == 200
+        assert (await client.get("/", cookies=dict.fromkeys(cookies, "wrong"))).status == 403
 
 
 @pytest.mark.parametrize("path", ["/", *DATA])

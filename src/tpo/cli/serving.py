@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 
-import typer
 from rich.console import Console
 
 from tpo.cli.setup import interruptible
+from tpo.cli.text import echo
 from tpo.config import Settings, make_recipe, name_model
 from tpo.runs.models import Models, Relay, load_models
 from tpo.serve.running import ServeOptions, endpoint, listen, serve_until_stopped
@@ -34,6 +34,6 @@ async def _serve(settings: Settings, options: ServeOptions, models: Models, talk
             talk.print(f"serving {served.service.name}", markup=False, soft_wrap=True)
             if not options.keys:
                 talk.print("no API key is required (--api-keys)", markup=False)
-            typer.echo(f"http://{host}:{port}/v1")
+            echo(f"http://{host}:{port}/v1")
 
         await serve_until_stopped(served.app(), opened, options.drain, ready)

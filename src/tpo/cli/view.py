@@ -34,6 +34,15 @@ def view(
         int,
         typer.Option(metavar="PORT", min=0, max=65535, help="On 127.0.0.1; 0 takes one that is free."),
     ] = 0,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            envvar="TPO_VIEW_TOKEN",
+            help="What a browser must bring; '' asks for nothing. [dim]\\[default: a random one][/dim]",
+            show_default=False,
+        ),
+    ] = None,
     open_browser: Annotated[
         bool | None,
         typer.Option(
@@ -51,9 +60,10 @@ def view(
 ) -> None:
     """Look at runs in the browser while they work: the report's page, live.
 
-    It is served to this machine alone, until Ctrl-C.
+    It is served to this machine alone, to who has the printed address, until Ctrl-C.
     """
     import asyncio
+    import secrets
     import webbrowser
 
     from rich.console import Console
@@ -72,7 +82,8 @@ def view(
             if open_browser if open_browser is not None else _has_screen():
                 webbrowser.open(address)
 
-        asyncio.run(serve(runs, port=port, prices=prices, ready=ready))
+        asked = secrets.token_urlsafe(24) if token is None else token
+        asyncio.run(serve(runs, port=port, token=asked, prices=prices, ready=ready))
 
 
 def _has_screen() -> bool:

@@ -224,7 +224,7 @@ def _count(value: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What is known of a server's model.
+    """Known properties of a model at a server.
 
     Attributes:
         name: its name there.

@@ -69,7 +69,7 @@ class HttpFailure(Exception):
 
     @property
     def busy(self) -> bool:
-        """Whether the server is healthy, and asks for fewer requests."""
+        """Return whether the server is healthy, and asks for fewer requests."""
         return self.status in BUSY
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a server's words say of a request that it refused, in the words of the servers in use."""
+"""Reading of refusals: what a server that refused a request wants instead, in the words of servers in use."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ class ChangeNotifier:
     def __init__(self) -> None:
         self.version = 0
         self.closed = False
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: dict[asyncio.Event, None] = {}
 
     def __len__(self) -> int:
         return len(self._listeners)
@@ -29,12 +29,22 @@ class ChangeNotifier:
         self.closed = True
         self.notify()
 
+    def includes(self, listener: asyncio.Event) -> bool:
+        """Return whether *listener* is still notified; a dismissed one is not."""
+        return not self.closed and listener in self._listeners
+
+    def dismiss_oldest(self) -> None:
+        """Remove the listener that has listened longest; it wakes a last time."""
+        oldest = next(iter(self._listeners))
+        del self._listeners[oldest]
+        oldest.set()
+
     @contextmanager
     def listening(self) -> Iterator[asyncio.Event]:
         """Register a listener: yield an event that is set on each change. The listener clears it."""
         listener = asyncio.Event()
-        self._listeners.add(listener)
+        self._listeners[listener] = None
         try:
             yield listener
         finally:
-            self._listeners.discard(listener)
+            self._listeners.pop(listener, None)

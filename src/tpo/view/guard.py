@@ -7,6 +7,7 @@ or a Sec-Fetch-Site header. Each is refused.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ HEADERS = {
 BARE = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """Content security policy of responses other than the page."""
 
+Middleware = Callable[[web.Request, "Handler"], Awaitable[web.StreamResponse]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -37,6 +39,30 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not (_ours(request) and _same_origin(request)):
         raise web.HTTPForbidden(text="This server answers its own page on this machine only.\n")
     return await handler(request)
+
+
+def token_guard(token: str) -> Middleware:
+    """Return a middleware that asks for *token*: in the page's address, then in the cookie that it sets.
+
+    A loopback server is reached by every account of the machine.
+    """
+
+    @web.middleware
+    async def ask(request: web.Request, handler: Handler) -> web.StreamResponse:
+        cookie = f"tpo-view-{request.url.port}"  # browsers do not tell ports apart
+        if request.path == "/" and _same(request.query.get("token", ""), token):
+            opened = web.HTTPFound("/")
+            opened.set_cookie(cookie, token, httponly=True, samesite="Lax")
+            raise opened
+        if not _same(request.cookies.get(cookie, ""), token):
+            raise web.HTTPForbidden(text="Open the address, token included, that tpo view has printed.\n")
+        return await handler(request)
+
+    return ask
+
+
+def _same(given: str, token: str) -> bool:
+    return secrets.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())
 
 
 async def add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:

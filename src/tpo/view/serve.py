@@ -6,6 +6,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -22,13 +23,19 @@ GRACE = 1.0
 
 
 async def serve(
-    root: Path, *, port: int = 0, prices: Prices | None = None, ready: Callable[[str], None] = print
+    root: Path,
+    *,
+    port: int = 0,
+    token: str = "",
+    prices: Prices | None = None,
+    ready: Callable[[str], None] = print,
 ) -> None:
     """Serve the run in *root*, or the runs beneath it, until cancelled.
 
     Args:
         root: a directory.
         port: port on 127.0.0.1; 0 chooses a free one.
+        token: what a browser must bring; empty: nothing.
         prices: token prices; None shows no cost.
         ready: called with the page's address when the server accepts requests.
 
@@ -36,11 +43,13 @@ async def serve(
         StoreError: there is no such directory.
         ConfigError: the port cannot be used.
     """
-    runner = web.AppRunner(Server(Catalog(root, prices)).app(), shutdown_timeout=GRACE, access_log=None)
+    app = Server(Catalog(root, prices), token=token).app()
+    runner = web.AppRunner(app, shutdown_timeout=GRACE, access_log=None)
     await runner.setup()
     try:
         await _listen(runner, port)
-        ready(f"http://{HOST}:{runner.addresses[0][1]}/")
+        query = f"?{urlencode({'token': token})}" if token else ""
+        ready(f"http://{HOST}:{runner.addresses[0][1]}/{query}")
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

@@ -20,7 +20,7 @@ from tpo.store.jsonline import to_line
 from tpo.view.catalog import Catalog
 from tpo.view.change_notifier import ChangeNotifier
 from tpo.view.figure_cache import MAX_RUNS_DRAWN, FigureCache, Numbers
-from tpo.view.guard import add_security_headers, guard
+from tpo.view.guard import add_security_headers, guard, token_guard
 from tpo.view.live_run import LiveRun, StaleRequest
 
 INTERVAL = 0.5
@@ -30,7 +30,7 @@ HEARTBEAT = 5.0
 """Seconds between two events when nothing changes."""
 
 MAX_LISTENERS = 64
-"""Maximum pages that follow changes."""
+"""Maximum pages that follow changes; a further one takes the place of the one that came first."""
 
 T = TypeVar("T")
 Pause = Callable[[float], Awaitable[object]]
@@ -39,13 +39,15 @@ Pause = Callable[[float], Awaitable[object]]
 class Server:
     """Request handlers over *catalog*; *pause* sleeps for a number of seconds.
 
+    With a *token*, only who has opened the page with it in the address gets anything.
     One worker thread reads and queries the catalog in small pieces, so that neither waits long.
     """
 
-    def __init__(self, catalog: Catalog, *, pause: Pause = asyncio.sleep) -> None:
+    def __init__(self, catalog: Catalog, *, token: str = "", pause: Pause = asyncio.sleep) -> None:
         self.changes = ChangeNotifier()
         self._catalog = catalog
         self._pause = pause
+        self._token = token
         self._session = secrets.token_hex(8)
         self._drawings = FigureCache(self._snapshot)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="tpo-view")
@@ -53,7 +55,8 @@ class Server:
 
     def app(self, *, follow: bool = True) -> web.Application:
         """Return the application. Unless it shall *follow* the files, the caller calls :meth:`refresh`."""
-        app = web.Application(middlewares=[guard])
+        guards: list[Any] = [guard, token_guard(self._token)] if self._token else [guard]
+        app = web.Application(middlewares=guards)
         app.on_response_prepare.append(add_security_headers)
         app.router.add_get("/", self._front)
         app.router.add_get("/data/summary", self._summary)
@@ -119,11 +122,11 @@ class Server:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Send server-sent events: one now, then one per change or per HEARTBEAT seconds."""
         if len(self.changes) >= MAX_LISTENERS:
-            raise web.HTTPServiceUnavailable(text="Too many pages follow these runs.\n")
+            self.changes.dismiss_oldest()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         with self.changes.listening() as listener, contextlib.suppress(ConnectionError):
             await response.prepare(request)
-            while not self.changes.closed:
+            while self.changes.includes(listener):
                 told = f'{{"session":"{self._session}","change":{self.changes.version}}}'
                 await response.write(f"data: {told}\n\n".encode())
                 with contextlib.suppress(TimeoutError):
