@@ -52,6 +52,12 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
 
 
+def unreadable(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the replies of a trajectory's updates from which no response could be read."""
+    calls = [call for step in record["steps"] for call in step.get("calls", ()) if call.get("reads")]
+    return [reply for call in calls for reply in call.get("replies", ())]
+
+
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Until it is so, or the process has ended."""
     deadline = time.monotonic() + SECONDS
@@ -72,7 +78,7 @@ def check_whole(folder: Path) -> None:
     records = [record for record in lines(folder) if record["status"] == "finished"]
     assert Counter(Counter(record["query"]["id"] for record in records).values()) == {1: QUERIES}
     for record in records:
-        lost = [f"1.{update['index']}" for step in record["steps"] for update in step["malformed_updates"]]
+        lost = [f"1.{reply['index']}" for reply in unreadable(record)]
         ids = [candidate["id"] for candidate in record["candidates"]] + lost
         assert sorted(ids) == [f"{step}.{index}" for step in (0, 1) for index in range(SAMPLES)]
     assert (folder / "run" / "journal.jsonl").read_bytes() == b""

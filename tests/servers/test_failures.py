@@ -41,7 +41,7 @@ def writers(record: dict[str, Any]) -> set[str]:
     """Who wrote anything of a query's trajectory."""
     told = [*record["candidates"]]
     for step in record["steps"]:
-        told += [step["loss"], step["gradient"], *step["malformed_updates"]]
+        told += [reply for call in step["calls"] for reply in call.get("replies", ())]
     return {item["served"]["by"] for item in told}
 
 
