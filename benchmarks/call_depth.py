@@ -26,7 +26,7 @@ import tpo
 from tpo.methods.catalog import build_method
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
-from tpo.runs import fingerprint, run
+from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 
@@ -113,7 +113,7 @@ async def longest_chain(*, takes_n: bool = True, sequences: int | None = None) -
     with tempfile.TemporaryDirectory() as folder:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
-            await run([query], policy, ScriptedReward(len), recipe, directory, sequences=sequences)
+            await run_queries([query], policy, ScriptedReward(len), recipe, directory, sequences=sequences)
     await policy.aclose()
     await runner.cleanup()
     return watching.chain

@@ -27,12 +27,12 @@ import aiohttp
 from aiohttp import web
 from benchmarks.record import write_result
 
-from tpo.cli.show import Highlights
-from tpo.cli.tally import Tally, completions_per_query
+from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.run_summary import Highlights
 from tpo.methods.catalog import build_method
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
-from tpo.runs import Retries, fingerprint, run
+from tpo.runs import Retries, fingerprint, run_queries
 from tpo.runs.models import Relay
 from tpo.store import RunDirectory
 from tpo.types import Query, user
@@ -125,7 +125,7 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
             cpu, wall = time.process_time(), time.perf_counter()
-            summary = await run(
+            summary = await run_queries(
                 questions(count),
                 policy,
                 reward,

@@ -28,7 +28,7 @@ from tests.openai_server import OpenAIServer
 from tpo.methods.catalog import tpo
 from tpo.policies import OpenAIPolicy
 from tpo.rewards.scripted import ScriptedReward
-from tpo.runs import fingerprint, run
+from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 
@@ -57,7 +57,7 @@ async def carried_out(url: str, path: Path, queries: int, timeout: float) -> dic
     started = time.perf_counter()
     async with RunDirectory.open(path, configuration={}, fingerprint=shape) as directory:
         try:
-            summary = await run(asked, policy, ScriptedReward(len), METHOD, directory, concurrency=64)
+            summary = await run_queries(asked, policy, ScriptedReward(len), METHOD, directory, concurrency=64)
         finally:
             await policy.aclose()
     seconds = time.perf_counter() - started

@@ -33,7 +33,7 @@ from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.wrapper import Wrapper, closing
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
-from tpo.runs import fingerprint, run
+from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
 from tpo.tiny import examples_path
 from tpo.types import Completion, Messages, Query, Sampling, Scope
@@ -67,7 +67,7 @@ async def level(
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
             cpu, wall = time.process_time(), time.perf_counter()
-            summary = await run(queries, recorded, reward, recipe, directory, concurrency=number)
+            summary = await run_queries(queries, recorded, reward, recipe, directory, concurrency=number)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     await server.aclose()
     tokens = sum(usage.completion_tokens for usage in summary.usage.values())

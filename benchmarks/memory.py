@@ -24,7 +24,7 @@ from benchmarks.record import write_result
 from tpo.methods.catalog import build_method
 from tpo.methods.tags import CLOSING, OPENING
 from tpo.rewards.scripted import ScriptedReward
-from tpo.runs import fingerprint, run
+from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
 from tpo.types import Completion, Messages, Sampling, Scope, Usage
 
@@ -53,7 +53,9 @@ async def measure(count: int, in_flight: int) -> dict[str, Any]:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
             cpu = time.process_time()
-            summary = await run(questions(count), Instant(), reward, recipe, directory, concurrency=in_flight)
+            summary = await run_queries(
+                questions(count), Instant(), reward, recipe, directory, concurrency=in_flight
+            )
             cpu = time.process_time() - cpu
         written = (Path(folder) / "trajectories.jsonl").stat().st_size
     return {

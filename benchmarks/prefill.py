@@ -33,7 +33,7 @@ from tpo.policies.base import Policy
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
-from tpo.runs import fingerprint, run
+from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
 from tpo.tiny import examples_path
 from tpo.types import Query
@@ -103,7 +103,7 @@ async def counted(
     with tempfile.TemporaryDirectory() as folder:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
-            summary = await run(queries, policy, reward, recipe, directory, concurrency=16)
+            summary = await run_queries(queries, policy, reward, recipe, directory, concurrency=16)
     if summary.failed:
         raise SystemExit(
             f"{summary.failed} of {len(queries)} queries failed; is this the model that it is for?"

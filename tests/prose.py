@@ -62,11 +62,13 @@ def duplicate_names() -> dict[str, list[str]]:
     places: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for path, tree in modules():
         package = path.parts[0] if len(path.parts) > 1 else "."
-        for node in tree.body:
-            if isinstance(node, Definition) and not node.name.startswith("_"):
-                places[package, node.name].append(str(path))
-                if package != "." and node.name in tpo.__all__:
-                    places["tpo.__all__", node.name].append(str(path))
+        names = {node.name for node in tree.body if isinstance(node, Definition)}
+        for name in sorted(names):
+            if name.startswith("_"):
+                continue
+            places[package, name].append(str(path))
+            if package != "." and name in tpo.__all__:
+                places["tpo.__all__", name].append(str(path))
     return {f"{package}: {name}": found for (package, name), found in places.items() if len(found) > 1}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.options_table import table
-from tpo.config import Settings, build_policy, build_reward, load_axes, load_settings, make_recipe
+from tpo.config import Settings, build_policy, build_reward, load_axes, load_settings, make_method
 from tpo.config.settings import OPTIONS, TINY_MAX_TOKENS
 from tpo.config.specs import api_key
 from tpo.errors import ConfigError
@@ -210,10 +210,10 @@ def test_a_model_may_have_a_comma_in_its_path() -> None:
 
 
 def test_the_recipe_has_the_settings_values() -> None:
-    recipe = make_recipe(load_settings({"method": "revision", "sample_size": 3, "max_iterations": 1}, {}))
+    recipe = make_method(load_settings({"method": "revision", "sample_size": 3, "max_iterations": 1}, {}))
     assert (recipe.name, recipe.sample_size, recipe.max_iterations) == ("revision", 3, 1)
     with pytest.raises(ConfigError, match="--method nope: unknown; there are tpo"):
-        make_recipe(Settings(method="nope"))
+        make_method(Settings(method="nope"))
 
 
 @pytest.mark.parametrize(

@@ -16,3 +16,7 @@ def test_few_docstrings_begin_with_a_question_word() -> None:
 def test_a_question_is_told_from_a_statement() -> None:
     assert prose.Docstring("a.py:1", "What a run shows.").asks
     assert not prose.Docstring("a.py:1", "Return what a run shows.").asks
+
+
+def test_no_public_name_is_defined_in_two_modules_of_a_package() -> None:
+    assert prose.duplicate_names() == {}

@@ -14,7 +14,7 @@ from tpo.config import (
     Settings,
     build_policy,
     load_settings,
-    make_recipe,
+    make_method,
     name_model,
     policy_identity,
     resolve,
@@ -79,7 +79,7 @@ async def test_another_package_adds_a_reward_a_policy_and_a_method(other_package
     assert [reply.text for reply in replies] == ["hello you"]
     score = await reward_of(settings).score((user("?"),), replies[0].text, Scope("q", 0, "reward"))
     assert score.value == 6.0
-    assert make_recipe(settings).max_iterations == settings.max_iterations + 1
+    assert make_method(settings).max_iterations == settings.max_iterations + 1
     assert reward_identity(settings) == {"names": ["count:words"], "options": {"count": {"factor": 3}}}
 
 
@@ -101,7 +101,7 @@ async def test_another_package_adds_a_reward_a_policy_and_a_method(other_package
 )
 def test_its_mistakes_are_told_like_ours(other_package: Path, flags: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
-        make_recipe(load_settings({"reward": ["count:words", "tiny"]} | flags, {}))
+        make_method(load_settings({"reward": ["count:words", "tiny"]} | flags, {}))
     assert "secret" not in str(caught.value)
 
 
@@ -214,7 +214,7 @@ def test_an_edited_method_is_another_run(here: Path) -> None:
         seen.append(fingerprint(method, seed=7, data=None).get("source of method"))
     assert None not in seen
     assert seen[0] != seen[1]
-    assert "source of method" not in fingerprint(make_recipe(Settings()), seed=7, data=None)
+    assert "source of method" not in fingerprint(make_method(Settings()), seed=7, data=None)
 
 
 @pytest.mark.parametrize(

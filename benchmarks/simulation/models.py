@@ -14,7 +14,7 @@ from benchmarks.simulation.engine import Engine, Served
 from benchmarks.simulation.texts import Run, length, mark, prompt_runs, text_runs
 
 from tpo.methods.tags import CLOSING, OPENING
-from tpo.rewards.gatherer import Gatherer
+from tpo.rewards.async_batching import Gatherer
 from tpo.types import Completion, Messages, Query, Sampling, Scope, Score, Usage, user
 
 Delivery = Literal["each", "together"]

@@ -24,7 +24,7 @@ from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
-from tpo.runs import fingerprint, run
+from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
 from tpo.types import Messages, Query, Scope, Score
 
@@ -85,7 +85,7 @@ async def this_package(
         shape = fingerprint(work.recipe, seed=7, data=None)
         opened = RunDirectory.open(Path(folder), configuration={}, fingerprint=shape, clock=loop.time)
         async with opened as directory:
-            summary = await run(
+            summary = await run_queries(
                 iter(work.queries()),
                 policy,
                 reward,

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tpo.errors import ConfigError, TpoError
-from tpo.naming import load_object
+from tpo.user_objects import load_object
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, TypeVar
 
 from tpo.errors import ConfigError
 from tpo.inprocess.formats import gguf_refusal
-from tpo.naming import load_object, source_digest
 from tpo.registry import ModelOptions, ModelSpec, is_url, refuse_secrets
+from tpo.user_objects import load_object, source_digest
 
 ModelT_co = TypeVar("ModelT_co", covariant=True)
 

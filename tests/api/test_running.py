@@ -15,7 +15,7 @@ import pytest
 import tpo
 from tests.cli.values import length_of
 from tests.openai_server import OpenAIServer
-from tpo.config import load_settings, make_recipe
+from tpo.config import load_settings, make_method
 from tpo.errors import ConfigError, PolicyError, StoreMismatch
 from tpo.events import Event, QueryEnded
 from tpo.methods.catalog import bon
@@ -92,7 +92,7 @@ def test_names_are_those_of_the_command_line(tmp_path: Path) -> None:
     assert [t.query.text for t in found.trajectories()] == ["Why?"]
     assert sum(isinstance(event, QueryEnded) for event in events) == 1
     settings = load_settings({"method": "bon"}, {})
-    assert found.record.fingerprint["method.name"] == make_recipe(settings).name
+    assert found.record.fingerprint["method.name"] == make_method(settings).name
 
 
 def test_one_model_may_have_a_name_and_the_other_none(tmp_path: Path) -> None:

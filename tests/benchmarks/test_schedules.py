@@ -16,7 +16,7 @@ from tests.store.memory import memory_folder
 from tpo.errors import ConfigError
 from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
-from tpo.runs import fingerprint, run
+from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory, read_trajectories
 from tpo.types import Trajectory
 
@@ -58,7 +58,7 @@ def test_every_speed_path_gives_the_trajectories_of_the_simple_path(
         shape = fingerprint(FEW.recipe, seed=7, data=None)
         async with RunDirectory.open(folder, configuration={}, fingerprint=shape) as directory:
             reward = SimulatedReward(budget=budget)
-            await run(
+            await run_queries(
                 FEW.queries(),
                 policy,
                 reward,

@@ -180,7 +180,7 @@ def test_names_in_what_is_printed_steer_no_terminal(server: ModelServer, tmp_pat
 
 
 def test_the_program_prints_names_through_one_function() -> None:
-    sources = [path for path in Path(cli.__file__).parent.glob("*.py") if path.name != "text.py"]
+    sources = [path for path in Path(cli.__file__).parent.glob("*.py") if path.name != "escape.py"]
     printed = [line for path in sources for line in path.read_text().splitlines() if "typer.echo(" in line]
     data_for_programs = {"typer.echo(for_reader(", "typer.echo(as_json(fou"}
     assert {line.strip()[:22] for line in printed} == data_for_programs

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.openai_server import OpenAIServer
-from tpo.cli.benching import seeds_of
+from tpo.cli.bench_session import seeds_of
 from tpo.cli.main import app
 from tpo.experiments.bench.registry import benchmark_names, load_benchmark
 

@@ -16,7 +16,7 @@ from tests.doctor.server import Habits, ModelServer
 from tpo.cli.checklist import Checklist
 from tpo.cli.doctor import doctor
 from tpo.cli.main import app
-from tpo.cli.run import run
+from tpo.cli.run import run_data
 from tpo.doctor import Finding
 
 LENGTH = ("--reward", "python:tests.cli.values:length_of")
@@ -29,7 +29,7 @@ def tpo(*arguments: object, key: str | None = None) -> Result:
 
 
 def test_it_takes_the_options_of_a_run() -> None:
-    mine, its = (set(inspect.signature(command).parameters) for command in (doctor, run))
+    mine, its = (set(inspect.signature(command).parameters) for command in (doctor, run_data))
     assert its - mine == {"fresh", "sequences"}
     assert mine - its == {"golden", "json"}
 

@@ -16,9 +16,9 @@ import pytest
 import typer
 from rich.console import Console
 
+from tpo.cli.common import INTERRUPTED
+from tpo.cli.run_summary import TINY_NOTE
 from tpo.cli.session import Session
-from tpo.cli.setup import INTERRUPTED
-from tpo.cli.show import TINY_NOTE
 from tpo.config import load_settings
 from tpo.errors import PolicyError, StoreMismatch
 from tpo.events import CallRetried

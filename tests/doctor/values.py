@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tpo.config import Settings, load_settings, make_recipe
+from tpo.config import Settings, load_settings, make_method
 from tpo.doctor import Finding, Setup
 from tpo.policies.base import Policy
 from tpo.policies.openai import OpenAIPolicy
@@ -51,7 +51,7 @@ def make_setup(
     settings = load_settings(flags, {})
     return Setup(
         settings,
-        make_recipe(settings),
+        make_method(settings),
         served if url is not None and policy is None else lambda named: policy or ScriptedPolicy(),
         lambda: reward or ScriptedReward(sensible),
         data,

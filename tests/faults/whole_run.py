@@ -17,7 +17,7 @@ from tpo.policies import OpenAIPolicy, Policy, ScriptedPolicy
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.rewards.vllm import VLLMReward
-from tpo.runs import Retries, Summary, fingerprint, run
+from tpo.runs import Retries, Summary, fingerprint, run_queries
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 
@@ -71,7 +71,7 @@ def run_whole(
         queries = (Query(f"q{n}", (user(f"question {n}"),)) for n in range(QUERIES))
         async with RunDirectory.open(path, configuration={}, fingerprint=shape) as directory:
             try:
-                return await run(
+                return await run_queries(
                     queries,
                     policy,
                     reward,

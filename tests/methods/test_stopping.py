@@ -15,7 +15,7 @@ from tpo.methods.stopping import Deadline, TargetReward
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store.journal import Journal
-from tpo.store.journaled import JournaledDecisions, JournaledPolicy, JournaledReward
+from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
 from tpo.types import Trajectory
 
 

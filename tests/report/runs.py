@@ -13,7 +13,7 @@ from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
-from tpo.runs import fingerprint, run
+from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
 from tpo.types import Query, user
 
@@ -70,7 +70,7 @@ def make_run(
         values = {"policy": "scripted", "reward": "scripted", "method": plan.name} | dict(configuration)
         marks = fingerprint(plan, seed=7, data="shown", policy="scripted", reward="scripted")
         async with RunDirectory.open(path, configuration=values, fingerprint=marks) as directory:
-            await run(queries, policy, reward, plan, directory, concurrency=8)
+            await run_queries(queries, policy, reward, plan, directory, concurrency=8)
 
     asyncio.run(whole())
     return path

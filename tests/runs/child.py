@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.runs.models import RECIPE, opened, queries, reply, reward
 from tpo.errors import TpoError
 from tpo.policies import PolicyCall, ScriptedPolicy
-from tpo.runs import run
+from tpo.runs import run_queries
 
 
 def parsed() -> argparse.Namespace:
@@ -39,7 +39,7 @@ async def main(arguments: argparse.Namespace) -> None:
 
     async with opened(arguments.directory) as directory:
         model = ScriptedPolicy(reply, before=tell)
-        await run(queries(arguments.queries), model, reward(2), RECIPE, directory, concurrency=4)
+        await run_queries(queries(arguments.queries), model, reward(2), RECIPE, directory, concurrency=4)
 
 
 def full_disk(room: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.models import RECIPE, by_id, opened, policy, queries, reward
-from tpo.runs import run
+from tpo.runs import run_queries
 from tpo.runs.forecast import planned_calls
 from tpo.runs.scheduler import Scheduler
 from tpo.store import read_trajectories
@@ -99,7 +99,9 @@ async def test_no_more_queries_are_taken_from_the_data_than_there_are_places() -
 async def test_the_trajectories_are_the_same_whatever_the_bound(tmp_path: Path, sequences: int) -> None:
     async def ran(name: str, bound: int | None) -> dict[str, object]:
         async with opened(tmp_path / name) as directory:
-            await run(queries(9), policy(3), reward(3), RECIPE, directory, concurrency=6, sequences=bound)
+            await run_queries(
+                queries(9), policy(3), reward(3), RECIPE, directory, concurrency=6, sequences=bound
+            )
         return dict(by_id(read_trajectories(tmp_path / name)))
 
     assert await ran("bound", sequences) == await ran("plain", None)

@@ -17,7 +17,7 @@ import pytest
 from tests.runs.models import RECIPE, by_id, opened, policy, queries, reward
 from tests.store.memory import memory_folder
 from tpo.errors import StoreBusy
-from tpo.runs import run
+from tpo.runs import run_queries
 from tpo.store import read_run, read_trajectories
 from tpo.types import Trajectory
 
@@ -58,7 +58,7 @@ def rest(process: subprocess.Popen[str]) -> tuple[list[str], str]:
 def finish(path: Path) -> None:
     async def whole() -> None:
         async with opened(path) as directory:
-            await run(queries(QUERIES), policy(), reward(), RECIPE, directory)
+            await run_queries(queries(QUERIES), policy(), reward(), RECIPE, directory)
 
     asyncio.run(whole())
 

@@ -19,9 +19,9 @@ from tpo.events import CallRetried, Event, RunEnded
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
+from tpo.runs.default_directory import run_name
 from tpo.runs.inputs import QueryRow, SourceInput, as_input, rows_input
 from tpo.runs.models import Models, Relay
-from tpo.runs.naming import run_name
 from tpo.runs.plan import RunPlan
 from tpo.store import read_run
 from tpo.types import Messages, Query, Sampling, Scope, user
@@ -174,7 +174,7 @@ async def test_runs_with_other_rewards_have_other_default_directories(folder: Pa
 
 async def test_a_run_under_the_earlier_default_name_is_resumed(folder: Path) -> None:
     plan = await planned(None)
-    earlier = plan.path.with_name(run_name(plan.settings, plan.recipe, plan.data.source))
+    earlier = plan.path.with_name(run_name(plan.settings, plan.method, plan.data.source))
     await done(replace(plan, path=earlier))
     again = await planned(None)
     assert again.path == earlier
@@ -184,7 +184,7 @@ async def test_a_run_under_the_earlier_default_name_is_resumed(folder: Path) -> 
 
 async def test_another_run_under_the_earlier_default_name_is_left_and_told(folder: Path) -> None:
     other = await planned(None, reward="python:tests.cli.values:length_of")
-    earlier = other.path.with_name(run_name(other.settings, other.recipe, other.data.source))
+    earlier = other.path.with_name(run_name(other.settings, other.method, other.data.source))
     await done(replace(other, path=earlier))
     plan = await planned(None)
     assert plan.path != earlier
@@ -195,7 +195,7 @@ async def test_another_run_under_the_earlier_default_name_is_left_and_told(folde
 
 async def test_a_fresh_run_leaves_the_one_under_the_earlier_default_name(folder: Path) -> None:
     plan = await planned(None)
-    earlier = plan.path.with_name(run_name(plan.settings, plan.recipe, plan.data.source))
+    earlier = plan.path.with_name(run_name(plan.settings, plan.method, plan.data.source))
     await done(replace(plan, path=earlier))
     again = await RunPlan.resolve(load_settings(GIVEN, {}), rows_input(["one", "two"]), fresh=True)
     assert again.path == plan.path

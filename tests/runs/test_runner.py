@@ -16,7 +16,7 @@ from tpo.events import Event, QueryEnded, RunEnded, RunStarted
 from tpo.policies import PolicyCall, ScriptedPolicy
 from tpo.rewards.function import as_reward
 from tpo.rewards.scripted import ScriptedReward
-from tpo.runs import Summary, run, summarize
+from tpo.runs import Summary, run_queries, summarize
 from tpo.store import read_run, read_trajectories
 from tpo.types import Message, Messages, Query, Sampling, Scope, Trajectory
 
@@ -32,7 +32,7 @@ async def ran(
 ) -> Summary:
     listener = None if heard is None else heard.append
     async with opened(path) as directory:
-        return await run(
+        return await run_queries(
             queries(count),
             by or policy(),
             scored_by or reward(),
@@ -47,7 +47,7 @@ async def ran(
 async def ran_with(path: Path, iterations: int, by: ScriptedPolicy, scored_by: ScriptedReward) -> Summary:
     method = replace(RECIPE, max_iterations=iterations)
     async with opened(path, method) as directory:
-        return await run(queries(4), by, scored_by, method, directory)
+        return await run_queries(queries(4), by, scored_by, method, directory)
 
 
 async def test_more_iterations_continue_finished_queries_without_any_call_made_again(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_of_a_reward_function_that_fails_for_some_responses_no_query_is_lo
 
     scored_by = as_reward(fragile, clock=VirtualTime().clock)
     async with opened(tmp_path) as directory:
-        summary = await run(queries(150), policy(), scored_by, RECIPE, directory)
+        summary = await run_queries(queries(150), policy(), scored_by, RECIPE, directory)
     assert (summary.finished, summary.failed) == (150, 0)
     unscored = sum(c.score is None for t in read_trajectories(tmp_path) for c in t.candidates)
     assert summary.unscored == unscored > 50
@@ -95,7 +95,7 @@ async def test_a_reward_function_that_cannot_work_costs_no_policy_call(tmp_path:
     by = policy()
     async with opened(tmp_path) as directory:
         with pytest.raises(RewardRefused, match=r"fails before the first policy call: .* TypeError"):
-            await run(queries(3), by, as_reward(len, clock=VirtualTime().clock), RECIPE, directory)  # type: ignore[arg-type]
+            await run_queries(queries(3), by, as_reward(len, clock=VirtualTime().clock), RECIPE, directory)  # type: ignore[arg-type]
     assert by.calls == []
 
 
@@ -154,7 +154,7 @@ async def test_queries_are_taken_as_places_become_free(tmp_path: Path) -> None:
 
     model = policy()
     async with opened(tmp_path) as directory:
-        await run(counted(), model, reward(), RECIPE, directory, concurrency=3, listener=count_ends)
+        await run_queries(counted(), model, reward(), RECIPE, directory, concurrency=3, listener=count_ends)
     assert taken == 20
     assert most <= 3
     assert model.most_in_flight <= 3
@@ -229,7 +229,7 @@ async def test_a_fatal_error_is_raised_before_others_of_the_same_moment(tmp_path
 
     async with opened(tmp_path) as directory:
         with pytest.raises(PolicyRefused):
-            await run(queries(3), Bug(), reward(), RECIPE, directory)  # type: ignore[arg-type]  # on purpose
+            await run_queries(queries(3), Bug(), reward(), RECIPE, directory)  # type: ignore[arg-type]  # on purpose
 
 
 async def test_a_cancelled_run_keeps_what_is_finished_and_goes_on_later(tmp_path: Path) -> None:
@@ -267,14 +267,16 @@ async def test_bad_data_in_the_middle_ends_the_run_with_its_own_error(tmp_path: 
 
     async with opened(tmp_path) as directory:
         with pytest.raises(DataError, match="line 37"):
-            await run(broken(), policy(), reward(), RECIPE, directory, concurrency=2)
+            await run_queries(broken(), policy(), reward(), RECIPE, directory, concurrency=2)
     assert read_run(tmp_path).invocations[-1].interrupted
 
 
 async def test_an_id_that_comes_twice_is_refused(tmp_path: Path) -> None:
     async with opened(tmp_path) as directory:
         with pytest.raises(DataError, match="query id 'q0' occurs twice"):
-            await run([*queries(2), *queries(1)], policy(), reward(), RECIPE, directory, concurrency=1)
+            await run_queries(
+                [*queries(2), *queries(1)], policy(), reward(), RECIPE, directory, concurrency=1
+            )
 
 
 async def test_no_concurrency_is_refused(tmp_path: Path) -> None:
@@ -293,13 +295,13 @@ async def test_a_listener_that_fails_does_not_end_the_run(tmp_path: Path) -> Non
         raise ValueError("a display's own bug")
 
     async with opened(tmp_path) as directory:
-        summary = await run(queries(2), policy(), reward(), RECIPE, directory, listener=broken)
+        summary = await run_queries(queries(2), policy(), reward(), RECIPE, directory, listener=broken)
     assert summary.finished == 2
 
 
 async def test_plain_functions_do(tmp_path: Path) -> None:
     async with opened(tmp_path) as directory:
-        summary = await run(
+        summary = await run_queries(
             queries(2), lambda messages, sampling: "text", lambda messages, text: 1.0, RECIPE, directory
         )
     assert summary.finished == 2

@@ -19,7 +19,7 @@ from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.serve.app import Endpoint
-from tpo.serve.running import listen
+from tpo.serve.server import listen
 from tpo.serve.service import Service
 from tpo.serve.upstream import Upstream
 from tpo.types import Phase

@@ -16,9 +16,9 @@ from tpo.http.address import root_address
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.rewards.calibration import Example, probe_examples
 from tpo.rewards.golden import Golden, check_golden, golden_scores
-from tpo.rewards.misreading import misread_scores
+from tpo.rewards.misread_formats import misread_scores
 from tpo.rewards.vllm import VLLMReward
-from tpo.rewards.vllm.reading import read_numbers
+from tpo.rewards.vllm.protocol import read_numbers
 from tpo.tiny import examples_path, reward_path
 from tpo.types import Messages, Scope, Score, assistant
 

@@ -17,8 +17,8 @@ from tpo.config import Settings, data_options, load_settings, policy_of, reward_
 from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
-from tpo.methods.blocking import run_blocking
 from tpo.methods.method import Method
+from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
@@ -115,20 +115,25 @@ async def _plan(
 ) -> RunPlan:
     """Return the plan of the run that the arguments of :func:`run` describe."""
     brought = {part: it for part, it in (("policy", policy), ("reward", reward)) if not _is_named(it)}
-    recipe = None if method is None or isinstance(method, str) else method
-    _require_fitting(options, brought, recipe, reward)
-    flags = {"policy": policy, "reward": reward, "method": None if recipe else method, "out": out} | options
+    own_method = None if method is None or isinstance(method, str) else method
+    _require_fitting(options, brought, own_method, reward)
+    flags = {
+        "policy": policy,
+        "reward": reward,
+        "method": None if own_method else method,
+        "out": out,
+    } | options
     flags |= {key: value for part in brought for key, value in STAND_INS[part].items()}
     settings = load_settings(flags, os.environ, None if config is None else Path(config))
-    if recipe is not None:
-        own = {"method": recipe.name} | {name: getattr(recipe, name) for name in SHAPE}
+    if own_method is not None:
+        own = {"method": own_method.name} | {name: getattr(own_method, name) for name in SHAPE}
         settings = replace(settings, **own)
     identity = {part: identity_of(it) for part, it in brought.items()}
     recorded: dict[str, Any] = {part: [name] for part, name in identity.items()}
     plan = await RunPlan.resolve(
         settings,
         as_input(examples_path() if data is None else data, data_options(settings)),
-        recipe=recipe,
+        method=own_method,
         fresh=fresh,
         load=partial(_load, settings, brought) if brought else None,
         identity=identity,
@@ -146,7 +151,7 @@ def _is_named(model: Any) -> bool:
 
 
 def _require_fitting(
-    options: Mapping[str, Any], brought: Mapping[str, Any], recipe: Method | None, reward: Any
+    options: Mapping[str, Any], brought: Mapping[str, Any], own_method: Method | None, reward: Any
 ) -> None:
     """Refuse unknown options and those that do not go with what is given as a value.
 
@@ -160,7 +165,7 @@ def _require_fitting(
             raise ConfigError(f"tpo.run: {name}: no such option; {advice}")
         if name in SERVER_OPTIONS and "policy" in brought:
             raise ConfigError(f"tpo.run: {name} is for a server's base URL; the policy is an object")
-        if name in SHAPE and recipe is not None:
+        if name in SHAPE and own_method is not None:
             raise ConfigError(f"tpo.run: {name}: the method is a value; set its own {name}")
     if "policy" in brought and reward is None:
         raise ConfigError("tpo.run: the policy is an object: give a reward too")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli import options
-from tpo.cli.complain import complain
+from tpo.cli.error_output import complain
 from tpo.config.settings import DATA_OPTIONS
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def ask(
 
     from rich.console import Console
 
-    from tpo.cli.conversation import Conversation
-    from tpo.cli.setup import interruptible, settings_of
-    from tpo.config import make_recipe, stopping_rules
+    from tpo.cli.common import interruptible, settings_of
+    from tpo.cli.live_query import Conversation
+    from tpo.config import make_method, stopping_rules
     from tpo.runs.models import Relay, load_models
 
     if rest:
@@ -58,14 +58,14 @@ def ask(
         )
     text = _question(question)
     settings = settings_of(given)
-    recipe = make_recipe(settings)
+    method = make_method(settings)
     apart = not sys.stdout.isatty()
     console = Console(stderr=apart, quiet=settings.quiet, highlight=False)
     with interruptible(console, "interrupted"), console.status(_loading(settings)) as status:
         view, events = Conversation(console, status.update), Relay()
         with events.forwarding(view):
             models = load_models(settings, events)
-            trajectory = asyncio.run(answer(models, recipe, text, settings.seed, stopping_rules(settings)))
+            trajectory = asyncio.run(answer(models, method, text, settings.seed, stopping_rules(settings)))
     _finish(trajectory, alone=apart or settings.quiet)
 
 
@@ -73,7 +73,7 @@ def _loading(settings: Settings) -> str:
     """Return what is loaded, as a line without markup."""
     from rich.markup import escape
 
-    from tpo.cli.text import visible
+    from tpo.cli.escape import visible
 
     names = f"policy {', '.join(settings.policy)}, reward {', '.join(settings.reward)}"
     return escape(f"loading {visible(names)}")
@@ -87,21 +87,21 @@ def _question(argument: str) -> str:
 
 
 async def answer(
-    models: Models, recipe: Method, question: str, seed: int, stopping: Sequence[StoppingRule] = ()
+    models: Models, method: Method, question: str, seed: int, stopping: Sequence[StoppingRule] = ()
 ) -> Trajectory:
     """Optimize *question* with *models*, and close them."""
     from tpo.methods.optimize import Optimizer
 
     async with models.ready():
         optimizer = Optimizer(
-            models.policy, models.reward, recipe, seed=seed, stopping=stopping, listener=models.events
+            models.policy, models.reward, method, seed=seed, stopping=stopping, listener=models.events
         )
         return await optimizer.optimize(question)
 
 
 def _finish(trajectory: Trajectory, *, alone: bool) -> None:
     """Print the answer if nothing else has; after a failure, the best of what came before it stands."""
-    from tpo.cli.text import for_reader
+    from tpo.cli.escape import for_reader
 
     if alone and trajectory.best is not None:
         typer.echo(for_reader(trajectory.answer, terminal=sys.stdout.isatty()))

@@ -43,7 +43,7 @@ Name = Annotated[
 @app.command(name="list")
 def list_benchmarks() -> None:
     """List the benchmarks: sizes, metrics, licences, and where the data is published."""
-    from tpo.cli.benching import show_list
+    from tpo.cli.bench_session import show_list
 
     show_list()
 
@@ -53,18 +53,18 @@ def ids(
     name: Name, data: Annotated[str | None, typer.Option(metavar="FILE", help="In place of the hub.")] = None
 ) -> None:
     """Print the ids of the queries that a benchmark asks, one a line."""
-    from tpo.cli.benching import show_ids
+    from tpo.cli.bench_session import show_ids
 
     show_ids(name, data)
 
 
-@app.command(epilog=EXAMPLES, cls=options.Command)
+@app.command(name="run", epilog=EXAMPLES, cls=options.Command)
 @options.with_settings(
     without=(*(name for name in DATA_OPTIONS if name != "limit"), "sequences"),
     several=("method", "seed"),
     texts={"limit": "Maximum number of queries, each kind of them with its share."},
 )
-def run(
+def run_benchmark(
     given: options.Given,
     name: Name,
     data: Annotated[
@@ -150,7 +150,7 @@ def run(
     What was answered and graded is kept: the same command goes on after a crash, or when a judge is back.
     """
     flags = {**locals(), **given.flags}
-    from tpo.cli.benching import Benching
+    from tpo.cli.bench_session import Benching
 
     if Benching.of(name, flags, given.config).carry_out():
         raise typer.Exit(SOME_FAILED)
@@ -164,6 +164,6 @@ def table(
     ] = "md",
 ) -> None:
     """Results of several benchmarks and models as one table, as papers show them."""
-    from tpo.cli.benching import show_table
+    from tpo.cli.bench_session import show_table
 
     show_table(results, form)

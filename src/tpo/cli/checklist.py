@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tpo.cli.text import literal, visible
+from tpo.cli.escape import literal, visible
 from tpo.doctor import Finding, Status, no_failures
 
 MARKS: Mapping[Status, tuple[str, str, str]] = {

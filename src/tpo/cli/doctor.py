@@ -63,7 +63,7 @@ def doctor(
     from rich.console import Console
 
     from tpo.cli.checklist import Checklist, as_json
-    from tpo.cli.setup import interruptible, settings_of
+    from tpo.cli.common import interruptible, settings_of
     from tpo.doctor import no_failures, run_checks
 
     settings = settings_of(given)
@@ -93,13 +93,13 @@ def setup_from(settings: Settings, data: str | None, golden: str | None) -> Setu
     """
     import os
 
-    from tpo.config import make_recipe, policy_of, reward_of
+    from tpo.config import make_method, policy_of, reward_of
     from tpo.config.specs import REWARD_KEY_VARIABLE, api_key
     from tpo.doctor import Setup
 
     return Setup(
         settings,
-        make_recipe(settings),
+        make_method(settings),
         lambda named: policy_of(named, os.environ),
         lambda: reward_of(settings, os.environ),
         data,

@@ -88,7 +88,7 @@ def export(
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write a run's answers, preference pairs, rewards or iterations to a file."""
-    from tpo.cli.text import echo
+    from tpo.cli.escape import echo
     from tpo.export import read_in_order
 
     if not run.is_dir():  # told before a file is begun in it, which would make it

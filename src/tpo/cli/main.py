@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from tpo.cli import ask, bench, doctor, export, repair, report, run, serve, sweep, view
-from tpo.cli.complain import complain
+from tpo.cli.error_output import complain
 from tpo.cli.options import DEBUG, Command
 from tpo.errors import TpoError
 
@@ -50,7 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="run", epilog=run.EXAMPLES, cls=Command)(run.run)
+app.command(name="run", epilog=run.EXAMPLES, cls=Command)(run.run_data)
 app.command(name="ask", epilog=ask.EXAMPLES, cls=Command)(ask.ask)
 app.command(name="serve", epilog=serve.EXAMPLES, cls=Command)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLES, cls=Command)(doctor.doctor)
@@ -66,7 +66,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import PackageNotFoundError, version
 
-        from tpo.cli.text import echo
+        from tpo.cli.escape import echo
 
         try:
             echo(f"tpo {version('tpo')}")
@@ -89,7 +89,7 @@ def tpo(
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
     """Print a library's warning, which may quote names of files and models."""
-    from tpo.cli.text import echo
+    from tpo.cli.escape import echo
 
     echo(f"warning: {message}", err=True)
 

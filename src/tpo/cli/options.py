@@ -136,7 +136,7 @@ def _current(argument: str, known: Collection[str]) -> str:
     new = FORMER_FLAGS.get(flag)
     if new is None or new not in known or flag in known:
         return argument
-    from tpo.cli.text import echo
+    from tpo.cli.escape import echo
 
     echo(f"note: {flag} is now called {new}", err=True)
     return f"{new}{equals}{value}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli.options import Debug
-from tpo.counting import queries
+from tpo.plurals import queries
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -25,7 +25,7 @@ def repair(
 
     Resume the run afterwards: it does again what was set aside.
     """
-    from tpo.cli.text import echo
+    from tpo.cli.escape import echo
     from tpo.store import repair as repair_run
 
     repaired = repair_run(run)

@@ -11,8 +11,8 @@ import typer
 
 from tpo.cli.options import Debug, Quiet
 from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, prices_of
-from tpo.counting import queries
 from tpo.errors import ConfigError
+from tpo.plurals import queries
 
 if TYPE_CHECKING:
     from tpo.report import WrittenReport
@@ -90,7 +90,7 @@ def _baseline(text: str) -> tuple[str, float]:
 
 
 def _tell(written: WrittenReport, folder: Path | None) -> None:
-    from tpo.cli.text import echo
+    from tpo.cli.escape import echo
 
     for name, note in written.notes:
         echo(f"{name}: {note}", err=True)

@@ -26,7 +26,7 @@ tpo run prompts.jsonl --config run.toml -d 3 -n 8
 
 
 @options.with_settings()
-def run(
+def run_data(
     given: options.Given,
     data: Annotated[
         str | None,
@@ -43,8 +43,8 @@ def run(
 
     A run that was interrupted, or killed, goes on with the same command.
     """
+    from tpo.cli.common import exit_code, settings_of
     from tpo.cli.session import Session
-    from tpo.cli.setup import exit_code, settings_of
 
     summary = Session.of(settings_of(given), data, fresh=fresh).carry_out()
     if code := exit_code(summary):

@@ -79,12 +79,12 @@ def serve(
 
     It listens on this machine alone unless --host says otherwise, until SIGTERM or Ctrl-C.
     """
-    from tpo.cli.setup import settings_of
+    from tpo.cli.common import settings_of
     from tpo.errors import MissingExtra
 
     try:
         from tpo.serve.request import Limits
-        from tpo.serve.running import ServeOptions
+        from tpo.serve.server import ServeOptions
     except ImportError as error:
         raise MissingExtra(error.name or "starlette", "serve", "tpo serve") from error
     settings = settings_of(given)
@@ -108,9 +108,9 @@ def serve(
         store=store,
         drain=drain,
     )
-    from tpo.cli.serving import run
+    from tpo.cli.serve_session import run_endpoint
 
-    run(settings, chosen)
+    run_endpoint(settings, chosen)
 
 
 def read_keys(path: Path | None, variable: str) -> tuple[str, ...]:

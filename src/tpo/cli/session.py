@@ -9,14 +9,14 @@ from typing import Self
 
 from rich.console import Console
 
-from tpo.cli.complain import complain
-from tpo.cli.live import run_view
-from tpo.cli.setup import interruptible
-from tpo.cli.show import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
-from tpo.cli.tally import Tally, completions_per_query
-from tpo.cli.text import one_line, visible
+from tpo.cli.common import interruptible
+from tpo.cli.error_output import complain
+from tpo.cli.escape import one_line, visible
+from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.run_progress import run_view
+from tpo.cli.run_summary import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
 from tpo.config import Settings, data_options
-from tpo.counting import queries
+from tpo.plurals import queries
 from tpo.runs import Summary
 from tpo.runs.inputs import SourceInput
 from tpo.runs.models import Models
@@ -61,7 +61,7 @@ class Session:
 
     async def _run(self, models: Models, complete: bool, highlights: Highlights) -> Summary:
         plan = self.plan
-        tally = Tally(completions_per_query(plan.recipe))
+        tally = Tally(completions_per_query(plan.method))
         async with models.ready(), plan.opened(models) as opened:
             self._introduce(opened.directory, complete)
             for trajectory in opened.directory.read_finished():
@@ -70,14 +70,14 @@ class Session:
                 return await opened.execute(highlights, view)
 
     def _introduce(self, directory: RunDirectory, complete: bool) -> None:
-        plan, settings, recipe, total = self.plan, self.plan.settings, self.plan.recipe, self.plan.data.total
+        plan, settings, method, total = self.plan, self.plan.settings, self.plan.method, self.plan.data.total
         model = f" ({settings.model})" if settings.model else ""
         rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
         of_all = queries(total) if total is not None else "queries"
         data = plan.data.source
         self._say(f"{of_all} of {'the shipped examples' if data == str(examples_path()) else data}")
         self._say(
-            f"{recipe.name}, D{recipe.max_iterations}-N{recipe.sample_size}, seed {settings.seed};"
+            f"{method.name}, D{method.max_iterations}-N{method.sample_size}, seed {settings.seed};"
             f" policy {', '.join(settings.policy)}{model}, reward {rewards}"
         )
         for notice in plan.notices:

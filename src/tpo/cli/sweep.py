@@ -78,7 +78,7 @@ def sweep(
     Each cell is an ordinary run; the same command goes on with what is not finished.
     """
     flags = {**locals(), **given.flags}
-    from tpo.cli.sweeping import Sweeping
+    from tpo.cli.sweep_session import Sweeping
 
     if Sweeping.of(data, flags, given.config).carry_out():
         raise typer.Exit(SOME_FAILED)

@@ -68,8 +68,8 @@ def view(
 
     from rich.console import Console
 
-    from tpo.cli.setup import interruptible
-    from tpo.cli.text import echo, visible
+    from tpo.cli.common import interruptible
+    from tpo.cli.escape import echo, visible
 
     prices = prices_of(price_in, price_out, price_cached, currency)
     talk = Console(stderr=True, quiet=bool(quiet), highlight=False)

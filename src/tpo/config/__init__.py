@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tpo.config.models import (
-        Setup,
-        build,
         build_policy,
         build_reward,
         data_options,
         load_policy,
         load_reward,
-        make_recipe,
+        make_method,
         name_model,
         policy_of,
         resolve,
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "tpo.config.models": "Setup build build_policy build_reward load_policy load_reward make_recipe"
+    "tpo.config.models": "build_policy build_reward load_policy load_reward make_method"
     " data_options name_model policy_of resolve reward_of stopping_rules weights_of",
     "tpo.config.settings": "Settings",
     "tpo.config.sources": "load_axes load_settings",
@@ -48,8 +46,6 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 
 __all__ = [
     "Settings",
-    "Setup",
-    "build",
     "build_policy",
     "build_reward",
     "data_options",
@@ -57,7 +53,7 @@ __all__ = [
     "load_policy",
     "load_reward",
     "load_settings",
-    "make_recipe",
+    "make_method",
     "name_model",
     "policy_identity",
     "policy_name",

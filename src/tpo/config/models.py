@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tpo.config.settings import Settings
@@ -30,32 +30,7 @@ from tpo.registry import ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """Models and method of a run."""
-
-    settings: Settings
-    policy: Policy
-    reward: Reward
-    recipe: Method
-
-
-def build(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Setup:
-    """Build the method and the models that *settings* name, the method first: its mistakes show at once.
-
-    *listener* receives an event for each retry.
-
-    Raises:
-        ConfigError: a name is unknown, or values do not go together.
-        MissingExtra: an in-process model is named, and its libraries are not installed.
-        PolicyRefused, RewardRefused: a model cannot be loaded.
-    """
-    recipe = make_recipe(settings)
-    reward = reward_of(settings, environment, listener)
-    return Setup(settings, policy_of(settings, environment, listener), reward, recipe)
-
-
-def make_recipe(settings: Settings) -> Method:
+def make_method(settings: Settings) -> Method:
     """Build the method with its N, D, texts and sampling values."""
     return build_method(
         settings.method,
@@ -98,7 +73,7 @@ def resolve(settings: Settings) -> None:
     Raises:
         ConfigError: one is not there.
     """
-    make_recipe(settings)
+    make_method(settings)
     policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
     policy.resolve(policy_options(settings))
     for each in rewards:
@@ -120,7 +95,9 @@ def policy_of(settings: Settings, environment: Mapping[str, str], listener: List
     """Build the policy that *settings* name; *listener* receives an event for each retry.
 
     Raises:
-        ConfigError, MissingExtra, PolicyRefused: as :func:`build`.
+        ConfigError: a name is unknown, or values do not go together.
+        MissingExtra: an in-process model is named, and its libraries are not installed.
+        PolicyRefused: the model cannot be loaded.
     """
     spec, options = policy_spec(settings.policy), policy_options(settings, environment, listener)
     require_taken(spec, options)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import islice
 
 from tpo.config import data_options
-from tpo.counting import queries
 from tpo.data import count_queries, load_queries
 from tpo.doctor.finding import good, warning
 from tpo.doctor.setup import CheckState, Setup
+from tpo.plurals import queries
 from tpo.types import Messages, Query, plain_text, user
 
 HUB_ROWS = 200

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tpo.counting import queries
 from tpo.doctor.finding import good, unknown, warning
 from tpo.doctor.setup import CheckState, Setup
 from tpo.methods.method import Method
+from tpo.plurals import queries
 from tpo.types import Trajectory, Usage
 
 CHECK = "estimate"

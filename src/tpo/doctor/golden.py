@@ -17,7 +17,7 @@ from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.diagnosis import Fault
 from tpo.rewards.golden import Golden, check_golden, golden_scores, read_golden
 from tpo.rewards.hf import HFReward
-from tpo.rewards.misreading import misread_scores
+from tpo.rewards.misread_formats import misread_scores
 
 CHECK = "golden scores"
 SMALL_MODEL_BYTES = 2_000_000_000

@@ -14,7 +14,7 @@ from typing import Any
 from tpo.config import Settings
 from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
-from tpo.export.writing import replacing_text
+from tpo.export.atomic_writer import replacing_text
 from tpo.runs.plan import RunPlan
 from tpo.store.jsonline import plain
 from tpo.store.lock import Lock

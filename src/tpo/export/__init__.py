@@ -1,6 +1,7 @@
 """A run in other shapes: answers as a table, training sets, the reference's result file, logs."""
 
 from tpo.export.answers import export_sft
+from tpo.export.atomic_writer import Exported
 from tpo.export.eligible import Eligible, Steps
 from tpo.export.formats import EXPORTERS, Exporter
 from tpo.export.logs import export_logs
@@ -10,7 +11,6 @@ from tpo.export.preferences import export_dpo
 from tpo.export.reference import export_reference
 from tpo.export.results import export_results
 from tpo.export.training import Models
-from tpo.export.writing import Exported
 
 __all__ = [
     "EXPORTERS",

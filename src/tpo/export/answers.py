@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tpo.export.atomic_writer import Exported
 from tpo.export.eligible import EVERYTHING, Eligible
 from tpo.export.tables import Row
 from tpo.export.training import UNNAMED, Models, turn, write_training_set
-from tpo.export.writing import Exported
 from tpo.types import Candidate, Trajectory, assistant
 
 COLUMNS: Mapping[str, str] = MappingProxyType(

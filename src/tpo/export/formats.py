@@ -5,11 +5,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tpo.export.answers import export_sft
+from tpo.export.atomic_writer import Exported
 from tpo.export.logs import export_logs
 from tpo.export.preferences import export_dpo
 from tpo.export.reference import export_reference
 from tpo.export.results import export_results
-from tpo.export.writing import Exported
 from tpo.types import Trajectory
 
 Exporter = Callable[[Iterable[Trajectory], Path], Exported]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tpo.export.writing import Exported, write_json_list
+from tpo.export.atomic_writer import Exported, write_json_list
 from tpo.types import Call, Step, Trajectory
 
 

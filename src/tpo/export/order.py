@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tpo.store import reading
+from tpo.store import reader
 from tpo.types import Query, Trajectory
 
 _BY_POSITION = re.compile(r"q(\d{1,18})", re.ASCII)
@@ -21,12 +21,12 @@ def read_in_order(run: Path) -> Iterator[Trajectory]:
     Raises:
         StoreError: there is no run, or another version wrote it.
     """
-    file = run / reading.NAME if run.is_dir() else run
-    places = reading.find_places(file)
+    file = run / reader.NAME if run.is_dir() else run
+    places = reader.find_places(file)
     as_stored = sorted(places.values(), key=lambda place: place.offset)
-    positions = {t.query.id: _position(t.query) for t in reading.read_places(file, as_stored)}
+    positions = {t.query.id: _position(t.query) for t in reader.read_places(file, as_stored)}
     order = sorted(positions, key=lambda query: (positions[query] is None, positions[query] or 0))
-    yield from reading.read_places(file, [places[query] for query in order])
+    yield from reader.read_places(file, [places[query] for query in order])
 
 
 def _position(query: Query) -> int | None:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tpo.export.atomic_writer import Exported
 from tpo.export.pairing import BEST_WORST, Pairing, Preference
 from tpo.export.tables import Row
 from tpo.export.training import UNNAMED, Models, turn, write_training_set
-from tpo.export.writing import Exported
 from tpo.types import Trajectory, assistant
 
 COLUMNS: Mapping[str, str] = MappingProxyType(

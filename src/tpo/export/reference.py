@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tpo.export.writing import Exported, write_json_list
+from tpo.export.atomic_writer import Exported, write_json_list
 from tpo.types import Query, Trajectory
 
 SEPARATOR = "<SEP>"

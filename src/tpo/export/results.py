@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tpo.errors import ConfigError
+from tpo.export.atomic_writer import Exported, replacing_text
 from tpo.export.tables import Row, write_columns, write_lines
-from tpo.export.writing import Exported, replacing_text
 from tpo.types import Trajectory
 
 COLUMNS: Mapping[str, str] = MappingProxyType(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tpo.data.arrow import BATCH, write_parquet
-from tpo.export.writing import replacing, replacing_text
+from tpo.export.atomic_writer import replacing, replacing_text
 
 Row = dict[str, Any]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tpo.errors import ConfigError, StoreError
+from tpo.export.atomic_writer import Exported
 from tpo.export.tables import Row, writable, write_columns, write_lines
-from tpo.export.writing import Exported
 from tpo.store import read_run
 from tpo.types import Message, Trajectory, plain_text
 

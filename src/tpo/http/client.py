@@ -14,7 +14,7 @@ from tpo.http.adaptive_limit import AdaptiveLimit
 from tpo.http.address import base_address, proxy_of
 from tpo.http.failures import HttpFailure, Reply, Server, StreamedReply, read_json, status_failure
 from tpo.http.retry import READ_TIMEOUT, Clock
-from tpo.perloop import PerLoop
+from tpo.per_loop import PerLoop
 
 if TYPE_CHECKING:  # aiohttp takes a fifth of a second to import: only a first request pays for it
     from tpo.http.session import Session

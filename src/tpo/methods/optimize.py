@@ -12,13 +12,13 @@ from typing import Protocol
 from tpo.errors import AttemptStopped, DataError, PolicyError, RewardError, TpoError
 from tpo.events import Event, Listener, QueryEnded, QueryStarted
 from tpo.methods.attempt import Attempt
-from tpo.methods.blocking import run_blocking
 from tpo.methods.calls import Calls, worst
 from tpo.methods.catalog import tpo
 from tpo.methods.method import Method
 from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
 from tpo.methods.stopping import StoppingRule, TimedRule
+from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward

@@ -26,7 +26,7 @@ from tpo.http.refusals import (
     told_context,
     told_reply_limit,
 )
-from tpo.perloop import PerLoop
+from tpo.per_loop import PerLoop
 from tpo.policies.context import Fitted, estimate, fit, is_text
 from tpo.types import Completion, Messages, Sampling, Scope
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-from tpo.calling import awaitable
 from tpo.errors import ConfigError, PolicyError, TpoError
 from tpo.model_kinds import FunctionSpec
 from tpo.policies.base import Policy
@@ -14,6 +13,7 @@ from tpo.policies.siblings import as_finished
 from tpo.reasoning import split_reasoning
 from tpo.registry import ModelOptions
 from tpo.types import Completion, Message, Messages, Sampling, Scope, Usage
+from tpo.user_functions import awaitable
 
 PolicyFunction = Callable[[list[Message], Sampling], str | Awaitable[str]]
 """``f(messages, sampling) -> text``, sync or async: one sample, drawn with ``sampling.seed``."""

@@ -15,7 +15,7 @@ from tpo.http.balancer import close_all, ignore
 from tpo.http.chat import are_copies, checked_extra
 from tpo.http.client import MOST
 from tpo.http.retry import READ_TIMEOUT, OnRetry, announce, announce_to
-from tpo.perloop import PerLoop
+from tpo.per_loop import PerLoop
 from tpo.policies.chat_server import ChatServer
 from tpo.policies.siblings import as_finished
 from tpo.types import Completion, Messages, Sampling, Scope, user

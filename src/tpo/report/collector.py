@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tpo.counting import queries
+from tpo.plurals import queries
 from tpo.report.comparison import compare_all
 from tpo.report.distribution_figures import distribution_figures
 from tpo.report.figures import Figure

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpo.errors import MissingExtra, StoreError
-from tpo.export.writing import replacing, replacing_text
+from tpo.export.atomic_writer import replacing, replacing_text
 from tpo.report.figures import Figure, Series
 
 if TYPE_CHECKING:

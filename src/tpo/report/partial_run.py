@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tpo.errors import StoreError
 from tpo.report.shared_queries import natural_key
-from tpo.store import reading
+from tpo.store import reader
 from tpo.store.runfile import RunRecord, read_run
 from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Trajectory
@@ -34,7 +34,7 @@ class PartialRun:
         """Yield each readable trajectory."""
         if not self.offsets:
             return
-        with (self.path / reading.NAME).open("rb") as lines:
+        with (self.path / reader.NAME).open("rb") as lines:
             for offset in self.offsets:
                 lines.seek(offset)
                 yield decode_trajectory(lines.readline())
@@ -48,10 +48,10 @@ def read_partial_run(path: Path) -> PartialRun:
     """
     if not path.is_dir():
         raise StoreError(f"{path}: no such directory; name a run directory")
-    if not any((path / name).exists() for name in ("run.json", reading.NAME)):
-        raise StoreError(f"{path}: not a run directory: it contains neither run.json nor {reading.NAME}")
+    if not any((path / name).exists() for name in ("run.json", reader.NAME)):
+        raise StoreError(f"{path}: not a run directory: it contains neither run.json nor {reader.NAME}")
     record, notes = read_run_record(path)
-    offsets, more = _line_offsets(path / reading.NAME)
+    offsets, more = _line_offsets(path / reader.NAME)
     return PartialRun(path, record, offsets, (*notes, *more, *_journal_notes(path)))
 
 
@@ -112,7 +112,7 @@ def unreadable_lines_note(first: Sequence[str], count: int) -> list[str]:
         return []
     shown = "; ".join(first) + ("; …" if count > len(first) else "")
     lines = "1 line" if count == 1 else f"{count:,} lines"
-    return [f"{reading.NAME}: {lines} cannot be read: {shown}."]
+    return [f"{reader.NAME}: {lines} cannot be read: {shown}."]
 
 
 def _journal_notes(path: Path) -> list[str]:

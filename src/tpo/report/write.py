@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from tpo.export.writing import replacing
+from tpo.export.atomic_writer import replacing
 from tpo.report import page
 from tpo.report.collector import CollectedRun, RunCollector, distinct_names, page_summary, run_figures
 from tpo.report.data_blocks import ChunkWriter, data_block, read_chunks

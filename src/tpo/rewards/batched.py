@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from tpo.calling import awaitable, is_async
 from tpo.errors import ConfigError, RewardError, TpoError
 from tpo.events import Listener
 from tpo.http.retry import READ_TIMEOUT, Clock
-from tpo.rewards.gatherer import Gatherer
-from tpo.rewards.trying import probe, with_retries
+from tpo.rewards.async_batching import Gatherer
+from tpo.rewards.function_retry import probe, with_retries
 from tpo.rewards.values import RewardValue, finite_score, place
 from tpo.types import Message, Messages, Scope, Score
+from tpo.user_functions import awaitable, is_async
 
 SIZE = 32
 """Most responses a call, where nothing else is said."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from tpo.errors import ConfigError, RewardError
-from tpo.inprocess.waiting import next_batch
+from tpo.inprocess.batch_selection import next_batch
 from tpo.inprocess.worker import Start, Worker, in_thread
 
 Item = TypeVar("Item")
@@ -30,7 +30,7 @@ class _Job(Generic[Item, Result]):
 
 Jobs = list[_Job[Item, Result]]
 Choose = Callable[[Jobs[Item, Result], Callable[[_Job[Item, Result]], int], int], Jobs[Item, Result]]
-"""Which of the waiting are computed together, by their lengths and the budget: see tpo.inprocess.waiting."""
+"""Function that chooses the jobs of the next batch: see tpo.inprocess.batch_selection."""
 
 
 class MicroBatcher(Generic[Item, Result]):

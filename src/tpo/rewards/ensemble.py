@@ -9,10 +9,10 @@ from statistics import fmean, pstdev
 from typing import Literal, get_args
 
 from tpo.errors import ConfigError, RewardError
-from tpo.perloop import PerLoop
+from tpo.per_loop import PerLoop
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales, calibrate, read_scales, write_scales
-from tpo.rewards.trying import probe_all
+from tpo.rewards.function_retry import probe_all
 from tpo.types import Messages, Scope, Score
 
 Combine = Literal["mean", "min", "lcb"]

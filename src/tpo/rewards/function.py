@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-from tpo.calling import awaitable
 from tpo.errors import ConfigError, RewardError, TpoError
 from tpo.events import Listener
 from tpo.http.retry import READ_TIMEOUT, Clock
@@ -14,9 +13,10 @@ from tpo.model_kinds import FunctionSpec
 from tpo.registry import ModelOptions
 from tpo.rewards.base import Reward
 from tpo.rewards.batched import BatchedReward, batched_function
-from tpo.rewards.trying import probe, with_retries
+from tpo.rewards.function_retry import probe, with_retries
 from tpo.rewards.values import RewardValue, finite_score, place
 from tpo.types import Message, Messages, Scope, Score
+from tpo.user_functions import awaitable
 
 RewardFunction = Callable[[list[Message], str], RewardValue | Awaitable[RewardValue]]
 """``f(messages, response) -> number``, sync or async; larger is better."""

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tpo.errors import ConfigError, RewardError, RewardRefused
+from tpo.inprocess.batch_selection import first_batch, next_batch
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.devices import Device
 from tpo.inprocess.loading import load_checkpoint, require_torch
 from tpo.inprocess.memory import first_line, is_out_of_memory
-from tpo.inprocess.waiting import first_batch, next_batch
 from tpo.inprocess.worker import Start, in_thread
 from tpo.rewards.batching import MicroBatcher
 from tpo.rewards.heads import one_label

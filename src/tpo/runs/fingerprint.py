@@ -7,27 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from tpo.methods.method import Method
-from tpo.naming import files_digest
 from tpo.rewards.calibration import Scale, Scales
+from tpo.user_objects import files_digest
 
 KNOWN = {"tpo", "abc", "builtins", "typing"}
 """Packages whose classes are told by the versions in a run's record."""
 
 
-def fingerprint(recipe: Method, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
+def fingerprint(method: Method, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
     """The values that must be the same when a run is gone on with, by names that a user knows.
 
     Concurrency, the servers' addresses, limits and everything that is only shown are left out on purpose:
     they may change.
 
     Args:
-        recipe: the method, with N, D, its sampling values and the digest of its wording.
+        method: the method, with N, D, its sampling values and the digest of its wording.
         seed: the run's.
         data: the data set's digest; None where there is none, as with a stream.
         models: names of policy and reward, and what shapes their answers; plain JSON.
     """
-    source = method_source(recipe)
-    return {f"method.{key}": value for key, value in recipe.describe().items()} | {
+    source = method_source(method)
+    return {f"method.{key}": value for key, value in method.describe().items()} | {
         "seed": seed,
         "data": data,
         **models,
@@ -35,9 +35,9 @@ def fingerprint(recipe: Method, *, seed: int, data: str | None, **models: Any) -
     }
 
 
-def method_source(recipe: Method) -> str | None:
-    """Return a digest of the files that define *recipe*'s class, if it is not one of this package."""
-    foreign = [cls for cls in type(recipe).__mro__ if cls.__module__.partition(".")[0] not in KNOWN]
+def method_source(method: Method) -> str | None:
+    """Return a digest of the files that define *method*'s class, if it is not one of this package."""
+    foreign = [cls for cls in type(method).__mro__ if cls.__module__.partition(".")[0] not in KNOWN]
     files = [getattr(sys.modules.get(cls.__module__), "__file__", None) for cls in foreign]
     return files_digest(sorted({Path(file) for file in files if file})) if any(files) else None
 

@@ -26,12 +26,12 @@ class PlannedCall:
     samples: int
 
 
-def planned_calls(recipe: Method) -> list[PlannedCall]:
+def planned_calls(method: Method) -> list[PlannedCall]:
     """Return the calls of one query in order; all that a scheduler asks of a method."""
-    n, calls = recipe.sample_size, recipe.step_calls(recipe.sample_size)
+    n, calls = method.sample_size, method.step_calls(method.sample_size)
     later = [
         PlannedCall(step, call.phase, call.completions)
-        for step in range(1, recipe.max_iterations + 1)
+        for step in range(1, method.max_iterations + 1)
         for call in calls
     ]
     return [PlannedCall(0, "sample", n), *later]

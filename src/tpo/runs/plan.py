@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from tpo.config import (
     Settings,
-    make_recipe,
+    make_method,
     name_model,
     policy_identity,
     reward_identity,
@@ -22,17 +22,17 @@ from tpo.config import (
 )
 from tpo.errors import StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
-from tpo.methods.blocking import run_blocking
 from tpo.methods.method import Method
+from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
+from tpo.runs.default_directory import run_name
 from tpo.runs.fingerprint import fingerprint, measured, scales_in
 from tpo.runs.inputs import RunInput
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
-from tpo.runs.naming import run_name
 from tpo.runs.retries import Retries
-from tpo.runs.runner import run
+from tpo.runs.runner import run_queries
 from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run
 from tpo.store.runfile import NAME as RUN_FILE
@@ -50,7 +50,7 @@ class RunPlan:
 
     Attributes:
         settings: every option; the model of a server is named.
-        recipe: the method.
+        method: the method.
         data: the queries.
         path: the run directory.
         fresh: whether a run that is there is thrown away.
@@ -64,7 +64,7 @@ class RunPlan:
     """
 
     settings: Settings
-    recipe: Method
+    method: Method
     data: RunInput
     path: Path
     fresh: bool = False
@@ -78,20 +78,20 @@ class RunPlan:
 
     @classmethod
     async def resolve(
-        cls, settings: Settings, data: RunInput, *, recipe: Method | None = None, **options: Any
+        cls, settings: Settings, data: RunInput, *, method: Method | None = None, **options: Any
     ) -> Self:
         """Return the plan that *settings* make over *data*; a server is asked for its model's name.
 
-        Without ``settings.out`` the directory is named after the options (:mod:`tpo.runs.naming`). *options*
-        are further attributes.
+        Without ``settings.out`` the directory is named after the options
+        (:mod:`tpo.runs.default_directory`). *options* are further attributes.
 
         Raises:
             ConfigError: the method is unknown.
             PolicyError: a server does not say which model it serves.
         """
         settings = await name_model(settings, os.environ)
-        recipe = recipe if recipe is not None else make_recipe(settings)
-        plan = cls(settings=settings, recipe=recipe, data=data, path=settings.out or RUNS, **options)
+        method = method if method is not None else make_method(settings)
+        plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
         return plan if settings.out is not None else plan._in_default_directory()
 
     def is_complete(self) -> bool:
@@ -170,7 +170,7 @@ class RunPlan:
         left_out = {key for key, value in self.identity.items() if value is None}
         models = {key: value for key, value in models.items() if key not in left_out}
         known = measured(self._weights, scales)
-        return fingerprint(self.recipe, seed=settings.seed, data=self.data.digest, **models, **known)
+        return fingerprint(self.method, seed=settings.seed, data=self.data.digest, **models, **known)
 
     @cached_property
     def _reward_identity(self) -> Any:
@@ -207,7 +207,7 @@ class RunPlan:
     def _in_default_directory(self) -> Self:
         """The plan with its default directory, or with the one of an earlier version that holds this run."""
         source = self.data.source
-        named, policy = partial(run_name, self.settings, self.recipe, source), self.identity.get("policy")
+        named, policy = partial(run_name, self.settings, self.method, source), self.identity.get("policy")
         path = RUNS / named(policy=policy, reward=self._reward_identity)
         earlier = replace(self, path=RUNS / named(policy=policy))
         if (path / RUN_FILE).exists() or not (earlier.path / RUN_FILE).exists():
@@ -241,11 +241,11 @@ class OpenRun:
         wrapped = unwrapped if plan.wrap is None else plan.wrap(models.policy, models.reward)
         with models.events.forwarding(retries, *listeners):
             async with wrapped as (policy, reward):
-                return await run(
+                return await run_queries(
                     plan.data.queries,
                     policy,
                     reward,
-                    plan.recipe,
+                    plan.method,
                     self.directory,
                     seed=settings.seed,
                     stopping=stopping_rules(settings),

@@ -19,24 +19,24 @@ from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
-from tpo.rewards.trying import probe_all
-from tpo.runs.collecting import collecting_rarely
+from tpo.rewards.function_retry import probe_all
 from tpo.runs.forecast import planned_calls
+from tpo.runs.gc_tuning import collecting_rarely
 from tpo.runs.retries import Retries
 from tpo.runs.scheduler import Scheduler
 from tpo.runs.summary import Summary, Tally
 from tpo.store.directory import RunDirectory
-from tpo.store.journaled import JournaledDecisions, JournaledPolicy, JournaledReward
+from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
 from tpo.types import Query, Trajectory
 
 log = logging.getLogger(__name__)
 
 
-async def run(
+async def run_queries(
     queries: Iterable[Query],
     policy: Policy | PolicyFunction,
     reward: Reward | RewardFunction,
-    recipe: Method,
+    method: Method,
     directory: RunDirectory,
     *,
     seed: int = 7,
@@ -77,11 +77,11 @@ async def run(
         waiting = chain([first], waiting)
     scheduler = None
     if sequences is not None:
-        model = scheduler = Scheduler(model, planned_calls(recipe), sequences, waiting, concurrency)
+        model = scheduler = Scheduler(model, planned_calls(method), sequences, waiting, concurrency)
     optimizer = Optimizer(
         JournaledPolicy(model, directory.journal),
         JournaledReward(scores, directory.journal),
-        recipe,
+        method,
         seed=seed,
         stopping=stopping,
         selection=selection,

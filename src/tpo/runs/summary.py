@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tpo.store.reading import read_trajectories
+from tpo.store.reader import read_trajectories
 from tpo.store.runfile import read_run
 from tpo.types import Phase, RewardUsage, Trajectory, Usage
 

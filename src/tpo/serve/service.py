@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tpo.config import Settings, make_recipe, stopping_rules
+from tpo.config import Settings, make_method, stopping_rules
 from tpo.entry_points import STOPPING, load
 from tpo.errors import AttemptStopped, ConfigError, TpoError
 from tpo.events import Listener
@@ -21,7 +21,7 @@ from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.serve.api_error import ApiError, invalid, model_failure
-from tpo.serve.keeping import Keeper
+from tpo.serve.keeper import Keeper
 from tpo.serve.metrics import Metrics
 from tpo.serve.request import OFF, Limits, ServedRequest
 from tpo.serve.request_policy import RequestPolicy
@@ -153,7 +153,7 @@ class Service:
             ApiError: its values do not go together.
         """
         try:
-            return make_recipe(self._settings(request))
+            return make_method(self._settings(request))
         except ConfigError as error:
             raise invalid(str(error)) from error
 

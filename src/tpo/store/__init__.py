@@ -1,8 +1,8 @@
 """Run directory: trajectories and the journal of calls, append-only and crash-safe."""
 
 from tpo.store.directory import RunDirectory, is_complete
-from tpo.store.reading import read_trajectories
-from tpo.store.repairing import Repaired, repair
+from tpo.store.reader import read_trajectories
+from tpo.store.repair import Repaired, repair
 from tpo.store.runfile import RunRecord, read_run
 
 __all__ = ["Repaired", "RunDirectory", "RunRecord", "is_complete", "read_run", "read_trajectories", "repair"]

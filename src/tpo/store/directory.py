@@ -17,12 +17,12 @@ from typing import Any, Self
 
 from tpo.data.digest import query_digest
 from tpo.errors import StoreError, StoreMismatch
-from tpo.store import reading, runfile, schema1
+from tpo.store import reader, runfile, schema1
 from tpo.store.files import Reserve, reason
 from tpo.store.journal import Journal
 from tpo.store.lines import AppendFile
 from tpo.store.lock import Lock
-from tpo.store.reading import Place, find_places, read_places
+from tpo.store.reader import Place, find_places, read_places
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run, write_run
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory
@@ -46,9 +46,9 @@ class RunDirectory:
         with contextlib.ExitStack() as undo:
             self._reserve = Reserve(RESERVED)
             undo.callback(self._reserve.release)
-            self._trajectories = AppendFile(path / reading.NAME)
+            self._trajectories = AppendFile(path / reader.NAME)
             undo.callback(self._trajectories.close_now)
-            self._places = find_places(path / reading.NAME)
+            self._places = find_places(path / reader.NAME)
             self.finished = _done(self._places, record.fingerprint)
             """Ids of queries that are done."""
             self.journal = Journal(path / JOURNAL, self.finished)
@@ -135,7 +135,7 @@ class RunDirectory:
 
     def read(self, places: list[Place]) -> Iterator[Trajectory]:
         """Yield the trajectories at *places*."""
-        yield from read_places(self.path / reading.NAME, places)
+        yield from read_places(self.path / reader.NAME, places)
 
     async def append(self, trajectory: Trajectory) -> None:
         """Return once *trajectory* is on disk.
@@ -206,9 +206,9 @@ def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Qu
     """
     there = read_run(path)
     _check_resumable(path, there, fingerprint)
-    if queries is None or not (path / reading.NAME).exists():
+    if queries is None or not (path / reader.NAME).exists():
         return False
-    places = find_places(path / reading.NAME)
+    places = find_places(path / reader.NAME)
     finished = _done(places, fingerprint)
     same_data = there.fingerprint.get("data") == fingerprint.get("data")
     complete, known = True, False
@@ -254,7 +254,7 @@ def _record(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[s
         StoreError: there are trajectories, and nothing tells which configuration they have.
     """
     if not (path / runfile.NAME).exists():
-        for name in (runfile.BACKUP, reading.NAME, JOURNAL):
+        for name in (runfile.BACKUP, reader.NAME, JOURNAL):
             if (path / name).exists():
                 raise StoreError(_without_record(path, name))
         return RunRecord(configuration, fingerprint)
@@ -284,5 +284,5 @@ def _without_record(path: Path, name: str) -> str:
 
 def _clear(path: Path) -> None:
     """Delete the run's own files, run.json last, so that no crash leaves the others without it."""
-    for name in (JOURNAL, reading.NAME, runfile.BACKUP, runfile.NAME):
+    for name in (JOURNAL, reader.NAME, runfile.BACKUP, runfile.NAME):
         (path / name).unlink(missing_ok=True)

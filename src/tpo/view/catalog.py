@@ -14,7 +14,7 @@ from typing import Any
 from tpo.errors import StoreError
 from tpo.report.partial_run import JOURNAL, read_run_record
 from tpo.report.prices import Prices
-from tpo.store import reading, runfile
+from tpo.store import reader, runfile
 from tpo.view.live_run import Environment, LiveRun
 from tpo.view.status import run_status
 
@@ -27,7 +27,7 @@ MAX_RUNS = 500
 SEARCH_INTERVAL = 2.0
 """Seconds between two searches for new runs."""
 
-RUN_FILES = frozenset({runfile.NAME, reading.NAME, JOURNAL})
+RUN_FILES = frozenset({runfile.NAME, reader.NAME, JOURNAL})
 """A directory with one of these files is a run, though perhaps a damaged one."""
 
 

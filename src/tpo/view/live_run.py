@@ -12,7 +12,7 @@ from tpo.report.line_figures import RunMeasures
 from tpo.report.partial_run import parse_line, read_run_record
 from tpo.report.prices import Prices
 from tpo.report.transcript import transcript
-from tpo.store import reading, runfile
+from tpo.store import reader, runfile
 from tpo.store.runfile import RunRecord
 from tpo.types import Trajectory
 from tpo.view.in_flight import InFlightQueries
@@ -60,7 +60,7 @@ class LiveRun:
         self.in_flight = InFlightQueries(path)
         self.prices = prices
         self._environment = environment or Environment()
-        self._tail = Tail(path / reading.NAME)
+        self._tail = Tail(path / reader.NAME)
         self._record_seen: object = ()
         self._told: object = None
 
@@ -72,7 +72,7 @@ class LiveRun:
         for line in growth.lines:
             self.table.add_line(line)
         if self.table.stale and not growth.more and not self.table.rebuild(self._read):
-            self._tail = Tail(self.path / reading.NAME)  # the file changed meanwhile: read it from its start
+            self._tail = Tail(self.path / reader.NAME)  # the file changed meanwhile: read it from its start
             self._reset()
         more = self.in_flight.refresh() or growth.more
         if not more:
@@ -133,7 +133,7 @@ class LiveRun:
             raise StaleRequest("there is no such query; was the run begun anew?")
         found = self._read(place)
         if found is None or found.query.id != self.table.ids[row]:
-            raise StaleRequest(f"{reading.NAME} has changed since it was read")
+            raise StaleRequest(f"{reader.NAME} has changed since it was read")
         return transcript(found)
 
     def _reset(self) -> None:
@@ -143,7 +143,7 @@ class LiveRun:
     def _read(self, offset: int) -> Trajectory | None:
         """Return the trajectory at *offset*, if there is one."""
         try:
-            with (self.path / reading.NAME).open("rb") as lines:
+            with (self.path / reader.NAME).open("rb") as lines:
                 lines.seek(offset)
                 found = parse_line(lines.readline(), 0)
         except OSError:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from tpo.report.partial_run import JOURNAL
-from tpo.store import lock, reading, runfile
+from tpo.store import lock, reader, runfile
 from tpo.store.runfile import RunRecord
 
 State = Literal["working", "ended", "interrupted", "stopped", "unknown"]
@@ -72,7 +72,7 @@ def _holder(file: Path) -> int | None:
 def _changed(path: Path) -> float:
     """Return the latest modification time of the run's files."""
     times = []
-    for name in (reading.NAME, JOURNAL, runfile.NAME):
+    for name in (reader.NAME, JOURNAL, runfile.NAME):
         try:
             times.append((path / name).stat().st_mtime)
         except OSError:

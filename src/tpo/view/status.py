@@ -7,7 +7,7 @@ from typing import Any
 from tpo.report.overview import overview
 from tpo.report.partial_run import PartialRun, journal_note
 from tpo.runs.summary import Summary
-from tpo.store import reading
+from tpo.store import reader
 from tpo.view.live_run import LiveRun
 from tpo.view.throughput import Rates
 
@@ -60,13 +60,13 @@ def _lines(run: LiveRun) -> list[str]:
     """Return notes on the trajectories file."""
     found = run.table.notes()
     if run.growth.error is not None:
-        return [*found, f"{reading.NAME} cannot be read: {run.growth.error}."]
+        return [*found, f"{reader.NAME} cannot be read: {run.growth.error}."]
     if run.state == "working":  # whatever is not there yet may come
         return found
     if run.growth.torn:
-        return [*found, f"{reading.NAME}: the last line is cut off."]
-    if not (run.path / reading.NAME).exists():
-        return [*found, f"{reading.NAME} is missing: no query has ended yet, or the file was removed."]
+        return [*found, f"{reader.NAME}: the last line is cut off."]
+    if not (run.path / reader.NAME).exists():
+        return [*found, f"{reader.NAME} is missing: no query has ended yet, or the file was removed."]
     return found
 
 

@@ -14,7 +14,7 @@ from tests.contrib.reference.chat_server import ChatServer, by_role, serving
 from tpo.contrib.reference.arguments import parse
 from tpo.contrib.reference.command import carry_out, optimize, run_plan
 from tpo.contrib.reference.files import Files
-from tpo.contrib.reference.work import read_work
+from tpo.contrib.reference.remaining import read_work
 from tpo.events import Event, Listener, QueryEnded
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.models import save_reward
-from tpo.config import make_recipe
+from tpo.config import make_method
 from tpo.contrib.reference.arguments import Arguments, parse
 from tpo.contrib.reference.models import make_reward, make_settings, reward_name
 from tpo.errors import ConfigError
@@ -50,6 +50,6 @@ def test_a_reward_that_is_not_supported_says_so() -> None:
 )
 def test_a_mode_is_a_recipe_in_the_papers_layout(mode: str, recipe: str, iterations: int) -> None:
     arguments = parse(["--data_path", "a.json", "--ip", "localhost", "--tpo_mode", mode])
-    found = make_recipe(make_settings(arguments))
+    found = make_method(make_settings(arguments))
     assert (found.name, found.max_iterations, found.sample_size) == (recipe, iterations, 5)
     assert (found.temperature, found.top_p, found.critique_top_p, found.max_tokens) == (0.7, 0.95, 0.99, 2048)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure
-from tpo.rewards.judge.verdict import Reply, expected_score, read_reply, stated_score
+from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply, stated_score
 from tpo.rewards.judge.wording import judge_messages, read_rubric
 from tpo.types import user
 
@@ -62,8 +62,8 @@ def row(token: str, **alternatives: float) -> dict[str, Any]:
     return {"token": token, "top_logprobs": top}
 
 
-def reply(*rows: dict[str, Any]) -> Reply:
-    return Reply("".join(one["token"] for one in rows), rows, 0)
+def reply(*rows: dict[str, Any]) -> JudgeReply:
+    return JudgeReply("".join(one["token"] for one in rows), rows, 0)
 
 
 def test_the_digit_may_share_its_token_with_what_stands_around_it() -> None:
@@ -73,7 +73,7 @@ def test_the_digit_may_share_its_token_with_what_stands_around_it() -> None:
 
 def test_without_alternatives_there_is_no_expected_value() -> None:
     assert expected_score(reply(row('{"score": '), row("7"), row("}"))) is None
-    assert expected_score(Reply('{"score": 7}', (), 0)) is None
+    assert expected_score(JudgeReply('{"score": 7}', (), 0)) is None
 
 
 @pytest.mark.parametrize("odd", [math.nan, -math.inf, math.inf, None, "0"])

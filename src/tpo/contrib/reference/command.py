@@ -12,13 +12,13 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from tpo.config import make_recipe
+from tpo.config import make_method
 from tpo.contrib.reference.arguments import Arguments, parse
+from tpo.contrib.reference.file_saver import Saving
 from tpo.contrib.reference.files import Files
 from tpo.contrib.reference.models import make_policy, make_reward, make_settings, reward_name
 from tpo.contrib.reference.progress import progress_bar
-from tpo.contrib.reference.saving import Saving
-from tpo.contrib.reference.work import Work, read_work
+from tpo.contrib.reference.remaining import Work, read_work
 from tpo.data import data_digest
 from tpo.errors import StoreMismatch, TpoError
 from tpo.events import Listener
@@ -73,7 +73,7 @@ def run_plan(arguments: Arguments, files: Files, work: Work, environment: Mappin
     settings = make_settings(arguments)
     return RunPlan(
         settings=settings,
-        recipe=make_recipe(settings),
+        method=make_method(settings),
         data=QueryInput(arguments.data_path, work, data_digest(arguments.data_path), work.total),
         path=files.run,
         load=load,

@@ -16,12 +16,12 @@ from itertools import chain
 from pathlib import Path
 
 from tpo.contrib.reference.arguments import Arguments
-from tpo.contrib.reference.earlier import earlier_results
+from tpo.contrib.reference.existing_results import earlier_results
 from tpo.contrib.reference.log import write_log
+from tpo.export.atomic_writer import replacing, write_json_list
 from tpo.export.reference import reference_object
 from tpo.export.results import export_results
-from tpo.export.writing import replacing, write_json_list
-from tpo.store import reading, runfile
+from tpo.store import reader, runfile
 from tpo.types import Trajectory
 
 CARRIED = "carried.json"
@@ -88,9 +88,9 @@ class Files:
         write_log(self._trajectories(order), self.log(started))
 
     def _trajectories(self, order: Mapping[str, int], *, finished_only: bool = False) -> Iterator[Trajectory]:
-        file = self.run / reading.NAME
-        places = {query: place for query, place in reading.find_places(file).items() if query in order}
+        file = self.run / reader.NAME
+        places = {query: place for query, place in reader.find_places(file).items() if query in order}
         wanted = [query for query in places if places[query].finished or not finished_only]
-        yield from reading.read_places(
+        yield from reader.read_places(
             file, [places[query] for query in sorted(wanted, key=order.__getitem__)]
         )

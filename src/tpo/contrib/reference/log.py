@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tpo.export.atomic_writer import write_json_list
 from tpo.export.logs import query_log
-from tpo.export.writing import write_json_list
 from tpo.types import Call, Step, Trajectory
 
 

@@ -17,7 +17,7 @@ from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
 from tpo.store.journal import Journal
-from tpo.store.journaled import JournaledPolicy, JournaledReward
+from tpo.store.journaled_models import JournaledPolicy, JournaledReward
 from tpo.store.lock import Lock
 from tpo.types import Completion, Messages, Sampling, system, user
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tpo.config import Settings, make_recipe, policy_name
+from tpo.config import Settings, make_method, policy_name
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.graders.base import Answer, Context
@@ -62,7 +62,7 @@ class BenchPlan(ExperimentPlan):
         queries = self.query_set
         return RunPlan(
             settings=replace(self.settings, seed=cell.seed),
-            recipe=cell.method,
+            method=cell.method,
             data=QueryInput(queries.source, queries.queries, queries.digest, len(queries.queries)),
             path=self.path(cell),
             fresh=self.fresh,
@@ -121,7 +121,7 @@ def bench_cells(settings: Settings, methods: Sequence[str], seeds: Sequence[int]
     cells = []
     for name in methods:
         own = replace(settings, method=name)
-        method = make_recipe(own)
+        method = make_method(own)
         for seed in seeds:
             folder = re.sub(r"[^\w.]+", "-", f"{method_label(method)}-seed{seed}".lower()).strip("-.")
             cells.append(Cell(replace(own, seed=seed), method, seed, reward, folder))

@@ -20,7 +20,7 @@ from tpo.experiments.bench.query_set import QuerySet
 from tpo.experiments.bench.tables import bench_latex, bench_page, bench_report_tables
 from tpo.experiments.cells import Cell
 from tpo.experiments.plan import PAGE, write_result_files
-from tpo.export.writing import replacing_text
+from tpo.export.atomic_writer import replacing_text
 from tpo.report import ReportOptions, write_report
 from tpo.store.jsonline import plain
 from tpo.store.runfile import versions

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tpo.config.settings import TINY
-from tpo.counting import queries
 from tpo.experiments.bench.plan import AFTER, BEFORE
 from tpo.experiments.latex import latex_table
 from tpo.experiments.tables import (
@@ -23,6 +22,7 @@ from tpo.experiments.tables import (
     format_signed,
     markdown_table,
 )
+from tpo.plurals import queries
 from tpo.report.overview import TINY_NOTE
 from tpo.report.results import Results, Table
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar
 
-from tpo.config import Settings, make_recipe, reward_identity
+from tpo.config import Settings, make_method, reward_identity
 from tpo.errors import ConfigError
 from tpo.experiments.cells import Cell, method_label, slug
 
@@ -77,7 +77,7 @@ def _product(settings: Settings, axes: Axes | None) -> Iterator[tuple[str, Cell]
             reward=(reward,),
             seed=seed,
         )
-        method = make_recipe(own)
+        method = make_method(own)
         folder = f"{slug(method_label(method).lower())}-seed{seed}-{slug(reward_name(own))}"
         yield name, Cell(own, method, seed, reward, folder)
 

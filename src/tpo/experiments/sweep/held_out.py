@@ -14,7 +14,7 @@ from pathlib import Path
 from tpo.errors import RewardError
 from tpo.rewards.base import Reward
 from tpo.store.journal import Journal, request_hash
-from tpo.store.journaled import JournaledReward
+from tpo.store.journaled_models import JournaledReward
 from tpo.types import Candidate, Messages, Query, Scope, Score, Trajectory
 
 Key = tuple[str, str]

@@ -86,7 +86,7 @@ class SweepPlan(ExperimentPlan):
         """Return the run of *cell*: the same as with ``tpo run`` and the same options."""
         return RunPlan(
             settings=cell.settings,
-            recipe=cell.method,
+            method=cell.method,
             data=QueryInput(self.source, self.queries, self.digest, len(self.queries)),
             path=self.path(cell),
             fresh=self.fresh,

@@ -23,7 +23,7 @@ from tpo.experiments.sweep.figures import sweep_figures
 from tpo.experiments.sweep.held_out import HeldOutScores
 from tpo.experiments.sweep.plan import FIGURES, SweepPlan
 from tpo.experiments.sweep.tables import csv_rows, sweep_latex, sweep_page, sweep_report_tables
-from tpo.export.writing import replacing_text
+from tpo.export.atomic_writer import replacing_text
 from tpo.report import ReportOptions, bootstrap, write_report
 from tpo.report.bootstrap import Estimate
 from tpo.report.figure_files import save_figures

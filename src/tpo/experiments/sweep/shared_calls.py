@@ -32,7 +32,7 @@ from tpo.policies.base import Policy
 from tpo.policies.wrapper import Wrapper, closing
 from tpo.rewards.base import Reward
 from tpo.store.journal import Journal
-from tpo.store.journaled import JournaledPolicy, JournaledReward
+from tpo.store.journaled_models import JournaledPolicy, JournaledReward
 from tpo.types import Completion, Messages, Query, Sampling, Scope, Usage
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
 
-from tpo.counting import queries
 from tpo.experiments.latex import latex_table
 from tpo.experiments.tables import (
     COMPARISON_HEAD,
@@ -19,6 +18,7 @@ from tpo.experiments.tables import (
     format_number,
     markdown_table,
 )
+from tpo.plurals import queries
 from tpo.report.overview import TINY_NOTE
 from tpo.report.results import Results, Table
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 
+from tpo.inprocess.batch_selection import next_batch
 from tpo.inprocess.memory import is_out_of_memory
-from tpo.inprocess.waiting import next_batch
 from tpo.policies.local.batch import Batch
 from tpo.policies.local.draw import PLAIN, SamplingOptions
 from tpo.policies.local.group import Group, grouped

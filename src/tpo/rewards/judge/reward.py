@@ -15,10 +15,10 @@ from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
 from tpo.http.retry import READ_TIMEOUT, announce_to
-from tpo.perloop import PerLoop
+from tpo.per_loop import PerLoop
 from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.judge.request import FULL
-from tpo.rewards.judge.verdict import Reply, expected_score, read_reply
+from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, judge_messages
 from tpo.rewards.values import place
 from tpo.types import Message, Messages, Scope, Score
@@ -134,7 +134,7 @@ class JudgeReward:
         """A readable reply; vote 0 is greedy at first, the others and all second tries are sampled."""
         announce = announce_to(self._listener, scope)
         tokens = 0
-        reply = Reply("", (), 0)
+        reply = JudgeReply("", (), 0)
         for attempt in range(ATTEMPTS):
             temperature = 0.0 if vote == attempt == 0 else 1.0
             seed = _seed(asked, vote * ATTEMPTS + attempt)
@@ -151,7 +151,9 @@ class JudgeReward:
             f" the last begins {reply.text[:SHOWN]!r}"
         )
 
-    async def _ask(self, client: HttpClient, asked: list[Message], temperature: float, seed: int) -> Reply:
+    async def _ask(
+        self, client: HttpClient, asked: list[Message], temperature: float, seed: int
+    ) -> JudgeReply:
         """Return one reply; what the server refuses to be asked for is left out, in later requests too."""
         model = self.model or await self._name(client)
         shape = self._shape
@@ -180,7 +182,7 @@ class JudgeReward:
 class _Vote:
     """A readable reply, the grade that it states, and the tokens of all that were asked for it."""
 
-    reply: Reply
+    reply: JudgeReply
     stated: float
     tokens: int
 
@@ -198,7 +200,7 @@ def _readable(result: _Vote | BaseException) -> _Vote | None:
     return result
 
 
-def _tokens(reply: Reply) -> float:
+def _tokens(reply: JudgeReply) -> float:
     return float(reply.cost or 1)
 
 

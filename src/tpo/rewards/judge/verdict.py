@@ -21,7 +21,7 @@ _SCORE = re.compile(r'"score"\s*:\s*"?(\d)')
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class JudgeReply:
     """A judge's answer: its text, the tokens of it with their alternatives where given, and what it cost.
 
     *whole* is False of one that was cut before its grade, perhaps in its reasoning.
@@ -38,7 +38,7 @@ class Reply:
         return stated_score(self.text) if self.whole else None
 
 
-def read_reply(reply: Any) -> Reply:
+def read_reply(reply: Any) -> JudgeReply:
     """The only choice of a chat completion.
 
     Raises:
@@ -57,7 +57,7 @@ def read_reply(reply: Any) -> Reply:
     cut = read_finish(choice.get("finish_reason")) == "length"
     answer = split_reasoning(content)
     whole = answer.ended and (not cut or answer.reasoning is not None or bool(_BEGINS.match(answer.text)))
-    return Reply(content, rows, cost if isinstance(cost, int) else 0, whole)
+    return JudgeReply(content, rows, cost if isinstance(cost, int) else 0, whole)
 
 
 def stated_score(text: str) -> float | None:
@@ -113,7 +113,7 @@ def _score(number: Any) -> float | None:
     return float(number) if LOWEST <= number <= HIGHEST else None
 
 
-def expected_score(reply: Reply) -> float | None:
+def expected_score(reply: JudgeReply) -> float | None:
     """The mean of the scale under the judge's probabilities at the digit that it wrote.
 
     None where the reply states no score, or came without alternatives at that place.
@@ -137,7 +137,7 @@ def expected_score(reply: Reply) -> float | None:
     return math.fsum(digit * weight for digit, weight in weights.items()) / total
 
 
-def _place(reply: Reply) -> tuple[dict[str, Any], str, str] | None:
+def _place(reply: JudgeReply) -> tuple[dict[str, Any], str, str] | None:
     """The token that holds the score's digit, with what stands before and after it inside the token."""
     joined = "".join(str(row.get("token", "")) for row in reply.tokens)
     answer = max(0, joined.rfind(split_reasoning(reply.text).text))

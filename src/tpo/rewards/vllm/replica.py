@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
-from tpo.perloop import PerLoop
+from tpo.per_loop import PerLoop
+from tpo.rewards.async_batching import Gatherer
 from tpo.rewards.cards import Card, chosen_card, read_cards
-from tpo.rewards.gatherer import Gatherer
 from tpo.rewards.probes import PROBES
 from tpo.rewards.vllm.dialect import Dialect, find_dialect
-from tpo.rewards.vllm.reading import Numbers, Reading, inputs_of, read_numbers, read_tokens
+from tpo.rewards.vllm.protocol import Numbers, Reading, inputs_of, read_numbers, read_tokens
 
 BATCH_TOKENS = 32_768
 """Most in one request, a batch's number of conversations times its longest."""

@@ -17,10 +17,10 @@ from tpo.http.balancer import close_all
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.loading import load_tokenizer
-from tpo.perloop import PerLoop
+from tpo.per_loop import PerLoop
 from tpo.rewards.cards import Card
 from tpo.rewards.values import place
-from tpo.rewards.vllm.reading import Reading
+from tpo.rewards.vllm.protocol import Reading
 from tpo.rewards.vllm.replica import BATCH_TOKENS, Replica, probe_pairs
 from tpo.types import Messages, Scope, Score, assistant
 

@@ -36,7 +36,7 @@ from tpo.experiments.bench.pairwise.alpaca_package import (
     package_version,
 )
 from tpo.experiments.bench.pairwise.arena_files import model_name
-from tpo.export.writing import write_json_list
+from tpo.export.atomic_writer import write_json_list
 from tpo.policies.wrapper import closing
 from tpo.types import Completion, Query, Sampling, Scope, WeighedSampling, user
 

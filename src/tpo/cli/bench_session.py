@@ -1,0 +1,261 @@
+"""One invocation of ``tpo bench``: from flags to a plan, carried out and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tpo.cli.common import axes_of, interruptible
+from tpo.cli.escape import echo, visible
+from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.run_progress import run_view
+from tpo.config import Settings, load_reward, name_model, policy_name
+from tpo.entry_points import REWARDS
+from tpo.errors import ConfigError
+from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.graders.base import Context
+from tpo.experiments.bench.graders.judge import Judge
+from tpo.experiments.bench.graders.load_judge import close_model, load_judge
+from tpo.experiments.bench.paper import published
+from tpo.experiments.bench.plan import BenchPlan, bench_cells
+from tpo.experiments.bench.query_set import load_query_set
+from tpo.experiments.bench.registry import benchmark_names, load_benchmark
+from tpo.experiments.bench.results import grade_answers
+from tpo.experiments.bench.results_table import results_table
+from tpo.experiments.bench.tables import bench_page
+from tpo.experiments.cells import Cell
+from tpo.experiments.latex import latex_table
+from tpo.experiments.plan import locked_directory
+from tpo.experiments.tables import markdown_table
+from tpo.plurals import queries
+from tpo.registry import parse
+from tpo.runs.models import Models
+
+PAPER_SHAPES = ((2, 5), (5, 20))
+"""D and N of the paper's rows."""
+PAPER_METHODS = ("paper", "paper-revision", "paper-bon", "textgrad", "textgrad-revision")
+
+Flags = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Benching:
+    """A plan, and what it is carried out with. *talk* goes to stderr, the *result* to stdout."""
+
+    plan: BenchPlan
+    grades: bool
+    held_out: str | None
+    talk: Console
+    result: Console
+
+    @classmethod
+    def of(cls, name: str, flags: Flags, config: Path | None) -> Self:
+        """Return the benchmark run that the command line *flags* describe.
+
+        Raises:
+            TpoError: a name is unknown, the data is wrong, or a judge does not answer.
+        """
+        benchmark = load_benchmark(name)
+        if flags["check_reward"] is not None:
+            parse(REWARDS, flags["check_reward"], "--check-reward")
+        flags = with_paper(flags) if flags["paper"] else flags
+        settings, lists = axes_of(flags, config, ("method", "seed"))
+        seeds = seeds_of(lists["seed"], flags["repeats"])
+        settings = asyncio.run(name_model(settings, os.environ))
+        query_set = load_query_set(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
+        out = settings.out or Path("runs") / bench_directory_name(benchmark, settings)
+        plan = BenchPlan(
+            benchmark=benchmark,
+            query_set=query_set,
+            cells=bench_cells(settings, lists["method"], seeds),
+            settings=settings,
+            out=out,
+            context=_context(flags, settings, out),
+            fresh=flags["fresh"],
+            shows_paper=flags["paper"] or flags["paper_model"] is not None,
+            paper_model=flags["paper_model"],
+            page=not flags["no_page"],
+        )
+        grades = not flags["no_grade"]
+        if grades:
+            plan.check()
+        console = Console(stderr=True, quiet=settings.quiet, highlight=False)
+        return cls(plan, grades, flags["check_reward"], console, Console(file=sys.stdout, highlight=False))
+
+    def carry_out(self) -> int:
+        """Answer, grade and show; how many answers are missing."""
+        again = f"interrupted; the same command goes on from {self.plan.out}"
+        with interruptible(self.talk, again), locked_directory(self.plan.out):
+            self._introduce()
+            missing = self._generate()
+            if not self.grades:
+                self._say(f"answered: {self.plan.out}; the same command without --no-grade grades")
+                return missing
+            record = self._graded()
+        self.result.print(self._shown(record), markup=False, soft_wrap=True)
+        return missing
+
+    def _generate(self) -> int:
+        cells = self.plan.incomplete_cells()
+        if not cells:
+            return 0
+        # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
+        with self.talk.status("loading the models"):
+            models = self.plan.run_plan(cells[0]).load_models(complete=False)
+        return asyncio.run(self._run(cells, models))
+
+    async def _run(self, cells: Sequence[Cell], models: Models) -> int:
+        failed = 0
+        async with models.ready():
+            for cell in cells:
+                self._say(f"{cell.label}, seed {cell.seed}")
+                tally = Tally(completions_per_query(cell.method))
+                with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
+                    failed += (await self.plan.run_plan(cell).execute(models, view)).failed
+        return failed
+
+    def _graded(self) -> Mapping[str, Any]:
+        plan, context = self.plan, self.plan.context
+        if self.held_out is not None:
+            held_out = load_reward(
+                self.held_out,
+                dtype=plan.settings.dtype,
+                device=plan.settings.device,
+                trust_remote_code=plan.settings.trust_remote_code,
+            )
+            plan = replace(plan, context=replace(context, held_out=held_out, held_out_name=self.held_out))
+        with self.talk.status("grading"):
+            return asyncio.run(_grade(plan))
+
+    def _introduce(self) -> None:
+        plan = self.plan
+        query_set = plan.query_set
+        self._say(f"{plan.benchmark.title}: {queries(len(query_set.queries))} of {query_set.source}")
+        for note in query_set.notes:
+            self._say(f"  {note}")
+        judge = plan.context.judge
+        by = f", judge {judge.name}" if judge is not None else ""
+        self._say(f"policy {policy_name(plan.settings)}, reward {plan.context.reward}{by}")
+
+    def _shown(self, record: Mapping[str, Any]) -> str:
+        return f"{visible(bench_page(record))}\n{self.plan.out}/results.json, results.md, results.tex"
+
+    def _say(self, sentence: str) -> None:
+        self.talk.print(visible(sentence), markup=False, soft_wrap=True)
+
+
+async def _grade(plan: BenchPlan) -> Mapping[str, Any]:
+    judge, held_out = plan.context.judge, plan.context.held_out
+    try:
+        return await grade_answers(plan)
+    finally:
+        await close_model(held_out)
+        await close_model(judge.policy if judge is not None else None)
+
+
+def _context(flags: Flags, settings: Settings, out: Path) -> Context:
+    judge: Judge | None = None
+    if flags["judge"] is not None and not flags["no_grade"]:
+        more = {"timeout": settings.timeout, "retry_timeout": settings.retry_timeout}
+        judge = asyncio.run(load_judge(flags["judge"], os.environ, settings.concurrency, **more))
+    return Context(
+        judge=judge,
+        folder=out,
+        reward=", ".join(settings.reward),
+        options=dict(_option(text) for text in flags["grader_option"] or ()),
+    )
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name.strip() or not equals:
+        raise ConfigError(f"--grader-option {text!r} must be NAME=VALUE")
+    return name.strip(), value
+
+
+def seeds_of(seeds: Sequence[int], repeats: int) -> list[int]:
+    """Return *seeds*, or as many as *repeats* from the only one on.
+
+    Raises:
+        ConfigError: both are several.
+    """
+    if len(seeds) > 1 and repeats > 1:
+        raise ConfigError("--repeats counts up from one --seed: give one seed, or leave out --repeats")
+    return [seed + repeat for seed in seeds for repeat in range(repeats)]
+
+
+def with_paper(flags: Flags) -> Flags:
+    """*flags* with the paper's settings where nothing is given.
+
+    Raises:
+        ConfigError: something else is given; then it would not be the paper's setting.
+    """
+    wanted = dict(published()["settings"])
+    shape = (
+        flags["max_iterations"] or wanted["max_iterations"],
+        flags["sample_size"] or wanted["sample_size"],
+    )
+    if shape not in PAPER_SHAPES:
+        raise ConfigError(f"--paper: the paper's shapes are D2-N5 and D5-N20, not D{shape[0]}-N{shape[1]}")
+    methods = flags["method"] or wanted["method"]
+    for name in filter(None, map(str.strip, methods.split(","))):
+        if name not in PAPER_METHODS:
+            raise ConfigError(
+                f"--paper: --method {name} is not the paper's; there are {', '.join(PAPER_METHODS)}"
+            )
+    wanted |= {"max_iterations": shape[0], "sample_size": shape[1], "method": methods}
+    for key, value in wanted.items():
+        given = flags[key]
+        if key not in ("method", "max_iterations", "sample_size") and str(given) not in ("None", str(value)):
+            option = "--" + key.replace("_", "-")
+            raise ConfigError(f"--paper: {option} is {value} there; leave out {option} {given}, or --paper")
+    return flags | wanted
+
+
+def bench_directory_name(benchmark: Benchmark, settings: Settings) -> str:
+    """A directory's name that the same options give again, so that the same command resumes."""
+    model = policy_name(settings).rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^\w.]+", "-", f"bench-{benchmark.name}-{model}")[:100].strip("-.")
+
+
+LIST_WIDTH = 100
+
+
+def show_list() -> None:
+    """Print every benchmark, then where its data is published, in at most :data:`LIST_WIDTH` columns."""
+    benchmarks = [load_benchmark(name) for name in benchmark_names()]
+    table = Table(box=box.MARKDOWN)
+    for head in ("name", "queries", "metric", "licence"):
+        table.add_column(head, no_wrap=head == "name", ratio={"metric": 4, "licence": 3}.get(head))
+    for known in benchmarks:
+        table.add_row(known.name, f"{known.size:,}", Text(known.metric), Text(known.licence))
+    console = Console(file=sys.stdout, width=LIST_WIDTH, highlight=False)
+    console.print(table)
+    for known in benchmarks:
+        console.print(f"{known.name:<25} {known.hub.spec}", markup=False, soft_wrap=True)
+
+
+def show_ids(name: str, data: str | None) -> None:
+    """The ids that *name* asks."""
+    for query in load_query_set(load_benchmark(name), data).queries:
+        echo(query.id)
+
+
+def show_table(folders: Sequence[Path], form: str) -> None:
+    """Results of *folders* in one table."""
+    if form not in ("md", "latex"):
+        raise ConfigError(f"--format {form}: there are md and latex")
+    head, rows = results_table(folders)
+    text = markdown_table(head, rows) if form == "md" else latex_table(head, rows, "Results of tpo bench.")
+    echo(text)

@@ -1,0 +1,174 @@
+"""Summary of a run: table by step, answers before and after, failures, and the run directory."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tpo.cli.escape import literal, one_line, visible
+from tpo.cli.run_progress import duration
+from tpo.cli.text_diff import difference
+from tpo.events import Event, QueryEnded
+from tpo.runs import Summary
+from tpo.types import Candidate, Trajectory, Usage
+
+EXAMPLES = 3
+REASONS = 5
+LONGEST_EXAMPLE = 600
+"""Characters of an answer that are shown; an example is to be read at a glance."""
+
+TINY_NOTE = (
+    "The embedded pair is a toy that was trained for short messages: these numbers show that the machinery"
+    " works, not what the method does for a large model."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A query's answer before the iterations and after."""
+
+    query: str
+    before: Candidate
+    after: Candidate
+
+    @property
+    def gain(self) -> float:
+        """Increase of the reward."""
+        return self.after.reward - self.before.reward
+
+
+@dataclass
+class Highlights:
+    """The largest gains, gathered in passing from any number of trajectories; as a listener, from a run's."""
+
+    _gains: list[tuple[float, int, Change]] = field(default_factory=list)
+    _seen: int = 0
+
+    def __call__(self, event: Event) -> None:
+        """Take a query that ended into account."""
+        if isinstance(event, QueryEnded):
+            self.add(event.trajectory)
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Take *trajectory* into account."""
+        self._seen += 1
+        change = change_of(trajectory)
+        if change is None or change.gain <= 0:
+            return
+        heapq.heappush(self._gains, (change.gain, -self._seen, change))
+        if len(self._gains) > EXAMPLES:
+            heapq.heappop(self._gains)
+
+    def __bool__(self) -> bool:
+        """Return whether any trajectory was seen."""
+        return self._seen > 0
+
+    @property
+    def changes(self) -> list[Change]:
+        """The largest gains, the largest first."""
+        return [change for _, _, change in sorted(self._gains, key=lambda entry: entry[:2], reverse=True)]
+
+
+def change_of(trajectory: Trajectory) -> Change | None:
+    """From the best first sample to the best of the pool; with best-of-N, from the first sample of all."""
+    if trajectory.best is None or not trajectory.initial:
+        return None
+    best_first = max(trajectory.initial, key=lambda candidate: candidate.reward)
+    before = best_first if trajectory.steps else trajectory.initial[0]
+    return Change(trajectory.query.text, before, trajectory.best)
+
+
+def show_changes(console: Console, changes: Iterable[Change]) -> None:
+    """Print each change, the words that went and came marked."""
+    for number, change in enumerate(changes):
+        if number == 0:
+            console.print(Text("The largest gains", style="underline"))
+        console.print(_change(change, console.width))
+        console.print()
+
+
+def show_steps(console: Console, summary: Summary) -> None:
+    """Print the table by step."""
+    if summary.by_step:
+        console.print()
+        console.print(_by_step(summary))
+
+
+def show_costs(console: Console, summary: Summary) -> None:
+    """Print what the run took, and why queries failed."""
+    console.print(_costs(summary), style="dim")
+    for sentence in _losses(summary):
+        console.print(sentence, style="yellow")
+    for reason, count in list(summary.failures.items())[:REASONS]:
+        console.print(Text(f"{count:,} failed: ", style="red") + literal(one_line(reason, 200)))
+
+
+def _losses(summary: Summary) -> Iterator[str]:
+    """Yield what was left out of the pools."""
+    if summary.blank:
+        yield f"{summary.blank:,} answers were blank and left out (a higher --max-tokens may help)"
+    if summary.unscored:
+        yield f"{summary.unscored:,} answers could not be scored and were left out"
+
+
+def _by_step(summary: Summary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("step")
+    for column in ("mean reward\nof the samples", "mean best\nof the pool", "candidates", "malformed"):
+        table.add_column(column, justify="right")
+    for row in summary.by_step:
+        table.add_row(
+            f"{row.step}" if row.step else "0, first samples",
+            _reward(row.samples_mean),
+            _reward(row.best_mean),
+            f"{row.candidates:,}",
+            f"{row.malformed:,}",
+        )
+    return table
+
+
+def _reward(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.3f}"
+
+
+def _costs(summary: Summary) -> str:
+    total = sum(summary.usage.values(), Usage())
+    cached = f" ({total.cached_tokens:,} from a cache)" if total.cached_tokens else ""
+    return (
+        f"{total.calls:,} requests, {total.prompt_tokens:,} tokens read{cached}, {total.completion_tokens:,}"
+        f" written; {summary.reward_usage.calls:,} scores; {_retries(summary)}"
+        f"{duration(summary.seconds)} of work"
+    )
+
+
+def _retries(summary: Summary) -> str:
+    """The calls that were tried again, those for scores apart; nothing where there are none."""
+    total, scores = sum(summary.retries.values()), summary.retries.get("reward", 0)
+    of_scores = f", {scores:,} of them for scores" if scores else ""
+    return f"{total:,} calls tried again{of_scores}; " if total else ""
+
+
+def _change(change: Change, width: int) -> RenderableType:
+    left, right = difference(_short(change.before.text), _short(change.after.text))
+    return Group(
+        Text(one_line(change.query, width), style="bold", no_wrap=True),
+        *_side("before", change.before, left),
+        *_side("after", change.after, right),
+    )
+
+
+def _side(label: str, candidate: Candidate, text: Text) -> Iterator[RenderableType]:
+    yield Text(f"  {label} ({candidate.id}, reward {candidate.reward:+.3f})", style="dim")
+    yield Padding(text, (0, 0, 0, 4), expand=False)
+
+
+def _short(text: str) -> str:
+    text = visible(text.strip())
+    return text if len(text) <= LONGEST_EXAMPLE else text[:LONGEST_EXAMPLE].rstrip() + "…"

@@ -1,0 +1,202 @@
+"""One invocation of ``tpo sweep``: from flags to a plan, carried out and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+
+from tpo.cli.common import axes_of, interruptible
+from tpo.cli.escape import visible
+from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.run_progress import run_view
+from tpo.cli.sweep import SEVERAL
+from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
+from tpo.entry_points import REWARDS
+from tpo.errors import RewardError
+from tpo.events import Listener
+from tpo.experiments.cells import Cell, slug
+from tpo.experiments.plan import locked_directory
+from tpo.experiments.sweep.grid import Axes, sweep_cells
+from tpo.experiments.sweep.held_out import HeldOutScores
+from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
+from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
+from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
+from tpo.experiments.sweep.tables import equal_tokens_table, sweep_table
+from tpo.plurals import queries
+from tpo.registry import parse
+from tpo.report.overview import TINY_NOTE
+from tpo.rewards.base import Reward
+from tpo.runs.models import Relay
+from tpo.store import read_trajectories
+from tpo.types import Trajectory
+
+Flags = Mapping[str, Any]
+
+
+def loaded(plan: SweepPlan, console: Console) -> SweepModels:
+    """Load every model of *plan*, so that one that cannot be had is known before any work."""
+    events = Relay()
+    with console.status("loading the models"):
+        rewards = {
+            name: reward_of(_with_reward(plan.settings, name), os.environ, events) for name in plan.rewards
+        }
+        held_out = None if plan.check_reward is None else load_check(plan, events)
+        policy = policy_of(plan.settings, os.environ, events)
+    return SweepModels(policy, rewards, held_out, events)
+
+
+def load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
+    """The reward of *plan* that guides nothing."""
+    assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
+    return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    """A plan, and what it is carried out with. *talk* goes to stderr, the *result* to stdout."""
+
+    plan: SweepPlan
+    talk: Console
+    result: Console
+    models: Callable[[SweepPlan, Console], SweepModels] = loaded
+
+    @classmethod
+    def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
+        """Return the sweep that the command line *flags* describe, without a call to a model.
+
+        Raises:
+            TpoError: an option or the data is wrong, or a server does not say which model it serves.
+        """
+        settings, lists = axes_of(flags, config, SEVERAL)
+        axes = Axes(
+            methods=lists["method"],
+            samples=lists["sample_size"],
+            iterations=lists["max_iterations"],
+            rewards=settings.reward,
+            seeds=lists["seed"],
+            pool=flags["pool"],
+        )
+        held_out: str | None = flags["check_reward"]
+        if held_out is not None:
+            parse(REWARDS, held_out, "--check-reward")
+        # Before a server is asked for its model's name.
+        require_held_out(held_out, axes.rewards)
+        sweep_cells(settings, axes)
+        queries, digest = load_data(data, settings)
+        settings = asyncio.run(name_model(settings, os.environ))
+        plan = SweepPlan(
+            settings=settings,
+            source=data,
+            queries=queries,
+            digest=digest,
+            cells=sweep_cells(settings, axes),
+            out=settings.out or Path("runs") / sweep_directory_name(data, settings),
+            check_reward=held_out,
+            shares=not flags["no_share"],
+            fresh=flags["fresh"],
+            figures=not flags["no_figures"],
+            page=not flags["no_page"],
+        )
+        console = Console(stderr=True, quiet=settings.quiet, highlight=False)
+        return cls(plan, console, Console(file=sys.stdout, highlight=False))
+
+    def carry_out(self) -> int:
+        """Run the cells, check, sum up and show; how many runs are not whole."""
+        plan = self.plan
+        with interruptible(self.talk, f"interrupted; the same command goes on from {plan.out}"):
+            plan.check()
+            todo = plan.incomplete_cells()
+            with locked_directory(plan.out):
+                self._introduce(todo)
+                record = write_results(plan, self._worked(todo))
+        self._show(record)
+        return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
+
+    def _worked(self, todo: Sequence[Cell]) -> Outcome:
+        # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
+        models = self.models(self.plan, self.talk) if todo else None
+        return asyncio.run(self._work(todo, models))
+
+    async def _work(self, todo: Sequence[Cell], models: SweepModels | None) -> Outcome:
+        async with nullcontext() if models is None else models.ready():
+            failures = {}
+            if models is not None:
+                failures = await run_cells(self.plan, todo, models, self._watching(len(todo)))
+            return await self._checked(failures, models)
+
+    async def _checked(self, failures: Mapping[str, str], models: SweepModels | None) -> Outcome:
+        plan = self.plan
+        if plan.check_reward is None:
+            return Outcome(failures)
+        held_out = HeldOutScores(plan.held_out_file())
+        try:
+            if held_out.is_complete(self._trajectories()):
+                return Outcome(failures, held_out)
+            self._say(f"held-out reward {plan.check_reward}")
+            reward = models.check if models is not None and models.check is not None else load_check(plan)
+            try:
+                await held_out.score(self._trajectories(), reward, concurrency=plan.settings.concurrency)
+            except RewardError as error:
+                self._say(str(error))
+                return Outcome(failures, held_out, str(error))
+            return Outcome(failures, held_out)
+        finally:
+            await held_out.close()
+
+    def _trajectories(self) -> Iterator[Trajectory]:
+        for cell in self.plan.cells:
+            if (self.plan.path(cell) / "trajectories.jsonl").exists():
+                yield from (t for t in read_trajectories(self.plan.path(cell)) if t.status == "finished")
+
+    def _watching(self, count: int) -> ListenerFactory:
+        @contextmanager
+        def watching(cell: Cell, number: int) -> Iterator[Listener]:
+            self._say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
+            tally = Tally(completions_per_query(cell.method))
+            with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
+                yield view
+
+        return watching
+
+    def _introduce(self, todo: Sequence[Cell]) -> None:
+        plan = self.plan
+        held = f", held-out reward {plan.check_reward}" if plan.check_reward else ""
+        self._say(f"{queries(len(plan.queries))} of {plan.source}, {len(plan.cells):,} runs")
+        self._say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
+        done = len(plan.cells) - len(todo)
+        self._say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
+
+    def _show(self, record: Mapping[str, Any]) -> None:
+        parts = [sweep_table(record)]
+        if record["at_equal_tokens"]:
+            parts += ["At equal tokens, the first minus the second:", equal_tokens_table(record)]
+        for cell in record["cells"]:
+            if cell["error"]:
+                parts.append(f"{cell['run']} failed: {cell['error']}")
+        if record["tiny"]:
+            parts.append(TINY_NOTE)
+        figures = ", figures/" if record["files"] else ""
+        page = f", {record['page']}" if record["page"] else ""
+        parts.append(f"{self.plan.out}/{RESULTS}, sweep.md, sweep.tex, sweep.csv{figures}{page}")
+        self.result.print(visible("\n\n".join(parts)), markup=False, soft_wrap=True)
+
+    def _say(self, sentence: str) -> None:
+        self.talk.print(visible(sentence), markup=False, soft_wrap=True)
+
+
+def sweep_directory_name(data: str, settings: Settings) -> str:
+    """A directory's name that the same options give again, so that the same command resumes."""
+    stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
+    return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"
+
+
+def _with_reward(settings: Settings, name: str) -> Settings:
+    return replace(settings, reward=(name,))

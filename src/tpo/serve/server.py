@@ -1,0 +1,121 @@
+"""Run the endpoint on its port until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from tpo.config import Settings, policy_spec, reward_specs
+from tpo.config.specs import api_key
+from tpo.errors import ConfigError
+from tpo.runs.models import Models
+from tpo.serve.app import Endpoint
+from tpo.serve.keeper import Keeper
+from tpo.serve.request import Limits
+from tpo.serve.service import Service
+from tpo.serve.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """Options of the endpoint.
+
+    Attributes:
+        host, port: the address; port 0 takes a free one.
+        name: the model's name for clients; None: the policy's own.
+        keys: API keys of clients.
+        limits: ceilings.
+        degrade: answer with the best that can be had where a model fails.
+        progress: stream progress.
+        store: run directory for trajectories.
+        drain: seconds that requests in progress get at a shutdown.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    name: str | None = None
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    limits: Limits = field(default_factory=Limits)
+    degrade: bool = False
+    progress: bool = True
+    store: Path | None = None
+    drain: int = 300
+
+
+@asynccontextmanager
+async def endpoint(
+    models: Models,
+    settings: Settings,
+    options: ServeOptions,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Endpoint]:
+    """Yield the endpoint over *models*, which stay open; close its connections and its store afterwards."""
+    spec = policy_spec(settings.policy)
+    named = settings.model or spec.value.rstrip("/").rpartition("/")[2] or spec.name
+    urls = [url for each in (spec, *reward_specs(settings.reward)) for url in each.urls]
+    async with AsyncExitStack() as stack:
+        upstream = None
+        if spec.urls:
+            key = api_key(environment or {})
+            extra = settings.policy_extra
+            upstream = Upstream(spec.urls, named, key, timeout=settings.timeout, extra=extra)
+            stack.push_async_callback(upstream.aclose)
+            urls += upstream.addresses
+        keeper = None
+        if options.store is not None:
+            keeper = await stack.enter_async_context(Keeper.opened(options.store, settings))
+        service = Service(
+            models.policy,
+            models.reward,
+            settings,
+            options.name or named,
+            limits=options.limits,
+            hidden=sorted(urls, key=len, reverse=True),
+            degrade=options.degrade,
+            progress=options.progress,
+            keeper=keeper,
+        )
+        yield Endpoint(service, upstream, options.keys)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        ConfigError: the address cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named: asyncio turns Nagle's algorithm off only then, else small replies wait 40 ms.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+        opened.listen(2048)
+    except OSError as error:
+        opened.close()
+        raise ConfigError(
+            f"cannot listen on port {port} of {host}: {error.strerror}; give another --port"
+        ) from error
+    return opened
+
+
+async def serve_until_stopped(
+    app: Starlette, opened: socket.socket, drain: int, ready: Callable[[], None]
+) -> None:
+    """Serve *app* until SIGTERM or Ctrl-C; requests in progress then get *drain* seconds to end."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=drain,
+    )
+    ready()
+    await uvicorn.Server(config).serve(sockets=[opened])

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from tests.serve.serving import SCRIPT, SETTINGS, served
+from tpo.errors import StoreMismatch
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.report.write import write_report
+from tpo.serve.keeper import Keeper
+from tpo.store import read_trajectories
+from tpo.view.catalog import Catalog
+
+
+async def test_trajectories_are_kept_once_and_the_live_view_shows_them_while_the_endpoint_runs(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "served"
+    async with (
+        Keeper.opened(run, SETTINGS) as keeper,
+        served(ScriptedPolicy(SCRIPT), keeper=keeper) as client,
+    ):
+        catalog = Catalog(tmp_path, None)
+        catalog.refresh()
+        first = (await client.chat("one")).json["tpo"]["trajectory"]
+        await client.chat("one")
+        await client.chat("two")
+        catalog.refresh()
+        assert len(catalog.runs[0].table) == 2
+    kept = list(read_trajectories(run))
+    assert [t.query.text for t in kept] == ["one", "two"]
+    assert kept[0].query.id == first
+    assert kept[0].answer == "the best"
+    async with (
+        Keeper.opened(run, SETTINGS) as keeper,
+        served(ScriptedPolicy(SCRIPT), keeper=keeper) as client,
+    ):
+        await client.chat("three")
+    assert len(list(read_trajectories(run))) == 3
+    assert write_report([run], tmp_path / "report")
+
+
+async def test_a_run_of_another_kind_is_not_mixed_with(tmp_path: Path) -> None:
+    async with Keeper.opened(tmp_path, SETTINGS):
+        pass
+    other = SETTINGS.__class__(policy=("http://127.0.0.1:1/v1",), model="other", reward=("tiny",))
+    with pytest.raises(StoreMismatch):
+        async with Keeper.opened(tmp_path, other):
+            pass
