@@ -19,7 +19,6 @@ from tpo.cli.event_counts import Tally, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
-from tpo.entry_points import REWARDS
 from tpo.errors import RewardError
 from tpo.events import Listener
 from tpo.experiments.cells import Cell, slug
@@ -31,7 +30,6 @@ from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
 from tpo.experiments.sweep.tables import equal_tokens_table, sweep_table
 from tpo.plurals import queries
-from tpo.registry import parse
 from tpo.report.overview import TINY_NOTE
 from tpo.rewards.base import Reward
 from tpo.runs.models import Relay
@@ -76,6 +74,8 @@ class Sweeping:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
         settings, lists = axes_of(flags, config, SEVERAL)
+        # It is no part of the cells' settings: it scores afterwards.
+        held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         axes = Axes(
             methods=lists["method"],
             samples=lists["sample_size"],
@@ -84,9 +84,6 @@ class Sweeping:
             seeds=lists["seed"],
             pool=flags["pool"],
         )
-        held_out: str | None = flags["check_reward"]
-        if held_out is not None:
-            parse(REWARDS, held_out, "--check-reward")
         # Before a server is asked for its model's name.
         require_held_out(held_out, axes.rewards)
         sweep_cells(settings, axes)
@@ -181,6 +178,7 @@ class Sweeping:
         for cell in record["cells"]:
             if cell["error"]:
                 parts.append(f"{cell['run']} failed: {cell['error']}")
+        parts += [f"Warning: {text}" for text in record["effect"]]
         if record["tiny"]:
             parts.append(TINY_NOTE)
         figures = ", figures/" if record["files"] else ""

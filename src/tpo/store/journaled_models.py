@@ -157,8 +157,9 @@ def _usable(score: Score, scope: Scope) -> Score:
         value = float(score.value)
         parts = {name: float(part) for name, part in score.parts.items()}
         criteria = {name: float(grade) for name, grade in score.criteria.items()}
-        if all(map(math.isfinite, (value, *parts.values(), *criteria.values()))):
-            return replace(score, value=value, parts=parts, criteria=criteria)
+        check = None if score.check is None else float(score.check)
+        if all(map(math.isfinite, (value, *parts.values(), *criteria.values(), check or 0.0))):
+            return replace(score, value=value, parts=parts, criteria=criteria, check=check)
     except (AttributeError, TypeError, ValueError):
         pass  # not a Score of numbers
     place = f"query {scope.query!r}, response {scope.step}.{scope.index}"

@@ -16,6 +16,7 @@ from tpo.config import policy_name
 from tpo.config.settings import TINY
 from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
+from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
 from tpo.experiments.sweep.arms import Arm, make_arms
 from tpo.experiments.sweep.equal_cost import compare_at_equal_tokens, shared_query_ids, tokens_spent
@@ -152,6 +153,7 @@ def _record(plan: SweepPlan, outcome: Outcome, arms: Sequence[Arm], apart: Seque
             "exact_up_to": EXACT_UP_TO,
             "seed": bootstrap.SEED,
         },
+        "effect": effect_notes(plan),
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
         "written": plan.clock(),
