@@ -37,6 +37,7 @@ def _live(run: LiveRun, summary: Summary) -> dict[str, Any]:
         "state": run.state,
         "total": total,
         "under_way": queries if working else None,
+        "queries": run.in_flight.listed(run.table) if working else [],
         "written": run.table.throughput.written + tokens,
         "tokens_a_second": rates.tokens,
         "queries_a_minute": None if rates.queries is None else 60 * rates.queries,
