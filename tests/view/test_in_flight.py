@@ -14,7 +14,9 @@ def listed(queries: InFlightQueries, *ended: str) -> list[dict[str, Any]]:
 async def test_progress_follows_the_calls_of_the_journal(tmp_path: Path) -> None:
     queries, journal = InFlightQueries(tmp_path), Journal(tmp_path / "journal.jsonl")
     for index, reward in enumerate((1.5, -2.0)):
-        await journal.append(Scope("a", 0, "sample"), "r", Completion(index, "x", usage=Usage(completion_tokens=7)))
+        await journal.append(
+            Scope("a", 0, "sample"), "r", Completion(index, "x", usage=Usage(completion_tokens=7))
+        )
         await journal.append(Scope("a", 0, "reward", index=index), "s", Score(reward))
     await journal.append(Scope("b", 1, "loss"), "r", Completion(0, "x", usage=Usage(completion_tokens=5)))
     first, second = listed(queries)
