@@ -67,7 +67,7 @@ def doctor(
     from tpo.doctor import no_failures, run_checks
 
     settings = settings_of(given)
-    setup = setup_from(settings, data, golden)
+    setup = _setup_from(settings, data, golden)
     console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
     checklist = Checklist(console)
     # One console for both where they share a terminal, so that neither writes over the other.
@@ -85,7 +85,7 @@ def doctor(
         raise typer.Exit(WOULD_NOT_WORK)
 
 
-def setup_from(settings: Settings, data: str | None, golden: str | None) -> Setup:
+def _setup_from(settings: Settings, data: str | None, golden: str | None) -> Setup:
     """The run that *settings* would make, nothing of it loaded yet.
 
     Raises:
@@ -106,11 +106,11 @@ def setup_from(settings: Settings, data: str | None, golden: str | None) -> Setu
         golden,
         api_key(os.environ),
         os.environ.get(REWARD_KEY_VARIABLE),
-        secrets_of(os.environ),
+        _secrets_of(os.environ),
     )
 
 
-def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+def _secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The keys in *environment*, which no text of ours may hold; longer ones first."""
     keys = {v.strip() for name, v in environment.items() if name.upper().endswith(("API_KEY", "TOKEN"))}
     return tuple(sorted((key for key in keys if len(key) > SHORT), key=len, reverse=True))

@@ -41,19 +41,19 @@ from tpo.types import Trajectory
 Flags = Mapping[str, Any]
 
 
-def loaded(plan: SweepPlan, console: Console) -> SweepModels:
+def _loaded(plan: SweepPlan, console: Console) -> SweepModels:
     """Load every model of *plan*, so that one that cannot be had is known before any work."""
     events = Relay()
     with console.status("loading the models"):
         rewards = {
             name: reward_of(_with_reward(plan.settings, name), os.environ, events) for name in plan.rewards
         }
-        held_out = None if plan.check_reward is None else load_check(plan, events)
+        held_out = None if plan.check_reward is None else _load_check(plan, events)
         policy = policy_of(plan.settings, os.environ, events)
     return SweepModels(policy, rewards, held_out, events)
 
 
-def load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
+def _load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
     """The reward of *plan* that guides nothing."""
     assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
     return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
@@ -66,7 +66,7 @@ class Sweeping:
     plan: SweepPlan
     talk: Console
     result: Console
-    models: Callable[[SweepPlan, Console], SweepModels] = loaded
+    models: Callable[[SweepPlan, Console], SweepModels] = _loaded
 
     @classmethod
     def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
@@ -98,7 +98,7 @@ class Sweeping:
             queries=queries,
             digest=digest,
             cells=sweep_cells(settings, axes),
-            out=settings.out or Path("runs") / sweep_directory_name(data, settings),
+            out=settings.out or Path("runs") / _sweep_directory_name(data, settings),
             check_reward=held_out,
             shares=not flags["no_share"],
             fresh=flags["fresh"],
@@ -141,7 +141,7 @@ class Sweeping:
             if held_out.is_complete(self._trajectories()):
                 return Outcome(failures, held_out)
             self._say(f"held-out reward {plan.check_reward}")
-            reward = models.check if models is not None and models.check is not None else load_check(plan)
+            reward = models.check if models is not None and models.check is not None else _load_check(plan)
             try:
                 await held_out.score(self._trajectories(), reward, concurrency=plan.settings.concurrency)
             except RewardError as error:
@@ -192,7 +192,7 @@ class Sweeping:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def sweep_directory_name(data: str, settings: Settings) -> str:
+def _sweep_directory_name(data: str, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
     return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"

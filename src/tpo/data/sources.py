@@ -31,7 +31,7 @@ Spec = str | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class JoinedSource:
+class _JoinedSource:
     """Several sources, one after the other."""
 
     sources: tuple[Source, ...]
@@ -61,7 +61,7 @@ def open_source(spec: Spec, options: ReadOptions = DEFAULTS) -> Source:
     if not names:
         raise DataError(f"no data is named; tpo reads {KNOWN}")
     sources = [source for name in names for source in _sources(name, options)]
-    return sources[0] if len(sources) == 1 else JoinedSource(tuple(sources))
+    return sources[0] if len(sources) == 1 else _JoinedSource(tuple(sources))
 
 
 def _sources(name: str, options: ReadOptions) -> list[Source]:

@@ -171,10 +171,10 @@ def _completion(index: int, choice: Any, usage: Usage, served: Served | None) ->
     calls = message.get("tool_calls")
     if isinstance(calls, list) and calls:
         return ToolCallCompletion(*values, tool_calls=tuple(calls))
-    return Completion(*values, alternatives=read_alternatives(choice.get("logprobs")))
+    return Completion(*values, alternatives=_read_alternatives(choice.get("logprobs")))
 
 
-def read_alternatives(logprobs: Any) -> tuple[dict[str, float], ...]:
+def _read_alternatives(logprobs: Any) -> tuple[dict[str, float], ...]:
     """For each token of a choice, those it was likeliest to be, with their log-probabilities."""
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(tokens, list):

@@ -37,13 +37,13 @@ LISTINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class _Dialect:
     """Request form of a server: its name for the reply limit, and whether it takes system turns."""
 
     limit_field: str = LIMIT_FIELDS[0]
     merges_system: bool = False
 
-    def after(self, failure: HttpFailure, *, has_system: bool, own_limit: bool) -> Dialect | None:
+    def after(self, failure: HttpFailure, *, has_system: bool, own_limit: bool) -> _Dialect | None:
         """Return how to ask instead, if *failure* says what was not understood; None if it does not."""
         other = None if own_limit else other_limit_field(failure, self.limit_field)
         if other is not None:
@@ -65,7 +65,7 @@ class ChatServer:
         self.address = client.address
         self._extra = extra
         self._has_own_limit = any(field in extra for field in LIMIT_FIELDS)
-        self._dialect = Dialect()
+        self._dialect = _Dialect()
         self.fallbacks = 0
         """Times in a row that the server failed on several choices and then gave a single one."""
         self._listing = PerLoop(asyncio.Lock)

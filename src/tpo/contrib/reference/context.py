@@ -31,7 +31,7 @@ class ContextBound(Wrapper):
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """As the policy's own, with the reply's limit lowered, or for a critique raised, to what is left."""
         limit = sampling.max_tokens
-        if scope.phase in CRITIQUES or not surely_fits(messages, limit, self._total):
+        if scope.phase in CRITIQUES or not _surely_fits(messages, limit, self._total):
             limit = reply_limit(await self._tokens(messages), sampling, scope, self._total)
         async with closing(
             self.policy.sample(messages, replace(sampling, max_tokens=limit), scope)
@@ -50,7 +50,7 @@ class ContextBound(Wrapper):
         return estimated_tokens(messages) if counted is None else counted
 
 
-def surely_fits(messages: Messages, max_tokens: int, total: int) -> bool:
+def _surely_fits(messages: Messages, max_tokens: int, total: int) -> bool:
     """Return whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds."""
     size = sum(len(plain_text(message).encode("utf-8", "surrogatepass")) for message in messages)
     return size + TOKENS_PER_TURN * len(messages) + max_tokens <= total

@@ -74,13 +74,13 @@ def _check(context: Context) -> None:
 
 async def _grade(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
     """Yield the weight of each answer's win over the baseline, from 0 to 1."""
-    pairs = PairGrader(_annotator(context), context.need_judge("alpaca-eval-2"))
+    pairs = _PairGrader(_annotator(context), context.need_judge("alpaca-eval-2"))
     async for found in async_grader(pairs.grade)(answers, context):
         yield found
 
 
 @dataclass(frozen=True, slots=True)
-class PairGrader:
+class _PairGrader:
     """Grader of pairs by *judge* with the prompt and parser of *annotator*."""
 
     annotator: Annotator
@@ -139,11 +139,11 @@ def _summarize(graded: Sequence[GradedAnswer], context: Context) -> tuple[Metric
     controlled = length_control.length_controlled_metric(
         graded, is_whole=context.is_whole, by=judge, note=note, refused_for=why
     )
-    write_outputs(graded, context.folder)
+    _write_outputs(graded, context.folder)
     return plain, controlled
 
 
-def write_outputs(graded: Sequence[GradedAnswer], folder: Path) -> None:
+def _write_outputs(graded: Sequence[GradedAnswer], folder: Path) -> None:
     """Write ``results/MODEL/model_outputs.json`` in *folder* for each model, as the official tool reads it.
 
     Raises:
