@@ -14,9 +14,9 @@ from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailabl
 from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
+from tpo.http.model_cards import chosen_card, read_cards
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.per_loop import PerLoop
-from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.judge.request import FULL
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, judge_messages

@@ -142,7 +142,7 @@ def async_grader(grade: GradeAnswer) -> Grader:
     return grader
 
 
-def _sync_grader(grade: Callable[[Answer], Grade]) -> Grader:
+def sync_grader(grade: Callable[[Answer], Grade]) -> Grader:
     """Return a grader that runs *grade* in a thread, so that it does not block the event loop."""
 
     async def threaded(answer: Answer, _: Context) -> Grade:

@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.errors import ConfigError, DataError, PolicyError
 from tpo.experiments.bench.benchmark import Baseline, Benchmark
+from tpo.experiments.bench.columns import as_record, column
 from tpo.experiments.bench.graders.base import (
     Answer,
     Context,
@@ -27,7 +29,6 @@ from tpo.experiments.bench.graders.base import (
 )
 from tpo.experiments.bench.graders.judge import ATTEMPTS, Judge
 from tpo.experiments.bench.graders.metrics import mean_metric
-from tpo.experiments.bench.hub import Hub, as_record, column
 from tpo.experiments.bench.pairwise import length_control
 from tpo.experiments.bench.pairwise.alpaca_package import (
     DEFAULT_ANNOTATOR,
@@ -44,7 +45,7 @@ ANNOTATOR_OPTION = "annotator"
 PAPER_JUDGE = "gpt-4-1106-preview"
 BASELINE = "gpt4_1106_preview"
 TIE = 1.5
-HUB = Hub("tatsu-lab/alpaca_eval", file="alpaca_eval_gpt4_baseline.json")
+HUB = HubSource("tatsu-lab/alpaca_eval", file="alpaca_eval_gpt4_baseline.json")
 
 
 def _read_row(row: Row, position: int) -> Query:
