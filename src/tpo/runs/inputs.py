@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tpo.data import ReadOptions, count_queries, data_digest, load_queries
+from tpo.data.digest import IdAssignment, query_digest
 from tpo.data.options import DEFAULTS
 from tpo.data.row import Row
 from tpo.data.to_query import to_query
 from tpo.errors import ConfigError, DataError
 from tpo.types import Query
 
+KnownIds = Mapping[str, Sequence[str]]
+"""Ids of an earlier run by query digest (:func:`tpo.data.query_digest`)."""
 QueryRow = str | Mapping[str, Any] | Query
 """A query as Python callers write it: a prompt, a row as in a JSON file, or a :class:`Query`."""
 
@@ -43,6 +46,10 @@ class RunInput(Protocol):
     @property
     def digest(self) -> str:
         """Digest of the whole data, whatever part of it the run takes."""
+        ...
+
+    def identified(self, known: KnownIds) -> Iterable[Query]:
+        """Return the queries; those without an id of their own keep the one that *known* has for them."""
         ...
 
 
@@ -72,15 +79,33 @@ class SourceInput:
         """Digest of the source."""
         return data_digest(self.source, self.options)
 
+    def identified(self, known: KnownIds) -> Iterable[Query]:
+        """Return the queries with *known* ids; see :func:`tpo.data.load_queries`."""
+        return load_queries(self.source, self.options, known_ids=known)
+
 
 @dataclass(frozen=True)
 class QueryInput:
-    """Queries at hand: an iterable that can be iterated more than once, with what is known of it."""
+    """Queries at hand: an iterable that can be iterated more than once, with what is known of it.
+
+    *unnamed* are the positions of queries without an id of their own, which are named by position.
+    """
 
     source: str
     queries: Iterable[Query]
     digest: str
     total: int | None
+    unnamed: Collection[int] = ()
+
+    def identified(self, known: KnownIds) -> Iterable[Query]:
+        """Return the queries; the *unnamed* ones keep the id that *known* has for them."""
+        if not self.unnamed:
+            return self.queries
+        ids = IdAssignment(known, {query_digest(query) for query in self.queries})
+        return [
+            replace(query, id=ids.id_of(query, position)) if position in self.unnamed else query
+            for position, query in enumerate(self.queries)
+        ]
 
 
 def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: int | None = None) -> RunInput:
@@ -95,6 +120,8 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
     queries = [_query(row, position, column) for position, row in enumerate(rows)]
     if not queries:
         raise DataError("data: holds no query")
+    unnamed = {position for position, query in enumerate(queries) if not query.id}
+    queries = [query if query.id else replace(query, id=f"q{query.position}") for query in queries]
     places: dict[str, int] = {}
     for position, query in enumerate(queries):
         if places.setdefault(query.id, position) != position:
@@ -104,7 +131,7 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
             )
     digest = _digest(queries)
     chosen = tuple(islice(queries, limit))
-    return QueryInput(f"queries-{digest.removeprefix('sha256:')[:8]}", chosen, digest, len(chosen))
+    return QueryInput(f"queries-{digest.removeprefix('sha256:')[:8]}", chosen, digest, len(chosen), unnamed)
 
 
 def as_input(data: str | Path | Iterable[QueryRow], options: ReadOptions = DEFAULTS) -> RunInput:
@@ -116,7 +143,7 @@ def as_input(data: str | Path | Iterable[QueryRow], options: ReadOptions = DEFAU
 
 def _query(row: QueryRow, position: int, column: str | None) -> Query:
     if not isinstance(row, Query):
-        row = to_query(Row(f"data[{position}]", row), f"q{position}", ReadOptions(column=column))
+        row = to_query(Row(f"data[{position}]", row), "", ReadOptions(column=column))
     return replace(row, position=position)
 
 
