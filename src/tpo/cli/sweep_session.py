@@ -19,6 +19,7 @@ from tpo.cli.event_counts import Tally, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
+from tpo.data.sources import Spec, named, single_or_several
 from tpo.entry_points import REWARDS
 from tpo.errors import RewardError
 from tpo.events import Listener
@@ -69,12 +70,13 @@ class Sweeping:
     models: Callable[[SweepPlan, Console], SweepModels] = _loaded
 
     @classmethod
-    def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
+    def of(cls, names: Sequence[str], flags: Flags, config: Path | None) -> Self:
         """Return the sweep that the command line *flags* describe, without a call to a model.
 
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
+        data = single_or_several(names)
         settings, lists = axes_of(flags, config, SEVERAL)
         axes = Axes(
             methods=lists["method"],
@@ -94,7 +96,7 @@ class Sweeping:
         settings = asyncio.run(name_model(settings, os.environ))
         plan = SweepPlan(
             settings=settings,
-            source=data,
+            source=named(data),
             queries=queries,
             digest=digest,
             cells=sweep_cells(settings, axes),
@@ -192,9 +194,11 @@ class Sweeping:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def _sweep_directory_name(data: str, settings: Settings) -> str:
+def _sweep_directory_name(data: Spec, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
-    stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
+    first, others = (data, 0) if isinstance(data, str) else (data[0], len(data) - 1)
+    stem = slug(Path(first.removeprefix("hf:")).name.partition(".")[0] or first)
+    stem += f"-and-{others}-more" if others else ""
     return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"
 
 

@@ -30,6 +30,16 @@ Spec = str | Sequence[str]
 """A path, a pattern (``data/*.jsonl``), ``-``, or ``hf:NAME[[:CONFIG]:SPLIT]``; or several of these."""
 
 
+def single_or_several(names: Sequence[str]) -> Spec:
+    """Return the only one of *names* as itself, so that one file is the same data in a list or alone."""
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+def named(spec: Spec) -> str:
+    """Return *spec* for a sentence or a record."""
+    return spec if isinstance(spec, str) else ", ".join(spec)
+
+
 @dataclass(frozen=True, slots=True)
 class _JoinedSource:
     """Several sources, one after the other."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tpo.data import ReadOptions, count_queries, data_digest, load_queries
 from tpo.data.digest import IdAssignment, query_digest
 from tpo.data.options import DEFAULTS
 from tpo.data.row import Row
+from tpo.data.sources import Spec
 from tpo.data.to_query import to_query
 from tpo.errors import ConfigError, DataError
 from tpo.types import Query
@@ -23,14 +24,16 @@ KnownIds = Mapping[str, Sequence[str]]
 """Ids of an earlier run by query digest (:func:`tpo.data.query_digest`)."""
 QueryRow = str | Mapping[str, Any] | Query
 """A query as Python callers write it: a prompt, a row as in a JSON file, or a :class:`Query`."""
+Data = str | Path | Sequence[Path] | Iterable[QueryRow]
+"""Data as Python callers name it: a path, ``hf:NAME``, several paths, or queries in memory."""
 
 
 class RunInput(Protocol):
     """The queries of a run."""
 
     @property
-    def source(self) -> str:
-        """Name of the data for the record."""
+    def source(self) -> Spec:
+        """Name of the data for the record, or the names of several."""
         ...
 
     @property
@@ -55,9 +58,12 @@ class RunInput(Protocol):
 
 @dataclass(frozen=True)
 class SourceInput:
-    """The queries of the data source *source*, streamed; *options* tell how it is read."""
+    """The queries of the data source *source*, streamed; *options* tell how it is read.
 
-    source: str
+    Several sources, as a sequence, are read one after the other.
+    """
+
+    source: Spec
     options: ReadOptions = DEFAULTS
 
     @property
@@ -134,11 +140,13 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
     return QueryInput(f"queries-{digest.removeprefix('sha256:')[:8]}", chosen, digest, len(chosen), unnamed)
 
 
-def as_input(data: str | Path | Iterable[QueryRow], options: ReadOptions = DEFAULTS) -> RunInput:
-    """Return *data* as the input of a run: a path or the name of a data set, or rows in memory."""
+def as_input(data: Data, options: ReadOptions = DEFAULTS) -> RunInput:
+    """Return *data* as the input of a run: a path or the name of a data set, several paths, or rows."""
     if isinstance(data, str | Path):
         return SourceInput(str(data), options)
-    return rows_input(data, column=options.column, limit=options.limit)
+    if isinstance(data, Sequence) and data and all(isinstance(one, Path) for one in data):
+        return SourceInput(tuple(map(str, data)), options)
+    return rows_input(cast("Iterable[QueryRow]", data), column=options.column, limit=options.limit)
 
 
 def _query(row: QueryRow, position: int, column: str | None) -> Query:
