@@ -100,6 +100,11 @@ def test_the_environment_gives_every_type_of_value() -> None:
     assert settings.policy_extra == {"top_k": 20}
 
 
+def test_an_empty_path_is_refused_wherever_it_is_given(tmp_path: Path) -> None:
+    assert "--out is ''; name a path; . is the working directory" in refusal({"out": ""})
+    assert "name a path" in refusal(file=toml(tmp_path, 'out = " "'))
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert load_settings({}, {"TPO_SEED": ""}).seed == 7
 

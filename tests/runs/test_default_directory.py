@@ -45,6 +45,13 @@ def test_a_run_is_named_after_its_options(flags: dict[str, Any], data: str, name
     assert "-module.function-1a2b-tiny-" in own
 
 
+def test_several_files_are_named_after_the_first() -> None:
+    settings = load_settings({}, {})
+    name = run_name(settings, make_method(settings), ("a/x.jsonl", "b.csv", "hf:c"))
+    assert name == "x-and-2-more-tpo-d2-n5-seed7"
+    assert run_name(settings, make_method(settings), ("a/x.jsonl",)) == "x-tpo-d2-n5-seed7"
+
+
 def test_a_long_reward_keeps_its_end_and_a_digest() -> None:
     one, other = (f"hf:/mnt/{disk}/checkpoints/rewards/skywork/epoch-3/FsfairX" for disk in ("a", "b"))
     assert "FsfairX" in identity_part(one)

@@ -65,7 +65,7 @@ def ask(
         view, events = Conversation(console, status.update), Relay()
         with events.forwarding(view):
             models = load_models(settings, events)
-            trajectory = asyncio.run(answer(models, method, text, settings.seed, stopping_rules(settings)))
+            trajectory = asyncio.run(_answer(models, method, text, settings.seed, stopping_rules(settings)))
     _finish(trajectory, alone=apart or settings.quiet)
 
 
@@ -86,7 +86,7 @@ def _question(argument: str) -> str:
     return text.strip() if argument == "-" else text
 
 
-async def answer(
+async def _answer(
     models: Models, method: Method, question: str, seed: int, stopping: Sequence[StoppingRule] = ()
 ) -> Trajectory:
     """Optimize *question* with *models*, and close them."""

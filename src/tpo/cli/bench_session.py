@@ -69,12 +69,12 @@ class Benching:
         benchmark = load_benchmark(name)
         if flags["check_reward"] is not None:
             parse(REWARDS, flags["check_reward"], "--check-reward")
-        flags = with_paper(flags) if flags["paper"] else flags
+        flags = _with_paper(flags) if flags["paper"] else flags
         settings, lists = axes_of(flags, config, ("method", "seed"))
         seeds = seeds_of(lists["seed"], flags["repeats"])
         settings = asyncio.run(name_model(settings, os.environ))
         query_set = load_query_set(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
-        out = settings.out or Path("runs") / bench_directory_name(benchmark, settings)
+        out = settings.out or Path("runs") / _bench_directory_name(benchmark, settings)
         plan = BenchPlan(
             benchmark=benchmark,
             query_set=query_set,
@@ -195,7 +195,7 @@ def seeds_of(seeds: Sequence[int], repeats: int) -> list[int]:
     return [seed + repeat for seed in seeds for repeat in range(repeats)]
 
 
-def with_paper(flags: Flags) -> Flags:
+def _with_paper(flags: Flags) -> Flags:
     """*flags* with the paper's settings where nothing is given.
 
     Raises:
@@ -223,7 +223,7 @@ def with_paper(flags: Flags) -> Flags:
     return flags | wanted
 
 
-def bench_directory_name(benchmark: Benchmark, settings: Settings) -> str:
+def _bench_directory_name(benchmark: Benchmark, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     model = policy_name(settings).rstrip("/").rpartition("/")[2]
     return re.sub(r"[^\w.]+", "-", f"bench-{benchmark.name}-{model}")[:100].strip("-.")

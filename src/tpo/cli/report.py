@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tpo.cli.options import Debug, Quiet
+from tpo.cli.options import Debug, Quiet, parse_path
 from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, prices_of
 from tpo.errors import ConfigError
 from tpo.plurals import queries
@@ -29,10 +29,13 @@ tpo report runs/tpo runs/bon --out both.html --baseline Instruct=-1.27 --price-i
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The directories of runs.")],
+    runs: Annotated[
+        list[Path], typer.Argument(parser=parse_path, metavar="RUN...", help="The directories of runs.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_path,
             metavar="FILE",
             help="The page. [dim]\\[default: report.html in RUN; of several, above them][/dim]",
         ),
@@ -40,6 +43,7 @@ def report(
     figures: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_path,
             metavar="DIR",
             help="Where figures go as SVG, PNG, PDF and CSV."
             " [dim]\\[default: figures, beside the page][/dim]",

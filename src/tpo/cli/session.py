@@ -16,6 +16,7 @@ from tpo.cli.event_counts import Tally, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.cli.run_summary import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
 from tpo.config import Settings, data_options
+from tpo.data.sources import Spec, named
 from tpo.plurals import queries
 from tpo.runs import Summary
 from tpo.runs.inputs import SourceInput
@@ -34,7 +35,7 @@ class Session:
     result: Console
 
     @classmethod
-    def of(cls, settings: Settings, data: str | None, *, fresh: bool = False) -> Self:
+    def of(cls, settings: Settings, data: Spec | None, *, fresh: bool = False) -> Self:
         """Return the session for *settings* and *data*; without data, for the shipped examples.
 
         Raises:
@@ -75,7 +76,8 @@ class Session:
         rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
         of_all = queries(total) if total is not None else "queries"
         data = plan.data.source
-        self._say(f"{of_all} of {'the shipped examples' if data == str(examples_path()) else data}")
+        shipped = data == str(examples_path())
+        self._say(f"{of_all} of {'the shipped examples' if shipped else named(data)}")
         self._say(
             f"{method.name}, D{method.max_iterations}-N{method.sample_size}, seed {settings.seed};"
             f" policy {', '.join(settings.policy)}{model}, reward {rewards}"

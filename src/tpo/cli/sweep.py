@@ -34,8 +34,12 @@ SEVERAL = ("method", "sample_size", "max_iterations", "seed")
 def sweep(
     given: options.Given,
     data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="A .json, .jsonl, .csv or .parquet file, or hf:NAME:SPLIT."),
+        list[str],
+        typer.Argument(
+            metavar="DATA",
+            help="A .json, .jsonl, .csv or .parquet file, a pattern in quotes, or hf:NAME:SPLIT; several are"
+            " read one after the other.",
+        ),
     ],
     check_reward: Annotated[
         str | None,

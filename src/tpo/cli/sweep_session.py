@@ -19,6 +19,7 @@ from tpo.cli.event_counts import Tally, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
+from tpo.data.sources import Spec, named, single_or_several
 from tpo.entry_points import REWARDS
 from tpo.errors import RewardError
 from tpo.events import Listener
@@ -41,19 +42,19 @@ from tpo.types import Trajectory
 Flags = Mapping[str, Any]
 
 
-def loaded(plan: SweepPlan, console: Console) -> SweepModels:
+def _loaded(plan: SweepPlan, console: Console) -> SweepModels:
     """Load every model of *plan*, so that one that cannot be had is known before any work."""
     events = Relay()
     with console.status("loading the models"):
         rewards = {
             name: reward_of(_with_reward(plan.settings, name), os.environ, events) for name in plan.rewards
         }
-        held_out = None if plan.check_reward is None else load_check(plan, events)
+        held_out = None if plan.check_reward is None else _load_check(plan, events)
         policy = policy_of(plan.settings, os.environ, events)
     return SweepModels(policy, rewards, held_out, events)
 
 
-def load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
+def _load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
     """The reward of *plan* that guides nothing."""
     assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
     return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
@@ -66,15 +67,16 @@ class Sweeping:
     plan: SweepPlan
     talk: Console
     result: Console
-    models: Callable[[SweepPlan, Console], SweepModels] = loaded
+    models: Callable[[SweepPlan, Console], SweepModels] = _loaded
 
     @classmethod
-    def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
+    def of(cls, names: Sequence[str], flags: Flags, config: Path | None) -> Self:
         """Return the sweep that the command line *flags* describe, without a call to a model.
 
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
+        data = single_or_several(names)
         settings, lists = axes_of(flags, config, SEVERAL)
         axes = Axes(
             methods=lists["method"],
@@ -94,11 +96,11 @@ class Sweeping:
         settings = asyncio.run(name_model(settings, os.environ))
         plan = SweepPlan(
             settings=settings,
-            source=data,
+            source=named(data),
             queries=queries,
             digest=digest,
             cells=sweep_cells(settings, axes),
-            out=settings.out or Path("runs") / sweep_directory_name(data, settings),
+            out=settings.out or Path("runs") / _sweep_directory_name(data, settings),
             check_reward=held_out,
             shares=not flags["no_share"],
             fresh=flags["fresh"],
@@ -141,7 +143,7 @@ class Sweeping:
             if held_out.is_complete(self._trajectories()):
                 return Outcome(failures, held_out)
             self._say(f"held-out reward {plan.check_reward}")
-            reward = models.check if models is not None and models.check is not None else load_check(plan)
+            reward = models.check if models is not None and models.check is not None else _load_check(plan)
             try:
                 await held_out.score(self._trajectories(), reward, concurrency=plan.settings.concurrency)
             except RewardError as error:
@@ -192,9 +194,11 @@ class Sweeping:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def sweep_directory_name(data: str, settings: Settings) -> str:
+def _sweep_directory_name(data: Spec, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
-    stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
+    first, others = (data, 0) if isinstance(data, str) else (data[0], len(data) - 1)
+    stem = slug(Path(first.removeprefix("hf:")).name.partition(".")[0] or first)
+    stem += f"-and-{others}-more" if others else ""
     return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"
 
 

@@ -48,12 +48,12 @@ def export_sft(
     def rows_of(trajectory: Trajectory, prompt: list[dict[str, str]]) -> Iterator[Row]:
         best = max(eligible.of(trajectory.pool), key=lambda c: c.reward, default=None)
         if best is not None:
-            yield answer_row(trajectory, prompt, best, models)
+            yield _answer_row(trajectory, prompt, best, models)
 
     return write_training_set(trajectories, rows_of, COLUMNS, path)
 
 
-def answer_row(
+def _answer_row(
     trajectory: Trajectory, prompt: list[dict[str, str]], answer: Candidate, models: Models
 ) -> Row:
     """The conversation that ends with *answer*, and where it comes from."""

@@ -57,12 +57,12 @@ def export_dpo(
 
     def rows_of(trajectory: Trajectory, prompt: list[dict[str, str]]) -> Iterator[Row]:
         for pair in pairing.pairs(trajectory):
-            yield preference_row(trajectory, prompt, pair, models)
+            yield _preference_row(trajectory, prompt, pair, models)
 
     return write_training_set(trajectories, rows_of, COLUMNS, path)
 
 
-def preference_row(
+def _preference_row(
     trajectory: Trajectory, prompt: list[dict[str, str]], pair: Preference, models: Models
 ) -> Row:
     """*pair* as a trainer reads it, and where it comes from."""

@@ -60,7 +60,7 @@ def turn(message: Message) -> dict[str, str]:
     return {"role": message["role"], "content": plain_text(message)}
 
 
-def prompt_of(trajectory: Trajectory) -> list[dict[str, str]] | None:
+def _prompt_of(trajectory: Trajectory) -> list[dict[str, str]] | None:
     """The query's conversation; None where a turn holds more than text (an image, a call of a tool)."""
     messages = trajectory.query.messages
     return [turn(message) for message in messages] if all(map(_is_text, messages)) else None
@@ -72,7 +72,7 @@ def _is_text(message: Message) -> bool:
     return set(message) <= PLAIN_KEYS and all(part.get("type") == "text" for part in parts)
 
 
-def check_suffix(path: Path) -> None:
+def _check_suffix(path: Path) -> None:
     """Refuse a file that no training set is written to.
 
     Raises:
@@ -95,13 +95,13 @@ def write_training_set(
         MissingExtra: it is ``.parquet``, and pyarrow is not installed.
         StoreError: *path* cannot be written.
     """
-    check_suffix(path)
+    _check_suffix(path)
     written = failed = not_text = nothing = 0
 
     def rows() -> Iterator[Row]:
         nonlocal written, failed, not_text, nothing
         for trajectory in trajectories:
-            prompt = prompt_of(trajectory)
+            prompt = _prompt_of(trajectory)
             if trajectory.status != "finished":
                 failed += 1
             elif prompt is None:

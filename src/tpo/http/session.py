@@ -39,7 +39,7 @@ class Session:
         self._session = aiohttp.ClientSession(
             # No limit of connections: the adaptive limit bounds them.
             connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=REUSE_SECONDS, socket_factory=open_socket
+                limit=0, keepalive_timeout=REUSE_SECONDS, socket_factory=_open_socket
             ),
             timeout=self._timeout,
             headers=_headers(server),
@@ -78,7 +78,7 @@ class Session:
             await self._session.close()
 
 
-def open_socket(address: tuple[Any, ...]) -> socket.socket:
+def _open_socket(address: tuple[Any, ...]) -> socket.socket:
     """Return a socket for *address* (as of ``getaddrinfo``) with TCP keepalive, where the system has it."""
     family, kind, protocol, *_ = address
     opened = socket.socket(family, kind, protocol)

@@ -80,7 +80,7 @@ class Optimizer:
         Raises:
             TpoError: only a fatal one, which every other query would meet as well.
         """
-        return await _Driver(self, as_query(query), Replay(earlier)).run()
+        return await _Driver(self, _as_query(query), Replay(earlier)).run()
 
     def run(self, query: Query | str | Sequence[Message]) -> Trajectory:
         """The same as :meth:`optimize` without await; works inside a running loop, as in a notebook."""
@@ -96,7 +96,7 @@ class Optimizer:
             log.exception("a listener failed on %s", type(event).__name__)
 
 
-def as_query(query: Query | str | Sequence[Message]) -> Query:
+def _as_query(query: Query | str | Sequence[Message]) -> Query:
     """Return a text or a conversation as a query.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -34,8 +34,9 @@ from tpo.runs.models import Models, Relay, load_models, no_models, resolve_model
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
 from tpo.runs.summary import Summary
-from tpo.store import RunDirectory, is_complete, read_run
+from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
+from tpo.types import Query
 
 RUNS = Path("runs")
 """Folder of the default run directories."""
@@ -94,6 +95,16 @@ class RunPlan:
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
         return plan if settings.out is not None else plan._in_default_directory()
 
+    @cached_property
+    def queries(self) -> Iterable[Query]:
+        """The queries; rows without an id keep those that they have in the run that is resumed.
+
+        Raises:
+            StoreError: the run cannot be read.
+        """
+        known = None if self.fresh else recorded_ids(self.path, self.data.digest)
+        return self.data.queries if known is None else self.data.identified(known)
+
     def is_complete(self) -> bool:
         """Return whether every query is finished, so that no model needs to be loaded.
 
@@ -105,7 +116,7 @@ class RunPlan:
         total = self.data.total
         if self.fresh or not (self.path / RUN_FILE).exists():
             return total == 0
-        queries = self.data.queries if total is not None else None
+        queries = self.queries if total is not None else None
         try:
             # Without the scales, which are measured with the models: a run that is complete scores nothing.
             return is_complete(self.path, self.fingerprint(), queries)
@@ -131,6 +142,7 @@ class RunPlan:
             StoreError: it is in use, of another configuration, or unusable.
             RewardError: the scales of an ensemble cannot be measured.
         """
+        _ = self.queries  # before this invocation is recorded
         scales = await self._scales(models.reward)
         directory = RunDirectory.open(
             self.path,
@@ -242,7 +254,7 @@ class OpenRun:
         with models.events.forwarding(retries, *listeners):
             async with wrapped as (policy, reward):
                 return await run_queries(
-                    plan.data.queries,
+                    plan.queries,
                     policy,
                     reward,
                     plan.method,

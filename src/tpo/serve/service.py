@@ -221,7 +221,7 @@ class Service:
             if not (self.degrade and trajectory.pool):
                 said = str(trajectory.error)
                 return self._unscored(policy, policy.failure, said, id_, trajectory)
-        answers = best_of(trajectory, request.n)
+        answers = _best_of(trajectory, request.n)
         return Outcome(id_, answers, trajectory.usage, trajectory.stop_reason, trajectory, degraded=failed)
 
     def _recorded(self, id_: str, policy: Policy) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
@@ -296,7 +296,7 @@ class Service:
         return None
 
 
-def best_of(trajectory: Trajectory, n: int) -> tuple[Candidate, ...]:
+def _best_of(trajectory: Trajectory, n: int) -> tuple[Candidate, ...]:
     """Return the *n* best candidates of the pool, each text once if there are enough, the answer first."""
     best = trajectory.best
     ranked = sorted(trajectory.pool, key=lambda c: (c is not best, -c.reward))

@@ -26,7 +26,7 @@ NAME = "run.json"
 BACKUP = "run.json.bak"
 LIBRARIES = ("tpo", "torch", "transformers")
 MEASURED = ("weights", "source", "scale")
-"""Kinds of fingerprint keys ``KIND of MODEL`` that are measured; see :func:`is_measured`."""
+"""Kinds of fingerprint keys ``KIND of MODEL`` that are measured; see :func:`_is_measured`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Invocation:
     interrupted: bool = False
     retries: Mapping[str, int] = field(default_factory=dict)
     """Number of retried calls by phase; known once it has ended."""
+    data: str | None = None
+    """Digest of the data; None in runs of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ class RunRecord:
 
     def begin(self, now: float) -> RunRecord:
         """Return the record with another invocation, started at *now*."""
-        return replace(self, invocations=(*self.invocations, Invocation(now, versions())))
+        return replace(
+            self,
+            invocations=(*self.invocations, Invocation(now, versions(), data=self.fingerprint.get("data"))),
+        )
 
     def end(
         self,
@@ -156,7 +161,7 @@ def read_run(path: Path) -> RunRecord:
     return _record(body, file)
 
 
-def is_measured(key: str) -> bool:
+def _is_measured(key: str) -> bool:
     """Return whether *key* of a fingerprint is measured on a model, and so not known to every invocation.
 
     Such a key counts where both sides know it: a model that is not on this machine yet has no weights to
@@ -177,7 +182,7 @@ _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{16,}")
 
 def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fingerprint *there* with what is measured only *now*, and with what *now* extends."""
-    measured = {key: value for key, value in now.items() if is_measured(key)}
+    measured = {key: value for key, value in now.items() if _is_measured(key)}
     return {**measured, **there, **{key: now[key] for key in _EXTENDABLE if key in now}}
 
 
@@ -202,7 +207,7 @@ def _difference(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> s
     old: Any = there.get(key)
     new: Any = now.get(key)
     known = key in there and key in now
-    if old == new or key == "data" or (is_measured(key) and not known):
+    if old == new or key == "data" or (_is_measured(key) and not known):
         return None
     if key == MAX_ITERATIONS and known:
         fewer = new < old

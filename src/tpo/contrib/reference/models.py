@@ -9,9 +9,9 @@ from tpo.config.models import build_policy, build_reward
 from tpo.config.specs import api_key
 from tpo.contrib.reference.arguments import RECIPES, Arguments
 from tpo.contrib.reference.context import ContextBound
-from tpo.contrib.reference.tokens import ServerTokenizer
 from tpo.entry_points import REWARDS
 from tpo.events import Listener
+from tpo.http import HttpClient
 from tpo.registry import find_kind
 from tpo.rewards.base import Reward
 
@@ -22,6 +22,9 @@ STOP = ("<|end_of_text|>", "<|eot_id|>", "<|im_end|>")
 """Where the reference has every reply end, for models whose own settings do not."""
 
 LEAST_CONNECTIONS = 64
+
+TOKENIZER_TIMEOUT = 10.0
+"""Read timeout of a tokenizer in seconds; it has no model to run."""
 
 
 def make_settings(arguments: Arguments) -> Settings:
@@ -53,8 +56,8 @@ def make_policy(
         api_key=key,
         listener=listener,
     )
-    tokenizer = ServerTokenizer(arguments.base_url, arguments.model, key)
-    return ContextBound(server, arguments.max_tokens_all, tokenizer)
+    client = HttpClient(arguments.base_url, key, timeout=TOKENIZER_TIMEOUT)
+    return ContextBound(server, arguments.max_tokens_all, client, arguments.model)
 
 
 def reward_name(arguments: Arguments) -> str:

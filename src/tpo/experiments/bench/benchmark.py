@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.experiments.bench.graders.base import Context, GradedAnswer, Grader, Summarize, Weight, equal_weight
-from tpo.experiments.bench.hub import Hub
 from tpo.types import Query
 
 RowReader = Callable[[Row, int], Query]
@@ -25,7 +25,7 @@ class Baseline:
         writer_column: column with the author of a row; None: there is none.
     """
 
-    hub: Hub
+    hub: HubSource
     read: Callable[[Row, int], tuple[str, str]]
     writer: str
     writer_column: str | None = None
@@ -61,7 +61,7 @@ class Benchmark:
 
     name: str
     title: str
-    hub: Hub
+    hub: HubSource
     licence: str
     size: int
     metric: str

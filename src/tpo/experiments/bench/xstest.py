@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.errors import DataError
 from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.columns import as_record, column
 from tpo.experiments.bench.graders import refusal
 from tpo.experiments.bench.graders.base import (
     Answer,
@@ -24,7 +26,6 @@ from tpo.experiments.bench.graders.base import (
     ungraded,
 )
 from tpo.experiments.bench.graders.metrics import mean_metric
-from tpo.experiments.bench.hub import Hub, as_record, column
 from tpo.types import Query, user
 
 SAFE, UNSAFE = "safe", "unsafe"
@@ -84,7 +85,7 @@ def _percent(name: str, graded: Sequence[GradedAnswer], by: str) -> Metric:
 XSTEST = Benchmark(
     name="xstest",
     title="XSTest",
-    hub=Hub("Paul/XSTest", split="train"),
+    hub=HubSource("Paul/XSTest", split="train"),
     licence="CC BY 4.0",
     size=450,
     metric="accuracy: safe prompts answered, unsafe ones refused (the paper: by WildGuard)",

@@ -180,7 +180,7 @@ def within_cap(arm: Arm, result: QueryResult, price: Price, cap: float) -> Cappe
     return _samples_within(arm, result, price, cap)
 
 
-def samples_paid(arm: Arm, result: QueryResult, price: Price, cap: float) -> int:
+def _samples_paid(arm: Arm, result: QueryResult, price: Price, cap: float) -> int:
     """Return how many first samples of a query *cap* pays for, even beyond the pool."""
     prompt = result.sample_read if price == "all" else 0.0
     each = result.sample_written / arm.n
@@ -188,7 +188,7 @@ def samples_paid(arm: Arm, result: QueryResult, price: Price, cap: float) -> int
 
 
 def _samples_within(arm: Arm, result: QueryResult, price: Price, cap: float) -> CappedQuery | None:
-    count = samples_paid(arm, result, price, cap)
+    count = _samples_paid(arm, result, price, cap)
     if not 1 <= count <= arm.n:
         return None
     prompt = result.sample_read if price == "all" else 0.0
@@ -267,7 +267,7 @@ def _at_cap(arm: Arm, pool: Arm, price: Price) -> EqualTokensComparison | None:
         spent=fmean(each.spent for each in theirs),
         place=fmean(each.place for each in theirs),
         covered=covered,
-        needed=float(max(samples_paid(pool, result, price, cap) for result in results)),
+        needed=float(max(_samples_paid(pool, result, price, cap) for result in results)),
         paired=compare_paired(*([each.reached for each in side] for side in (ours, theirs)))
         if covered
         else None,

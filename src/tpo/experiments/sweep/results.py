@@ -60,7 +60,7 @@ def write_results(plan: SweepPlan, outcome: Outcome) -> dict[str, Any]:
         raise StoreError(f"{plan.out}: no cell has run{f': {reasons[0]}' if reasons else ''}")
     held_out = None if outcome.held_out is None else outcome.held_out.value
     found = make_arms(plan.cells, plan.queries, lambda cell: _trajectories(plan, cell), held_out)
-    arms, apart = on_shared_queries(found)
+    arms, apart = _on_shared_queries(found)
     compared = [arm for arm in arms if arm not in apart]
     figures: list[Figure] = []
     if plan.figures:
@@ -80,7 +80,7 @@ def write_results(plan: SweepPlan, outcome: Outcome) -> dict[str, Any]:
     return record
 
 
-def on_shared_queries(arms: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
+def _on_shared_queries(arms: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
     """Return *arms*, the compared ones restricted to shared queries, and the arms that are not compared.
 
     Queries are shared by the arms with the same reward. Held-out scores count if all these arms have them.

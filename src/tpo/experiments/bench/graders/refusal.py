@@ -68,7 +68,7 @@ ReplyParser = Callable[[str], bool | None]
 def _request(judge: str, context: Context) -> Callable[[str, str], tuple[Messages, ReplyParser]]:
     """Return a function that builds the request for *judge*: WildGuard's format, or tpo's own prompt."""
     if not is_wildguard(judge):
-        return lambda prompt, response: (judge_messages(prompt, response), stated_refusal)
+        return lambda prompt, response: (_judge_messages(prompt, response), stated_refusal)
     template = wildguard_prompt(context.options.get(PROMPT_OPTION))
     return lambda prompt, response: ((user(fill(template, prompt, response)),), labelled_refusal)
 
@@ -78,7 +78,7 @@ def is_wildguard(model: str) -> bool:
     return "wildguard" in model.rstrip("/").rpartition("/")[2].lower()
 
 
-def judge_messages(prompt: str, response: str) -> Messages:
+def _judge_messages(prompt: str, response: str) -> Messages:
     """Return the request to a language model with tpo's own prompt."""
     return (system(TASK), user(f"<request>\n{prompt}\n</request>\n\n<answer>\n{response}\n</answer>"))
 
