@@ -1,8 +1,11 @@
 """Immutable containers that are still a dict and a list."""
 
+from __future__ import annotations
+
 import copy
 import json
 import pickle
+from collections.abc import Callable
 
 import pytest
 from pydantic_core import to_json
@@ -21,7 +24,7 @@ def test_a_frozen_value_equals_the_plain_one_and_is_written_like_it() -> None:
 
 def test_nothing_in_it_can_be_changed() -> None:
     frozen = freeze(PLAIN)
-    changes = [
+    changes: list[Callable[[], object]] = [
         lambda: frozen.update(x=1),
         lambda: frozen["topic"].pop("a"),
         lambda: frozen["topic"].__setitem__("a", 1),

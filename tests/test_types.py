@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -138,17 +139,20 @@ class TestImmutability:
         query = Query("q7", ({"role": "user", "content": [{"type": "text", "text": "Hi."}]},), metadata=given)
         given["topic"]["a"].append(2)
         assert query.metadata == {"topic": {"a": [1]}}
-        for change in (
+        messages: Any = query.messages
+        changes: list[Callable[[], object]] = [
             lambda: query.metadata["topic"]["a"].append(2),
-            lambda: query.messages[0].update(role="system"),
-            lambda: query.messages[0]["content"].append({}),  # type: ignore[union-attr]
-        ):
+            lambda: messages[0].update(role="system"),
+            lambda: messages[0]["content"].append({}),
+        ]
+        for change in changes:
             with pytest.raises(TypeError, match="immutable"):
                 change()
         assert len({query, replace(query)}) == 1
 
     def test_parts_of_a_score_and_usage_are_too(self) -> None:
         score = Score(1.0, parts={"a": 1.0}, criteria={"b": 2.0})
-        for mapping in (score.parts, score.criteria, optimized().usage):
+        mappings: list[Any] = [score.parts, score.criteria, optimized().usage]
+        for mapping in mappings:
             with pytest.raises(TypeError, match="immutable"):
-                mapping.update(x=1)  # type: ignore[attr-defined]
+                mapping.update(x=1)

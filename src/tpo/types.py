@@ -517,7 +517,7 @@ class Trajectory(_Raised):
         return plain
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+    def from_dict(cls, value: Mapping[str, Any]) -> Trajectory:
         """Return the trajectory of which :meth:`to_dict` gave *value*.
 
         Raises:
@@ -526,7 +526,7 @@ class Trajectory(_Raised):
         from pydantic import ValidationError
 
         try:
-            found: Self = _adapter(cls).validate_python(value)
+            found: Trajectory = _adapter().validate_python(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "the value"
@@ -568,8 +568,8 @@ def _plain(value: Any) -> Any:
 
 
 @functools.cache
-def _adapter(kind: type) -> Any:
-    """Return pydantic's adapter of *kind*, which takes milliseconds to make."""
+def _adapter() -> Any:
+    """Return pydantic's adapter of a trajectory, which takes milliseconds to make."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    return TypeAdapter(Trajectory)
