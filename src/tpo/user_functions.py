@@ -69,8 +69,18 @@ async def _awaited(function: Callable[..., Awaitable[Any]], seconds: float | Non
         if limit.expired():
             raise _too_long(seconds) from error
         raise
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        raise RuntimeError("CancelledError: nothing has cancelled this call") from error
     except SystemExit as error:
         raise _ended(error) from error
+
+
+def is_cancelled() -> bool:
+    """Return whether the current task is being cancelled, so that a CancelledError is not somebody's own."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _result(job: _Job, seconds: float | None) -> Any:

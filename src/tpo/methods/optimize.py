@@ -132,6 +132,7 @@ class _Driver:
         error: str | None = None
         kind: FailureKind | None = None
         selected: str | None = None
+        failure: BaseException | None = None
         try:
             reason = await self._until_stopped()
             selected = self._select(reason)
@@ -139,6 +140,8 @@ class _Driver:
             failure = worst([raised])
             reason, error, kind = "error", self._reason(failure), _kind(failure)
         trajectory = replace(self._trajectory(reason, error, selected), failure=kind)
+        if failure is not None:
+            trajectory = trajectory.caused_by(failure)
         self._optimizer.announce(QueryEnded(trajectory))
         return trajectory
 
