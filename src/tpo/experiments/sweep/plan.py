@@ -13,6 +13,7 @@ from tpo.data import data_digest, load_queries
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import ExperimentPlan
+from tpo.experiments.sweep.costs import DEFAULT_COSTS, CostMeasure
 from tpo.experiments.sweep.shared_calls import SharedSampling, shared_models
 from tpo.methods.method import Method
 from tpo.policies.base import Policy
@@ -36,6 +37,7 @@ class SweepPlan(ExperimentPlan):
         check_reward: name of the held-out reward, which guides no run; None: no held-out reward.
         shares: make calls that several cells have in common once (:mod:`tpo.experiments.sweep.shared_calls`).
         figures: write figures.
+        costs: what methods are compared at.
     """
 
     source: str
@@ -44,6 +46,7 @@ class SweepPlan(ExperimentPlan):
     check_reward: str | None = None
     shares: bool = True
     figures: bool = True
+    costs: tuple[CostMeasure, ...] = DEFAULT_COSTS
     _weights: dict[str, dict[str, str | None]] = field(default_factory=dict, init=False, repr=False)
     """Cached digests of weights by reward: hashing gigabytes once is enough."""
 
