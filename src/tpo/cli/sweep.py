@@ -75,6 +75,14 @@ def sweep(
             rich_help_panel=COMPARISON,
         ),
     ] = "tokens,written",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Budgets per query, in the first cost, at which all methods are compared: 1500,3000,6000.",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = None,
     parameters: Annotated[
         float | None,
         typer.Option(

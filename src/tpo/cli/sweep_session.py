@@ -21,7 +21,7 @@ from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.entry_points import REWARDS
-from tpo.errors import RewardError
+from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import locked_directory
@@ -109,6 +109,7 @@ class Sweeping:
             figures=not flags["no_figures"],
             page=not flags["no_page"],
             costs=costs,
+            budgets=budgets_of(flags["budget"]),
         )
         console = Console(stderr=True, quiet=settings.quiet, highlight=False)
         return cls(plan, console, Console(file=sys.stdout, highlight=False))
@@ -201,6 +202,21 @@ def sweep_directory_name(data: str, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
     return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"
+
+
+def budgets_of(text: str | None) -> tuple[float, ...]:
+    """Return the numbers between the commas of ``--budget``, ascending.
+
+    Raises:
+        ConfigError: one of them is no positive number.
+    """
+    try:
+        found = sorted({float(part) for part in (text or "").split(",") if part.strip()})
+    except ValueError:
+        raise ConfigError(f"--budget {text}: not numbers between commas, such as 1500,3000") from None
+    if any(not 0 < each < float("inf") for each in found):
+        raise ConfigError(f"--budget {text}: each must be above 0")
+    return tuple(found)
 
 
 def _with_reward(settings: Settings, name: str) -> Settings:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.experiments.sweep.values import BON, arm, row
+from tpo.experiments.sweep.budgets import at_budgets
 from tpo.experiments.sweep.costs import DEFAULT_COSTS
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost
 from tpo.experiments.sweep.results import arm_record, compare_arms, with_adjusted_p
@@ -37,6 +38,10 @@ def _whole() -> dict[str, Any]:
         "costs": [asdict(measure) for measure in DEFAULT_COSTS],
         "against": with_adjusted_p(compare_arms(arms)),
         "at_equal_cost": with_adjusted_p([each.record() for each in compare_at_equal_cost(arms)]),
+        "at_budgets": with_adjusted_p(
+            [each.record() for each in at_budgets(arms, DEFAULT_COSTS[0], (30.0, 400.0))],
+            ("paired", "held_out_paired"),
+        ),
         "figures": [],
         "page": None,
     }
@@ -78,6 +83,7 @@ def test_two_rewards_are_told_apart_in_every_table() -> None:
     heads = [line for line in page.splitlines() if line.startswith(("| method", "| answers"))]
     assert len(heads) == 3
     assert all("| reward" in head for head in heads)
+    assert any("minus best-of-n" in line and "| reward" in line for line in page.splitlines())
 
 
 def test_the_csv_has_a_column_for_every_number() -> None:

@@ -38,6 +38,7 @@ class SweepPlan(ExperimentPlan):
         shares: make calls that several cells have in common once (:mod:`tpo.experiments.sweep.shared_calls`).
         figures: write figures.
         costs: what methods are compared at.
+        budgets: fixed budgets, in the first of *costs*, at which all methods are compared.
     """
 
     source: str
@@ -47,6 +48,7 @@ class SweepPlan(ExperimentPlan):
     shares: bool = True
     figures: bool = True
     costs: tuple[CostMeasure, ...] = DEFAULT_COSTS
+    budgets: tuple[float, ...] = ()
     _weights: dict[str, dict[str, str | None]] = field(default_factory=dict, init=False, repr=False)
     """Cached digests of weights by reward: hashing gigabytes once is enough."""
 

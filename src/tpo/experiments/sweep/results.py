@@ -18,6 +18,7 @@ from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
 from tpo.experiments.plan import PAGE, write_result_files
 from tpo.experiments.sweep.arms import Arm, make_arms, without_held_out
+from tpo.experiments.sweep.budgets import at_budgets
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, shared_query_ids
 from tpo.experiments.sweep.figures import sweep_figures
 from tpo.experiments.sweep.held_out import HeldOutScores
@@ -154,6 +155,10 @@ def _record(plan: SweepPlan, outcome: Outcome, arms: Sequence[Arm], apart: Seque
         "at_equal_cost": with_adjusted_p(
             [comparison.record() for comparison in compare_at_equal_cost(compared, plan.costs)]
         ),
+        "at_budgets": with_adjusted_p(
+            [each.record() for each in at_budgets(compared, plan.costs[0], plan.budgets)],
+            ("paired", "held_out_paired"),
+        ),
         "statistics": {
             "level": bootstrap.LEVEL,
             "bootstrap": bootstrap.RESAMPLES,
@@ -251,9 +256,11 @@ def compare_arms(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     return found
 
 
-def with_adjusted_p(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return *rows* with ``p_holm`` beside each p: adjusted for all tests of the table."""
-    paired = [row[name] for row in rows for name in ("paired", "held_out") if row[name] is not None]
+def with_adjusted_p(
+    rows: list[dict[str, Any]], tests: Sequence[str] = ("paired", "held_out")
+) -> list[dict[str, Any]]:
+    """Return *rows* with ``p_holm`` beside each p of *tests*: adjusted for all tests of the table."""
+    paired = [row[name] for row in rows for name in tests if row[name] is not None]
     for each, p in zip(paired, holm([each["p"] for each in paired]), strict=True):
         each["p_holm"] = p
     return rows

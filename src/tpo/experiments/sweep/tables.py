@@ -26,6 +26,7 @@ Record = Mapping[str, Any]
 
 ESTIMATES = ("first_sample", "best_first_sample", "answer", "held_out_first_sample", "held_out_answer")
 """Numbers of an arm that have an interval."""
+BUDGETS = "All methods at fixed budgets"
 AGAINST = "Methods with the same shape against each other"
 
 
@@ -37,6 +38,8 @@ def sweep_page(record: Record) -> str:
     parts.append(sweep_table(record))
     if record["at_equal_cost"]:
         parts += ["## At equal cost", equal_cost_table(record)]
+    if record["at_budgets"]:
+        parts += [f"## {BUDGETS}", budgets_table(record)]
     if record["against"]:
         parts += [f"## {AGAINST}", markdown_table(*_against(record))]
     failed = [cell for cell in record["cells"] if cell["error"] or cell["failed"]]
@@ -58,11 +61,18 @@ def equal_cost_table(record: Record) -> str:
     return markdown_table(*_equal(record))
 
 
+def budgets_table(record: Record) -> str:
+    """Return the methods at fixed budgets in Markdown."""
+    return markdown_table(*_at_budgets(record))
+
+
 def sweep_report_tables(record: Record) -> Results:
     """Return the tables for the report's page."""
     tables = [Table("Methods", *_table(record))]
     if record["at_equal_cost"]:
         tables.append(Table("At equal cost", *_equal(record)))
+    if record["at_budgets"]:
+        tables.append(Table(BUDGETS, *_at_budgets(record)))
     if record["against"]:
         tables.append(Table(AGAINST, *_against(record)))
     return Results(_title(record), [_counts(record)], tables, _tiny_note(record) + sweep_notes(record))
@@ -227,6 +237,21 @@ def _equal(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         cells += format_difference(row["paired"])
         rows.append((*cells, *(format_difference(row["held_out"]) if checks else ())))
     return (*head, "difference", "p", *(["held-out difference", "p"] if checks else [])), rows
+
+
+def _at_budgets(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    several, checks = len(record["rewards"]) > 1, record["held_out_reward"] is not None
+    label = record["costs"][0]["label"]
+    head = [label, *(["reward"] if several else []), "method", "at", "answer", "minus best-of-n", "p"]
+    rows = []
+    for row in record["at_budgets"]:
+        place = f"{row['axis']} {format_number(row['place'], 1)}" + ("" if row["covered"] else ", the end")
+        cells = [_format_cost(row["budget"]), *([row["reward"]] if several else []), row["method"], place]
+        cells += [format_estimate(row["answer"]), *format_difference(row["paired"])]
+        if checks:
+            cells += [format_estimate(row["held_out"]), *format_difference(row["held_out_paired"])]
+        rows.append(tuple(cells))
+    return (*head, *(["held-out", "minus best-of-n", "p"] if checks else [])), rows
 
 
 def _cost_name(record: Record, name: str) -> str:
