@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
+from tpo.cli.prices import Currency, PriceIn, PriceOut
 from tpo.config.settings import DATA, OPTIONS
 
 EXAMPLES = """\
@@ -70,6 +71,31 @@ def sweep(
             rich_help_panel=COMPARISON,
         ),
     ] = False,
+    cost: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Costs at which methods are compared: tokens, written, calls, money, flops.",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = "tokens,written",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Budgets per query, in the first cost, at which all methods are compared: 1500,3000,6000.",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = None,
+    parameters: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", min=1, help="Parameters of the policy, for --cost flops.", rich_help_panel=COMPARISON
+        ),
+    ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    currency: Currency = "USD",
     no_figures: Annotated[
         bool, typer.Option("--no-figures", help="Write tables only.", rich_help_panel=COMPARISON)
     ] = False,

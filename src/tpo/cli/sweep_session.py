@@ -16,21 +16,23 @@ from rich.console import Console
 from tpo.cli.common import axes_of, interruptible
 from tpo.cli.escape import visible
 from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.prices import prices_of
 from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.data.sources import Spec, named, single_or_several
 from tpo.entry_points import REWARDS
-from tpo.errors import RewardError
+from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import locked_directory
+from tpo.experiments.sweep.costs import cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.held_out import HeldOutScores
 from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
-from tpo.experiments.sweep.tables import equal_tokens_table, sweep_table
+from tpo.experiments.sweep.tables import equal_cost_table, sweep_table
 from tpo.plurals import queries
 from tpo.registry import parse
 from tpo.report.overview import TINY_NOTE
@@ -89,6 +91,8 @@ class Sweeping:
         held_out: str | None = flags["check_reward"]
         if held_out is not None:
             parse(REWARDS, held_out, "--check-reward")
+        prices = prices_of(flags["price_in"], flags["price_out"], None, flags["currency"])
+        costs = cost_measures(flags["cost"].split(","), prices, flags["parameters"])
         # Before a server is asked for its model's name.
         require_held_out(held_out, axes.rewards)
         sweep_cells(settings, axes)
@@ -106,6 +110,8 @@ class Sweeping:
             fresh=flags["fresh"],
             figures=not flags["no_figures"],
             page=not flags["no_page"],
+            costs=costs,
+            budgets=budgets_of(flags["budget"]),
         )
         console = Console(stderr=True, quiet=settings.quiet, highlight=False)
         return cls(plan, console, Console(file=sys.stdout, highlight=False))
@@ -178,8 +184,8 @@ class Sweeping:
 
     def _show(self, record: Mapping[str, Any]) -> None:
         parts = [sweep_table(record)]
-        if record["at_equal_tokens"]:
-            parts += ["At equal tokens, the first minus the second:", equal_tokens_table(record)]
+        if record["at_equal_cost"]:
+            parts += ["At equal cost, the first minus the second:", equal_cost_table(record)]
         for cell in record["cells"]:
             if cell["error"]:
                 parts.append(f"{cell['run']} failed: {cell['error']}")
@@ -200,6 +206,21 @@ def _sweep_directory_name(data: Spec, settings: Settings) -> str:
     stem = slug(Path(first.removeprefix("hf:")).name.partition(".")[0] or first)
     stem += f"-and-{others}-more" if others else ""
     return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"
+
+
+def budgets_of(text: str | None) -> tuple[float, ...]:
+    """Return the numbers between the commas of ``--budget``, ascending.
+
+    Raises:
+        ConfigError: one of them is no positive number.
+    """
+    try:
+        found = sorted({float(part) for part in (text or "").split(",") if part.strip()})
+    except ValueError:
+        raise ConfigError(f"--budget {text}: not numbers between commas, such as 1500,3000") from None
+    if any(not 0 < each < float("inf") for each in found):
+        raise ConfigError(f"--budget {text}: each must be above 0")
+    return tuple(found)
 
 
 def _with_reward(settings: Settings, name: str) -> Settings:

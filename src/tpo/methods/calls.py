@@ -131,6 +131,27 @@ class Calls:
         if failures:
             raise worst(failures)
 
+    async def score(self, scope: Scope, texts: Sequence[str]) -> tuple[float | None, ...]:
+        """Return the rewards of *texts*, which are no candidates; None where the reward refuses one."""
+
+        async def one(index: int, text: str) -> float | None:
+            try:
+                score = await self.reward.score(self.query.messages, text, replace(scope, index=index))
+            except RewardError as failure:
+                if not _is_of_one_response(failure):
+                    raise
+                self._count_score(None)
+                return None
+            self._count_score(score)
+            return score.value
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(index, text)) for index, text in enumerate(texts)]
+        except BaseExceptionGroup as failures:
+            raise worst([failures]) from None
+        return tuple(task.result() for task in tasks)
+
     def _replayed(self, call: OpenCall, start: int) -> bool:
         """Collect the samples of *call* from index *start* on if they are recorded; return if so."""
         recorded = self.replay.find(call.scope, call.request)
@@ -159,13 +180,16 @@ class Calls:
 
     def _add(self, call: OpenCall, candidate: Candidate) -> None:
         """Record *candidate*, with its score or without one."""
-        tokens = 0 if candidate.score is None else candidate.score.tokens
-        self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
+        self._count_score(candidate.score)
         call.candidates[candidate.index] = candidate
         if candidate.score is None:
             self.announce(ScoringFailed(self.query, candidate, call.unscored or ""))
         else:
             self.announce(CandidateScored(self.query, candidate))
+
+    def _count_score(self, score: Score | None) -> None:
+        tokens = 0 if score is None else score.tokens
+        self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
 
     def _lose(self, call: OpenCall, completion: Completion) -> None:
         reply = call.replies[completion.index] = _reply(completion)

@@ -162,14 +162,18 @@ def _of_reward(figure: Figure, number: int, reward: str) -> Figure:
 
 
 def page_summary(
-    runs: Sequence[CollectedRun], figures: Sequence[Figure], results: Results | None = None
+    runs: Sequence[CollectedRun],
+    figures: Sequence[Figure],
+    results: Results | None = None,
+    *,
+    compare: bool = True,
 ) -> dict[str, Any]:
     """Return the value of the page's ``summary()`` as JSON values."""
     return {
         "version": metadata.version("tpo"),
         "runs": [run.overview for run in runs],
         "results": results.record() if results is not None else None,
-        **figures_and_comparisons([run.measures for run in runs], figures),
+        **figures_and_comparisons([run.measures for run in runs] if compare else [], figures),
     }
 
 

@@ -13,6 +13,7 @@ from tpo.report import page
 from tpo.report.collector import CollectedRun, RunCollector, distinct_names, page_summary, run_figures
 from tpo.report.data_blocks import ChunkWriter, data_block, read_chunks
 from tpo.report.figure_files import save_figures
+from tpo.report.figures import Figure
 from tpo.report.line_figures import Baselines
 from tpo.report.partial_run import read_partial_run
 from tpo.report.prices import Prices
@@ -29,12 +30,16 @@ class ReportOptions:
         prices: prices of tokens; None: the report shows no cost.
         figures: folder for figure files and their data; None: only the page is written.
         results: tables of external results, shown first.
+        shown: figures of the page in place of those of the runs.
+        compare: compare every two runs; a page of many runs has a table in :attr:`results` instead.
     """
 
     baselines: Baselines = ()
     prices: Prices | None = None
     figures: Path | None = None
     results: Results | None = None
+    shown: Sequence[Figure] | None = None
+    compare: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,12 @@ def write_report(runs: Sequence[Path], out: Path, options: ReportOptions = Repor
     with tempfile.TemporaryFile() as spool:
         names = distinct_names(runs)
         collected = [_collect(path, names[n], n, options.prices, spool) for n, path in enumerate(runs)]
-        figures = run_figures([run.measures for run in collected], options.baselines)
-        _write_page(out, collected, page_summary(collected, figures, options.results), spool)
+        if options.shown is None:
+            figures = run_figures([run.measures for run in collected], options.baselines)
+        else:
+            figures = [panel for figure in options.shown for panel in figure.split()]
+        summary = page_summary(collected, figures, options.results, compare=options.compare)
+        _write_page(out, collected, summary, spool)
     files = save_figures(figures, options.figures) if options.figures is not None else ()
     notes = tuple((run.measures.name, note) for run in collected for note in run.overview["notes"])
     return WrittenReport(out, tuple(files), sum(len(run.table["id"]) for run in collected), notes)
