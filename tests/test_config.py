@@ -20,13 +20,20 @@ TEXTS = {
     "policy": "http://h/v1",
     "policy_extra": '{"top_k": 20}',
     "kind_options": '{"tiny": {}}',
+    "token_weights": '{"cached": 1}',
+    "stop": '{"plateau": 2}',
     "reward": "hf:x",
     "combine": "min",
     "dtype": "float16",
     "method": "bon",
 }
 """Values of options that take not just any."""
-TABLES = {"policy_extra": "{top_k = 20}", "kind_options": "{tiny = {}}"}
+TABLES = {
+    "policy_extra": "{top_k = 20}",
+    "kind_options": "{tiny = {}}",
+    "token_weights": "{cached = 1}",
+    "stop": "{plateau = 2}",
+}
 SERVER = {"policy": ["http://h/v1"], "reward": ["tiny"]}
 BASE = {
     "policy": {"reward": ["tiny"]},

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
         policy_of,
         resolve,
         reward_of,
-        stopping_rules,
         weights_of,
     )
+    from tpo.config.rules import stopping_identity, stopping_rules
     from tpo.config.settings import Settings
     from tpo.config.sources import load_axes, load_settings
     from tpo.config.specs import (
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "tpo.config.models": "build_policy build_reward load_policy load_reward make_method"
-    " data_options name_model policy_of resolve reward_of stopping_rules weights_of",
+    " data_options name_model policy_of resolve reward_of weights_of",
+    "tpo.config.rules": "stopping_identity stopping_rules",
     "tpo.config.settings": "Settings",
     "tpo.config.sources": "load_axes load_settings",
     "tpo.config.specs": "policy_identity policy_name policy_short_name policy_spec reward_identity"
@@ -64,6 +65,7 @@ __all__ = [
     "reward_identity",
     "reward_of",
     "reward_specs",
+    "stopping_identity",
     "stopping_rules",
     "weights_of",
 ]

@@ -24,7 +24,6 @@ from tpo.events import Listener
 from tpo.inprocess.weights import weights_digest
 from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
-from tpo.methods.stopping import Deadline, StoppingRule, TargetReward
 from tpo.policies.base import Policy
 from tpo.registry import ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
@@ -42,20 +41,6 @@ def make_method(settings: Settings) -> Method:
         max_tokens=settings.max_tokens,
         critique_temperature=settings.critique_temperature,
     )
-
-
-def stopping_rules(settings: Settings) -> tuple[StoppingRule, ...]:
-    """Build the stopping rules that *settings* name.
-
-    Raises:
-        ConfigError: a value is out of its range.
-    """
-    rules: list[StoppingRule] = []
-    if settings.target_reward is not None:
-        rules.append(TargetReward(settings.target_reward))
-    if settings.deadline is not None:
-        rules.append(Deadline(settings.deadline))
-    return tuple(rules)
 
 
 def data_options(settings: Settings) -> ReadOptions:

@@ -190,6 +190,75 @@ class Settings:
             docs="[Stopping rules](methods.md#stopping-rules).",
         ),
     ] = None
+    plateau: Annotated[
+        int | None,
+        Option(
+            help="Stop a query when K steps together have not improved its best reward.",
+            panel=METHOD,
+            metavar="K",
+            ge=1,
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    plateau_share: Annotated[
+        float,
+        Option(
+            help="Improvement that --plateau counts, as a share of the standard deviation of the pool's"
+            " rewards.",
+            panel=METHOD,
+            metavar="SHARE",
+            ge=0,
+        ),
+    ] = 0.1
+    token_budget: Annotated[
+        int | None,
+        Option(
+            help="Stop a query before a step that would exceed this many weighted tokens.",
+            panel=METHOD,
+            metavar="TOKENS",
+            ge=1,
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    token_weights: Annotated[
+        dict[str, Any],
+        Option(
+            help="Weights of --token-budget for prompt tokens, prompt tokens from the server's cache and"
+            " completion tokens: prompt, cached, completion.",
+            panel=METHOD,
+            metavar="JSON",
+            default='{"prompt": 1, "cached": 0.1, "completion": 1}',
+        ),
+    ] = field(default_factory=dict)
+    sample_cost: Annotated[
+        float | None,
+        Option(
+            help="Draw the first samples in rounds, until one more is expected to raise the best reward by"
+            " less than this many standard deviations.",
+            panel=METHOD,
+            metavar="COST",
+            gt=0,
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    when_needed: Annotated[
+        Path | None,
+        Option(
+            help="Optimize a query only if its first samples promise a gain, by this file of tpo tune.",
+            panel=METHOD,
+            metavar="FILE",
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    stop: Annotated[
+        dict[str, Any],
+        Option(
+            help="Further stopping rules with their values, such as '{\"module:Rule\": 3}'.",
+            panel=METHOD,
+            metavar="JSON",
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = field(default_factory=dict)
     deadline: Annotated[
         float | None,
         Option(

@@ -17,7 +17,7 @@ from tpo.methods.catalog import tpo
 from tpo.methods.method import Method
 from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
-from tpo.methods.stopping import StoppingRule, TimedRule
+from tpo.methods.stopping import StoppingRule, TimedRule, is_journaled
 from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
@@ -154,7 +154,8 @@ class _Driver:
                 raise
             await self._keep(stopped.reason)
             return stopped.reason
-        return "max_iterations"
+        ended = self._attempt.sampling_ended_by
+        return "max_iterations" if ended is None or self._attempt.steps else ended
 
     async def _method_in_time(self) -> None:
         """Run the method; a timed rule cancels it.
@@ -190,9 +191,9 @@ class _Driver:
                 alarm.cancel()
 
     async def _keep(self, reason: str) -> None:
-        """Keep the decision of a timed rule, unless there is no answer and the query is to be retried."""
-        timed = any(rule.name == reason and isinstance(rule, TimedRule) for rule in self._optimizer.stopping)
-        if timed and self._optimizer.decisions is not None and self._attempt.pool:
+        """Keep the decision of a rule that is journaled, unless there is no answer: then it is retried."""
+        journaled = any(rule.name == reason and is_journaled(rule) for rule in self._optimizer.stopping)
+        if journaled and self._optimizer.decisions is not None and self._attempt.pool:
             await self._optimizer.decisions.keep(self._query.id, self._attempt.at, reason)
 
     def _select(self, reason: StopReason) -> str:

@@ -17,6 +17,7 @@ from tpo.config import (
     name_model,
     policy_identity,
     reward_identity,
+    stopping_identity,
     stopping_rules,
     weights_of,
 )
@@ -176,7 +177,7 @@ class RunPlan:
             "policy": policy_identity(settings),
             "policy_extra": settings.policy_extra,
             "reward": self._reward_identity,
-            **_stopping(settings),
+            **stopping_identity(settings),
             **self.identity,
         }
         left_out = {key for key, value in self.identity.items() if value is None}
@@ -267,9 +268,3 @@ class OpenRun:
                     listener=models.events,
                     retries=retries,
                 )
-
-
-def _stopping(settings: Settings) -> dict[str, float]:
-    """The values of stopping rules that are set; runs without rules keep the fingerprint that they had."""
-    values = {"target_reward": settings.target_reward, "deadline": settings.deadline}
-    return {name: value for name, value in values.items() if value is not None}

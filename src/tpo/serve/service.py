@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpo.config import Settings, make_method, stopping_rules
-from tpo.entry_points import STOPPING, load
 from tpo.errors import AttemptStopped, ConfigError, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
@@ -159,10 +158,7 @@ class Service:
 
     def stopping(self, request: ServedRequest) -> tuple[StoppingRule, ...]:
         """Return the stopping rules that apply to *request*."""
-        rules, budget = stopping_rules(self._settings(request)), request.controls.token_budget
-        return (
-            rules if budget is None else (*rules, load(STOPPING, "token_budget", "tpo.token_budget")(budget))
-        )
+        return stopping_rules(self._settings(request))
 
     def _settings(self, request: ServedRequest) -> Settings:
         """Return the operator's settings with what *request* sets."""
@@ -174,6 +170,7 @@ class Service:
             "temperature": request.temperature,
             "top_p": request.top_p,
             "target_reward": controls.target_reward,
+            "token_budget": controls.token_budget,
             "deadline": controls.deadline,
         }
         return replace(settings, **{name: value for name, value in values.items() if value is not None})
