@@ -172,7 +172,7 @@ class Calls:
         self, call: OpenCall, completion: Completion, text: str, failures: list[BaseException]
     ) -> None:
         index = completion.index
-        scope = replace(call.scope, phase="reward", index=index)
+        scope = replace(call.scope, phase="reward", index=index, data=self.query)
         score: Score | None = None
         try:
             score = await self.reward.score(self.query.messages, text, scope)

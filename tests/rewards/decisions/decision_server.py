@@ -35,8 +35,7 @@ class DecisionServer(LoopbackServer):
         app = web.Application()
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
-        if SYSTEMONE in self.ways:
-            app.router.add_post("/v1/systemone", self._decide)
+        app.router.add_post("/v1/systemone", self._decide)
         if EXACT in self.ways or self.context:
             app.router.add_post("/tokenize", self._tokenize)
         return app
@@ -89,6 +88,8 @@ class DecisionServer(LoopbackServer):
 
     async def _decide(self, request: web.Request) -> web.Response:
         body = await self._body(request)
+        if SYSTEMONE not in self.ways:
+            return web.json_response({"detail": "Not Found"}, status=404)
         answers: dict[str, Any] = {}
         for name, question in body["questions"].items():
             given = self.chances(f"{body['state']}\n\n{question['instructions']}")

@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
@@ -166,8 +167,10 @@ class LabelServer:
         """Return each label's share of the votes that can be read."""
         forms = _enumerated(question.labels)[len(_FULL.forms) - len(shape.forms) :]
         shape = replace(shape, forms=forms, template=None)
-        sending = [self._send(question, shape, tokens=self._max_tokens, vote=i) for i in range(self._votes)]
-        replies = await asyncio.gather(*sending)
+        send = partial(self._send, question, shape, tokens=self._max_tokens)
+        alone = 0 if self._has_learned else 1  # an unknown server may refuse: then once, not once a vote
+        replies = [await send(vote=vote) for vote in range(alone)]
+        replies += await asyncio.gather(*(send(vote=vote) for vote in range(alone, self._votes)))
         said = [stated_label(reply.text, question.labels) for reply in replies]
         votes = Counter(label for label in said if label is not None)
         if 2 * votes.total() <= len(replies):

@@ -10,7 +10,8 @@ from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
 from tpo.http.retry import READ_TIMEOUT, announce_to
-from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, LabelServer, UnreadableReply
+from tpo.rewards.decisions.endpoint import DecisionServer
+from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, UnreadableReply
 from tpo.rewards.values import place
 from tpo.types import Scope
 
@@ -60,9 +61,9 @@ class DecisionModel:
             )
             for url in ([urls] if isinstance(urls, str) else urls)
         ]
-        self.servers: Balancer[LabelServer] = Balancer(
+        self.servers: Balancer[DecisionServer] = Balancer(
             [
-                (client.address, LabelServer(client, model, votes=votes, max_tokens=max_tokens))
+                (client.address, DecisionServer(client, model, votes=votes, max_tokens=max_tokens))
                 for client in clients
             ],
             retry=retry,
@@ -79,7 +80,7 @@ class DecisionModel:
         """
         return await self.ask(lambda server: server.ask(question), scope)
 
-    async def ask(self, attempt: Callable[[LabelServer], Awaitable[T]], scope: Scope) -> T:
+    async def ask(self, attempt: Callable[[DecisionServer], Awaitable[T]], scope: Scope) -> T:
         """Return what *attempt* gives for the server of the scope's query.
 
         Raises:
