@@ -92,7 +92,8 @@ class DecisionServer(LoopbackServer):
             return web.json_response({"detail": "Not Found"}, status=404)
         answers: dict[str, Any] = {}
         for name, question in body["questions"].items():
-            given = self.chances(f"{body['state']}\n\n{question['instructions']}")
+            listed = ", ".join(question.get("criteria") or ())
+            given = self.chances(f"{body['state']}\n\n{question['instructions']} {listed}")
             labels: tuple[str, ...] = ("yes", "no")
             if question["type"] == "score":
                 labels = tuple(str(level) for level in range(len(question["criteria"])))

@@ -149,3 +149,16 @@ async def test_a_response_that_does_not_fit_is_an_error() -> None:
         with pytest.raises(RewardError, match=r"^query 'q', response 1\.2: .*more than the 400 tokens"):
             await reward.score(QUERY.messages, "word " * 500, SCOPE)
         await reward.aclose()
+
+
+@pytest.mark.parametrize("ways", [EVERY_WAY, {EXACT, TOP, SCHEMA}])
+async def test_the_shift_of_an_order_is_measured_for_each_question_of_yes_or_no(ways: set[str]) -> None:
+    def likes_the_first(prompt: str) -> Mapping[str, float]:
+        no_first = "no or yes" in prompt or "no, yes" in prompt
+        return {"yes": 0.6 if no_first else 0.75, "no": 0.4 if no_first else 0.25}
+
+    async with DecisionServer(likes_the_first, frozenset(ways)).up() as url:
+        reward = RubricReward(url, CRITERIA)
+        shifts = await reward.order_shifts(QUERY.messages, "A pear.", SCOPE)
+        await reward.aclose()
+    assert shifts == {"kind": pytest.approx(0.15), "false": pytest.approx(0.15)}

@@ -36,19 +36,19 @@ SPARE_TOKENS = 64
 class Decision:
     """A question about a text: yes or no, or with *levels* one level of a scale, the lowest first.
 
-    *no_first* names the answer no before the answer yes, which measures how much the order counts.
+    *order* lists yes and no in an order of its own, which measures how much the order counts.
     """
 
     text: str
     levels: tuple[str, ...] = ()
-    no_first: bool = False
+    order: tuple[str, str] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The replies, each one token: yes and no, or the levels' numbers from 0."""
         if self.levels:
             return tuple(str(number) for number in range(len(self.levels)))
-        return (NO, YES) if self.no_first else (YES, NO)
+        return self.order or (YES, NO)
 
     @property
     def prompt(self) -> str:
@@ -64,8 +64,8 @@ class Decision:
         """The question as the endpoint takes it."""
         if self.levels:
             return {"type": "score", "instructions": self.text, "criteria": list(self.levels)}
-        if self.no_first:
-            return {"type": "choice", "instructions": self.text, "criteria": {NO: None, YES: None}}
+        if self.order is not None:  # the endpoint's own question of yes or no has one order only
+            return {"type": "choice", "instructions": self.text, "criteria": dict.fromkeys(self.order)}
         return {"type": "noul", "instructions": self.text}
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tpo.errors import ConfigError, RewardError
 from tpo.http import HttpFailure
-from tpo.rewards.decisions.endpoint import DecisionServer
+from tpo.rewards.decisions.endpoint import NO, YES, Decision, DecisionServer
 from tpo.rewards.decisions.labels import LabelAnswer
 from tpo.rewards.decisions.model import DecisionModel
 from tpo.rewards.rubric.criteria import Criterion, RubricFile, row_criteria, weighted_degree
-from tpo.rewards.rubric.material import Material, TooLong, fitted_text
+from tpo.rewards.rubric.material import Material, fitted_text
 from tpo.rewards.values import place
 from tpo.types import Messages, Scope, Score
+
+ORDERS = ((YES, NO), (NO, YES))
 
 
 class RubricReward:
@@ -48,21 +51,10 @@ class RubricReward:
             RewardUnavailable: no server answered.
             RewardRefused: none will answer: a wrong key, an unknown model.
         """
-        try:
-            criteria = self.criteria_of(scope)
-            material = Material.of(messages, response)
-        except ValueError as error:
-            raise RewardError(f"{place(scope)}: the rubric cannot be applied: {error}") from error
-
-        async def attempt(server: DecisionServer) -> tuple[list[LabelAnswer], int]:
-            return await _answers(server, material, criteria)
-
-        try:
-            answers, cut = await self.model.ask(attempt, scope)
-        except TooLong as error:
-            raise RewardError(f"{place(scope)}: {error}") from error
-        pairs = list(zip(criteria, answers, strict=True))
-        degrees = [each.degree(answer.probabilities) for each, answer in pairs]
+        criteria = self.criteria_of(scope)
+        decisions = [each.decision() for each in criteria]
+        answers, cut = await self._decide(messages, response, decisions, scope)
+        degrees = [each.degree(one.probabilities) for each, one in zip(criteria, answers, strict=True)]
         return Score(
             weighted_degree(criteria, degrees),
             tokens=sum(answer.tokens for answer in answers),
@@ -70,19 +62,46 @@ class RubricReward:
             criteria=_recorded(criteria, degrees),
         )
 
+    async def order_shifts(self, messages: Messages, response: str, scope: Scope) -> dict[str, float]:
+        """Return by criterion how much likelier yes is where it is listed before no: the order bias.
+
+        Scales are left out. Raises as :meth:`score`.
+        """
+        criteria = [each for each in self.criteria_of(scope) if not each.levels]
+        if not criteria:
+            return {}
+        orders = [replace(each.decision(), order=order) for order in ORDERS for each in criteria]
+        answers, _ = await self._decide(messages, response, orders, scope)
+        yes = [answer.probabilities[YES] for answer in answers]
+        first, second = yes[: len(criteria)], yes[len(criteria) :]
+        return {each.name: a - b for each, a, b in zip(criteria, first, second, strict=True)}
+
     def criteria_of(self, scope: Scope) -> tuple[Criterion, ...]:
         """Return the criteria for the scope's query: the file's, and those of the query's row.
 
         Raises:
-            ValueError: the row has no such column, or a fault in it.
+            RewardError: the row has no such column, or a fault in it.
         """
         column = self.rubric.column
         if column is None:
             return self.rubric.criteria
         row = scope.data.metadata if scope.data is not None else {}
         if column not in row:
-            raise ValueError(f"the row has no column {column!r}; it has {', '.join(sorted(row)) or 'none'}")
-        return (*self.rubric.criteria, *row_criteria(row[column], column))
+            there = ", ".join(sorted(row)) or "none"
+            raise RewardError(f"{place(scope)}: the row has no column {column!r}; it has {there}")
+        try:
+            return (*self.rubric.criteria, *row_criteria(row[column], column))
+        except ValueError as error:
+            raise RewardError(f"{place(scope)}: {error}") from error
+
+    async def _decide(
+        self, messages: Messages, response: str, decisions: Sequence[Decision], scope: Scope
+    ) -> tuple[list[LabelAnswer], int]:
+        try:
+            material = Material.of(messages, response)
+            return await self.model.ask(lambda server: _answers(server, material, decisions), scope)
+        except ValueError as error:
+            raise RewardError(f"{place(scope)}: {error}") from error
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -90,10 +109,9 @@ class RubricReward:
 
 
 async def _answers(
-    server: DecisionServer, material: Material, criteria: Sequence[Criterion]
+    server: DecisionServer, material: Material, decisions: Sequence[Decision]
 ) -> tuple[list[LabelAnswer], int]:
     """Return the answers and the tokens left out; a context that a refusal names is kept, and fitted to."""
-    decisions = [each.decision() for each in criteria]
     while True:
         context = await server.context()
         text, cut = await fitted_text(server, material, decisions, context)
