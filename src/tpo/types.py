@@ -135,6 +135,7 @@ class Scope:
         branch: number of the concurrent branch of the step that made the call.
         ordinal: how many calls of this phase the same branch of the step made before.
         role: who answers, mapped to a policy by configuration; no part of the call's identity.
+        data: the query with its columns and reference, in a reward call of a run; no part of its identity.
     """
 
     query: str
@@ -144,6 +145,7 @@ class Scope:
     branch: int = 0
     ordinal: int = 0
     role: str = field(default=WRITER, compare=False)
+    data: Query | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

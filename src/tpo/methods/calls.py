@@ -199,7 +199,7 @@ class Calls:
         self, call: OpenCall, completion: Completion, text: str, failures: list[BaseException]
     ) -> None:
         index = completion.index
-        scope = replace(call.scope, phase="reward", index=index)
+        scope = replace(call.scope, phase="reward", index=index, data=self.query)
         score: Score | None = None
         try:
             score = await self._scored(text, scope)

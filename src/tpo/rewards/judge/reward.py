@@ -17,9 +17,9 @@ from tpo.http.balancer import close_all
 from tpo.http.model_cards import chosen_card, read_cards
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.per_loop import PerLoop
-from tpo.rewards.judge.request import FULL
+from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
-from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, judge_messages
+from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, SCHEMA, judge_messages
 from tpo.rewards.values import place
 from tpo.types import Message, Messages, Scope, Score
 
@@ -88,7 +88,7 @@ class JudgeReward:
         self.rubric = rubric
         self._votes = votes
         self._max_tokens = max_tokens
-        self._shape = FULL
+        self._shape = Shape(json_forms("grade", SCHEMA))
         self._naming = PerLoop(asyncio.Lock)
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
