@@ -75,7 +75,8 @@ class Session:
         rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
         of_all = queries(total) if total is not None else "queries"
         data = plan.data.source
-        self._say(f"{of_all} of {'the shipped examples' if data == str(examples_path()) else data}")
+        shard = f", shard {settings.shard}" if settings.shard else ""
+        self._say(f"{of_all} of {'the shipped examples' if data == str(examples_path()) else data}{shard}")
         self._say(
             f"{method.name}, D{method.max_iterations}-N{method.sample_size}, seed {settings.seed};"
             f" policy {', '.join(settings.policy)}{model}, reward {rewards}"
