@@ -77,7 +77,8 @@ class Session:
         of_all = queries(total) if total is not None else "queries"
         data = plan.data.source
         shipped = data == str(examples_path())
-        self._say(f"{of_all} of {'the shipped examples' if shipped else named(data)}")
+        shard = f", shard {settings.shard}" if settings.shard else ""
+        self._say(f"{of_all} of {'the shipped examples' if shipped else named(data)}{shard}")
         self._say(
             f"{method.name}, D{method.max_iterations}-N{method.sample_size}, seed {settings.seed};"
             f" policy {', '.join(settings.policy)}{model}, reward {rewards}"

@@ -27,6 +27,7 @@ METHOD = "Method"
 SAMPLING = "Sampling"
 DATA = "Data and results"
 RUNNING = "Running"
+SCALE = "Several machines"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,6 +404,16 @@ class Settings:
         ),
     ] = 300.0
     quiet: Annotated[bool, Option(help="Print the result only.", panel=RUNNING, short="-q")] = False
+
+    shard: Annotated[
+        str | None,
+        Option(
+            help="Run one of COUNT shards of the data, from 1/COUNT to COUNT/COUNT; tpo merge joins them.",
+            panel=SCALE,
+            metavar="NUMBER/COUNT",
+            docs="[Shards](scale.md#shards).",
+        ),
+    ] = None
 
     @property
     def uses_tiny(self) -> bool:

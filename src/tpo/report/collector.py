@@ -83,6 +83,11 @@ class RunCollector:
             self.measures.append(numbers)
         return row
 
+    def count(self, trajectory: Trajectory) -> None:
+        """Add *trajectory* to the totals only; each query once."""
+        if self._all is not None:
+            self._all.add(trajectory)
+
     def summary(self, seconds: float) -> Summary:
         """Return the totals so far; *seconds* is the wall time."""
         if self._all is None:

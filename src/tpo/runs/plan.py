@@ -34,9 +34,11 @@ from tpo.runs.inputs import RunInput
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
+from tpo.runs.shards import Shard, ShardInput
 from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
+from tpo.store.shards import FOLDER as SHARDS
 from tpo.types import Query
 
 RUNS = Path("runs")
@@ -88,13 +90,19 @@ class RunPlan:
         (:mod:`tpo.runs.default_directory`). *options* are further attributes.
 
         Raises:
-            ConfigError: the method is unknown.
+            ConfigError: the method is unknown, or the shard is none.
             PolicyError: a server does not say which model it serves.
         """
         settings = await name_model(settings, os.environ)
         method = method if method is not None else make_method(settings)
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
-        return plan if settings.out is not None else plan._in_default_directory()
+        plan = plan if settings.out is not None else plan._in_default_directory()
+        return plan if settings.shard is None else plan.sharded(Shard.parse(settings.shard))
+
+    def sharded(self, shard: Shard) -> Self:
+        """Return the plan of *shard* of this run, in a directory of its own."""
+        path = self.path / SHARDS / shard.directory
+        return replace(self, data=ShardInput(self.data, shard), path=path)
 
     @cached_property
     def queries(self) -> Iterable[Query]:

@@ -18,9 +18,9 @@ from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
 from tpo.http.chat import read_completions
+from tpo.http.model_cards import ModelCard, chosen_card, read_cards
 from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
-from tpo.rewards.cards import Card, chosen_card, read_cards
 from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.types import Completion, Message
 
@@ -85,7 +85,7 @@ class LabelServer:
 
     def forget(self) -> None:
         """Forget what is known of the server: another one may have come up in its place."""
-        self._card: Card | None = None
+        self._card: ModelCard | None = None
         self._shape = _FULL
         self._has_learned = False
         self._token_ids: dict[str, int | None] = {}
@@ -99,7 +99,7 @@ class LabelServer:
             return f"the {self._shape.alternatives} likeliest tokens"
         return "structured output" if self._shape.forms else "text"
 
-    async def card(self) -> Card:
+    async def card(self) -> ModelCard:
         """Return the server's model card, requested once.
 
         Raises:
