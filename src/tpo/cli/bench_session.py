@@ -24,7 +24,7 @@ from tpo.config import Settings, load_reward, name_model, policy_name
 from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.graders.base import Context
+from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.experiments.bench.graders.load_judge import close_model, load_judge
 from tpo.experiments.bench.paper import published
@@ -164,12 +164,12 @@ async def _grade(plan: BenchPlan) -> Mapping[str, Any]:
         await close_model(judge.policy if judge is not None else None)
 
 
-def _context(flags: Flags, settings: Settings, out: Path) -> Context:
+def _context(flags: Flags, settings: Settings, out: Path) -> GradingContext:
     judge: Judge | None = None
     if flags["judge"] is not None and not flags["no_grade"]:
         more = {"timeout": settings.timeout, "retry_timeout": settings.retry_timeout}
         judge = asyncio.run(load_judge(flags["judge"], os.environ, settings.concurrency, **more))
-    return Context(
+    return GradingContext(
         judge=judge,
         folder=out,
         reward=", ".join(settings.reward),
