@@ -19,7 +19,7 @@ from rich.console import Console
 from training.held_out import held_out_tasks
 
 from tpo.cli.sweep_session import Sweeping
-from tpo.config import Settings
+from tpo.config import load_settings
 from tpo.experiments.cells import Cell
 from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.plan import SweepPlan, load_data
@@ -34,7 +34,7 @@ METHODS = (
     "tpo", "revision", "fused", "feedback-history", "multi-loss", "median",
     "aggregate", "aggregate-weighted", "ab-mcts", "tmpc",
 )  # fmt: skip
-FUSION_SAMPLES = (5, 10, 20, 40)
+FUSION_SAMPLES = (5, 10, 20)
 BUDGETS = (1000.0, 2000.0, 3000.0)
 POOL = 60
 PAGE = Path(__file__).parents[1] / "docs" / "all-methods.md"
@@ -60,7 +60,7 @@ def make_plan(count: int, out: Path) -> SweepPlan:
     tasks = enumerate(held_out_tasks(count), 1)
     rows = [{"id": f"h{number:04d}", "prompt": task.prompt} for number, task in tasks]
     data.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    settings = Settings(policy=("tiny",), reward=("tiny",))
+    settings = load_settings({"policy": ["tiny"], "reward": ["tiny"]}, {}, None)
     queries, digest = load_data(str(data), settings)
     deep = Axes(METHODS, (5,), (2,), ("tiny",), (settings.seed,), POOL)
     fusion = Axes(("fusion",), FUSION_SAMPLES, (1,), ("tiny",), (settings.seed,))

@@ -159,9 +159,10 @@ def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[st
 
 def need_model(settings: Settings, need: Need, chosen: Configuration) -> NeedModel:
     """Return the content of the file that ``--when-needed`` reads."""
-    identities = json.loads(json.dumps([policy_identity(settings), reward_identity(settings)]))
+    policy, reward = json.loads(json.dumps([policy_identity(settings), reward_identity(settings)]))
     return NeedModel(
-        *identities,
+        policy,
+        reward,
         need.intercept,
         need.best,
         need.spread,
@@ -203,7 +204,7 @@ def tune_tables(record: Mapping[str, Any]) -> str:
 def _frontier_table(record: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     head = ("configuration", record["cost"]["label"], "score", "minus the choice", "p")
     digits = 0 if record["cost"]["name"] in ("tokens", "written") else 4
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in record["frontier"]:
         mark = " (the choice)" if row["label"] == record["chosen"]["label"] else ""
         cells = (row["label"] + mark, format_number(row["cost"], digits), format_estimate(row["score"]))
