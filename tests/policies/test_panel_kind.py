@@ -13,7 +13,8 @@ from tpo.entry_points import POLICIES
 from tpo.errors import ConfigError
 from tpo.methods.fusion import fusion
 from tpo.methods.optimize import Optimizer
-from tpo.policies.kinds.panel import PanelPolicy
+from tpo.methods.seeds import MIN_STRIDE
+from tpo.policies.kinds.panel import STRIDE, PanelPolicy
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.registry import ModelOptions, parse
 from tpo.rewards.scripted import ScriptedReward
@@ -23,6 +24,7 @@ from tpo.types import Completion, Sampling, Scope, user
 
 MESSAGES = (user("Hello?"),)
 FIRST = Scope("q", 0, "sample")
+BASE = 7 * MIN_STRIDE
 
 
 def named(name: str) -> ScriptedPolicy:
@@ -39,27 +41,31 @@ def panel() -> PanelPolicy:
     return PanelPolicy([named("a"), named("b"), named("c")])
 
 
-async def drawn(policy: Any, n: int, scope: Scope = FIRST, seed: int = 100) -> list[str]:
+async def drawn(policy: Any, n: int, scope: Scope = FIRST, seed: int = BASE) -> list[str]:
     found = [each async for each in policy.sample(MESSAGES, Sampling(n, 0.7, 1.0, 9, seed), scope)]
     return [each.text for each in sorted(found, key=lambda each: each.index)]
 
 
 def test_first_samples_are_shared_out_and_do_not_depend_on_n() -> None:
     seven = asyncio.run(drawn(panel(), 7))
-    assert seven == ["a 100", "b 101", "c 102", "a 101", "b 102", "c 103", "a 102"]
+    assert seven == [f"{name} {BASE + k}" for name, k in zip("abcabca", (0, 1, 2, 1, 2, 3, 2), strict=True)]
     assert asyncio.run(drawn(panel(), 4)) == seven[:4]
 
 
 def test_one_sample_alone_is_that_of_the_whole_draw() -> None:
     seven = asyncio.run(drawn(panel(), 7))
     for index in range(7):
-        (alone,) = asyncio.run(drawn(panel(), 1, Scope("q", 0, "sample", index), 100 + index))
+        (alone,) = asyncio.run(drawn(panel(), 1, seed=BASE + index))
         assert alone == seven[index]
+
+
+def test_the_stride_is_that_of_the_seeds() -> None:
+    assert STRIDE == MIN_STRIDE
 
 
 def test_an_interrupted_draw_is_completed_by_the_members_that_began_it(tmp_path: Path) -> None:
     async def resumed() -> list[str]:
-        sampling = Sampling(7, 0.7, 1.0, 9, 100)
+        sampling = Sampling(7, 0.7, 1.0, 9, BASE)
         whole = Journal(tmp_path / "whole.jsonl")
         kept: dict[int, Completion] = {}
         async for each in JournaledPolicy(panel(), whole).sample(MESSAGES, sampling, FIRST):

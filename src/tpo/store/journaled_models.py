@@ -91,7 +91,7 @@ class JournaledPolicy:
         return as_finished(self._one(messages, sampling, scope, index) for index in missing)
 
     async def _one(self, messages: Messages, sampling: Sampling, scope: Scope, index: int) -> Completion:
-        source = self._policy.sample(messages, sampling.only(index), replace(scope, index=index))
+        source = self._policy.sample(messages, sampling.only(index), scope)
         async with closing(source):
             async for completion in source:
                 return replace(completion, index=index)

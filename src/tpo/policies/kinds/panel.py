@@ -1,8 +1,8 @@
 """``--policy panel:MODEL,MODEL``: several policies that share out the first samples.
 
 Sample i of a query's first samples is written by member i mod K; everything else, such as the call that fuses
-them, by the first member. A member's samples have seeds of their own, so neither N nor what is asked again
-after an interruption changes which model writes a sample, or its text.
+them, by the first member. The seed of a call tells i, since base seeds are multiples of :data:`STRIDE`. So
+neither N nor what is asked again after an interruption changes which model writes a sample, or its text.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import Wrapper, closing
 from tpo.registry import ModelOptions, ModelSpec, parse
 from tpo.types import Completion, Messages, Sampling, Scope
+
+STRIDE = 1024
+"""Base seeds of calls are multiples of it (:data:`tpo.methods.seeds.MIN_STRIDE`); sample i has base + i."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class PanelPolicy(Wrapper):
                 async for completion in completions:
                     yield completion
             return
-        first = scope.index or 0
+        first = sampling.seed % STRIDE
         shares = [
             self._share(number, range(first, first + sampling.n), messages, sampling, scope)
             for number in range(len(self.members))
