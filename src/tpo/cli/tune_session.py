@@ -28,7 +28,7 @@ from tpo.experiments.sweep.costs import cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
 from tpo.experiments.sweep.results import Outcome, on_shared_queries
-from tpo.experiments.tune.results import NOTES, choose, tune_tables, write_tune
+from tpo.experiments.tune.results import choose, tune_notes, tune_tables, write_tune
 from tpo.registry import parse
 from tpo.report.overview import TINY_NOTE
 from tpo.store import read_trajectories
@@ -99,7 +99,7 @@ class Tuning:
             self.sweeping.say(sentence)
         record, incomplete = self.sweeping.carried(self._chosen)
         parts = [TINY_NOTE] if record["tiny"] else []
-        parts += [tune_tables(record), *(f"- {note}" for note in NOTES), "Use:"]
+        parts += [tune_tables(record), *(f"- {note}" for note in tune_notes(record)), "Use:"]
         parts.append(shlex.join(record["command"]))
         self.sweeping.result.print(visible("\n\n".join(parts)), markup=False, soft_wrap=True)
         return incomplete

@@ -32,7 +32,9 @@ def test_the_rule_of_the_choice_is_written_for_the_models_that_it_was_measured_w
     assert record["command"][-2:] == ["--when-needed", str(tmp_path / "need.json")]
     labels = [each["label"] for each in record["frontier"]]
     assert labels[-1] == choice.chosen.label, "what costs more and scores less is not shown"
-    assert "(the choice)" in (tmp_path / "tune.md").read_text()
+    page = (tmp_path / "tune.md").read_text()
+    assert "(the choice)" in page
+    assert "score: python:made:held_out, which guides nothing" in page
 
 
 def test_few_queries_get_no_rule(tmp_path: Path) -> None:
@@ -42,3 +44,12 @@ def test_few_queries_get_no_rule(tmp_path: Path) -> None:
     record = write_tune(plan(tmp_path, samples=(2,)), choice, None)
     assert "--when-needed" not in record["command"]
     assert not (tmp_path / "need.json").exists()
+    assert "name a --check-reward" in (tmp_path / "tune.md").read_text()
+
+
+def test_a_held_out_reward_that_missed_a_response_does_not_judge(tmp_path: Path) -> None:
+    rows = {q: row((0.0, 1.0), (1.0, 5.0), (20.0, 60.0)) for q in QUERIES[:19]}
+    of = plan(tmp_path, samples=(2,), check_reward="python:made:judge")
+    record = write_tune(of, choose([arm("tpo", 2, 1, rows)], TOKENS, {}, None), None)
+    assert record["judged_by"] == of.rewards[0]
+    assert "python:made:judge did not score every response" in (tmp_path / "tune.md").read_text()

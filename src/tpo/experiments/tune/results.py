@@ -17,7 +17,13 @@ from tpo.experiments.sweep.costs import CostMeasure
 from tpo.experiments.sweep.curves import cost_at
 from tpo.experiments.sweep.equal_cost import deepest_arms
 from tpo.experiments.sweep.plan import SweepPlan
-from tpo.experiments.tables import format_difference, format_estimate, format_number, markdown_table
+from tpo.experiments.tables import (
+    escape_markdown,
+    format_difference,
+    format_estimate,
+    format_number,
+    markdown_table,
+)
 from tpo.experiments.tune.configurations import (
     Configuration,
     Need,
@@ -37,7 +43,6 @@ MIN_FIT = 20
 """Least number of queries for the rule ``when_needed``."""
 
 NOTES = (
-    "score: the held-out reward if there is one, else the guiding reward, which best-of-n exploits",
     "intervals: 95%, bootstrap over queries; p: two-sided, adjusted for all tests of the table (Holm)",
     "the choice is made on the queries that its score is measured on, so that score is optimistic",
     "best-of-n: its expected value over one pool of first samples",
@@ -53,6 +58,8 @@ class Choice:
     found: Sequence[Configuration]
     turning: Sequence[TurningPoint]
     need: Need | None
+    held_out: bool
+    """Whether the held-out reward judged; it does if every response has its score."""
 
 
 def choose(
@@ -75,7 +82,7 @@ def choose(
     needs = {each.configuration.label: each for each in _needs(arms, found, measure, firsts, held_out)}
     found += [each.configuration for each in needs.values()]
     chosen = best_within(found, budget)
-    return Choice(chosen, found, turning, needs.get(chosen.label))
+    return Choice(chosen, found, turning, needs.get(chosen.label), held_out)
 
 
 def _needs(
@@ -131,6 +138,7 @@ def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[st
         "policy": policy_name(settings),
         "rewards": list(plan.rewards),
         "held_out_reward": plan.check_reward,
+        "judged_by": plan.check_reward if choice.held_out else plan.rewards[0],
         "tiny": settings.uses_tiny,
         "cost": asdict(measure),
         "budget": budget,
@@ -179,8 +187,21 @@ def tune_page(record: Mapping[str, Any]) -> str:
     if record["tiny"]:
         parts.append(f"**{TINY_NOTE}**")
     parts += [f"```bash\n{shlex.join(record['command'])}\n```", tune_tables(record)]
-    notes = [*NOTES, f"{record['configurations']:,} configurations of {len(record['data']['ids']):,} queries"]
+    notes = tune_notes(record)
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes)]) + "\n"
+
+
+def tune_notes(record: Mapping[str, Any]) -> list[str]:
+    """Return the notes that explain the numbers."""
+    judge, held_out = record["judged_by"], record["held_out_reward"]
+    if judge == held_out:
+        score = f"score: {judge}, which guides nothing"
+    elif held_out is None:
+        score = f"score: {judge}, the guiding reward itself, which best-of-n exploits: name a --check-reward"
+    else:
+        score = f"score: {judge}, the guiding reward itself: {held_out} did not score every response"
+    count = f"{record['configurations']:,} configurations of {len(record['data']['ids']):,} queries"
+    return [escape_markdown(score), *NOTES, count]
 
 
 def tune_tables(record: Mapping[str, Any]) -> str:
