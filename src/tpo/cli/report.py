@@ -54,6 +54,14 @@ def report(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A mean reward to draw across the curves; repeatable."),
     ] = None,
+    baseline_run: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run of another policy: the mean reward of its first samples is drawn across the curves;"
+            " repeatable.",
+        ),
+    ] = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
@@ -67,7 +75,10 @@ def report(
     prices = prices_of(price_in, price_out, price_cached, currency)
     page = out if out is not None else _beside(runs)
     folder = None if no_figures else (figures or page.parent / "figures")
-    written = write_report(runs, page, ReportOptions(_baselines(baseline or []), prices, folder))
+    options = ReportOptions(
+        _baselines(baseline or []), prices, folder, baseline_runs=tuple(baseline_run or ())
+    )
+    written = write_report(runs, page, options)
     if not quiet:
         _tell(written, folder)
 

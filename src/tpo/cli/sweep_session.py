@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from rich.console import Console
 
@@ -41,6 +41,7 @@ from tpo.runs.models import Relay
 from tpo.store import read_trajectories
 from tpo.types import Trajectory
 
+T = TypeVar("T")
 Flags = Mapping[str, Any]
 
 
@@ -119,14 +120,19 @@ class Sweeping:
     def carry_out(self) -> int:
         """Run the cells, check, sum up and show; how many runs are not whole."""
         plan = self.plan
+        record = self.carried(lambda outcome: write_results(plan, outcome))
+        self._show(record)
+        return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
+
+    def carried(self, finish: Callable[[Outcome], T]) -> T:
+        """Run the cells and score them; return what *finish* makes of it before the directory is unlocked."""
+        plan = self.plan
         with interruptible(self.talk, f"interrupted; the same command goes on from {plan.out}"):
             plan.check()
             todo = plan.incomplete_cells()
             with locked_directory(plan.out):
                 self._introduce(todo)
-                record = write_results(plan, self._worked(todo))
-        self._show(record)
-        return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
+                return finish(self._worked(todo))
 
     def _worked(self, todo: Sequence[Cell]) -> Outcome:
         # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
@@ -148,12 +154,12 @@ class Sweeping:
         try:
             if held_out.is_complete(self._trajectories()):
                 return Outcome(failures, held_out)
-            self._say(f"held-out reward {plan.check_reward}")
-            reward = models.check if models is not None and models.check is not None else _load_check(plan)
+            self.say(f"held-out reward {plan.check_reward}")
+            reward = models.check if models is not None and models.check is not None else load_check(plan)
             try:
                 await held_out.score(self._trajectories(), reward, concurrency=plan.settings.concurrency)
             except RewardError as error:
-                self._say(str(error))
+                self.say(str(error))
                 return Outcome(failures, held_out, str(error))
             return Outcome(failures, held_out)
         finally:
@@ -167,7 +173,7 @@ class Sweeping:
     def _watching(self, count: int) -> ListenerFactory:
         @contextmanager
         def watching(cell: Cell, number: int) -> Iterator[Listener]:
-            self._say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
+            self.say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
             tally = Tally(completions_per_query(cell.method))
             with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
                 yield view
@@ -177,10 +183,10 @@ class Sweeping:
     def _introduce(self, todo: Sequence[Cell]) -> None:
         plan = self.plan
         held = f", held-out reward {plan.check_reward}" if plan.check_reward else ""
-        self._say(f"{queries(len(plan.queries))} of {plan.source}, {len(plan.cells):,} runs")
-        self._say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
+        self.say(f"{queries(len(plan.queries))} of {plan.source}, {len(plan.cells):,} runs")
+        self.say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
         done = len(plan.cells) - len(todo)
-        self._say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
+        self.say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
 
     def _show(self, record: Mapping[str, Any]) -> None:
         parts = [sweep_table(record)]
@@ -196,7 +202,8 @@ class Sweeping:
         parts.append(f"{self.plan.out}/{RESULTS}, sweep.md, sweep.tex, sweep.csv{figures}{page}")
         self.result.print(visible("\n\n".join(parts)), markup=False, soft_wrap=True)
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """Show *sentence* on stderr, unless the command is quiet."""
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
