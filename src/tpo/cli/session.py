@@ -10,11 +10,11 @@ from typing import Self
 from rich.console import Console
 
 from tpo.cli.common import interruptible
-from tpo.cli.error_output import complain
+from tpo.cli.error_output import complain, warn
 from tpo.cli.escape import one_line, visible
 from tpo.cli.event_counts import Tally, completions_per_query
 from tpo.cli.run_progress import run_view
-from tpo.cli.run_summary import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
+from tpo.cli.run_summary import TINY_NOTE, Highlights, show_changes, show_costs, show_roles, show_steps
 from tpo.config import Settings, data_options
 from tpo.data.sources import Spec, named
 from tpo.plurals import queries
@@ -105,10 +105,14 @@ class Session:
             show_steps(self.result, summary)
             show_changes(self.result, highlights.changes)
             show_costs(self.result, summary)
+            if self.plan.settings.critic or self.plan.settings.editor:
+                show_roles(self.result, summary)
             if self.plan.settings.uses_tiny:
                 self.result.print(TINY_NOTE, style="dim")
         elif summary.failures:
             complain(f"{queries(summary.failed)} failed; {_reasons(summary)}")
+        for warning in summary.warnings:
+            warn(warning)
         self.result.print(self._last_line(summary), markup=False, soft_wrap=True)
 
     def _last_line(self, summary: Summary) -> str:

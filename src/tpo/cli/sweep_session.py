@@ -21,7 +21,6 @@ from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.data.sources import Spec, named, single_or_several
-from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.experiments.cells import Cell, slug
@@ -34,7 +33,6 @@ from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
 from tpo.experiments.sweep.tables import equal_cost_table, sweep_table
 from tpo.plurals import queries
-from tpo.registry import parse
 from tpo.report.overview import TINY_NOTE
 from tpo.rewards.base import Reward
 from tpo.runs.models import Relay
@@ -52,12 +50,12 @@ def _loaded(plan: SweepPlan, console: Console) -> SweepModels:
         rewards = {
             name: reward_of(_with_reward(plan.settings, name), os.environ, events) for name in plan.rewards
         }
-        held_out = None if plan.check_reward is None else _load_check(plan, events)
+        held_out = None if plan.check_reward is None else load_check(plan, events)
         policy = policy_of(plan.settings, os.environ, events)
     return SweepModels(policy, rewards, held_out, events)
 
 
-def _load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
+def load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
     """The reward of *plan* that guides nothing."""
     assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
     return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
@@ -81,6 +79,8 @@ class Sweeping:
         """
         data = single_or_several(names)
         settings, lists = axes_of(flags, config, SEVERAL)
+        # It is no part of the cells' settings: it scores afterwards.
+        held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         axes = Axes(
             methods=lists["method"],
             samples=lists["sample_size"],
@@ -89,9 +89,6 @@ class Sweeping:
             seeds=lists["seed"],
             pool=flags["pool"],
         )
-        held_out: str | None = flags["check_reward"]
-        if held_out is not None:
-            parse(REWARDS, held_out, "--check-reward")
         prices = prices_of(flags["price_in"], flags["price_out"], None, flags["currency"])
         costs = cost_measures(flags["cost"].split(","), prices, flags["parameters"])
         # Before a server is asked for its model's name.
@@ -105,7 +102,7 @@ class Sweeping:
             queries=queries,
             digest=digest,
             cells=sweep_cells(settings, axes),
-            out=settings.out or Path("runs") / _sweep_directory_name(data, settings),
+            out=settings.out or Path("runs") / sweep_directory_name(data, settings),
             check_reward=held_out,
             shares=not flags["no_share"],
             fresh=flags["fresh"],
@@ -195,6 +192,7 @@ class Sweeping:
         for cell in record["cells"]:
             if cell["error"]:
                 parts.append(f"{cell['run']} failed: {cell['error']}")
+        parts += [f"Warning: {text}" for text in record["effect"]]
         if record["tiny"]:
             parts.append(TINY_NOTE)
         figures = ", figures/" if record["files"] else ""
@@ -207,7 +205,7 @@ class Sweeping:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def _sweep_directory_name(data: Spec, settings: Settings) -> str:
+def sweep_directory_name(data: Spec, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     first, others = (data, 0) if isinstance(data, str) else (data[0], len(data) - 1)
     stem = slug(Path(first.removeprefix("hf:")).name.partition(".")[0] or first)

@@ -62,6 +62,54 @@ class Settings:
             metavar="JSON",
         ),
     ] = field(default_factory=dict)
+    critic: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Model of the critic, which writes losses and gradients, named as --policy. Repeat it for"
+            " several servers.",
+            panel=MODELS,
+            metavar="MODEL",
+            default="the policy",
+            docs="[Roles](policies.md#roles).",
+        ),
+    ] = ()
+    critic_model: Annotated[
+        str | None,
+        Option(
+            help="Model name at the critic's server.",
+            panel=MODELS,
+            metavar="NAME",
+            default="the only model that the server lists",
+        ),
+    ] = None
+    critic_extra: Annotated[
+        dict[str, Any],
+        Option(help="Fields added to each request to the critic's server.", panel=MODELS, metavar="JSON"),
+    ] = field(default_factory=dict)
+    editor: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Model of the editor, which writes updates, named as --policy. Repeat it for several"
+            " servers.",
+            panel=MODELS,
+            metavar="MODEL",
+            default="the policy",
+            docs="[Roles](policies.md#roles).",
+        ),
+    ] = ()
+    editor_model: Annotated[
+        str | None,
+        Option(
+            help="Model name at the editor's server.",
+            panel=MODELS,
+            metavar="NAME",
+            default="the only model that the server lists",
+        ),
+    ] = None
+    editor_extra: Annotated[
+        dict[str, Any],
+        Option(help="Fields added to each request to the editor's server.", panel=MODELS, metavar="JSON"),
+    ] = field(default_factory=dict)
     reward: Annotated[
         tuple[str, ...],
         Option(
@@ -73,6 +121,16 @@ class Settings:
             docs="[Rewards](rewards.md).",
         ),
     ] = (TINY,)
+    check_reward: Annotated[
+        str | None,
+        Option(
+            help="Second reward, named as --reward, that guides nothing: where it falls, the method exploits"
+            " its reward.",
+            panel=MODELS,
+            metavar="MODEL",
+            docs="[Over-optimization](rewards.md#over-optimization).",
+        ),
+    ] = None
     combine: Annotated[
         Literal["mean", "min", "lcb"],
         Option(
@@ -268,6 +326,38 @@ class Settings:
             metavar="SECONDS",
             gt=0,
             docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+
+    fallback: Annotated[
+        Literal["none", "best-of-n", "revision"],
+        Option(
+            help="Use of a query's remaining budget when no update of its first step is readable: none,"
+            " best-of-n or revision.",
+            panel=METHOD,
+            metavar="HOW",
+            docs="[Fallback](methods.md#fallback).",
+        ),
+    ] = "none"
+
+    select: Annotated[
+        str,
+        Option(
+            help="Choice of the answer from the pool: {kinds}, or MODULE:CLASS (your own).",
+            group="tpo.selection",
+            panel=METHOD,
+            metavar="NAME",
+            docs="[Selection](methods.md#selection).",
+        ),
+    ] = "reward"
+    select_judge: Annotated[
+        str | None,
+        Option(
+            help="Server of --select tournament: a language model that compares two responses; #NAME after"
+            " the URL names the model there.",
+            panel=METHOD,
+            metavar="URL",
+            docs="[Selection](methods.md#selection).",
         ),
     ] = None
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from tpo.errors import ConfigError, DataError, TpoError
-from tpo.events import Listener, RunEnded, RunStarted
+from tpo.events import Listener, RunEnded, RunStarted, RunWarned
+from tpo.methods.fallback import Fallback
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.methods.selection import Selection
@@ -20,6 +21,7 @@ from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
 from tpo.rewards.function_retry import probe_all
+from tpo.runs.effect import EARLY_QUERIES
 from tpo.runs.forecast import planned_calls
 from tpo.runs.gc_tuning import collecting_rarely
 from tpo.runs.retries import Retries
@@ -41,6 +43,7 @@ async def run_queries(
     *,
     seed: int = 7,
     stopping: Sequence[StoppingRule] = (),
+    fallback: Fallback | None = None,
     selection: Selection | None = None,
     concurrency: int = 64,
     sequences: int | None = None,
@@ -60,7 +63,8 @@ async def run_queries(
     with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
     a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.scheduler`).
     A reward function of the user's own is probed before the first policy call.
-    *stopping* rules end a query early; *selection* chooses the answer from its pool.
+    *stopping* rules end a query early; *fallback* takes over where no update is readable; *selection*
+    chooses the answer from its pool.
     *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
     tried again when the run ends, for its record.
 
@@ -84,6 +88,7 @@ async def run_queries(
         method,
         seed=seed,
         stopping=stopping,
+        fallback=fallback,
         selection=selection,
         decisions=JournaledDecisions(directory.journal),
         listener=listener,
@@ -105,6 +110,7 @@ class _Run:
     scheduler: Scheduler | None
     tally: Tally = field(default_factory=Tally)
     keeping: set[asyncio.Task[None]] = field(default_factory=set)
+    warned: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.failed_before = self.directory.failed
@@ -145,6 +151,16 @@ class _Run:
         await self.directory.append(trajectory)
         self.failed_before.pop(trajectory.query.id, None)
         self.tally.add(trajectory)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Announce each kind of warning once, from ten finished queries on."""
+        if self.tally.finished < EARLY_QUERIES:
+            return
+        for kind, text in self.tally.effect().warnings().items():
+            if kind not in self.warned:
+                self.warned.add(kind)
+                self.optimizer.announce(RunWarned(kind, text))
 
     async def _stop(self) -> None:
         """End early; the reason why matters more than an end that cannot be noted, on a full disk say."""
