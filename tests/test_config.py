@@ -21,12 +21,14 @@ TEXTS = {
     "policy_extra": '{"top_k": 20}',
     "kind_options": '{"tiny": {}}',
     "reward": "hf:x",
+    "reward_weights": '{"tiny": 2.0}',
+    "gate": "verify:json",
     "combine": "min",
     "dtype": "float16",
     "method": "bon",
 }
 """Values of options that take not just any."""
-TABLES = {"policy_extra": "{top_k = 20}", "kind_options": "{tiny = {}}"}
+TABLES = {"policy_extra": "{top_k = 20}", "kind_options": "{tiny = {}}", "reward_weights": "{tiny = 2.0}"}
 SERVER = {"policy": ["http://h/v1"], "reward": ["tiny"]}
 BASE = {
     "policy": {"reward": ["tiny"]},

@@ -6,6 +6,7 @@ Nothing here loads a model or asks a server.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tpo.config.option import flag_of
@@ -63,6 +64,18 @@ def reward_specs(names: Sequence[str]) -> tuple[ModelSpec[Reward], ...]:
     return specs
 
 
+def all_reward_specs(settings: Settings) -> tuple[ModelSpec[Reward], ...]:
+    """Parse the names of the rewards and of the gates.
+
+    Raises:
+        ConfigError: one is unknown, or named twice.
+    """
+    gates = tuple(parse(REWARDS, name, "--gate") for name in settings.gate)
+    if len({*settings.gate, *settings.reward}) < len(settings.gate) + len(set(settings.reward)):
+        raise ConfigError(f"--gate: {', '.join(settings.gate)}: name each once, and no --reward again")
+    return (*reward_specs(settings.reward), *gates)
+
+
 def check_names(settings: Settings) -> None:
     """Refuse names that no policy or reward has, and options that do not go with them.
 
@@ -72,7 +85,7 @@ def check_names(settings: Settings) -> None:
     _refuse_keys("--policy-extra", settings.policy_extra)
     for kind, options in settings.kind_options.items():
         _refuse_keys(f"--kind-options: {kind}", options)
-    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
     require_taken(policy, policy_options(settings))
     for each in (policy, *rewards):
         own_options(each, settings)
@@ -108,11 +121,15 @@ def policy_identity(settings: Settings) -> Any:
 def reward_identity(settings: Settings) -> Any:
     """Return what may not change of the rewards in a run: names, combination and what shapes scores."""
     options = reward_options(settings)
-    specs = reward_specs(settings.reward)
-    names = [spec.identity(options) for spec in specs]
+    names = [spec.identity(options) for spec in reward_specs(settings.reward)]
     extra: dict[str, Any] = {"combine": settings.combine} if len(names) > 1 else {}
+    specs = all_reward_specs(settings)
+    if settings.gate:
+        extra["gates"] = [spec.identity(options) for spec in specs[len(names) :]]
+    if settings.reward_weights:
+        extra["weights"] = settings.reward_weights
     for spec in specs:
-        extra |= spec.details(options)
+        extra |= spec.details(replace(options, own=own_options(spec, settings)))
         if spec.kind in settings.kind_options:
             extra.setdefault("options", {})[spec.kind] = settings.kind_options[spec.kind]
     if extra:
