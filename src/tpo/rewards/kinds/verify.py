@@ -63,6 +63,11 @@ class Verify(ModelSpec[Reward]):
 
         return VerifierReward(_checks(self.value, _options(options)), self.name)
 
+    def needs_row(self, options: ModelOptions) -> bool:
+        """Return whether the row tells what to check."""
+        del options
+        return True
+
     def details(self, options: ModelOptions) -> dict[str, Any]:
         """Return a digest of the schema's file."""
         schema = _options(options).schema
