@@ -74,6 +74,7 @@ class Session:
         plan, settings, method, total = self.plan, self.plan.settings, self.plan.method, self.plan.data.total
         model = f" ({settings.model})" if settings.model else ""
         rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
+        rewards += f" behind {', '.join(settings.gate)}" if settings.gate else ""
         of_all = queries(total) if total is not None else "queries"
         data = plan.data.source
         shipped = data == str(examples_path())

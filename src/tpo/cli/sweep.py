@@ -28,7 +28,7 @@ SEVERAL = ("method", "sample_size", "max_iterations", "seed")
 
 
 @options.with_settings(
-    without=("combine", "calibration"),
+    without=("combine", "calibration", "reward_weights", "gate"),
     several=SEVERAL,
     texts={
         "reward": f"{OPTIONS['reward'].option.help} Here each one makes runs of its own.",

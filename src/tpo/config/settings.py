@@ -139,6 +139,25 @@ class Settings:
             metavar="HOW",
         ),
     ] = "mean"
+    reward_weights: Annotated[
+        dict[str, float],
+        Option(
+            help="Weights of an ensemble's rewards by name, 1 unless given: '{\"verify:json\": 2}'.",
+            panel=MODELS,
+            metavar="JSON",
+            docs="[Weights](rubrics.md#weights-and-gates).",
+        ),
+    ] = field(default_factory=dict)
+    gate: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Reward that acts as a gate: a response that fails it ranks below every response that"
+            " passes. Repeatable.",
+            panel=MODELS,
+            metavar="MODEL",
+            docs="[Gates](rubrics.md#gates).",
+        ),
+    ] = ()
     calibration: Annotated[
         Path | None,
         Option(
