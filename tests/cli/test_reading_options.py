@@ -51,3 +51,11 @@ def test_a_deadline_that_is_not_positive_is_refused(tmp_path: Path) -> None:
     refused = run("--deadline", "0", "--out", str(tmp_path / "run"))
     assert refused.exit_code == 2
     assert "--deadline" in refused.output
+
+
+def test_a_flag_that_may_stand_alone_has_its_value_by_default() -> None:
+    from tpo.cli.options import _with_bare_values
+
+    assert _with_bare_values(["DATA", "--ray"]) == ["DATA", "--ray=auto"]
+    assert _with_bare_values(["--ray", "--workers", "2"]) == ["--ray=auto", "--workers", "2"]
+    assert _with_bare_values(["--ray", "10.0.0.1:6379", "-n", "2"]) == ["--ray", "10.0.0.1:6379", "-n", "2"]

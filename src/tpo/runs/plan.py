@@ -102,6 +102,10 @@ class RunPlan:
         path = self.path / SHARDS / shard.directory
         return replace(self, data=ShardInput(self.data, shard), path=path)
 
+    def pinned(self) -> Self:
+        """Return the plan with the digests of the weights computed, for other processes."""
+        return replace(self, weights=self._weights)
+
     def is_complete(self) -> bool:
         """Return whether every query is finished, so that no model needs to be loaded.
 
