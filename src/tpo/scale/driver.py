@@ -202,9 +202,8 @@ class _RayRun:
         while more:
             growth = tail.read()
             more = growth.more
-            for line in growth.lines:
-                with suppress(ValueError):  # a damaged line: its query is run again
-                    await self._keep(decode_trajectory(line.content), failures=False)
+            # Together, so that they share commits to the disk.
+            await asyncio.gather(*(self._keep_line(line.content) for line in growth.lines))
 
     async def _end_block(self, name: str) -> None:
         """Keep what a block that has ended holds; remove its directory unless queries failed."""
@@ -218,6 +217,10 @@ class _RayRun:
             await self._keep(trajectory, failures=True)
         if not failed:
             shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    async def _keep_line(self, line: bytes) -> None:
+        with suppress(ValueError):  # a damaged line: its query is run again
+            await self._keep(decode_trajectory(line), failures=False)
 
     async def _keep(self, trajectory: Trajectory, *, failures: bool) -> None:
         """Keep *trajectory* unless its query is finished, or is still to be continued by its block."""
