@@ -86,7 +86,7 @@ class Session:
             f" policy {', '.join(settings.policy)}{model}, reward {rewards}"
         )
         if settings.ray is not None:
-            self._say(f"on Ray, {settings.workers} workers, {settings.block_size:,} queries a block")
+            self._say(f"on Ray; workers: {settings.workers}, queries per block: {settings.block_size:,}")
         for notice in plan.notices:
             self._say(notice)
         if not directory.resumed:

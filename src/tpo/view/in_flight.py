@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from tpo.report.partial_run import JOURNAL
@@ -11,13 +11,34 @@ from tpo.view.tail import Tail
 
 
 class InFlightQueries:
-    """Queries in the journal of the run directory *path*."""
+    """Queries in the journals of the run directories *paths*."""
 
-    def __init__(self, path: Path) -> None:
-        self._tail = Tail(path / JOURNAL)
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._journals = [_Journal(path / JOURNAL) for path in paths]
+
+    @property
+    def calls(self) -> int:
+        """Number of finished calls in the journals."""
+        return sum(journal.calls for journal in self._journals)
+
+    def refresh(self) -> bool:
+        """Read appended lines; return whether more can be read now."""
+        more = [journal.refresh() for journal in self._journals]
+        return any(more)
+
+    def queries(self, ended: Container[str]) -> tuple[int, int]:
+        """Return the number of queries not in *ended*, and their completion tokens so far."""
+        counts = [journal.queries(ended) for journal in self._journals]
+        return sum(count for count, _ in counts), sum(tokens for _, tokens in counts)
+
+
+class _Journal:
+    """Queries in one journal."""
+
+    def __init__(self, file: Path) -> None:
+        self._tail = Tail(file)
         self._written: dict[str, int] = {}
         self.calls = 0
-        """Number of finished calls in the journal."""
 
     def refresh(self) -> bool:
         """Read appended lines; return whether more can be read now."""
