@@ -55,7 +55,7 @@ class Session:
             # Before the run's directory is made, so that a model that cannot be had leaves no trace; outside
             # of the event loop, where Ctrl-C would have to wait until the models are loaded.
             with self.talk.status("loading the models"):
-                models = self.plan.load_models(complete=complete)
+                models = self.plan.load_models(complete=complete or self.plan.settings.ray is not None)
             summary = asyncio.run(self._run(models, complete, highlights))
         self._show(summary, highlights)
         return summary
@@ -68,7 +68,11 @@ class Session:
             for trajectory in opened.directory.read_finished():
                 highlights.add(trajectory)
             with run_view(self.talk, tally, quiet=plan.settings.quiet) as view:
-                return await opened.execute(highlights, view)
+                if plan.settings.ray is None:
+                    return await opened.execute(highlights, view)
+                from tpo.scale.driver import execute_on_ray
+
+                return await execute_on_ray(opened, highlights, view)
 
     def _introduce(self, directory: RunDirectory, complete: bool) -> None:
         plan, settings, method, total = self.plan, self.plan.settings, self.plan.method, self.plan.data.total
@@ -84,6 +88,8 @@ class Session:
             f"{method.name}, D{method.max_iterations}-N{method.sample_size}, seed {settings.seed};"
             f" policy {', '.join(settings.policy)}{model}, reward {rewards}"
         )
+        if settings.ray is not None:
+            self._say(f"on Ray; workers: {settings.workers}, queries per block: {settings.block_size:,}")
         for notice in plan.notices:
             self._say(notice)
         if not directory.resumed:

@@ -524,6 +524,40 @@ class Settings:
         ),
     ] = None
 
+    ray: Annotated[
+        str | None,
+        Option(
+            help="Run on the Ray cluster at ADDRESS; without one on the running cluster, else here.",
+            panel=SCALE,
+            metavar="[ADDRESS]",
+            bare="auto",
+            docs="[Ray](scale.md#ray).",
+        ),
+    ] = None
+    workers: Annotated[
+        str,
+        Option(
+            help="Ray workers: a number, or MIN:MAX for a pool that grows and shrinks.",
+            panel=SCALE,
+            metavar="NUMBER",
+        ),
+    ] = "1"
+    worker_cpus: Annotated[
+        float, Option(help="CPUs that Ray reserves for a worker.", panel=SCALE, metavar="K", ge=0)
+    ] = 1.0
+    worker_gpus: Annotated[
+        float, Option(help="GPUs that Ray reserves for a worker.", panel=SCALE, metavar="K", ge=0)
+    ] = 0.0
+    block_size: Annotated[
+        int,
+        Option(
+            help="Queries per block, which one Ray worker runs at a time.",
+            panel=SCALE,
+            metavar="K",
+            ge=1,
+        ),
+    ] = 512
+
     @property
     def uses_tiny(self) -> bool:
         """Return whether the embedded policy or reward is used."""

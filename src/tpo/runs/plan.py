@@ -120,6 +120,10 @@ class RunPlan:
         known = None if self.fresh else recorded_ids(self.path, self.data.digest)
         return self.data.queries if known is None else self.data.identified(known)
 
+    def pinned(self) -> Self:
+        """Return the plan with the digests of the weights computed, for other processes."""
+        return replace(self, weights=self._weights)
+
     def is_complete(self) -> bool:
         """Return whether every query is finished, so that no model needs to be loaded.
 
