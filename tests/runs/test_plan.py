@@ -267,6 +267,64 @@ def test_a_path_is_read_and_checked_when_it_is_asked(tmp_path: Path) -> None:
         _ = SourceInput(str(file)).total
 
 
+def asked_of(models: Models) -> set[str]:
+    """The texts of the queries that *models* sampled."""
+    assert isinstance(models.policy, ScriptedPolicy)
+    firsts = (call for call in models.policy.calls if call.scope.phase == "sample")
+    return {str(call.messages[-1]["content"]) for call in firsts}
+
+
+@pytest.mark.parametrize(
+    ("rows", "new", "ids"),
+    [
+        (["b", "a"], set(), ["q1", "q0"]),
+        (["a", "b", "c"], {"c"}, ["q0", "q1", "q2"]),
+        (["new", "a", "b"], {"new"}, ["q2", "q0", "q1"]),
+        (["b", "new", "a", "b"], {"new", "b"}, ["q1", "q2", "q0", "q3"]),
+    ],
+    ids=["reordered", "appended", "inserted", "all and a row that comes twice"],
+)
+@pytest.mark.parametrize("from_file", [True, False])
+async def test_rows_without_ids_continue_a_run_wherever_they_stand(
+    rows: list[str], new: set[str], ids: list[str], from_file: bool, tmp_path: Path
+) -> None:
+    def data(texts: list[str]) -> Any:
+        if not from_file:
+            return rows_input(texts)
+        (tmp_path / "prompts.txt").write_text("".join(f"{text}\n" for text in texts))
+        return SourceInput(str(tmp_path / "prompts.txt"))
+
+    plan = await planned(tmp_path / "run")
+    await done(replace(plan, data=data(["a", "b"])))
+    assert (await done_again(replace(plan, data=data(rows)))) == new
+    second = replace(plan, data=data(rows))
+    assert [query.id for query in second.queries] == ids
+    assert second.is_complete()
+    assert sorted(each.query.id for each in read_trajectories(tmp_path / "run")) == sorted(ids)
+
+
+async def done_again(plan: RunPlan) -> set[str]:
+    return asked_of(await done(plan, Models(ScriptedPolicy(), ScriptedReward())))
+
+
+async def test_a_run_over_changed_data_continues_after_an_interruption(tmp_path: Path) -> None:
+    plan = await planned(tmp_path)
+    await done(replace(plan, data=rows_input(["a", "b"])))
+    changed = replace(plan, data=rows_input(["new", "b", "a"]))
+    broken = ScriptedPolicy(failures={Scope("q2", 0, "sample"): PolicyError("gone")})
+    await done(changed, Models(broken, ScriptedReward()))
+    assert not replace(changed).is_complete()
+    assert await done_again(replace(changed)) == {"new"}
+    assert replace(changed).is_complete()
+
+
+async def test_a_row_that_was_changed_is_refused_where_it_stands(tmp_path: Path) -> None:
+    plan = await planned(tmp_path)
+    await done(replace(plan, data=rows_input(["a", "b", "c"])))
+    with pytest.raises(StoreMismatch, match="query 'q1': its messages or its reference have changed"):
+        replace(plan, data=rows_input(["c", "other", "a", "d"])).is_complete()
+
+
 async def test_a_check_reward_is_scored_beside_the_reward_and_counts_in_the_fingerprint(
     tmp_path: Path,
 ) -> None:

@@ -62,7 +62,7 @@ def ask(
         view, events = Conversation(console, status.update), Relay()
         with events.forwarding(view):
             models = load_models(settings, events)
-            trajectory = asyncio.run(answer(models, method, text, settings))
+            trajectory = asyncio.run(_answer(models, method, text, settings))
     _finish(trajectory, alone=apart or settings.quiet)
 
 
@@ -83,7 +83,7 @@ def _question(argument: str) -> str:
     return text.strip() if argument == "-" else text
 
 
-async def answer(models: Models, method: Method, question: str, settings: Settings) -> Trajectory:
+async def _answer(models: Models, method: Method, question: str, settings: Settings) -> Trajectory:
     """Optimize *question* with *models*, and close them."""
     import os
 

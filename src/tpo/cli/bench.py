@@ -153,7 +153,10 @@ def run_benchmark(
 
 @app.command()
 def table(
-    results: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of tpo bench run.")],
+    results: Annotated[
+        list[Path],
+        typer.Argument(parser=options.parse_path, metavar="DIR...", help="Folders of tpo bench run."),
+    ],
     form: Annotated[
         str, typer.Option("--format", metavar="md|latex", help="Of the table.", show_default=True)
     ] = "md",

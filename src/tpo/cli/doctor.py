@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tpo.config import Settings
+    from tpo.data.sources import Spec
     from tpo.doctor import Setup
 
 EXAMPLES = """\
@@ -36,10 +37,11 @@ WOULD_NOT_WORK = 1
 def doctor(
     given: options.Given,
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="DATA",
-            help="The data of the run: every row is read, and the whole run estimated.",
+            help="The data of the run: every row is read, and the whole run estimated."
+            " Repeat it for several.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -71,10 +73,11 @@ def doctor(
 
     from tpo.cli.checklist import Checklist, as_json
     from tpo.cli.common import interruptible, settings_of
+    from tpo.data.sources import single_or_several
     from tpo.doctor import no_failures, run_checks
 
     settings = settings_of(given)
-    setup = setup_from(settings, data, golden)
+    setup = _setup_from(settings, single_or_several(data) if data else None, golden)
     setup = replace(setup, prices=prices_of(price_in, price_out, price_cached, currency, role_price or ()))
     console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
     checklist = Checklist(console)
@@ -93,7 +96,7 @@ def doctor(
         raise typer.Exit(WOULD_NOT_WORK)
 
 
-def setup_from(settings: Settings, data: str | None, golden: str | None) -> Setup:
+def _setup_from(settings: Settings, data: Spec | None, golden: str | None) -> Setup:
     """The run that *settings* would make, nothing of it loaded yet.
 
     Raises:
@@ -114,11 +117,11 @@ def setup_from(settings: Settings, data: str | None, golden: str | None) -> Setu
         golden,
         api_key(os.environ),
         os.environ.get(REWARD_KEY_VARIABLE),
-        secrets_of(os.environ),
+        _secrets_of(os.environ),
     )
 
 
-def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+def _secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The keys in *environment*, which no text of ours may hold; longer ones first."""
     keys = {v.strip() for name, v in environment.items() if name.upper().endswith(("API_KEY", "TOKEN"))}
     return tuple(sorted((key for key in keys if len(key) > SHORT), key=len, reverse=True))

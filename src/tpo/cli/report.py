@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tpo.cli.options import Debug, Quiet
+from tpo.cli.options import Debug, Quiet, parse_path
 from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, prices_of
 from tpo.errors import ConfigError
 from tpo.plurals import queries
@@ -29,10 +29,13 @@ tpo report runs/tpo runs/bon --out both.html --baseline Instruct=-1.27 --price-i
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The directories of runs.")],
+    runs: Annotated[
+        list[Path], typer.Argument(parser=parse_path, metavar="RUN...", help="The directories of runs.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_path,
             metavar="FILE",
             help="The page. [dim]\\[default: report.html in RUN; of several, above them][/dim]",
         ),
@@ -40,6 +43,7 @@ def report(
     figures: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_path,
             metavar="DIR",
             help="Where figures go as SVG, PNG, PDF and CSV."
             " [dim]\\[default: figures, beside the page][/dim]",
@@ -49,6 +53,14 @@ def report(
     baseline: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A mean reward to draw across the curves; repeatable."),
+    ] = None,
+    baseline_run: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run of another policy: the mean reward of its first samples is drawn across the curves;"
+            " repeatable.",
+        ),
     ] = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
@@ -64,7 +76,10 @@ def report(
     prices = prices_of(price_in, price_out, price_cached, currency, role_price or ())
     page = out if out is not None else _beside(runs)
     folder = None if no_figures else (figures or page.parent / "figures")
-    written = write_report(runs, page, ReportOptions(_baselines(baseline or []), prices, folder))
+    options = ReportOptions(
+        _baselines(baseline or []), prices, folder, baseline_runs=tuple(baseline_run or ())
+    )
+    written = write_report(runs, page, options)
     if not quiet:
         _tell(written, folder)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tpo.cli.options import Debug, Quiet
+from tpo.cli.options import Debug, Quiet, parse_path
 from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, prices_of
 
 EXAMPLES = """\
@@ -27,7 +27,10 @@ def view(
     runs: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN_OR_DIR", help="The directory of a run, or one that holds runs.", show_default="runs"
+            parser=parse_path,
+            metavar="RUN_OR_DIR",
+            help="The directory of a run, or one that holds runs.",
+            show_default="runs",
         ),
     ] = Path("runs"),
     port: Annotated[

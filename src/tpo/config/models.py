@@ -11,6 +11,7 @@ from tpo.config.settings import Settings
 from tpo.config.specs import (
     CHECK_KEY_VARIABLE,
     REWARD_KEY_VARIABLE,
+    all_reward_specs,
     api_key,
     check_spec,
     own_options,
@@ -18,7 +19,6 @@ from tpo.config.specs import (
     policy_spec,
     require_taken,
     reward_options,
-    reward_specs,
     role_options,
     role_specs,
 )
@@ -63,12 +63,12 @@ def resolve(settings: Settings) -> None:
         ConfigError: one is not there.
     """
     make_method(settings)
-    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
     policy.resolve(policy_options(settings))
     for role, spec in role_specs(settings).items():
         spec.resolve(role_options(settings, role))
     for each in rewards:
-        each.resolve(reward_options(settings))
+        each.resolve(replace(reward_options(settings), own=own_options(each, settings)))
 
 
 async def name_model(settings: Settings, environment: Mapping[str, str]) -> Settings:
@@ -117,13 +117,23 @@ def reward_of(
         MissingExtra, RewardRefused: a model cannot be loaded.
     """
     options = reward_options(settings, environment or {}, listener)
-    specs = reward_specs(settings.reward)
-    rewards = {spec.name: spec.build(replace(options, own=own_options(spec, settings))) for spec in specs}
-    if len(rewards) == 1:
-        return next(iter(rewards.values()))
+    specs = all_reward_specs(settings)
+    if len(specs) > 1 or settings.reward_weights:
+        from tpo.rewards.ensemble import checked_weights
+
+        checked_weights(settings.reward_weights, settings.reward, settings.combine)
+    built = {spec.name: spec.build(replace(options, own=own_options(spec, settings))) for spec in specs}
+    if len(built) == 1:
+        return next(iter(built.values()))
     from tpo.rewards.ensemble import Ensemble
 
-    return Ensemble(rewards, settings.combine, calibration=settings.calibration)
+    return Ensemble(
+        {name: built[name] for name in settings.reward},
+        settings.combine,
+        calibration=settings.calibration,
+        weights=settings.reward_weights,
+        gates={name: built[name] for name in settings.gate},
+    )
 
 
 def check_of(
@@ -199,7 +209,7 @@ def weights_of(settings: Settings) -> dict[str, str | None]:
     They are of the weights of models in this process, and of the source of Python functions. A server's
     weights cannot be seen: there the model's name stands for them.
     """
-    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
     roles = [(f"{role} {each.name}", each) for role, each in role_specs(settings).items()]
     specs = [(f"policy {policy.name}", policy), *roles, *((f"reward {each.name}", each) for each in rewards)]
     weights = {what: weights_digest(each.location) for what, each in specs if each.location is not None}

@@ -27,6 +27,7 @@ METHOD = "Method"
 SAMPLING = "Sampling"
 DATA = "Data and results"
 RUNNING = "Running"
+SCALE = "Several machines"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,25 @@ class Settings:
             metavar="HOW",
         ),
     ] = "mean"
+    reward_weights: Annotated[
+        dict[str, float],
+        Option(
+            help="Weights of an ensemble's rewards by name, 1 unless given: '{\"verify:json\": 2}'.",
+            panel=MODELS,
+            metavar="JSON",
+            docs="[Weights](rubrics.md#weights-and-gates).",
+        ),
+    ] = field(default_factory=dict)
+    gate: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Reward that acts as a gate: a response that fails it ranks below every response that"
+            " passes. Repeatable.",
+            panel=MODELS,
+            metavar="MODEL",
+            docs="[Gates](rubrics.md#gates).",
+        ),
+    ] = ()
     calibration: Annotated[
         Path | None,
         Option(
@@ -493,6 +513,50 @@ class Settings:
         ),
     ] = 300.0
     quiet: Annotated[bool, Option(help="Print the result only.", panel=RUNNING, short="-q")] = False
+
+    shard: Annotated[
+        str | None,
+        Option(
+            help="Run one of COUNT shards of the data, from 1/COUNT to COUNT/COUNT; tpo merge joins them.",
+            panel=SCALE,
+            metavar="NUMBER/COUNT",
+            docs="[Shards](scale.md#shards).",
+        ),
+    ] = None
+
+    ray: Annotated[
+        str | None,
+        Option(
+            help="Run on the Ray cluster at ADDRESS; without one on the running cluster, else here.",
+            panel=SCALE,
+            metavar="[ADDRESS]",
+            bare="auto",
+            docs="[Ray](scale.md#ray).",
+        ),
+    ] = None
+    workers: Annotated[
+        str,
+        Option(
+            help="Ray workers: a number, or MIN:MAX for a pool that grows and shrinks.",
+            panel=SCALE,
+            metavar="NUMBER",
+        ),
+    ] = "1"
+    worker_cpus: Annotated[
+        float, Option(help="CPUs that Ray reserves for a worker.", panel=SCALE, metavar="K", ge=0)
+    ] = 1.0
+    worker_gpus: Annotated[
+        float, Option(help="GPUs that Ray reserves for a worker.", panel=SCALE, metavar="K", ge=0)
+    ] = 0.0
+    block_size: Annotated[
+        int,
+        Option(
+            help="Queries per block, which one Ray worker runs at a time.",
+            panel=SCALE,
+            metavar="K",
+            ge=1,
+        ),
+    ] = 512
 
     @property
     def uses_tiny(self) -> bool:

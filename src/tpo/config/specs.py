@@ -117,6 +117,18 @@ def check_spec(settings: Settings) -> ModelSpec[Reward] | None:
     return None if settings.check_reward is None else parse(REWARDS, settings.check_reward, "--check-reward")
 
 
+def all_reward_specs(settings: Settings) -> tuple[ModelSpec[Reward], ...]:
+    """Parse the names of the rewards and of the gates.
+
+    Raises:
+        ConfigError: one is unknown, or named twice.
+    """
+    gates = tuple(parse(REWARDS, name, "--gate") for name in settings.gate)
+    if len({*settings.gate, *settings.reward}) < len(settings.gate) + len(set(settings.reward)):
+        raise ConfigError(f"--gate: {', '.join(settings.gate)}: name each once, and no --reward again")
+    return (*reward_specs(settings.reward), *gates)
+
+
 def check_names(settings: Settings) -> None:
     """Refuse names that no policy or reward has, and options that do not go with them.
 
@@ -126,7 +138,7 @@ def check_names(settings: Settings) -> None:
     _refuse_keys("--policy-extra", settings.policy_extra)
     for kind, options in settings.kind_options.items():
         _refuse_keys(f"--kind-options: {kind}", options)
-    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
     check = check_spec(settings)
     rewards += () if check is None else (check,)
     require_taken(policy, policy_options(settings))
@@ -169,11 +181,15 @@ def policy_identity(settings: Settings) -> Any:
 def reward_identity(settings: Settings) -> Any:
     """Return what may not change of the rewards in a run: names, combination and what shapes scores."""
     options = reward_options(settings)
-    specs = reward_specs(settings.reward)
-    names = [spec.identity(options) for spec in specs]
+    names = [spec.identity(options) for spec in reward_specs(settings.reward)]
     extra: dict[str, Any] = {"combine": settings.combine} if len(names) > 1 else {}
+    specs = all_reward_specs(settings)
+    if settings.gate:
+        extra["gates"] = [spec.identity(options) for spec in specs[len(names) :]]
+    if settings.reward_weights:
+        extra["weights"] = settings.reward_weights
     for spec in specs:
-        extra |= spec.details(options)
+        extra |= spec.details(replace(options, own=own_options(spec, settings)))
         if spec.kind in settings.kind_options:
             extra.setdefault("options", {})[spec.kind] = settings.kind_options[spec.kind]
     if extra:

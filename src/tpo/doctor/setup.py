@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tpo.config import Settings
+from tpo.data.sources import Spec
 from tpo.doctor.finding import Finding
 from tpo.http import RetryPolicy
 from tpo.methods.method import Method
@@ -46,7 +47,7 @@ class Setup:
     method: Method
     policy: Callable[[Settings], Policy]
     reward: Callable[[], Reward]
-    data: str | None = None
+    data: Spec | None = None
     golden: str | None = None
     api_key: str | None = field(default=None, repr=False)
     reward_key: str | None = field(default=None, repr=False)

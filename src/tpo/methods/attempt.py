@@ -47,9 +47,9 @@ class OpenStep(Branch):
         """Scored candidates of all branches, first samples first."""
         return self._seen + self.record().scored
 
-    def contrast(self) -> Pair:
-        """Return the best and the worst of the pool, recorded as the step's pair."""
-        self._pair = contrast(self.pool)
+    def contrast(self, choose: Callable[[Sequence[Candidate]], Pair] = contrast) -> Pair:
+        """Return the best and the worst of the pool, or the pair that *choose* takes, as the step's pair."""
+        self._pair = choose(self.pool)
         self.attempt.calls.announce(PairChosen(self.attempt.query, self.number, self._pair))
         return self._pair
 

@@ -84,7 +84,7 @@ class Optimizer:
         Raises:
             TpoError: only a fatal one, which every other query would meet as well.
         """
-        return await _Driver(self, as_query(query), Replay(earlier)).run()
+        return await _Driver(self, _as_query(query), Replay(earlier)).run()
 
     def run(self, query: Query | str | Sequence[Message]) -> Trajectory:
         """The same as :meth:`optimize` without await; works inside a running loop, as in a notebook."""
@@ -100,7 +100,7 @@ class Optimizer:
             log.exception("a listener failed on %s", type(event).__name__)
 
 
-def as_query(query: Query | str | Sequence[Message]) -> Query:
+def _as_query(query: Query | str | Sequence[Message]) -> Query:
     """Return a text or a conversation as a query.
 
     Raises:
@@ -137,6 +137,7 @@ class _Driver:
         error: str | None = None
         kind: FailureKind | None = None
         selected: str | None = None
+        failure: BaseException | None = None
         try:
             reason = await self._until_stopped()
             selected = await self._select(reason)
@@ -144,6 +145,8 @@ class _Driver:
             failure = worst([raised])
             reason, error, kind = "error", self._reason(failure), _kind(failure)
         trajectory = replace(self._trajectory(reason, error, selected), failure=kind)
+        if failure is not None:
+            trajectory = trajectory.caused_by(failure)
         self._optimizer.announce(QueryEnded(trajectory))
         return trajectory
 

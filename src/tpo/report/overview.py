@@ -26,7 +26,7 @@ def overview(name: str, run: PartialRun, summary: Summary, prices: Prices | None
     return {
         "name": name,
         "notes": list(run.notes),
-        "tiny": TINY_NOTE if uses_tiny(record) else None,
+        "tiny": TINY_NOTE if _uses_tiny(record) else None,
         "policy": _text(record.configuration.get("policy") or "unknown") if record else None,
         "reward_name": run_reward(record, name)[1] if record else None,
         "method": _method(record) if record else None,
@@ -51,7 +51,7 @@ def overview(name: str, run: PartialRun, summary: Summary, prices: Prices | None
     }
 
 
-def uses_tiny(record: RunRecord | None) -> bool:
+def _uses_tiny(record: RunRecord | None) -> bool:
     """Return whether the run used a model of the embedded pair."""
     if record is None:
         return False

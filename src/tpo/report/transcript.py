@@ -67,6 +67,7 @@ def _candidate(candidate: Candidate, texts: _Texts) -> dict[str, Any]:
         "finish": candidate.finish_reason,
         "truncated": 0 if score is None else score.truncated_tokens,
         "parts": _parts(score),
+        "criteria": [] if score is None else [[str(name), value] for name, value in score.criteria.items()],
         "reasoning": None if reasoning is None else texts.number(reasoning),
     }
 

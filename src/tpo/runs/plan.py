@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -40,9 +40,12 @@ from tpo.runs.inputs import RunInput
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
+from tpo.runs.shards import Shard, ShardInput
 from tpo.runs.summary import Summary
-from tpo.store import RunDirectory, is_complete, read_run
+from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
+from tpo.store.shards import FOLDER as SHARDS
+from tpo.types import Query
 
 RUNS = Path("runs")
 """Folder of the default run directories."""
@@ -93,13 +96,33 @@ class RunPlan:
         (:mod:`tpo.runs.default_directory`). *options* are further attributes.
 
         Raises:
-            ConfigError: the method is unknown.
+            ConfigError: the method is unknown, or the shard is none.
             PolicyError: a server does not say which model it serves.
         """
         settings = await name_model(settings, os.environ)
         method = method if method is not None else make_method(settings)
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
-        return plan if settings.out is not None else plan._in_default_directory()
+        plan = plan if settings.out is not None else plan._in_default_directory()
+        return plan if settings.shard is None else plan.sharded(Shard.parse(settings.shard))
+
+    def sharded(self, shard: Shard) -> Self:
+        """Return the plan of *shard* of this run, in a directory of its own."""
+        path = self.path / SHARDS / shard.directory
+        return replace(self, data=ShardInput(self.data, shard), path=path)
+
+    @cached_property
+    def queries(self) -> Iterable[Query]:
+        """The queries; rows without an id keep those that they have in the run that is resumed.
+
+        Raises:
+            StoreError: the run cannot be read.
+        """
+        known = None if self.fresh else recorded_ids(self.path, self.data.digest)
+        return self.data.queries if known is None else self.data.identified(known)
+
+    def pinned(self) -> Self:
+        """Return the plan with the digests of the weights computed, for other processes."""
+        return replace(self, weights=self._weights)
 
     def is_complete(self) -> bool:
         """Return whether every query is finished, so that no model needs to be loaded.
@@ -112,7 +135,7 @@ class RunPlan:
         total = self.data.total
         if self.fresh or not (self.path / RUN_FILE).exists():
             return total == 0
-        queries = self.data.queries if total is not None else None
+        queries = self.queries if total is not None else None
         try:
             # Without the scales, which are measured with the models: a run that is complete scores nothing.
             return is_complete(self.path, self.fingerprint(), queries)
@@ -138,6 +161,7 @@ class RunPlan:
             StoreError: it is in use, of another configuration, or unusable.
             RewardError: the scales of an ensemble cannot be measured.
         """
+        _ = self.queries  # before this invocation is recorded
         selection = selection_of(self.settings, models.reward, os.environ, models.events)
         scales = await self._scales(models.reward)
         directory = RunDirectory.open(
@@ -258,7 +282,7 @@ class OpenRun:
         with models.events.forwarding(retries, *listeners):
             async with wrapped as (policy, reward):
                 return await run_queries(
-                    plan.data.queries,
+                    plan.queries,
                     policy,
                     reward,
                     plan.method,

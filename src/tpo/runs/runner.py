@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from tpo.errors import ConfigError, DataError, TpoError
-from tpo.events import Listener, RunEnded, RunStarted, RunWarned
+from tpo.events import Listener
 from tpo.methods.fallback import Fallback
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
@@ -21,17 +19,15 @@ from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
 from tpo.rewards.function_retry import probe_all
-from tpo.runs.effect import EARLY_QUERIES
 from tpo.runs.forecast import planned_calls
 from tpo.runs.gc_tuning import collecting_rarely
+from tpo.runs.results import RunResults
 from tpo.runs.retries import Retries
 from tpo.runs.scheduler import Scheduler
-from tpo.runs.summary import Summary, Tally
+from tpo.runs.summary import Summary
 from tpo.store.directory import RunDirectory
 from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
-from tpo.types import Query, Trajectory
-
-log = logging.getLogger(__name__)
+from tpo.types import Query
 
 
 async def run_queries(
@@ -74,7 +70,7 @@ async def run_queries(
     """
     if concurrency < 1:
         raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
-    model, scores, waiting = as_policy(policy), as_reward(reward), _unfinished(queries, directory)
+    model, scores, waiting = as_policy(policy), as_reward(reward), unfinished(queries, directory)
     first = next(waiting, None)
     if first is not None:
         await probe_all([scores], first.messages)
@@ -94,7 +90,8 @@ async def run_queries(
         listener=listener,
         clock=directory.now,
     )
-    under_way = _Run(optimizer, directory, retries or Retries(), waiting, scheduler)
+    results = RunResults(directory, retries or Retries(), optimizer.announce)
+    under_way = _Run(optimizer, results, waiting, scheduler)
     with collecting_rarely():
         return await under_way.over(concurrency, total)
 
@@ -104,32 +101,27 @@ class _Run:
     """A run under way: who works, and what came of it so far."""
 
     optimizer: Optimizer
-    directory: RunDirectory
-    retries: Retries
+    results: RunResults
     waiting: Iterator[Query]
     scheduler: Scheduler | None
-    tally: Tally = field(default_factory=Tally)
     keeping: set[asyncio.Task[None]] = field(default_factory=set)
-    warned: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.failed_before = self.directory.failed
-        for trajectory in self.directory.read_finished():
-            self.tally.add(trajectory)
 
     async def over(self, concurrency: int, total: int | None) -> Summary:
-        self.optimizer.announce(RunStarted(total, self.tally.finished, len(self.failed_before)))
+        self.results.start(total)
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(concurrency):
                     workers.create_task(self._work())
         except BaseExceptionGroup as failures:
-            await self._stop()
+            await self._kept()
+            await self.results.interrupt()
             raise _worst(failures) from None
         except BaseException:
-            await self._stop()
+            await self._kept()
+            await self.results.interrupt()
             raise
-        return await self._end(interrupted=False)
+        await self._kept()
+        return await self.results.end(interrupted=False)
 
     async def _take(self) -> Query | None:
         return next(self.waiting, None) if self.scheduler is None else await self.scheduler.take()
@@ -137,55 +129,27 @@ class _Run:
     async def _work(self) -> None:
         """Take the next query that nobody works on, until there is none."""
         while (query := await self._take()) is not None:
-            earlier = self.directory.earlier(query.id)
+            earlier = self.results.directory.earlier(query.id)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
-            keep = asyncio.create_task(self._keep(trajectory))
+            keep = asyncio.create_task(self.results.keep(trajectory))
             self.keeping.add(keep)
             keep.add_done_callback(self.keeping.discard)
             await asyncio.shield(keep)
             if self.scheduler is not None:
                 self.scheduler.end(query.id)
 
-    async def _keep(self, trajectory: Trajectory) -> None:
-        await self.directory.append(trajectory)
-        self.failed_before.pop(trajectory.query.id, None)
-        self.tally.add(trajectory)
-        self._warn()
-
-    def _warn(self) -> None:
-        """Announce each kind of warning once, from ten finished queries on."""
-        if self.tally.finished < EARLY_QUERIES:
-            return
-        for kind, text in self.tally.effect().warnings().items():
-            if kind not in self.warned:
-                self.warned.add(kind)
-                self.optimizer.announce(RunWarned(kind, text))
-
-    async def _stop(self) -> None:
-        """End early; the reason why matters more than an end that cannot be noted, on a full disk say."""
-        try:
-            await self._end(interrupted=True)
-        except TpoError as error:
-            log.warning("the end of the run could not be noted: %s", error)
-
-    async def _end(self, *, interrupted: bool) -> Summary:
+    async def _kept(self) -> None:
         await asyncio.gather(*self.keeping, return_exceptions=True)
-        for trajectory in self.directory.read(list(self.failed_before.values())):
-            self.tally.add(trajectory)
-        ended = self.directory.now()
-        retries = dict(self.retries.by_phase)
-        summary = self.tally.summary(
-            self.directory.seconds_until(ended), Counter(self.directory.record.retries) + Counter(retries)
-        )
-        try:
-            await self.directory.end(summary.record(), ended, interrupted=interrupted, retries=retries)
-        finally:
-            self.optimizer.announce(RunEnded(summary.finished, summary.failed, interrupted))
-        return summary
 
 
-def _unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
+def unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
+    """Yield those of *queries* that *directory* does not hold as finished.
+
+    Raises:
+        DataError: an id occurs twice.
+        StoreMismatch: a finished query has changed.
+    """
     seen: set[str] = set()
     for query in queries:
         if query.id in seen:

@@ -117,6 +117,7 @@ class TrajectoryLine(Head):
     ] = None
 
 
+_JSON = json.JSONDecoder()
 _LINE = Codec(TrajectoryLine)
 _HEAD = Codec(Head)
 
@@ -218,6 +219,20 @@ def decode_head(line: bytes, place: object) -> Head:
     head = head.removesuffix(b"}") + b"}"
     check_schema(from_line(head).get("schema"), place)
     return _HEAD.decode_json(head)
+
+
+def decode_position(line: bytes) -> int | None:
+    """Return the position of the query of *line* in the data, decoding its query only.
+
+    Raises:
+        ValueError: the line has no query.
+    """
+    if not is_sealed(line):
+        return _lifted(line).query.position
+    _, _, rest = line.partition(b',"query":')
+    query, _ = _JSON.raw_decode(rest.decode())
+    position = query.get("position")
+    return position if isinstance(position, int) else None
 
 
 def _lifted(line: bytes) -> TrajectoryLine:

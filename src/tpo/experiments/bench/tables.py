@@ -40,7 +40,7 @@ def bench_page(record: Record) -> str:
     parts = [
         f"# {record['benchmark']['title']}: {escape_markdown(record['policy'])}",
         _about(record),
-        bench_table(record),
+        _bench_table(record),
     ]
     if len(record["methods"]) > 1:
         parts += ["## Methods against each other", markdown_table(AGAINST_HEAD, _against_rows(record))]
@@ -54,7 +54,7 @@ def bench_page(record: Record) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def bench_table(record: Record) -> str:
+def _bench_table(record: Record) -> str:
     """Return the metrics of every method in Markdown, the leading metric first."""
     return markdown_table(HEAD, list(_rows(record)))
 

@@ -48,6 +48,7 @@ function makeCard(alone) {
   };
   const title = place(({ name, number, tiny, models }) => [h("h2", null, swatch(number), inline(name)), models.length ? h("p", { class: "faint models" }, models.map(([what, value]) => [h("span", null, `${what} `, inline(value)), " "])) : null, tiny ? h("p", { class: "note" }, tiny) : null]);
   const live = place(({ run }) => (run.live ? progress(run) : null));
+  const flying = place(inProgress);
   const told = place((notes) => notes.map((note) => h("p", { class: "note warning" }, inline(note))));
   const tiles = place(numbersOf);
   const failures = place((counted) => reasons("Failures", counted));
@@ -59,7 +60,7 @@ function makeCard(alone) {
   const element = h(
     "section",
     { class: "card" },
-    [title, live, told, tiles, failures].map((each) => each.element),
+    [title, live, flying, told, tiles, failures].map((each) => each.element),
     h("details", { open: alone }, h("summary", null, "By step"), steps.element),
     h("details", { open: alone }, head, costsOf.element),
     h("details", null, h("summary", null, "Configuration"), options.element),
@@ -68,6 +69,7 @@ function makeCard(alone) {
     const models = [["method", run.method], ["policy", run.policy], ["reward", run.reward_name]].filter(([, value]) => value);
     title.update({ name: run.name, tiny: run.tiny, number, hue, models });
     live.update({ run: { finished: run.finished, failed: run.failed, live: run.live } });
+    flying.update(run.live?.queries ?? []);
     told.update([...run.notes, ...run.warnings]);
     tiles.update({ finished: run.finished, failed: run.failed, by_step: run.by_step, seconds: run.seconds });
     failures.update(run.failures);
@@ -97,6 +99,13 @@ function numbersOf(run) {
 
 function tile(name, value, kind) {
   return h("div", { class: kind }, h("dt", null, name), h("dd", null, value ?? "–"));
+}
+
+// Queries in progress: the last call of each, and what it has so far.
+function inProgress(queries) {
+  if (!queries.length) return null;
+  const rows = queries.map((query) => [inline(query.id), `${query.phase} of step ${query.step}`, whole(query.calls), whole(query.tokens), reward(query.best)]);
+  return grid(["in progress", "last call", "calls", "completion tokens", "best so far"], rows, { label: "In progress" });
 }
 
 function bySteps(run) {
