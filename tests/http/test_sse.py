@@ -22,7 +22,7 @@ def test_events_are_told_from_json(body: bytes) -> None:
 
 
 def test_pieces_of_several_choices_are_joined_in_the_order_of_indices() -> None:
-    usage = {"choices": [], "usage": {"completion_tokens": 4}, "model": None}
+    usage: dict[str, object] = {"choices": [], "usage": {"completion_tokens": 4}, "model": None}
     whole = joined(stream(piece("B", 1), piece("A"), piece("b", 1, "length"), piece("a", 0, "stop"), usage))
     texts = [choice["message"]["content"] for choice in whole["choices"]]
     assert texts == ["Aa", "Bb"]

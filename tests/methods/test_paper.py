@@ -6,13 +6,13 @@ from tpo.methods.catalog import paper, paper_revision
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.methods.paper import transcript
-from tpo.policies.scripted import ScriptedPolicy
+from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Messages, Query, assistant, plain_text, system, user
 
 
 async def prompts(method: Method, query: Query) -> dict[str, Messages]:
-    def say(messages: Messages, index: int) -> str:
+    def say(call: PolicyCall, index: int) -> str:
         return "WORSE" if index else "BETTER ONE"
 
     policy = ScriptedPolicy(say)
