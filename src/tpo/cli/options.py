@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from tpo.config.option import Setting, flag_of
-from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING
+from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING, SCALE
 
 DEBUG = "tpo.debug"
 """Where a context remembers that tracebacks are wanted."""
@@ -55,13 +55,15 @@ class Command(TyperCommand):
         """Parse *args* under the current names."""
         known = {flag for each in self.params for flag in each.opts}
         end = args.index("--") if "--" in args else len(args)
-        return super().parse_args(ctx, [*(_current(each, known) for each in args[:end]), *args[end:]])
+        flags = _with_bare_values([_current(each, known) for each in args[:end]])
+        return super().parse_args(ctx, [*flags, *args[end:]])
 
 
 def with_settings(
     *,
     without: Collection[str] = (),
     several: Collection[str] = (),
+    scale: bool = False,
     texts: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of the settings; the function gets them as its parameter ``given``.
@@ -69,9 +71,14 @@ def with_settings(
     Args:
         without: settings that the command does not take.
         several: settings that take many values, by commas.
+        scale: whether the command takes the options for several machines.
         texts: help texts where a setting means something else for the command.
     """
-    taken = {name: each for name, each in OPTIONS.items() if name not in without}
+    taken = {
+        name: each
+        for name, each in OPTIONS.items()
+        if name not in without and (scale or each.option.panel != SCALE)
+    }
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())
@@ -153,6 +160,16 @@ def _current(argument: str, known: Collection[str]) -> str:
 
     echo(f"note: {flag} is now called {new}", err=True)
     return f"{new}{equals}{value}"
+
+
+def _with_bare_values(args: Sequence[str]) -> list[str]:
+    """Return *args* with the value of each flag that may be given without one."""
+    bare = {each.flag: each.option.bare for each in OPTIONS.values() if each.option.bare is not None}
+    following = [*args[1:], "-"]
+    return [
+        f"{each}={bare[each]}" if each in bare and after.startswith("-") else each
+        for each, after in zip(args, following, strict=True)
+    ]
 
 
 def _remember(ctx: typer.Context, wanted: bool) -> bool:

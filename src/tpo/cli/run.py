@@ -20,12 +20,18 @@ tpo run prompts.jsonl --policy http://localhost:8000/v1 --reward hf:ORG/MODEL
 [dim]another method, and a reward of your own: length() in scores.py[/dim]
 tpo run prompts.csv --column question --method revision --reward python:scores:length
 
+[dim]the third of 16 shards, on any machine; tpo merge runs/big joins them[/dim]
+tpo run prompts.jsonl --shard 3/16 --out runs/big
+
+[dim]two workers with a GPU each on a Ray cluster[/dim]
+tpo run prompts.jsonl --ray --workers 2 --worker-gpus 1 --reward hf:ORG/MODEL --policy http://localhost:8000/v1
+
 [dim]options from a file[/dim]
 tpo run prompts.jsonl --config run.toml -d 3 -n 8
 """
 
 
-@options.with_settings()
+@options.with_settings(scale=True)
 def run_data(
     given: options.Given,
     data: Annotated[

@@ -97,7 +97,7 @@ class QueryInput:
     *unnamed* are the positions of queries without an id of their own, which are named by position.
     """
 
-    source: str
+    source: Spec
     queries: Iterable[Query]
     digest: str
     total: int | None

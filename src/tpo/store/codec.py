@@ -16,15 +16,11 @@ from pydantic_core import PydanticSerializationError
 
 from tpo.errors import StoreError
 from tpo.store.jsonline import from_line, seal_json, to_line, unseal_json
-from tpo.types import Message
 
 SCHEMA: Final = 2
 """Version of every file of a run; see :mod:`tpo.store.schema1` for the one before."""
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-# Messages keep keys that this package does not know (tool calls, names).
-Message.__pydantic_config__ = {"extra": "allow"}  # type: ignore[attr-defined]  # pydantic's own protocol
 
 Line = TypeVar("Line")
 

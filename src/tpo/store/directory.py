@@ -25,6 +25,7 @@ from tpo.store.lines import AppendFile
 from tpo.store.lock import Lock
 from tpo.store.reader import Place, find_places, read_places
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run, write_run
+from tpo.store.shards import FOLDER, shard_directories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory
 
@@ -279,6 +280,11 @@ def _record(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[s
         for name in (runfile.BACKUP, reader.NAME, JOURNAL):
             if (path / name).exists():
                 raise StoreError(_without_record(path, name))
+        if shards := shard_directories(path):
+            raise StoreError(
+                f"{path} holds {len(shards):,} shards of a run, such as {shards[0].name}: give --shard, "
+                f"join them with `tpo merge {path}`, or delete {path / FOLDER} to start anew"
+            )
         return RunRecord(configuration, fingerprint)
     there = read_run(path)
     _check_resumable(path, there, fingerprint)

@@ -7,11 +7,12 @@ restored (:func:`tpo.store.repair`).
 from __future__ import annotations
 
 import json
+import math
 import platform
 import re
 import zlib
-from collections import Counter
-from collections.abc import Mapping
+from collections import ChainMap, Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -21,12 +22,13 @@ from tpo.errors import StoreError, StoreMismatch
 from tpo.store import schema1
 from tpo.store.codec import SCHEMA, check_schema
 from tpo.store.files import replace_file
+from tpo.store.shards import shard_directories
 
 NAME = "run.json"
 BACKUP = "run.json.bak"
 LIBRARIES = ("tpo", "torch", "transformers")
 MEASURED = ("weights", "source", "scale")
-"""Kinds of fingerprint keys ``KIND of MODEL`` that are measured; see :func:`_is_measured`."""
+"""Kinds of fingerprint keys ``KIND of MODEL`` that are measured; see :func:`is_measured`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +140,13 @@ def write_run(directory: Path, record: RunRecord) -> None:
 
 
 def read_run(path: Path) -> RunRecord:
-    """Return the record of the run in the directory *path* (or of the file itself).
+    """Return the record of the run in the directory *path* (or of the file itself); of shards, a joint one.
 
     Raises:
         StoreError: there is none, it is damaged, or a later version wrote it.
     """
+    if path.is_dir() and not (path / NAME).exists() and (shards := shard_directories(path)):
+        return join_records(path, [read_run(shard) for shard in shards])
     file = path / NAME if path.is_dir() else path
     try:
         body = json.loads(file.read_text("utf-8"))
@@ -161,7 +165,28 @@ def read_run(path: Path) -> RunRecord:
     return _record(body, file)
 
 
-def _is_measured(key: str) -> bool:
+def join_records(path: Path, records: Sequence[RunRecord]) -> RunRecord:
+    """Return the record of the run at *path* that the shards of *records* are together; it has no totals.
+
+    The invocations are those of all shards. The last one has not ended if any shard's last one has not.
+    """
+    first, last = records[0], [record.invocations[-1] for record in records if record.invocations]
+    counts = [record.configuration.get("queries") for record in records]
+    known = [count for count in counts if isinstance(count, int)]
+    total = sum(known) if len(known) == len(counts) else None
+    configuration = {**first.configuration, "shard": None, "queries": total, "out": str(path)}
+    latest = max(last, key=lambda each: each.ended if each.ended is not None else math.inf, default=None)
+    others = sorted((i for record in records for i in record.invocations if i is not latest), key=_started)
+    invocations = (*others, *(() if latest is None else (latest,)))
+    fingerprint = dict(ChainMap({}, *(dict(record.fingerprint) for record in records)))
+    return RunRecord(configuration, fingerprint, invocations, schema=first.schema)
+
+
+def _started(invocation: Invocation) -> float:
+    return invocation.started
+
+
+def is_measured(key: str) -> bool:
     """Return whether *key* of a fingerprint is measured on a model, and so not known to every invocation.
 
     Such a key counts where both sides know it: a model that is not on this machine yet has no weights to
@@ -182,7 +207,7 @@ _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{16,}")
 
 def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fingerprint *there* with what is measured only *now*, and with what *now* extends."""
-    measured = {key: value for key, value in now.items() if _is_measured(key)}
+    measured = {key: value for key, value in now.items() if is_measured(key)}
     return {**measured, **there, **{key: now[key] for key in _EXTENDABLE if key in now}}
 
 
@@ -207,7 +232,7 @@ def _difference(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> s
     old: Any = there.get(key)
     new: Any = now.get(key)
     known = key in there and key in now
-    if old == new or key == "data" or (_is_measured(key) and not known):
+    if old == new or key == "data" or (is_measured(key) and not known):
         return None
     if key == MAX_ITERATIONS and known:
         fewer = new < old

@@ -37,6 +37,7 @@ def _live(run: LiveRun, summary: Summary) -> dict[str, Any]:
         "state": run.state,
         "total": total,
         "under_way": queries if working else None,
+        "queries": run.in_flight.listed(run.table) if working else [],
         "written": run.table.throughput.written + tokens,
         "tokens_a_second": rates.tokens,
         "queries_a_minute": None if rates.queries is None else 60 * rates.queries,
@@ -65,7 +66,7 @@ def _lines(run: LiveRun) -> list[str]:
         return found
     if run.growth.torn:
         return [*found, f"{reader.NAME}: the last line is cut off."]
-    if not (run.path / reader.NAME).exists():
+    if not any((part / reader.NAME).exists() for part in run.parts):
         return [*found, f"{reader.NAME} is missing: no query has ended yet, or the file was removed."]
     return found
 

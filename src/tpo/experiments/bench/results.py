@@ -19,6 +19,7 @@ from tpo.experiments.bench.plan import AFTER, BEFORE, BenchPlan
 from tpo.experiments.bench.query_set import QuerySet
 from tpo.experiments.bench.tables import bench_latex, bench_page, bench_report_tables
 from tpo.experiments.cells import Cell
+from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
 from tpo.export.atomic_writer import replacing_text
 from tpo.report import ReportOptions, write_report
@@ -87,6 +88,7 @@ def _record(
         "methods": [result.record() for result in results],
         "against": [asdict(each) for each in against],
         "paper": published()["source"] if plan.shows_paper else None,
+        "effect": effect_notes(plan),
         "versions": versions() | _library_versions(),
         "written": plan.clock(),
     }

@@ -14,6 +14,7 @@ from tpo.data.sources import Spec
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import ExperimentPlan
+from tpo.experiments.sweep.costs import DEFAULT_COSTS, CostMeasure
 from tpo.experiments.sweep.shared_calls import SharedSampling, shared_models
 from tpo.methods.method import Method
 from tpo.policies.base import Policy
@@ -37,6 +38,8 @@ class SweepPlan(ExperimentPlan):
         check_reward: name of the held-out reward, which guides no run; None: no held-out reward.
         shares: make calls that several cells have in common once (:mod:`tpo.experiments.sweep.shared_calls`).
         figures: write figures.
+        costs: what methods are compared at.
+        budgets: fixed budgets, in the first of *costs*, at which all methods are compared.
     """
 
     source: str
@@ -45,6 +48,8 @@ class SweepPlan(ExperimentPlan):
     check_reward: str | None = None
     shares: bool = True
     figures: bool = True
+    costs: tuple[CostMeasure, ...] = DEFAULT_COSTS
+    budgets: tuple[float, ...] = ()
     _weights: dict[str, dict[str, str | None]] = field(default_factory=dict, init=False, repr=False)
     """Cached digests of weights by reward: hashing gigabytes once is enough."""
 

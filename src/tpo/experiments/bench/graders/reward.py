@@ -27,7 +27,7 @@ async def _score(answer: Answer, context: GradingContext) -> Grade:
         if answer.reward is None:
             return ungraded("the run has no reward for it")
         return Grade(answer.reward, "scored")
-    scope = Scope(answer.query.id, 0, "reward", 0)
+    scope = Scope(answer.query.id, 0, "reward", 0, data=answer.query)
     try:
         score = await context.held_out.score(answer.query.messages, answer.text, scope)
     except RewardError as error:
