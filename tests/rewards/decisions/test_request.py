@@ -1,12 +1,15 @@
-"""A judge's request shrinks to what its server takes."""
+"""A request of a decision or grade shrinks to what its server takes."""
 
 from __future__ import annotations
 
 import pytest
 
 from tpo.http import HttpFailure
-from tpo.rewards.judge.request import FEW_ALTERNATIVES, FULL, JSON_FORMAT, SCHEMA_OBJECT, Shape
+from tpo.rewards.decisions.request import FEW_ALTERNATIVES, Shape, json_forms
 from tpo.types import system, user
+
+FORMS = json_forms("grade", {"type": "object"})
+FULL = Shape(FORMS)
 
 
 def refused(words: str, status: int | None = 400) -> HttpFailure:
@@ -20,13 +23,13 @@ def smaller(shape: Shape, words: str, status: int | None = 400) -> Shape | None:
 def test_a_schema_becomes_an_object_with_a_schema_then_an_object_then_nothing() -> None:
     first = smaller(FULL, "response_format json_schema is not supported", 500)
     assert first is not None
-    assert first.form == SCHEMA_OBJECT
+    assert first.forms == FORMS[1:]
     second = smaller(first, "structured output is off")
     assert second is not None
-    assert second.form == JSON_FORMAT
+    assert second.forms == ({"type": "json_object"},)
     third = smaller(second, "response_format is unknown")
     assert third is not None
-    assert third.form is None
+    assert third.forms == ()
 
 
 @pytest.mark.parametrize(
