@@ -29,8 +29,8 @@ SEVERAL = ("method", "sample_size")
     without=("combine", "calibration", "limit"),
     several=SEVERAL,
     texts={
-        "check_reward": "Held-out reward: guides nothing and judges the configurations. Without it the guiding"
-        " reward judges, which favors best-of-n."
+        "check_reward": "Held-out reward: guides nothing and judges the configurations."
+        " Without it the guiding reward judges, which favors best-of-n."
     },
 )
 def tune(
