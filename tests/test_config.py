@@ -23,19 +23,36 @@ TEXTS = {
     "token_weights": '{"cached": 1}',
     "stop": '{"plateau": 2}',
     "reward": "hf:x",
+    "reward_weights": '{"tiny": 2.0}',
+    "gate": "verify:json",
     "combine": "min",
+    "critic": "http://c/v1",
+    "critic_extra": '{"top_k": 20}',
+    "editor": "http://e/v1",
+    "editor_extra": '{"top_k": 20}',
+    "select": "consensus",
+    "select_judge": "http://j/v1",
+    "check_reward": "hf:x",
+    "fallback": "revision",
     "dtype": "float16",
     "method": "bon",
 }
 """Values of options that take not just any."""
 TABLES = {
+    "critic_extra": "{top_k = 20}",
+    "editor_extra": "{top_k = 20}",
     "policy_extra": "{top_k = 20}",
+    "reward_weights": "{tiny = 2.0}",
     "kind_options": "{tiny = {}}",
     "token_weights": "{cached = 1}",
     "stop": "{plateau = 2}",
 }
 SERVER = {"policy": ["http://h/v1"], "reward": ["tiny"]}
 BASE = {
+    "critic_model": {"critic": ["http://c/v1"]},
+    "critic_extra": {"critic": ["http://c/v1"]},
+    "editor_model": {"editor": ["http://e/v1"]},
+    "editor_extra": {"editor": ["http://e/v1"]},
     "policy": {"reward": ["tiny"]},
     "model": SERVER,
     "policy_extra": SERVER,

@@ -215,6 +215,7 @@ class Score:
         truncated_tokens: tokens of the prompt that the reward model could not read.
         parts: scores of an ensemble's members by name.
         criteria: probability or grade by criterion, where the reward is a rubric.
+        check: score of a second reward that guides nothing; None without one.
     """
 
     value: float
@@ -222,6 +223,7 @@ class Score:
     truncated_tokens: int = 0
     parts: Mapping[str, float] = field(default_factory=FrozenDict)
     criteria: Mapping[str, float] = field(default_factory=FrozenDict)
+    check: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", freeze(self.parts))
@@ -381,7 +383,7 @@ Status = Literal["finished", "failed"]
 FailureKind = Literal["server", "reward", "data", "method"]
 """What a failed query failed of: the policy's server or model, the reward, its data, or the method's code."""
 StopReason = str
-"""``max_iterations``, ``error``, or the name of the stopping rule that spoke."""
+"""``max_iterations``, ``error``, or the name of the rule that spoke."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -123,6 +125,18 @@ class _Job:
             self.done.set_result(result)
 
 
+_all_workers: weakref.WeakSet[_Workers] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for workers in list(_all_workers):
+        workers.forget()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_all)
+
+
 class _Workers:
     """Daemon threads for one function.
 
@@ -131,6 +145,11 @@ class _Workers:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.forget()
+        _all_workers.add(self)
+
+    def forget(self) -> None:
+        """Start without threads and jobs, as after a fork, which no thread survives."""
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._threads = 0

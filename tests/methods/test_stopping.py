@@ -324,9 +324,11 @@ async def test_a_resumed_run_repeats_what_a_budget_decided(tmp_path: Path) -> No
     assert (again.calls, second.steps) == ([], first.steps)
 
 
-def test_the_expected_gain_of_a_sample_is_that_of_the_normal_distribution() -> None:
-    assert expected_gain(0.0) == pytest.approx(0.398942, abs=1e-6)  # 1 / sqrt(2 pi)
-    assert expected_gain(1.0) == pytest.approx(0.083315, abs=1e-6)  # the unit normal loss integral's table
+def test_the_expected_gain_is_the_chance_of_a_new_best_times_the_mean_excess_of_the_best() -> None:
+    assert expected_gain([1.0, 7.0, 4.0, 2.0]) == pytest.approx(((7 + 4) / 2 - 2) / 5)
+    assert expected_gain([0.0, 3.0]) == pytest.approx(3 / 3)
+    nine = [9.0, 8.0, 4.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    assert expected_gain(nine) == pytest.approx((7 - 1) / 10)
 
 
 def sampled(rewards: list[int], rule: StoppingRule, n: int) -> tuple[Trajectory, ScriptedPolicy]:
@@ -336,14 +338,14 @@ def sampled(rewards: list[int], rule: StoppingRule, n: int) -> tuple[Trajectory,
 
 
 def test_first_samples_are_drawn_in_rounds_until_another_one_does_not_pay() -> None:
-    rewards = [10, 10, 11, 10, 10, 10, 10, 30, 10, 10, 10, 10]
-    # After round 1 the best is 1.5 deviations above the mean (gain 0.03), so a cost of 0.02 draws on.
-    trajectory, policy = sampled(rewards, SampleCost(0.02), 12)
+    rewards = [10, 12, 11, 10, 12, 12, 11, 10, 30, 30, 30, 30]
+    # After 4: mean excess 1.5, so 0.3 expected, against a deviation of 0.957; after 8: 1 / 9 against 0.926.
+    trajectory, policy = sampled(rewards, SampleCost(0.2), 12)
     assert [call.sampling.n for call in policy.calls] == [4, 4]
     assert trajectory.stop_reason == "sample_cost"
     assert [call.n for call in trajectory.first.calls] == [8]
     assert [len(c.text) for c in trajectory.pool] == rewards[:8]
-    trajectory, policy = sampled(rewards, SampleCost(0.05), 12)
+    trajectory, policy = sampled(rewards, SampleCost(0.32), 12)
     assert [call.sampling.n for call in policy.calls] == [4]
 
 

@@ -323,3 +323,47 @@ async def test_a_row_that_was_changed_is_refused_where_it_stands(tmp_path: Path)
     await done(replace(plan, data=rows_input(["a", "b", "c"])))
     with pytest.raises(StoreMismatch, match="query 'q1': its messages or its reference have changed"):
         replace(plan, data=rows_input(["c", "other", "a", "d"])).is_complete()
+
+
+async def test_a_check_reward_is_scored_beside_the_reward_and_counts_in_the_fingerprint(
+    tmp_path: Path,
+) -> None:
+    plan = await planned(tmp_path, check_reward="python:tests.cli.values:length_of")
+    check = ScriptedReward(lambda text: -len(text))
+    await done(plan, Models(ScriptedPolicy(), ScriptedReward(), check=check))
+    candidates = [c for trajectory in read_trajectories(tmp_path) for c in trajectory.pool]
+    assert len(candidates) == 8
+    assert all(c.score is not None and c.score.check == -len(c.text) == -c.reward for c in candidates)
+    with pytest.raises(StoreMismatch, match="check_reward"):
+        await done(await planned(tmp_path))
+
+
+async def test_an_ensemble_selects_by_its_lower_confidence_bound_and_a_complete_run_needs_none(
+    tmp_path: Path,
+) -> None:
+    rewards = ["python:tests.cli.values:length_of", "python:tests.cli.scores:nothing"]
+    plan = await planned(tmp_path, reward=rewards, select="lcb")
+    members = {"a": ScriptedReward(), "b": ScriptedReward(lambda text: -len(text))}
+    await done(plan, Models(ScriptedPolicy(), Ensemble(members)))
+    assert {t.selection for t in read_trajectories(tmp_path)} == {"lcb"}
+    assert plan.is_complete()
+    await done(plan)
+    with pytest.raises(StoreMismatch, match="select"):
+        await done(await planned(tmp_path, reward=rewards))
+
+
+async def test_a_fallback_and_rules_are_those_of_the_settings(tmp_path: Path) -> None:
+    plan = await planned(tmp_path, ["one"], fallback="best-of-n", max_iterations=2)
+    script = {"sample": "word", "loss": "l", "gradient": "g", "update": "no tags here"}
+    await done(plan, Models(ScriptedPolicy(script), ScriptedReward()))  # type: ignore[arg-type]
+    (trajectory,) = read_trajectories(tmp_path)
+    assert (trajectory.fallback, trajectory.stop_reason) == ("best-of-n", "no_readable_update")
+    assert len(trajectory.initial) == 2 + 8  # 8 words of the step, at one word a sample
+    assert plan.is_complete()
+
+
+async def test_a_check_reward_that_guides_the_run_is_refused(tmp_path: Path) -> None:
+    plan = await planned(tmp_path, check_reward="tiny")
+    with pytest.raises(ConfigError, match="must not guide"):
+        await done(plan)
+    assert not (tmp_path / "run.json").exists()

@@ -66,7 +66,7 @@ async def test_the_live_view_shows_requests_in_progress_until_they_end_or_their_
         kept = {trajectory.query.id for trajectory in read_trajectories(tmp_path)}
         return [(each["step"], each["phase"]) for each in in_flight.listed(kept)]
 
-    in_flight = InFlightQueries(tmp_path)
+    in_flight = InFlightQueries([tmp_path])
     async with (
         Keeper.opened(tmp_path, SETTINGS) as keeper,
         served(ScriptedPolicy(SCRIPT), ScriptedReward(before=slowly), keeper=keeper) as client,

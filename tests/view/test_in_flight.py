@@ -12,7 +12,7 @@ def listed(queries: InFlightQueries, *ended: str) -> list[dict[str, Any]]:
 
 
 async def test_progress_follows_the_calls_of_the_journal(tmp_path: Path) -> None:
-    queries, journal = InFlightQueries(tmp_path), Journal(tmp_path / "journal.jsonl")
+    queries, journal = InFlightQueries([tmp_path]), Journal(tmp_path / "journal.jsonl")
     for index, reward in enumerate((1.5, -2.0)):
         await journal.append(
             Scope("a", 0, "sample"), "r", Completion(index, "x", usage=Usage(completion_tokens=7))
@@ -28,7 +28,7 @@ async def test_progress_follows_the_calls_of_the_journal(tmp_path: Path) -> None
 
 
 async def test_a_query_that_was_stopped_is_not_in_flight(tmp_path: Path) -> None:
-    queries, journal = InFlightQueries(tmp_path), Journal(tmp_path / "journal.jsonl")
+    queries, journal = InFlightQueries([tmp_path]), Journal(tmp_path / "journal.jsonl")
     await journal.append(Scope("a", 0, "sample"), "r", Completion(0, "x"))
     assert len(listed(queries)) == 1
     await journal.decide("a", 0, "stopped", "abandoned")
@@ -37,7 +37,7 @@ async def test_a_query_that_was_stopped_is_not_in_flight(tmp_path: Path) -> None
 
 
 async def test_the_queries_that_began_last_are_listed_first_and_not_all(tmp_path: Path) -> None:
-    queries, journal = InFlightQueries(tmp_path), Journal(tmp_path / "journal.jsonl")
+    queries, journal = InFlightQueries([tmp_path]), Journal(tmp_path / "journal.jsonl")
     for number in range(MAX_SHOWN + 5):
         await journal.append(Scope(f"q{number}", 0, "sample"), "r", Completion(0, "x"))
     found = listed(queries)

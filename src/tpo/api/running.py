@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tpo.api.results import Run
-from tpo.config import Settings, data_options, load_settings, policy_of, reward_of, weights_of
+from tpo.config import Settings, check_of, data_options, load_settings, policy_of, reward_of, weights_of
 from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
@@ -175,7 +175,8 @@ def _load(settings: Settings, brought: Mapping[str, Any], events: Relay) -> Mode
     reward = as_reward(brought["reward"]) if "reward" in brought else reward_of(settings, os.environ, events)
     policy = as_policy(brought["policy"]) if "policy" in brought else policy_of(settings, os.environ, events)
     own = {"policy": policy, "reward": reward}
-    return Models(policy, reward, events, borrowed=tuple(own[part] for part in brought))
+    check = check_of(settings, os.environ, events)
+    return Models(policy, reward, events, borrowed=tuple(own[part] for part in brought), check=check)
 
 
 def _weights(settings: Settings, brought: Mapping[str, Any]) -> dict[str, str | None]:

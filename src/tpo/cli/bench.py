@@ -68,7 +68,10 @@ def ids(
 @options.with_settings(
     without=(*(name for name in DATA_OPTIONS if name != "limit"), "sequences"),
     several=("method", "seed"),
-    texts={"limit": "Maximum number of queries, each kind of them with its share."},
+    texts={
+        "limit": "Maximum number of queries, each kind of them with its share.",
+        "check_reward": "Held-out reward that guides no run, for benchmarks whose metric is a reward.",
+    },
 )
 def run_benchmark(
     given: options.Given,
@@ -122,14 +125,6 @@ def run_benchmark(
         typer.Option(
             metavar="URL#MODEL",
             help="The language model that grades, where one does; its key: TPO_JUDGE_API_KEY.",
-            rich_help_panel=GRADING,
-        ),
-    ] = None,
-    check_reward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Held-out reward that guides no run, for benchmarks whose metric is a reward.",
             rich_help_panel=GRADING,
         ),
     ] = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli import options
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, prices_of
 from tpo.config.settings import DATA, MODELS, RUNNING
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def doctor(
             rich_help_panel=MODELS,
         ),
     ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    price_cached: PriceCached = None,
+    currency: Currency = "USD",
+    role_price: RolePrice = None,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=RUNNING)
     ] = False,
@@ -61,6 +67,7 @@ def doctor(
     Exit code 0 if a run would work, 1 if not, 2 if the options are wrong.
     """
     import asyncio
+    from dataclasses import replace
 
     from rich.console import Console
 
@@ -71,6 +78,7 @@ def doctor(
 
     settings = settings_of(given)
     setup = _setup_from(settings, single_or_several(data) if data else None, golden)
+    setup = replace(setup, prices=prices_of(price_in, price_out, price_cached, currency, role_price or ()))
     console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
     checklist = Checklist(console)
     # One console for both where they share a terminal, so that neither writes over the other.

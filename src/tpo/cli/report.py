@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli.options import Debug, Quiet, parse_path
-from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, prices_of
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, prices_of
 from tpo.errors import ConfigError
 from tpo.plurals import queries
 
@@ -54,20 +54,32 @@ def report(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A mean reward to draw across the curves; repeatable."),
     ] = None,
+    baseline_run: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run of another policy: the mean reward of its first samples is drawn across the curves;"
+            " repeatable.",
+        ),
+    ] = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
     currency: Currency = "USD",
+    role_price: RolePrice = None,
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write one page that shows runs, compares them and unfolds every query."""
     from tpo.report import ReportOptions, write_report
 
-    prices = prices_of(price_in, price_out, price_cached, currency)
+    prices = prices_of(price_in, price_out, price_cached, currency, role_price or ())
     page = out if out is not None else _beside(runs)
     folder = None if no_figures else (figures or page.parent / "figures")
-    written = write_report(runs, page, ReportOptions(_baselines(baseline or []), prices, folder))
+    options = ReportOptions(
+        _baselines(baseline or []), prices, folder, baseline_runs=tuple(baseline_run or ())
+    )
+    written = write_report(runs, page, options)
     if not quiet:
         _tell(written, folder)
 

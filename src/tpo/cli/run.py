@@ -23,6 +23,9 @@ tpo run prompts.csv --column question --method revision --reward python:scores:l
 [dim]the third of 16 shards, on any machine; tpo merge runs/big joins them[/dim]
 tpo run prompts.jsonl --shard 3/16 --out runs/big
 
+[dim]two workers with a GPU each on a Ray cluster[/dim]
+tpo run prompts.jsonl --ray --workers 2 --worker-gpus 1 --reward hf:ORG/MODEL --policy http://localhost:8000/v1
+
 [dim]options from a file[/dim]
 tpo run prompts.jsonl --config run.toml -d 3 -n 8
 """

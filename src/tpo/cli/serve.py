@@ -23,7 +23,7 @@ tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 
 
 SERVING = "Serving"
 KEYS_VARIABLE = "TPO_SERVE_API_KEYS"
-NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences")
+NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences", "check_reward")
 
 
 def _option(text: str, *flags: str, **more: object) -> object:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from rich.console import Console
 
@@ -21,7 +21,6 @@ from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.data.sources import Spec, named, single_or_several
-from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.experiments.cells import Cell, slug
@@ -34,13 +33,13 @@ from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
 from tpo.experiments.sweep.tables import equal_cost_table, sweep_table
 from tpo.plurals import queries
-from tpo.registry import parse
 from tpo.report.overview import TINY_NOTE
 from tpo.rewards.base import Reward
 from tpo.runs.models import Relay
 from tpo.store import read_trajectories
 from tpo.types import Trajectory
 
+T = TypeVar("T")
 Flags = Mapping[str, Any]
 
 
@@ -51,12 +50,12 @@ def _loaded(plan: SweepPlan, console: Console) -> SweepModels:
         rewards = {
             name: reward_of(_with_reward(plan.settings, name), os.environ, events) for name in plan.rewards
         }
-        held_out = None if plan.check_reward is None else _load_check(plan, events)
+        held_out = None if plan.check_reward is None else load_check(plan, events)
         policy = policy_of(plan.settings, os.environ, events)
     return SweepModels(policy, rewards, held_out, events)
 
 
-def _load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
+def load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
     """The reward of *plan* that guides nothing."""
     assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
     return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
@@ -80,6 +79,8 @@ class Sweeping:
         """
         data = single_or_several(names)
         settings, lists = axes_of(flags, config, SEVERAL)
+        # It is no part of the cells' settings: it scores afterwards.
+        held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         axes = Axes(
             methods=lists["method"],
             samples=lists["sample_size"],
@@ -88,9 +89,6 @@ class Sweeping:
             seeds=lists["seed"],
             pool=flags["pool"],
         )
-        held_out: str | None = flags["check_reward"]
-        if held_out is not None:
-            parse(REWARDS, held_out, "--check-reward")
         prices = prices_of(flags["price_in"], flags["price_out"], None, flags["currency"])
         costs = cost_measures(flags["cost"].split(","), prices, flags["parameters"])
         # Before a server is asked for its model's name.
@@ -104,7 +102,7 @@ class Sweeping:
             queries=queries,
             digest=digest,
             cells=sweep_cells(settings, axes),
-            out=settings.out or Path("runs") / _sweep_directory_name(data, settings),
+            out=settings.out or Path("runs") / sweep_directory_name(data, settings),
             check_reward=held_out,
             shares=not flags["no_share"],
             fresh=flags["fresh"],
@@ -119,14 +117,19 @@ class Sweeping:
     def carry_out(self) -> int:
         """Run the cells, check, sum up and show; how many runs are not whole."""
         plan = self.plan
+        record = self.carried(lambda outcome: write_results(plan, outcome))
+        self._show(record)
+        return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
+
+    def carried(self, finish: Callable[[Outcome], T]) -> T:
+        """Run the cells and score them; return what *finish* makes of it before the directory is unlocked."""
+        plan = self.plan
         with interruptible(self.talk, f"interrupted; the same command goes on from {plan.out}"):
             plan.check()
             todo = plan.incomplete_cells()
             with locked_directory(plan.out):
                 self._introduce(todo)
-                record = write_results(plan, self._worked(todo))
-        self._show(record)
-        return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
+                return finish(self._worked(todo))
 
     def _worked(self, todo: Sequence[Cell]) -> Outcome:
         # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
@@ -148,12 +151,12 @@ class Sweeping:
         try:
             if held_out.is_complete(self._trajectories()):
                 return Outcome(failures, held_out)
-            self._say(f"held-out reward {plan.check_reward}")
-            reward = models.check if models is not None and models.check is not None else _load_check(plan)
+            self.say(f"held-out reward {plan.check_reward}")
+            reward = models.check if models is not None and models.check is not None else load_check(plan)
             try:
                 await held_out.score(self._trajectories(), reward, concurrency=plan.settings.concurrency)
             except RewardError as error:
-                self._say(str(error))
+                self.say(str(error))
                 return Outcome(failures, held_out, str(error))
             return Outcome(failures, held_out)
         finally:
@@ -167,7 +170,7 @@ class Sweeping:
     def _watching(self, count: int) -> ListenerFactory:
         @contextmanager
         def watching(cell: Cell, number: int) -> Iterator[Listener]:
-            self._say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
+            self.say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
             tally = Tally(completions_per_query(cell.method))
             with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
                 yield view
@@ -177,10 +180,10 @@ class Sweeping:
     def _introduce(self, todo: Sequence[Cell]) -> None:
         plan = self.plan
         held = f", held-out reward {plan.check_reward}" if plan.check_reward else ""
-        self._say(f"{queries(len(plan.queries))} of {plan.source}, {len(plan.cells):,} runs")
-        self._say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
+        self.say(f"{queries(len(plan.queries))} of {plan.source}, {len(plan.cells):,} runs")
+        self.say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
         done = len(plan.cells) - len(todo)
-        self._say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
+        self.say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
 
     def _show(self, record: Mapping[str, Any]) -> None:
         parts = [sweep_table(record)]
@@ -189,6 +192,7 @@ class Sweeping:
         for cell in record["cells"]:
             if cell["error"]:
                 parts.append(f"{cell['run']} failed: {cell['error']}")
+        parts += [f"Warning: {text}" for text in record["effect"]]
         if record["tiny"]:
             parts.append(TINY_NOTE)
         figures = ", figures/" if record["files"] else ""
@@ -196,11 +200,12 @@ class Sweeping:
         parts.append(f"{self.plan.out}/{RESULTS}, sweep.md, sweep.tex, sweep.csv{figures}{page}")
         self.result.print(visible("\n\n".join(parts)), markup=False, soft_wrap=True)
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """Show *sentence* on stderr, unless the command is quiet."""
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def _sweep_directory_name(data: Spec, settings: Settings) -> str:
+def sweep_directory_name(data: Spec, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     first, others = (data, 0) if isinstance(data, str) else (data[0], len(data) - 1)
     stem = slug(Path(first.removeprefix("hf:")).name.partition(".")[0] or first)

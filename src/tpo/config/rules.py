@@ -1,17 +1,29 @@
-"""From settings to stopping rules, and what may not change of them in a run."""
+"""From settings to stopping rules, fallback and selection, and what may not change of them in a run."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from tpo.config.option import flag_of
 from tpo.config.settings import Settings
 from tpo.config.specs import policy_identity, reward_identity
-from tpo.entry_points import STOPPING, load
+from tpo.entry_points import SELECTION, STOPPING, load
 from tpo.errors import ConfigError
+from tpo.events import Listener
+from tpo.http.retry import RetryPolicy
+from tpo.methods.fallback import FALLBACKS, Fallback
 from tpo.methods.need import WhenNeeded
+from tpo.methods.selection import NO_ENSEMBLE, LowerConfidenceBound, Selection
 from tpo.methods.stopping import StoppingRule
+from tpo.methods.tournament import PairJudge, Tournament
+from tpo.registry import refuse_secrets
+from tpo.rewards.base import Reward
+from tpo.rewards.ensemble import Ensemble
+
+JUDGE_KEY_VARIABLE = "TPO_JUDGE_API_KEY"
 
 
 def stopping_rules(settings: Settings) -> tuple[StoppingRule, ...]:
@@ -34,15 +46,71 @@ def stopping_rules(settings: Settings) -> tuple[StoppingRule, ...]:
     return tuple(rules)
 
 
+def fallback_of(settings: Settings) -> Fallback | None:
+    """Return the fallback that *settings* name."""
+    return FALLBACKS.get(settings.fallback)
+
+
+def selection_of(
+    settings: Settings,
+    reward: Reward,
+    environment: Mapping[str, str] | None = None,
+    listener: Listener | None = None,
+) -> Selection:
+    """Build the selection that *settings* name; *reward* guides the run.
+
+    Raises:
+        ConfigError: it is unknown, *reward* does not go with it, or it has no judge.
+    """
+    if settings.select_judge is not None and settings.select != Tournament.name:
+        raise ConfigError("--select-judge is for --select tournament")
+    builder = load(SELECTION, settings.select, f"--select {settings.select}", own="MODULE:CLASS")
+    if builder is LowerConfidenceBound:
+        if len(settings.reward) < 2 and not isinstance(reward, Ensemble):
+            raise ConfigError(NO_ENSEMBLE)
+        return LowerConfidenceBound(reward)
+    if builder is Tournament:
+        return Tournament(_pair_judge(settings, environment or {}, listener))
+    selection: Selection = builder()
+    return selection
+
+
+def selection_identity(settings: Settings) -> dict[str, Any]:
+    """Return the selection for the fingerprint; nothing for the default."""
+    values = {"select": settings.select, "select_judge": settings.select_judge}
+    return {} if settings.select == "reward" else {key: value for key, value in values.items() if value}
+
+
+def _pair_judge(settings: Settings, environment: Mapping[str, str], listener: Listener | None) -> PairJudge:
+    if settings.select_judge is None:
+        raise ConfigError("--select tournament needs --select-judge URL")
+    url, _, model = settings.select_judge.removeprefix("judge:").partition("#")
+    refuse_secrets("--select-judge", url, JUDGE_KEY_VARIABLE)
+    try:
+        judge: Any = import_module("tpo.rewards.judge.pairwise").PairwiseJudge
+    except ImportError as error:
+        raise ConfigError("--select tournament: this version has no pairwise judge") from error
+    built: PairJudge = judge(
+        url,
+        model=model or None,
+        api_key=environment.get(JUDGE_KEY_VARIABLE),
+        timeout=settings.timeout,
+        retry=RetryPolicy(timeout=settings.retry_timeout),
+        listener=listener,
+    )
+    return built
+
+
 def stopping_identity(settings: Settings) -> dict[str, Any]:
-    """Return the values of the rules that are set, for the fingerprint; a file counts by its content."""
+    """Return the rules and the fallback that are set, for the fingerprint; a file counts by its content."""
     values: dict[str, Any] = {}
     for name, given in _values(settings).items():
         values[name] = given[0] if len(given) == 1 else list(given)
     if settings.when_needed is not None:
         rule = load(STOPPING, "when_needed", "--when-needed")(settings.when_needed)
         values["when_needed"] = rule.model.digest
-    return values | ({"stop": settings.stop} if settings.stop else {})
+    values |= {"stop": settings.stop} if settings.stop else {}
+    return values | ({"fallback": settings.fallback} if settings.fallback != "none" else {})
 
 
 def _values(settings: Settings) -> dict[str, tuple[Any, ...]]:

@@ -48,15 +48,15 @@ def export_sft(
     def rows_of(trajectory: Trajectory, prompt: list[dict[str, str]]) -> Iterator[Row]:
         best = max(eligible.of(trajectory.pool), key=lambda c: c.reward, default=None)
         if best is not None:
-            yield _answer_row(trajectory, prompt, best, models)
+            yield answer_row(trajectory, prompt, best, models)
 
     return write_training_set(trajectories, rows_of, COLUMNS, path)
 
 
-def _answer_row(
+def answer_row(
     trajectory: Trajectory, prompt: list[dict[str, str]], answer: Candidate, models: Models
 ) -> Row:
-    """The conversation that ends with *answer*, and where it comes from."""
+    """Return the row of *answer* as a conversation."""
     return {
         "messages": [*prompt, turn(assistant(answer.text))],
         "reward": float(answer.reward),

@@ -57,15 +57,15 @@ def export_dpo(
 
     def rows_of(trajectory: Trajectory, prompt: list[dict[str, str]]) -> Iterator[Row]:
         for pair in pairing.pairs(trajectory):
-            yield _preference_row(trajectory, prompt, pair, models)
+            yield preference_row(trajectory, prompt, pair, models)
 
     return write_training_set(trajectories, rows_of, COLUMNS, path)
 
 
-def _preference_row(
+def preference_row(
     trajectory: Trajectory, prompt: list[dict[str, str]], pair: Preference, models: Models
 ) -> Row:
-    """*pair* as a trainer reads it, and where it comes from."""
+    """Return the row of *pair* in the form of a preference data set."""
     chosen, rejected = pair.chosen, pair.rejected
     return {
         "prompt": prompt,

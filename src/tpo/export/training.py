@@ -60,7 +60,7 @@ def turn(message: Message) -> dict[str, str]:
     return {"role": message["role"], "content": plain_text(message)}
 
 
-def _prompt_of(trajectory: Trajectory) -> list[dict[str, str]] | None:
+def prompt_of(trajectory: Trajectory) -> list[dict[str, str]] | None:
     """The query's conversation; None where a turn holds more than text (an image, a call of a tool)."""
     messages = trajectory.query.messages
     return [turn(message) for message in messages] if all(map(_is_text, messages)) else None
@@ -101,7 +101,7 @@ def write_training_set(
     def rows() -> Iterator[Row]:
         nonlocal written, failed, not_text, nothing
         for trajectory in trajectories:
-            prompt = _prompt_of(trajectory)
+            prompt = prompt_of(trajectory)
             if trajectory.status != "finished":
                 failed += 1
             elif prompt is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist, fmean, pstdev, stdev
+from statistics import fmean, pstdev, stdev
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from tpo.errors import ConfigError
@@ -157,11 +157,10 @@ class TokenBudget:
 class SampleCost:
     """Stop drawing first samples when one more is expected to gain less than it costs.
 
-    The Pandora's-box rule of optimal stopping for independent draws (arXiv 2510.01394): stop when the best
-    reward is at least the threshold t with E[max(X - t, 0)] = cost, where X is the next reward. Here X is
-    normal with the mean and the standard deviation of the rewards so far, and *cost* is in units of that
-    deviation, so that it needs no scale of the reward. The paper estimates an exponential tail with a
-    confidence bound instead.
+    The Pandora's-box rule of optimal stopping for independent draws (arXiv 2510.01394): stop when the
+    expected gain E[max(X - best, 0)] of the next reward X is at most *cost*. The cost is in standard
+    deviations of the rewards so far, so that it needs no scale of the reward. :func:`expected_gain` is the
+    estimate; the paper's adds a confidence bound and learns the scale by a Bradley-Terry transformation.
 
     Raises:
         ConfigError: *cost* is not above 0, or *round_size* is below 2.
@@ -188,17 +187,18 @@ class SampleCost:
         """Return the decision after *rewards*."""
         if len(rewards) < 2:
             return False
-        spread = stdev(rewards)
-        return spread == 0 or expected_gain((max(rewards) - fmean(rewards)) / spread) <= self.cost
+        return expected_gain(rewards) <= self.cost * stdev(rewards)
 
 
-def expected_gain(lead: float) -> float:
-    """Return the expected improvement by one more sample, in standard deviations.
+def expected_gain(rewards: Sequence[float]) -> float:
+    """Return the expected increase of the best of *rewards* by one more draw, for an exponential tail.
 
-    *lead*: distance of the best reward from the mean, in standard deviations of a normal distribution.
+    Of n + 1 exchangeable draws the last is the best with probability 1 / (n + 1). By how much it exceeds the
+    others is estimated by the mean excess of the ceil(sqrt(n)) best ones over the next one.
     """
-    normal = NormalDist()
-    return normal.pdf(lead) - lead * (1 - normal.cdf(lead))
+    ranked = sorted(rewards, reverse=True)
+    top = min(math.ceil(math.sqrt(len(ranked))), len(ranked) - 1)
+    return (fmean(ranked[:top]) - ranked[top]) / (len(ranked) + 1)
 
 
 @dataclass(frozen=True)

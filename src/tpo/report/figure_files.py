@@ -107,6 +107,8 @@ def _canvas(figure: Figure) -> Canvas:
         _draw(axes, figure, panels[place], place, columns)
     if not single:
         canvas.suptitle(figure.title, fontsize=STYLE["font.size"] + 1)
+        grid[-1][0].set_xlabel(figure.x)
+        canvas.supylabel(figure.y, fontsize=STYLE["font.size"])
     if lines:  # outside the axes, to cover no point
         handles = {
             label: handle
@@ -120,13 +122,11 @@ def _canvas(figure: Figure) -> Canvas:
 def _draw(axes: Axes, figure: Figure, panel: str, place: int, columns: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    last = place + columns >= len(figure.panels)
-    axes.set(
-        xlabel=figure.x if last else "",
-        ylabel=figure.y if place % columns == 0 else "",
-        title=panel or figure.title,
-    )
-    axes.tick_params(labelbottom=last)
+    if panel:  # the axes' labels stand once, outside the panels
+        axes.set_title(panel, fontsize=STYLE["font.size"])
+        axes.tick_params(labelbottom=place + columns >= len(figure.panels))
+    else:
+        axes.set(xlabel=figure.x, ylabel=figure.y, title=figure.title)
     if figure.whole_x:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for series in figure.in_panel(panel):

@@ -31,7 +31,8 @@ def as_score(value: Any) -> Score | None:
             return Score(_finite(value))
         parts = {name: _finite(part) for name, part in value.parts.items()}
         criteria = {name: _finite(grade) for name, grade in value.criteria.items()}
-        return replace(value, value=_finite(value.value), parts=parts, criteria=criteria)
+        check = None if value.check is None else _finite(value.check)
+        return replace(value, value=_finite(value.value), parts=parts, criteria=criteria, check=check)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # an array of many, a number too large
         return None
 

@@ -24,7 +24,7 @@ KnownIds = Mapping[str, Sequence[str]]
 """Ids of an earlier run by query digest (:func:`tpo.data.query_digest`)."""
 QueryRow = str | Mapping[str, Any] | Query
 """A query as Python callers write it: a prompt, a row as in a JSON file, or a :class:`Query`."""
-Data = str | Path | Sequence[Path] | Iterable[QueryRow]
+Data = str | Path | Iterable[QueryRow | Path]
 """Data as Python callers name it: a path, ``hf:NAME``, several paths, or queries in memory."""
 
 
@@ -97,7 +97,7 @@ class QueryInput:
     *unnamed* are the positions of queries without an id of their own, which are named by position.
     """
 
-    source: str
+    source: Spec
     queries: Iterable[Query]
     digest: str
     total: int | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,10 +13,15 @@ from typing import Any, Self
 
 from tpo.config import (
     Settings,
+    check_identity,
+    fallback_of,
     make_method,
     name_model,
     policy_identity,
     reward_identity,
+    role_identities,
+    selection_identity,
+    selection_of,
     stopping_identity,
     stopping_rules,
     weights_of,
@@ -24,6 +29,7 @@ from tpo.config import (
 from tpo.errors import StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
+from tpo.methods.selection import Selection
 from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
@@ -114,6 +120,10 @@ class RunPlan:
         known = None if self.fresh else recorded_ids(self.path, self.data.digest)
         return self.data.queries if known is None else self.data.identified(known)
 
+    def pinned(self) -> Self:
+        """Return the plan with the digests of the weights computed, for other processes."""
+        return replace(self, weights=self._weights)
+
     def is_complete(self) -> bool:
         """Return whether every query is finished, so that no model needs to be loaded.
 
@@ -152,6 +162,7 @@ class RunPlan:
             RewardError: the scales of an ensemble cannot be measured.
         """
         _ = self.queries  # before this invocation is recorded
+        selection = selection_of(self.settings, models.reward, os.environ, models.events)
         scales = await self._scales(models.reward)
         directory = RunDirectory.open(
             self.path,
@@ -160,8 +171,12 @@ class RunPlan:
             fresh=self.fresh,
             clock=self.clock,
         )
-        async with directory:
-            yield OpenRun(self, models, directory)
+        async with AsyncExitStack() as stack:
+            close = getattr(getattr(selection, "judge", None), "aclose", None)
+            if close is not None:
+                stack.push_async_callback(close)
+            await stack.enter_async_context(directory)
+            yield OpenRun(self, models, directory, selection)
 
     async def execute(self, models: Models, listener: Listener | None = None) -> Summary:
         """Run the unfinished queries with *models*, which stay open.
@@ -185,6 +200,9 @@ class RunPlan:
             "policy": policy_identity(settings),
             "policy_extra": settings.policy_extra,
             "reward": self._reward_identity,
+            **role_identities(settings),
+            **check_identity(settings),
+            **selection_identity(settings),
             **stopping_identity(settings),
             **self.identity,
         }
@@ -250,6 +268,7 @@ class OpenRun:
     plan: RunPlan
     models: Models
     directory: RunDirectory
+    selection: Selection
 
     async def execute(self, *listeners: Listener) -> Summary:
         """Run the unfinished queries; *listeners* receive every event. Retries are counted for the record.
@@ -258,8 +277,8 @@ class OpenRun:
             TpoError: a fatal one; what is finished is kept.
         """
         plan, settings, models, retries = self.plan, self.plan.settings, self.models, Retries()
-        unwrapped = nullcontext((models.policy, models.reward))
-        wrapped = unwrapped if plan.wrap is None else plan.wrap(models.policy, models.reward)
+        unwrapped = nullcontext((models.policy, models.scorer))
+        wrapped = unwrapped if plan.wrap is None else plan.wrap(models.policy, models.scorer)
         with models.events.forwarding(retries, *listeners):
             async with wrapped as (policy, reward):
                 return await run_queries(
@@ -270,6 +289,8 @@ class OpenRun:
                     self.directory,
                     seed=settings.seed,
                     stopping=stopping_rules(settings),
+                    fallback=fallback_of(settings),
+                    selection=self.selection,
                     concurrency=settings.concurrency,
                     sequences=settings.sequences,
                     total=plan.data.total,

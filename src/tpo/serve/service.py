@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tpo.config import Settings, make_method, stopping_rules
+from tpo.config import Settings, fallback_of, make_method, selection_of, stopping_rules
 from tpo.errors import AttemptStopped, ConfigError, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
@@ -113,6 +114,7 @@ class Service:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.limits.running)
         self._ready: tuple[float, str | None] | None = None
+        self._selection = selection_of(self.settings, self.reward, os.environ)
         self._checking = asyncio.Lock()
         self.waiting = 0
         self.running = 0
@@ -202,6 +204,8 @@ class Service:
                     method,
                     seed=self.settings.seed if request.seed is None else request.seed,
                     stopping=self.stopping(request),
+                    fallback=fallback_of(self.settings),
+                    selection=self._selection,
                     listener=listener,
                 )
                 trajectory = await optimizer.optimize(Query(id_, request.messages))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,39 @@ class Progress:
 
 
 class InFlightQueries:
-    """Queries in the journal of the run directory *path*."""
+    """Queries in the journals of the run directories *paths*."""
 
-    def __init__(self, path: Path) -> None:
-        self._tail = Tail(path / JOURNAL)
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._journals = [_Journal(path / JOURNAL) for path in paths]
+
+    @property
+    def calls(self) -> int:
+        """Number of finished calls in the journals."""
+        return sum(journal.calls for journal in self._journals)
+
+    def refresh(self) -> bool:
+        """Read appended lines; return whether more can be read now."""
+        more = [journal.refresh() for journal in self._journals]
+        return any(more)
+
+    def queries(self, ended: Container[str]) -> tuple[int, int]:
+        """Return the number of queries not in *ended*, and their completion tokens so far."""
+        counts = [journal.queries(ended) for journal in self._journals]
+        return sum(count for count, _ in counts), sum(tokens for _, tokens in counts)
+
+    def listed(self, ended: Container[str]) -> list[dict[str, Any]]:
+        """Return the progress of the queries not in *ended* that began last, the last one first."""
+        found = chain.from_iterable(journal.listed(ended) for journal in self._journals)
+        return list(islice(found, MAX_SHOWN))
+
+
+class _Journal:
+    """Queries in one journal."""
+
+    def __init__(self, file: Path) -> None:
+        self._tail = Tail(file)
         self._progress: dict[str, Progress] = {}
         self.calls = 0
-        """Number of finished calls in the journal."""
 
     def refresh(self) -> bool:
         """Read appended lines; return whether more can be read now."""
@@ -62,7 +89,7 @@ class InFlightQueries:
         return len(tokens), sum(tokens)
 
     def listed(self, ended: Container[str]) -> list[dict[str, Any]]:
-        """Return the progress of the queries not in *ended* that began last, the last one first."""
+        """Return the progress of the queries not in *ended*, the one that began last first."""
         found = [query for query in reversed(self._progress) if query not in ended][:MAX_SHOWN]
         return [{"id": query, **asdict(self._progress[query])} for query in found]
 

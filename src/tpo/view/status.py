@@ -66,7 +66,7 @@ def _lines(run: LiveRun) -> list[str]:
         return found
     if run.growth.torn:
         return [*found, f"{reader.NAME}: the last line is cut off."]
-    if not (run.path / reader.NAME).exists():
+    if not any((part / reader.NAME).exists() for part in run.parts):
         return [*found, f"{reader.NAME} is missing: no query has ended yet, or the file was removed."]
     return found
 

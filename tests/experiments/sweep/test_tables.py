@@ -106,3 +106,13 @@ def test_held_out_differences_stand_beside_those_of_the_guide() -> None:
     head = next(line for line in sweep_page(record(held_out_reward="h")).splitlines() if "| budget" in line)
     assert "held-out difference" in head
     assert "held-out" not in sweep_page(record())
+
+
+def test_a_table_of_many_comparisons_shows_those_with_best_of_n_and_tells_of_the_others() -> None:
+    rows = record()["at_equal_cost"]
+    many = [*rows * 9, *([{**rows[0], "second": "revision D9-N9"}] * 60)]
+    page = sweep_page(record(at_equal_cost=many))
+    assert "revision D9-N9" not in page
+    assert "best-of-n, pool of" in page
+    assert "further comparisons are in sweep.json, under at_equal_cost" in page
+    assert "further comparisons" not in sweep_page(record())

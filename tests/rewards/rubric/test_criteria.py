@@ -147,3 +147,10 @@ def test_the_value_is_the_weighted_sum_by_the_most_that_it_can_be() -> None:
 def test_a_scale_is_the_expected_level_by_the_highest() -> None:
     scale = Criterion("brief", "brief", levels=("long", "fair", "brief"))
     assert scale.degree({"0": 0.2, "1": 0.3, "2": 0.5}) == pytest.approx(0.65)
+
+
+def test_the_documented_rubric_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "rubrics.md").read_text("utf-8")
+    rubric = read_rubric_file(written(tmp_path, page.partition("```toml\n")[2].partition("```")[0]))
+    assert [each.weight for each in rubric.criteria] == [2.0, -3.0, 1.0]
+    assert rubric.criteria[0].recorded_name == "Names a source for each number."

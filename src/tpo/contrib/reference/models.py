@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tpo.config import Settings
 from tpo.config.models import build_policy, build_reward
 from tpo.config.specs import api_key
-from tpo.contrib.reference.arguments import RECIPES, Arguments
+from tpo.contrib.reference.arguments import METHODS, Arguments
 from tpo.contrib.reference.context import ContextBound
 from tpo.entry_points import REWARDS
 from tpo.events import Listener
@@ -33,7 +33,7 @@ def make_settings(arguments: Arguments) -> Settings:
         policy=(arguments.base_url,),
         model=arguments.model,
         reward=(reward_name(arguments),),
-        method=RECIPES[arguments.tpo_mode],
+        method=METHODS[arguments.tpo_mode],
         sample_size=arguments.sample_size,
         max_iterations=arguments.max_iterations,
         temperature=arguments.temperature,

@@ -13,7 +13,14 @@ from itertools import combinations
 from typing import Any
 
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.graders.base import Context, Grade, GradedAnswer, Metric, Weight, equal_weight
+from tpo.experiments.bench.graders.base import (
+    Grade,
+    GradedAnswer,
+    GradingContext,
+    Metric,
+    Weight,
+    equal_weight,
+)
 from tpo.experiments.bench.graders.metrics import compare_metric, scores_by_query
 from tpo.experiments.bench.paper import TPO_METHODS, PaperNumber, is_model, paper_number
 from tpo.experiments.bench.plan import AFTER, BEFORE
@@ -100,7 +107,7 @@ class ResultsBuilder:
     """
 
     benchmark: Benchmark
-    context: Context
+    context: GradingContext
     policy: str
     shows_paper: bool = False
     model: str | None = None

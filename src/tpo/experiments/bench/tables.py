@@ -91,6 +91,7 @@ def bench_notes(record: Record) -> list[str]:
     ]
     notes += [TINY_NOTE] if TINY in (*record["settings"]["policy"], *record["settings"]["reward"]) else []
     notes += record["data"]["notes"]
+    notes += [f"warning: {text}" for text in record.get("effect", ())]
     notes += _missing_notes(record)
     notes += [SKEWED_NOTE] if any_skewed(record["methods"]) or any_skewed(record["against"]) else []
     return notes + list(_metric_notes(record))

@@ -16,6 +16,7 @@ from tpo.config import policy_name
 from tpo.config.settings import TINY
 from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
+from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
 from tpo.experiments.sweep.arms import Arm, make_arms, without_held_out
 from tpo.experiments.sweep.budgets import at_budgets
@@ -61,7 +62,7 @@ def write_results(plan: SweepPlan, outcome: Outcome) -> dict[str, Any]:
         raise StoreError(f"{plan.out}: no cell has run{f': {reasons[0]}' if reasons else ''}")
     held_out = None if outcome.held_out is None else outcome.held_out.value
     found = make_arms(plan.cells, plan.queries, lambda cell: _trajectories(plan, cell), held_out)
-    arms, apart = _on_shared_queries(found)
+    arms, apart = on_shared_queries(found)
     compared = [arm for arm in arms if arm not in apart]
     figures: list[Figure] = []
     if plan.figures:
@@ -81,7 +82,7 @@ def write_results(plan: SweepPlan, outcome: Outcome) -> dict[str, Any]:
     return record
 
 
-def _on_shared_queries(arms: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
+def on_shared_queries(arms: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
     """Return *arms*, the compared ones restricted to shared queries, and the arms that are not compared.
 
     Queries are shared by the arms with the same reward. Held-out scores count if all these arms have them.
@@ -167,6 +168,7 @@ def _record(plan: SweepPlan, outcome: Outcome, arms: Sequence[Arm], apart: Seque
             "exact_up_to": EXACT_UP_TO,
             "seed": bootstrap.SEED,
         },
+        "effect": effect_notes(plan),
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
         "written": plan.clock(),

@@ -7,13 +7,18 @@ from math import ceil
 from typing import Any
 
 from tpo.experiments.latex import latex_table
+from tpo.experiments.sweep.comparison_tables import (
+    against_rows,
+    budget_rows,
+    equal_cost_rows,
+    format_cost,
+    is_best_of_n,
+    shown,
+)
 from tpo.experiments.tables import (
-    COMPARISON_HEAD,
     SKEWED_NOTE,
     any_skewed,
-    comparison_cells,
     escape_markdown,
-    format_difference,
     format_estimate,
     format_number,
     markdown_table,
@@ -41,7 +46,7 @@ def sweep_page(record: Record) -> str:
     if record["at_budgets"]:
         parts += [f"## {BUDGETS}", budgets_table(record)]
     if record["against"]:
-        parts += [f"## {AGAINST}", markdown_table(*_against(record))]
+        parts += [f"## {AGAINST}", markdown_table(*against_rows(record))]
     failed = [cell for cell in record["cells"] if cell["error"] or cell["failed"]]
     if failed:
         parts += ["## Failures", "\n".join(f"- {_failure(cell)}" for cell in failed)]
@@ -58,23 +63,23 @@ def sweep_table(record: Record) -> str:
 
 def equal_cost_table(record: Record) -> str:
     """Return the comparisons at equal cost in Markdown."""
-    return markdown_table(*_equal(record))
+    return markdown_table(*equal_cost_rows(record))
 
 
 def budgets_table(record: Record) -> str:
     """Return the methods at fixed budgets in Markdown."""
-    return markdown_table(*_at_budgets(record))
+    return markdown_table(*budget_rows(record))
 
 
 def sweep_report_tables(record: Record) -> Results:
     """Return the tables for the report's page."""
     tables = [Table("Methods", *_table(record))]
     if record["at_equal_cost"]:
-        tables.append(Table("At equal cost", *_equal(record)))
+        tables.append(Table("At equal cost", *equal_cost_rows(record)))
     if record["at_budgets"]:
-        tables.append(Table(BUDGETS, *_at_budgets(record)))
+        tables.append(Table(BUDGETS, *budget_rows(record)))
     if record["against"]:
-        tables.append(Table(AGAINST, *_against(record)))
+        tables.append(Table(AGAINST, *against_rows(record)))
     return Results(_title(record), [_counts(record)], tables, _tiny_note(record) + sweep_notes(record))
 
 
@@ -83,7 +88,7 @@ def sweep_latex(record: Record) -> str:
     title = f"{record['policy']} on {record['data']['source']}."
     tables = [latex_table(*_table(record), title, _tiny_note(record) + sweep_notes(record))]
     if record["at_equal_cost"]:
-        tables.append(latex_table(*_equal(record), "At equal cost: the first minus the second."))
+        tables.append(latex_table(*equal_cost_rows(record), "At equal cost: the first minus the second."))
     return "\n\n".join(tables) + "\n"
 
 
@@ -123,7 +128,11 @@ def sweep_notes(record: Record) -> list[str]:
             "budget mean: the same n or step for all queries, so that the mean query costs the budget",
             "budget cap: no query of either method costs more than the budget",
         ]
-    short = [row for row in record["at_equal_cost"] if _is_best_of_n(row) and not row["covered"]]
+    for name in ("at_equal_cost", "against"):
+        hidden = len(record[name]) - len(shown(record[name]))
+        if hidden:
+            notes.append(f"{hidden:,} further comparisons are in sweep.json, under {name}; p counts them")
+    short = [row for row in record["at_equal_cost"] if is_best_of_n(row) and not row["covered"]]
     if short:
         needed = max((row["needed"] or 0.0 for row in short), default=0.0)
         advice = f"--pool {ceil(needed)} would cover all" if needed else "a larger --pool covers more"
@@ -141,6 +150,7 @@ def sweep_notes(record: Record) -> list[str]:
         )
     if record["held_out_error"]:
         notes.append(f"the held-out reward stopped: {record['held_out_error']}")
+    notes += [f"warning: {text}" for text in record.get("effect", ())]
     notes += _missing_notes(record)
     return notes + ([SKEWED_NOTE] if any_skewed(record["arms"]) or any_skewed(record["against"]) else [])
 
@@ -209,7 +219,7 @@ def _table(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
             row.append(format_estimate(arm["held_out_first_sample"], interval=False))
             row.append(format_estimate(arm["held_out_answer"]))
         row += [format_number(arm["a_query"][name], 0) for name in ("tokens", "written", "calls")]
-        row += [_format_cost(arm["a_query"].get(each["name"]) or 0.0) for each in _further_costs(record)]
+        row += [format_cost(arm["a_query"].get(each["name"]) or 0.0) for each in _further_costs(record)]
         row += [format_number(arm["a_query"]["seconds"], 2)] if _has_seconds(record) else []
         rows.append((*row, f"{arm['queries']:,}" + (", not compared" if arm["apart"] else "")))
     return tuple(head), rows
@@ -222,72 +232,6 @@ def _further_costs(record: Record) -> list[Record]:
 
 def _has_seconds(record: Record) -> bool:
     return any(arm["a_query"]["seconds"] is not None for arm in record["arms"])
-
-
-def _equal(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    several, checks = len(record["rewards"]) > 1, record["held_out_reward"] is not None
-    head = ["method", *(["reward"] if several else []), "minus", "cost", "budget", "spent", "at"]
-    rows = []
-    for row in record["at_equal_cost"]:
-        spent = _format_cost(row["budget"])
-        if not row["covered"] or row["kind"] != "mean":
-            spent = f"{spent}, second {_format_cost(row['spent'])}"
-        cells = [row["first"], *([row["reward"]] if several else []), row["second"]]
-        cells += [_cost_name(record, row["cost"]), row["kind"], spent, _place(row)]
-        cells += format_difference(row["paired"])
-        rows.append((*cells, *(format_difference(row["held_out"]) if checks else ())))
-    return (*head, "difference", "p", *(["held-out difference", "p"] if checks else [])), rows
-
-
-def _at_budgets(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    several, checks = len(record["rewards"]) > 1, record["held_out_reward"] is not None
-    label = record["costs"][0]["label"]
-    head = [label, *(["reward"] if several else []), "method", "at", "answer", "minus best-of-n", "p"]
-    rows = []
-    for row in record["at_budgets"]:
-        place = f"{row['axis']} {format_number(row['place'], 1)}" + ("" if row["covered"] else ", the end")
-        cells = [_format_cost(row["budget"]), *([row["reward"]] if several else []), row["method"], place]
-        cells += [format_estimate(row["answer"]), *format_difference(row["paired"])]
-        if checks:
-            cells += [format_estimate(row["held_out"]), *format_difference(row["held_out_paired"])]
-        rows.append(tuple(cells))
-    return (*head, *(["held-out", "minus best-of-n", "p"] if checks else [])), rows
-
-
-def _cost_name(record: Record, name: str) -> str:
-    return next((each["label"] for each in record["costs"] if each["name"] == name), name)
-
-
-def _format_cost(value: float) -> str:
-    """Return *value* as a whole number; with decimals where it is small, as money and PFLOPs are."""
-    return format_number(value, 0 if value >= 100 else 2 if value >= 1 else 6)
-
-
-def _place(row: Record) -> str:
-    """Return the place of the second method on its curve, or the end of a curve that is too short."""
-    if row["kind"] == "cap" and not row["covered"]:
-        return f"needs n {format_number(row['needed'], 0)}"
-    place = f"{'n' if _is_best_of_n(row) else 'step'} {format_number(row['place'], 1)}"
-    return place if row["covered"] else f"{place}, the end"
-
-
-def _is_best_of_n(row: Record) -> bool:
-    return str(row["second"]).startswith("best-of-n")
-
-
-def _against(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    several, checks = len(record["rewards"]) > 1, record["held_out_reward"] is not None
-    rows = [
-        (
-            f"{row['first']} minus {row['second']}",
-            *([row["reward"]] if several else []),
-            *comparison_cells(row["paired"]),
-            *(format_difference(row["held_out"]) if checks else ()),
-        )
-        for row in record["against"]
-    ]
-    head = ("answers", *(["reward"] if several else []), *COMPARISON_HEAD)
-    return (*head, *(["held-out difference", "p"] if checks else [])), rows
 
 
 def _failure(cell: Record) -> str:

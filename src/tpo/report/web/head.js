@@ -70,12 +70,12 @@ function makeCard(alone) {
     title.update({ name: run.name, tiny: run.tiny, number, hue, models });
     live.update({ run: { finished: run.finished, failed: run.failed, live: run.live } });
     flying.update(run.live?.queries ?? []);
-    told.update(run.notes);
+    told.update([...run.notes, ...run.warnings]);
     tiles.update({ finished: run.finished, failed: run.failed, by_step: run.by_step, seconds: run.seconds });
     failures.update(run.failures);
     steps.update({ by_step: run.by_step });
     summed({ phases: run.phases, currency: run.currency });
-    costsOf.update({ phases: run.phases, reward: run.reward, currency: run.currency });
+    costsOf.update({ phases: run.phases, roles: run.roles, reward: run.reward, currency: run.currency });
     const { started, ended, starts, configuration, fingerprint, versions } = run;
     options.update({ started, ended, starts, configuration, fingerprint, versions });
   }
@@ -126,7 +126,8 @@ function stepRow(step) {
 function costs(run) {
   const priced = run.phases.some((phase) => phase.cost !== null);
   const head = ["phase", "calls", "prompt tokens", "cached", "completion tokens", ...(priced ? [`cost, ${run.currency}`] : [])];
-  const rows = run.phases.map((phase) => [phase.phase, whole(phase.calls), whole(phase.prompt_tokens), whole(phase.cached_tokens), whole(phase.completion_tokens), ...(priced ? [money(phase.cost)] : [])]);
+  const row = (name, used) => [name, whole(used.calls), whole(used.prompt_tokens), whole(used.cached_tokens), whole(used.completion_tokens), ...(priced ? [money(used.cost)] : [])];
+  const rows = [...run.phases.map((phase) => row(phase.phase, phase)), ...run.roles.map((role) => row(`as ${role.role}`, role))];
   rows.push(["reward model", whole(run.reward.calls), whole(run.reward.tokens), null, null, ...(priced ? [null] : [])]);
   return grid(head, rows, { label: "Calls and tokens by phase" });
 }

@@ -87,6 +87,10 @@ class DecisionServer(LabelServer):
         self._context: int | None = None
         self._tokenizer = ServerTokenizer(self.client)
 
+    def without_endpoint(self) -> None:
+        """Ask questions one by one, even where there is a decision endpoint."""
+        self._has_endpoint = False
+
     @property
     def way(self) -> str:
         """The way in which the server is asked, in a few words."""

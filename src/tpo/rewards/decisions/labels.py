@@ -207,19 +207,32 @@ class LabelServer:
         """Return the id of the single token that spells each label; None where one has no such token."""
         for label in labels:
             if label not in self._token_ids:
-                try:
-                    found = [await self._tokenize(spelling) for spelling in (label, f" {label}")]
-                except HttpFailure as failure:
-                    if failure.passes or failure.unreachable:
-                        raise
-                    return None  # no tokenizer at this server
-                self._token_ids[label] = next((ids[0] for ids in found if len(ids) == 1), None)
+                found = await token_ids(self.client, (await self.card()).name, (label, f" {label}"))
+                if found is None:
+                    return None
+                self._token_ids[label] = next((one for one in found if one is not None), None)
         ids = {label: token for label in labels if (token := self._token_ids[label]) is not None}
         return ids if len(set(ids.values())) == len(labels) else None
 
-    async def _tokenize(self, text: str) -> list[int]:
-        body = {"model": (await self.card()).name, "prompt": text, "add_special_tokens": False}
-        return await self.client.request("POST", "/tokenize", body, read=_read_ids, root=True)
+
+async def token_ids(client: HttpClient, model: str, texts: Sequence[str]) -> list[int | None] | None:
+    """Return the token that each of *texts* is, None for one of several tokens; None without a tokenizer.
+
+    Raises:
+        HttpFailure: the server did not answer.
+    """
+
+    async def tokenize(text: str) -> int | None:
+        body = {"model": model, "prompt": text, "add_special_tokens": False}
+        ids = await client.request("POST", "/tokenize", body, read=_read_ids, root=True)
+        return ids[0] if len(ids) == 1 else None
+
+    try:
+        return [await tokenize(text) for text in texts]
+    except HttpFailure as failure:
+        if failure.passes or failure.unreachable:
+            raise
+        return None
 
 
 def seed_of(messages: Sequence[Message], number: int = 0) -> int:

@@ -53,6 +53,13 @@ class Rubric(ServedSpec[Reward]):
         del options
         read_rubric_file(self.file)
 
+    def needs_row(self, options: ModelOptions) -> bool:
+        """Return whether criteria come from a column."""
+        from tpo.rewards.rubric.criteria import read_rubric_file
+
+        del options
+        return read_rubric_file(self.file).column is not None
+
     def identity(self, options: ModelOptions) -> str:
         """Return the model's name, or the servers; the rubric counts by its content."""
         del options

@@ -8,6 +8,7 @@ from typing import Any
 
 from tpo.errors import ConfigError, RewardError
 from tpo.http import HttpFailure
+from tpo.rewards.calibration import UNIT_SCALE
 from tpo.rewards.decisions.endpoint import NO, YES, Decision, DecisionServer
 from tpo.rewards.decisions.labels import LabelAnswer
 from tpo.rewards.decisions.model import DecisionModel
@@ -34,6 +35,9 @@ class RubricReward:
     Raises:
         ConfigError: a URL is none, or there is no criterion.
     """
+
+    scale = UNIT_SCALE
+    """Its scale in an ensemble: known, so it is not measured."""
 
     def __init__(
         self, urls: str | Sequence[str], rubric: RubricFile | Sequence[Criterion], **options: Any

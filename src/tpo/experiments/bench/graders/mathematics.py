@@ -21,7 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from tpo.errors import MissingExtra, TpoError
-from tpo.experiments.bench.graders.base import Answer, Context, Grade, ungraded
+from tpo.experiments.bench.graders.base import Answer, Grade, GradingContext, ungraded
 from tpo.policies.siblings import as_finished
 
 SECONDS = 10.0
@@ -50,7 +50,7 @@ class _TimedOut(BaseException):
     """Timeout of a comparison; not an ``Exception``, because the library catches those."""
 
 
-def check_math_verify(context: Context) -> None:
+def check_math_verify(context: GradingContext) -> None:
     """Check that the library is installed.
 
     Raises:
@@ -143,7 +143,9 @@ def _as_written(found: list[Any]) -> str | None:
     return next((text[:500] for text in reversed(found) if isinstance(text, str)), None)
 
 
-async def grade_mathematics(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
+async def grade_mathematics(
+    answers: Sequence[Answer], context: GradingContext
+) -> AsyncIterator[tuple[int, Grade]]:
     """Yield the grade of each answer against its query's reference, several at a time.
 
     Raises:

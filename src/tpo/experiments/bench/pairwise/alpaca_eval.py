@@ -20,9 +20,9 @@ from tpo.experiments.bench.benchmark import Baseline, Benchmark
 from tpo.experiments.bench.columns import as_record, column
 from tpo.experiments.bench.graders.base import (
     Answer,
-    Context,
     Grade,
     GradedAnswer,
+    GradingContext,
     Metric,
     async_grader,
     ungraded,
@@ -67,13 +67,13 @@ def query_id(instruction: str) -> str:
     return f"alpaca-{hashlib.sha256(instruction.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
-def _check(context: Context) -> None:
+def _check(context: GradingContext) -> None:
     """Check that judge, package and annotator exist."""
     context.need_judge("alpaca-eval-2", f"the paper's is {PAPER_JUDGE}")
     _annotator(context)
 
 
-async def _grade(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
+async def _grade(answers: Sequence[Answer], context: GradingContext) -> AsyncIterator[tuple[int, Grade]]:
     """Yield the weight of each answer's win over the baseline, from 0 to 1."""
     pairs = _PairGrader(_annotator(context), context.need_judge("alpaca-eval-2"))
     async for found in async_grader(pairs.grade)(answers, context):
@@ -87,7 +87,7 @@ class _PairGrader:
     annotator: Annotator
     judge: Judge
 
-    async def grade(self, answer: Answer, _: Context) -> Grade:
+    async def grade(self, answer: Answer, _: GradingContext) -> Grade:
         """Return the weight of the answer's win; equal texts are a tie without a call, as in the package."""
         if answer.baseline is None:
             raise DataError(f"alpaca-eval-2: query {answer.query.id!r} has no answer of {BASELINE}")
@@ -129,7 +129,7 @@ class _PairGrader:
         raise PolicyError(f"query {query!r}: the judge {self.judge.name} returned no reply")
 
 
-def _summarize(graded: Sequence[GradedAnswer], context: Context) -> tuple[Metric, ...]:
+def _summarize(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple[Metric, ...]:
     """Return the plain win rate, which changes are computed from, and the length-controlled one."""
     judge = context.judge.name if context.judge is not None else ""
     name = context.options.get(ANNOTATOR_OPTION, DEFAULT_ANNOTATOR)
@@ -165,7 +165,7 @@ def _output(answer: Answer, model: str) -> dict[str, str]:
     return {"dataset": str(dataset), **row} if dataset is not None else row
 
 
-def _annotator(context: Context) -> Annotator:
+def _annotator(context: GradingContext) -> Annotator:
     return Annotator(context.options.get(ANNOTATOR_OPTION, DEFAULT_ANNOTATOR))
 
 

@@ -14,7 +14,7 @@ from tpo.data.row import Row
 from tpo.errors import DataError
 from tpo.experiments.bench.benchmark import Baseline, Benchmark, RowReader
 from tpo.experiments.bench.columns import as_record, column
-from tpo.experiments.bench.graders.base import Context, GradedAnswer, Metric, Summarize
+from tpo.experiments.bench.graders.base import GradedAnswer, GradingContext, Metric, Summarize
 from tpo.experiments.bench.pairwise.arena_files import parse_answer
 from tpo.experiments.bench.pairwise.arena_games import JUDGMENTS_OPTION, Arena
 from tpo.experiments.bench.pairwise.judge_prompt import CREATIVE_SYSTEM, SYSTEM_OPTION, TEMPLATE_OPTION
@@ -56,7 +56,7 @@ PLAIN = "without style control, which the authors' table of version 2.0 has"
 def _summary(arena: Arena, tail: float, remark: str = "") -> Summarize:
     """Return a function that computes the win rate, by the judge of this run or of the authors' files."""
 
-    def summarize(graded: Sequence[GradedAnswer], context: Context) -> tuple[Metric, ...]:
+    def summarize(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple[Metric, ...]:
         judges = _detail_values(graded, "judge")
         judge = ", ".join(judges) or (context.judge.name if context.judge is not None else "")
         published = () if is_model(judge, arena.judge) else (f"its authors' numbers are by {arena.judge}",)
