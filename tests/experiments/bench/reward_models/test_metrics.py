@@ -1,10 +1,12 @@
-"""Expected values are those of the authors' scripts (reward-bench, run_v2.py) for the same rows and scores."""
+"""Metrics of RewardBench 2; expected values are those of the authors' scripts for the same scores."""
 
 import pytest
 
 from tpo.experiments.bench.reward_models.metrics import accuracy, evaluate
 from tpo.experiments.bench.reward_models.rows import RewardRow
 from tpo.types import Query, user
+
+EXPECTED = 0.5305814424437416
 
 
 def row(id_: str, chosen: int, rejected: int, subset: str = "Math") -> RewardRow:

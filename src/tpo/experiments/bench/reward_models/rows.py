@@ -49,7 +49,7 @@ class RewardRow:
 
 @dataclass(frozen=True, slots=True)
 class RewardRows:
-    """The rows of a benchmark run with their source, digest and notes on deviations from the published set."""
+    """The rows of a run with their source, digest and notes on deviations from the published set."""
 
     rows: tuple[RewardRow, ...]
     source: str
@@ -85,9 +85,7 @@ def _read(row: Row) -> RewardRow:
     if subset.lower() == "ties":
         found = _TIE_ID.fullmatch(id_)
         if found is None:
-            raise DataError(
-                f"{row.place}: an id of Ties must be ref:N or tied:N, not {id_!r}"
-            )
+            raise DataError(f"{row.place}: an id of Ties must be ref:N or tied:N, not {id_!r}")
         tie = found[1], int(found[2])
     _check_counts(row, subset, tie, len(chosen))
     query = Query(f"{subset}/{id_}", (user(column(row, "prompt")),), metadata={"subset": subset})
