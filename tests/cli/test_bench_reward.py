@@ -32,7 +32,7 @@ async def test_scores_are_kept_and_a_refused_response_costs_its_row(tmp_path: Pa
     benchmark = RewardBenchmark(rows, "scripted", {"reward": "scripted"}, tmp_path)
     failing = ScriptedReward(len, failures={"5": RewardError("too long")})
     record = await benchmark.run(failing, concurrency=4)
-    assert record["failures"] == [["too long", 1]]
+    assert record["failures"] == [["too long", 2]]
     math = next(each for each in record["subsets"] if each["name"] == "Math")
     assert (math["scored"], math["unscored"]) == (0, 2)
     assert record["score"] is None

@@ -10,7 +10,7 @@ from tpo.errors import DataError
 from tpo.experiments.bench.graders.base import Grade, GradedAnswer, GradingContext, Metric
 from tpo.experiments.bench.instructions import IFBENCH, IFEVAL
 from tpo.experiments.bench.query_set import load_query_set
-from tpo.types import Query
+from tpo.types import Query, user
 
 QUERIES = load_query_set(IFEVAL, str(DATA / "ifeval.jsonl")).queries
 
@@ -44,7 +44,10 @@ async def test_the_loose_form_accepts_an_answer_behind_an_opening_line() -> None
 
 
 async def test_instructions_count_one_by_one_and_prompts_once() -> None:
-    both = [await graded(QUERIES[0], "stone, long"), await graded(QUERIES[1], "* a\n* b\n* c")]
+    both = [
+        await graded(QUERIES[0], "it is long, and made of stone"),
+        await graded(QUERIES[1], "* a\n* b\n* c"),
+    ]
     metrics = IFEVAL.summarize(both, GradingContext())
     assert metrics[0].name == "prompt_strict"
     assert values(metrics)["prompt_strict"] == 50.0
@@ -52,7 +55,9 @@ async def test_instructions_count_one_by_one_and_prompts_once() -> None:
 
 
 async def test_an_instruction_that_cannot_be_checked_leaves_the_answer_ungraded() -> None:
-    found = await graded(Query("q", (), metadata={"instruction_id_list": ["no:such"], "kwargs": [{}]}), "x")
+    found = await graded(
+        Query("q", (user("x"),), metadata={"instruction_id_list": ["no:such"], "kwargs": [{}]}), "x"
+    )
     assert found.grade.verdict == "ungraded"
     assert "no:such" in found.grade.details["reason"]
 
