@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tpo.config import Settings
-from tpo.config.models import build_policy, build_reward
+from tpo.config import Settings, build_policy, build_reward
 from tpo.config.specs import api_key
 from tpo.contrib.reference.arguments import METHODS, Arguments
 from tpo.contrib.reference.context import ContextBound
