@@ -12,7 +12,9 @@ import time
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol, Self, TypeGuard, Unpack
+from typing import Any, Protocol, Self, Unpack
+
+from typing_extensions import TypeIs
 
 from tpo.errors import (
     AttemptStopped,
@@ -290,7 +292,7 @@ def python_names() -> Iterator[None]:
         raise ConfigError(named) from error
 
 
-def _is_named(model: object) -> TypeGuard[str | Sequence[str]]:
+def _is_named(model: object) -> TypeIs[str | Sequence[str]]:
     return isinstance(model, str) or (isinstance(model, list | tuple) and bool(model))
 
 
