@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
         Call,
         Candidate,
         Completion,
+        Delta,
         Message,
         Messages,
         Pair,
@@ -96,7 +97,7 @@ _HOMES = {
     "tpo.rewards.hf": "HFReward",
     "tpo.rewards.scripted": "ScriptedReward",
     "tpo.runs.plan": "RunPlan",
-    "tpo.types": "Call Candidate Completion Message Messages Pair Query Reply Sampling Scope Score Step"
+    "tpo.types": "Call Candidate Completion Delta Message Messages Pair Query Reply Sampling Scope Score Step"
     " Trajectory Usage assistant system user",
 }
 _REPLACED = {"Recipe": "Method", "build_recipe": "build_method", "Feedback": "Call"}
@@ -150,6 +151,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Call",
     "Candidate",
     "Completion",
+    "Delta",
     "Message",
     "Messages",
     "Pair",

@@ -13,7 +13,9 @@ from tests.openai_server import OpenAIServer
 
 PYTHON = Path(".venv-clients/bin/python").absolute()
 PAGE = Path("docs/programs.md").read_text("utf-8")
-EXAMPLES = dict(re.findall(r"^##+ (.+)\n(?:(?!^#).*\n)*?```python\n((?:.*\n)*?)```$", PAGE, re.MULTILINE))
+EXAMPLES: dict[str, str] = dict(
+    re.findall(r"^##+ (.+)\n(?:(?!^#).*\n)*?```python\n((?:.*\n)*?)```$", PAGE, re.MULTILINE)
+)
 NOTEBOOK = """
 import sys
 import nbformat
@@ -34,10 +36,10 @@ def printed(name: str, folder: Path, **variables: str) -> str:
         "LITELLM_TELEMETRY": "False",
         "DSPY_CACHEDIR": str(folder),
     }
-    command = [PYTHON, "-c", NOTEBOOK, file] if name == "Notebook" else [PYTHON, file]
+    program = ["-c", NOTEBOOK] if name == "Notebook" else []
     with OpenAIServer() as server:
         done = subprocess.run(
-            command,
+            [PYTHON, *program, file],
             env=os.environ | quiet | {"BASE_URL": server.url} | variables,
             capture_output=True,
             text=True,
