@@ -26,8 +26,7 @@ import psutil
 from benchmarks.memory import Instant
 from benchmarks.record import write_result
 
-from tpo.config import load_settings
-from tpo.config.models import load_reward
+from tpo.config import load_reward, load_settings
 from tpo.events import Event, QueryEnded
 from tpo.rewards.base import Reward
 from tpo.runs.inputs import KnownIds, RunInput

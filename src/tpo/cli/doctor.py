@@ -105,8 +105,8 @@ def _setup_from(settings: Settings, data: Spec | None, golden: str | None) -> Se
     import os
 
     from tpo.config import make_method, policy_of, reward_of
-    from tpo.config.specs import REWARD_KEY_VARIABLE, api_key
     from tpo.doctor import Setup
+    from tpo.methods.named_models import REWARD_KEY_VARIABLE, api_key
 
     return Setup(
         settings,

@@ -61,7 +61,7 @@ def winrate(
 
 def _judge(url: str, model: str | None) -> Any:
     """Return the pairwise judge at *url*."""
-    from tpo.config.specs import REWARD_KEY_VARIABLE
+    from tpo.methods.named_models import REWARD_KEY_VARIABLE
     from tpo.registry import refuse_secrets
     from tpo.user_objects import load_object
 
