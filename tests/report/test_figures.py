@@ -11,13 +11,14 @@ from tpo.report.change_figures import change_figures
 from tpo.report.collector import run_figures
 from tpo.report.comparison import compare_all
 from tpo.report.distribution_figures import distribution_figures
+from tpo.report.drift_figures import drift_figures
 from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure, Point, Series
 from tpo.report.line_figures import RunMeasures, line_figures
 from tpo.report.measures import QueryMeasures, measure
 from tpo.runs import summarize
 from tpo.store import read_trajectories
-from tpo.types import Phase, Usage, user
+from tpo.types import Candidate, Phase, Usage, user
 
 
 def measured(path: Path, number: int = 0) -> RunMeasures:
@@ -198,3 +199,26 @@ def test_stability_is_the_deviation_of_a_steps_samples_by_query() -> None:
     points = named(change_figures([run]))["stability"].series[0].points
     assert [p.queries for p in points] == [2, 2]
     assert [p.y for p in points] == pytest.approx([(2**0.5 + 8**0.5) / 2, 0.5**0.5 / 2])
+
+
+def test_the_check_reward_is_drawn_where_a_run_has_one() -> None:
+    one = trajectory("a", reward=2.0)
+    plain = RunMeasures("plain", 0, [measure(one)])
+    first, better = one.first.candidates, one.steps[0].candidates[0]
+    assert better.score is not None
+    best = max(first, key=lambda c: c.reward)
+    marks = {best.id: 7.0, better.id: 3.0}
+    checked = replace(
+        one,
+        first=replace(one.first, candidates=tuple(_with_check(c, marks.get(c.id)) for c in first)),
+        steps=(replace(one.steps[0], candidates=(_with_check(better, 3.0),)),),
+    )
+    found = named(drift_figures([plain, RunMeasures("checked", 1, [measure(checked)])]))
+    assert found.keys() == {"check-reward"}
+    (series,) = found["check-reward"].series
+    assert (series.run, [(p.x, p.y, p.queries) for p in series.points]) == (1, [(0, 7.0, 1), (1, 3.0, 1)])
+
+
+def _with_check(candidate: Candidate, check: float | None) -> Candidate:
+    assert candidate.score is not None
+    return replace(candidate, score=replace(candidate.score, check=check))

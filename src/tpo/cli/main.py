@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tpo.cli import ask, bench, doctor, export, repair, report, run, serve, sweep, tune, view, winrate
+from tpo.cli import ask, bench, doctor, export, merge, repair, report, run, serve, sweep, tune, view, winrate
 from tpo.cli.error_output import complain
 from tpo.cli.options import DEBUG, Command
 from tpo.errors import TpoError
@@ -55,6 +55,7 @@ app.command(name="ask", epilog=ask.EXAMPLES, cls=Command)(ask.ask)
 app.command(name="serve", epilog=serve.EXAMPLES, cls=Command)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLES, cls=Command)(doctor.doctor)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
+app.command(name="merge", epilog=merge.EXAMPLES)(merge.merge)
 app.command(name="repair", epilog=repair.EXAMPLES)(repair.repair)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.add_typer(bench.app)

@@ -28,24 +28,24 @@ SEVERAL = ("method", "sample_size", "max_iterations", "seed")
 
 
 @options.with_settings(
-    without=("combine", "calibration"),
+    without=("combine", "calibration", "reward_weights", "gate"),
     several=SEVERAL,
-    texts={"reward": f"{OPTIONS['reward'].option.help} Here each one makes runs of its own."},
+    texts={
+        "reward": f"{OPTIONS['reward'].option.help} Here each one makes runs of its own.",
+        "check_reward": "Held-out reward: guides no run, scores the answers and the best of each step"
+        " afterwards.",
+    },
 )
 def sweep(
     given: options.Given,
     data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="A .json, .jsonl, .csv or .parquet file, or hf:NAME:SPLIT."),
-    ],
-    check_reward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Held-out reward: guides no run, scores the answers and the best of each step afterwards.",
-            rich_help_panel=COMPARISON,
+        list[str],
+        typer.Argument(
+            metavar="DATA",
+            help="A .json, .jsonl, .csv or .parquet file, a pattern in quotes, or hf:NAME:SPLIT; several are"
+            " read one after the other.",
         ),
-    ] = None,
+    ],
     pool: Annotated[
         int | None,
         typer.Option(

@@ -20,7 +20,7 @@ from tpo.cli.prices import prices_of
 from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
-from tpo.entry_points import REWARDS
+from tpo.data.sources import Spec, named, single_or_several
 from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.experiments.cells import Cell, slug
@@ -33,7 +33,6 @@ from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
 from tpo.experiments.sweep.tables import equal_cost_table, sweep_table
 from tpo.plurals import queries
-from tpo.registry import parse
 from tpo.report.overview import TINY_NOTE
 from tpo.rewards.base import Reward
 from tpo.runs.models import Relay
@@ -44,7 +43,7 @@ T = TypeVar("T")
 Flags = Mapping[str, Any]
 
 
-def loaded(plan: SweepPlan, console: Console) -> SweepModels:
+def _loaded(plan: SweepPlan, console: Console) -> SweepModels:
     """Load every model of *plan*, so that one that cannot be had is known before any work."""
     events = Relay()
     with console.status("loading the models"):
@@ -69,16 +68,19 @@ class Sweeping:
     plan: SweepPlan
     talk: Console
     result: Console
-    models: Callable[[SweepPlan, Console], SweepModels] = loaded
+    models: Callable[[SweepPlan, Console], SweepModels] = _loaded
 
     @classmethod
-    def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
+    def of(cls, names: Sequence[str], flags: Flags, config: Path | None) -> Self:
         """Return the sweep that the command line *flags* describe, without a call to a model.
 
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
+        data = single_or_several(names)
         settings, lists = axes_of(flags, config, SEVERAL)
+        # It is no part of the cells' settings: it scores afterwards.
+        held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         axes = Axes(
             methods=lists["method"],
             samples=lists["sample_size"],
@@ -87,9 +89,6 @@ class Sweeping:
             seeds=lists["seed"],
             pool=flags["pool"],
         )
-        held_out: str | None = flags["check_reward"]
-        if held_out is not None:
-            parse(REWARDS, held_out, "--check-reward")
         prices = prices_of(flags["price_in"], flags["price_out"], None, flags["currency"])
         costs = cost_measures(flags["cost"].split(","), prices, flags["parameters"])
         # Before a server is asked for its model's name.
@@ -99,7 +98,7 @@ class Sweeping:
         settings = asyncio.run(name_model(settings, os.environ))
         plan = SweepPlan(
             settings=settings,
-            source=data,
+            source=named(data),
             queries=queries,
             digest=digest,
             cells=sweep_cells(settings, axes),
@@ -193,6 +192,7 @@ class Sweeping:
         for cell in record["cells"]:
             if cell["error"]:
                 parts.append(f"{cell['run']} failed: {cell['error']}")
+        parts += [f"Warning: {text}" for text in record["effect"]]
         if record["tiny"]:
             parts.append(TINY_NOTE)
         figures = ", figures/" if record["files"] else ""
@@ -205,9 +205,11 @@ class Sweeping:
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def sweep_directory_name(data: str, settings: Settings) -> str:
+def sweep_directory_name(data: Spec, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
-    stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
+    first, others = (data, 0) if isinstance(data, str) else (data[0], len(data) - 1)
+    stem = slug(Path(first.removeprefix("hf:")).name.partition(".")[0] or first)
+    stem += f"-and-{others}-more" if others else ""
     return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"
 
 

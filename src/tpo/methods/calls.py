@@ -12,8 +12,10 @@ from tpo.methods.replay import Replay
 from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader
 from tpo.policies.base import Policy
+from tpo.policies.checked import CompletionCheck, place_of
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
+from tpo.rewards.values import finite_score, place
 from tpo.store.journal import request_hash
 from tpo.store.jsonline import flat
 from tpo.types import (
@@ -30,6 +32,7 @@ from tpo.types import (
     Score,
     Usage,
 )
+from tpo.user_functions import is_cancelled
 
 
 @dataclass(eq=False)
@@ -196,10 +199,10 @@ class Calls:
         self, call: OpenCall, completion: Completion, text: str, failures: list[BaseException]
     ) -> None:
         index = completion.index
-        scope = replace(call.scope, phase="reward", index=index)
+        scope = replace(call.scope, phase="reward", index=index, data=self.query)
         score: Score | None = None
         try:
-            score = await self.reward.score(self.query.messages, text, scope)
+            score = await self._scored(text, scope)
         except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised by draw, after the siblings
             if not _is_of_one_response(failure):
                 failures.append(failure)
@@ -218,28 +221,47 @@ class Calls:
         )
         self._add(call, candidate)
 
+    async def _scored(self, text: str, scope: Scope) -> Score:
+        """Return the reward of *text*.
+
+        Raises:
+            RewardError: the reward gave no finite number, or raised a cancellation of its own.
+        """
+        name = type(self.reward).__name__
+        try:
+            return finite_score(await self.reward.score(self.query.messages, text, scope), name, scope)
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            raise RewardError(f"{place(scope)}: {name} raised CancelledError") from error
+
     async def _completions(self, call: OpenCall, start: int) -> AsyncIterator[Completion]:
         """Yield the completions of *call* from index *start* on.
 
         Raises:
-            PolicyError: the policy yielded fewer than requested.
+            PolicyError: the policy yielded fewer than requested, or something else.
         """
         scope = call.scope
         n = call.sampling.n - start
         sampling = replace(call.sampling, n=n, seed=call.sampling.seed + start) if start else call.sampling
-        count = 0
+        count, check = 0, CompletionCheck(self.policy, n, scope)
         self.announce(CallStarted(scope, n))
-        async with closing(self.policy.sample(call.messages, sampling, scope)) as completions:
-            async for completion in completions:
-                count += 1
-                found = replace(completion, index=completion.index + start) if start else completion
-                call.completions += 1
-                self._count(call, found.usage)
-                self.announce(Sampled(scope, found))
-                yield found
+        try:
+            async with closing(self.policy.sample(call.messages, sampling, scope)) as completions:
+                async for completion in completions:
+                    check.take(completion)
+                    count += 1
+                    found = replace(completion, index=completion.index + start) if start else completion
+                    call.completions += 1
+                    self._count(call, found.usage)
+                    self.announce(Sampled(scope, found))
+                    yield found
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            raise PolicyError(f"{place_of(scope)}: {check.name} raised CancelledError") from error
         if count < n:
-            place = f"query {self.query.id!r}, {scope.phase} of step {scope.step}"
-            raise PolicyError(f"{place}: the policy gave {count} of {n} responses")
+            raise PolicyError(f"{place_of(scope)}: the policy gave {count} of {n} responses")
 
 
 def _is_of_one_response(failure: BaseException) -> bool:

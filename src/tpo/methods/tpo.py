@@ -25,9 +25,13 @@ class Tpo(Method):
 
     async def optimize(self, attempt: Attempt) -> None:
         """Sample; D times contrast, ask for the textual loss and gradient, and sample updates."""
+        await attempt.sample(self.first_prompt(attempt.query), n=self.sample_size)
+        await self.improve(attempt, self.max_iterations)
+
+    async def improve(self, attempt: Attempt, steps: int) -> None:
+        """Take *steps* steps."""
         query = attempt.query
-        await attempt.sample(self.first_prompt(query), n=self.sample_size)
-        for _ in range(self.max_iterations):
+        for _ in range(steps):
             async with attempt.step() as step:
                 pair = step.contrast(self.pair)
                 loss = await step.ask("loss", self.loss_prompt(query, pair))

@@ -1,4 +1,4 @@
-"""The texts of a recipe: templates in files, any of which a user may replace by a file of the same name."""
+"""Texts of a method: templates in files, any of which a user may replace by a file of the same name."""
 
 from __future__ import annotations
 

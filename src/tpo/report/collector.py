@@ -17,6 +17,7 @@ from tpo.plurals import queries
 from tpo.report.change_figures import change_figures
 from tpo.report.comparison import compare_all
 from tpo.report.distribution_figures import distribution_figures
+from tpo.report.drift_figures import drift_figures
 from tpo.report.figures import Figure
 from tpo.report.line_figures import Baselines, RunMeasures, line_figures
 from tpo.report.measures import QueryMeasures, measure
@@ -84,6 +85,11 @@ class RunCollector:
             self.measures.append(numbers)
         return row
 
+    def count(self, trajectory: Trajectory) -> None:
+        """Add *trajectory* to the totals only; each query once."""
+        if self._all is not None:
+            self._all.add(trajectory)
+
     def summary(self, seconds: float) -> Summary:
         """Return the totals so far; *seconds* is the wall time."""
         if self._all is None:
@@ -131,7 +137,7 @@ def run_figures(
     found: list[Figure] = []
     for number, together in enumerate(by_reward.values()):
         drawn, note = _shared(together, min_share)
-        figures = [*line_figures(drawn, () if number else baselines)]
+        figures = [*line_figures(drawn, () if number else baselines), *drift_figures(drawn)]
         figures += [*change_figures(drawn), *distribution_figures(drawn)]
         if len(by_reward) > 1:
             figures = [_of_reward(figure, number, drawn[0].reward_name) for figure in figures]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import IO, Any
 
 from tpo.errors import StoreError
 from tpo.export.atomic_writer import replacing
+from tpo.plurals import queries
 from tpo.report import page
 from tpo.report.collector import CollectedRun, RunCollector, distinct_names, page_summary, run_figures
 from tpo.report.data_blocks import ChunkWriter, data_block, read_chunks
@@ -21,6 +23,9 @@ from tpo.report.partial_run import read_partial_run
 from tpo.report.prices import Prices
 from tpo.report.results import Results
 from tpo.report.transcript import transcript
+
+MAX_QUERIES = 20_000
+"""Queries of a run that a report shows; of a larger run it shows about as many, drawn by a hash of the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class ReportOptions:
         results: tables of external results, shown first.
         shown: figures of the page in place of those of the runs.
         compare: compare every two runs; a page of many runs has a table in :attr:`results` instead.
+        max_queries: queries of a run above which a sample of about this size is shown.
     """
 
     baselines: Baselines = ()
@@ -43,6 +49,7 @@ class ReportOptions:
     results: Results | None = None
     shown: Sequence[Figure] | None = None
     compare: bool = True
+    max_queries: int = MAX_QUERIES
     baseline_runs: Sequence[Path] = ()
 
 
@@ -59,7 +66,7 @@ class WrittenReport:
 def write_report(runs: Sequence[Path], out: Path, options: ReportOptions = ReportOptions()) -> WrittenReport:
     """Write the page of the runs in the directories *runs* to *out*, and their figures.
 
-    Memory grows with the number of queries, not with their texts.
+    Memory grows with the number of queries that are shown, which ``options.max_queries`` bounds.
 
     Raises:
         StoreError: one of *runs* is not a run directory, or *out* cannot be written.
@@ -67,7 +74,7 @@ def write_report(runs: Sequence[Path], out: Path, options: ReportOptions = Repor
     """
     with tempfile.TemporaryFile() as spool:
         names = distinct_names(runs)
-        collected = [_collect(path, names[n], n, options.prices, spool) for n, path in enumerate(runs)]
+        collected = [_collect(path, names[n], n, options, spool) for n, path in enumerate(runs)]
         if options.shown is None:
             own = [run.measures for run in collected]
             baselines = (*options.baselines, *_baselines(options.baseline_runs, own[0]))
@@ -104,16 +111,35 @@ def _baselines(paths: Sequence[Path], first: RunMeasures) -> Baselines:
     return tuple(found)
 
 
-def _collect(path: Path, name: str, number: int, prices: Prices | None, spool: IO[bytes]) -> CollectedRun:
-    """Read a run once: keep its numbers and its table of queries, write its texts to *spool*."""
+def _collect(path: Path, name: str, number: int, options: ReportOptions, spool: IO[bytes]) -> CollectedRun:
+    """Read a run once: keep its numbers and its table of queries, write its texts to *spool*.
+
+    Of a run with more queries than *options* allow, a sample is kept, the same of all runs over the data.
+    """
     run = read_partial_run(path)
     collector, chunks = RunCollector(name, number), ChunkWriter(f"texts-{number}", spool)
+    share = options.max_queries / max(len(run.places), 1)
     for trajectory in run.trajectories():
+        if _place(trajectory.query.id) >= share:
+            collector.count(trajectory)
+            continue
         collector.add(trajectory)
         chunks.add(transcript(trajectory))
     chunks.flush()
-    collected = collector.collect(run, prices)
+    if share < 1:
+        sampled = (
+            f"Figures, comparisons and the table show {len(collector.rows):,} of {queries(len(run.places))}, "
+            "drawn by a hash of their ids; the totals cover all."
+        )
+        run = replace(run, notes=(*run.notes, sampled))
+    collected = collector.collect(run, options.prices)
     return replace(collected, table=collected.table | {"starts": chunks.starts})
+
+
+def _place(query: str) -> float:
+    """Return a number from 0 to 1 that the id *query* always gives."""
+    digest = hashlib.blake2b(query.encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    return int.from_bytes(digest) / 2**48
 
 
 def _write_page(

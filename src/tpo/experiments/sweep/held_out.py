@@ -120,7 +120,7 @@ def _reward(candidate: Candidate) -> float:
 
 def _scope(query: Query) -> Scope:
     """Return one scope for all responses to a query, which differ only in their text."""
-    return Scope(query.id, 0, "reward", 0)
+    return Scope(query.id, 0, "reward", 0, data=query)
 
 
 def _key(query: Query, text: str) -> Key:

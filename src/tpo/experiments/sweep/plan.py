@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tpo.config import Settings, data_options, policy_identity, reward_identity, weights_of
 from tpo.data import data_digest, load_queries
+from tpo.data.sources import Spec
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import ExperimentPlan
@@ -128,7 +129,7 @@ class SweepPlan(ExperimentPlan):
         return self._weights[cell.reward]
 
 
-def load_data(source: str, settings: Settings) -> tuple[tuple[Query, ...], str]:
+def load_data(source: Spec, settings: Settings) -> tuple[tuple[Query, ...], str]:
     """Return the queries of *source* and its digest.
 
     Raises:

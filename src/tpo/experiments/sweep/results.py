@@ -16,6 +16,7 @@ from tpo.config import policy_name
 from tpo.config.settings import TINY
 from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
+from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
 from tpo.experiments.sweep.arms import Arm, make_arms, without_held_out
 from tpo.experiments.sweep.budgets import at_budgets
@@ -167,6 +168,7 @@ def _record(plan: SweepPlan, outcome: Outcome, arms: Sequence[Arm], apart: Seque
             "exact_up_to": EXACT_UP_TO,
             "seed": bootstrap.SEED,
         },
+        "effect": effect_notes(plan),
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
         "written": plan.clock(),

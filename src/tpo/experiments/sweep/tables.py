@@ -150,6 +150,7 @@ def sweep_notes(record: Record) -> list[str]:
         )
     if record["held_out_error"]:
         notes.append(f"the held-out reward stopped: {record['held_out_error']}")
+    notes += [f"warning: {text}" for text in record.get("effect", ())]
     notes += _missing_notes(record)
     return notes + ([SKEWED_NOTE] if any_skewed(record["arms"]) or any_skewed(record["against"]) else [])
 

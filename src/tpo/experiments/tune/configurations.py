@@ -69,7 +69,7 @@ class TurningPoint(NamedTuple):
 
     @property
     def reached(self) -> bool:
-        """Whether a larger value was measured."""
+        """True if a larger value was measured."""
         return self.next is not None
 
 
