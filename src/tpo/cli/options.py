@@ -101,13 +101,26 @@ def with_settings(
     return decorate
 
 
+def parse_path(text: str | Path) -> Path:
+    """Return the path that *text* names; an empty one would be the working directory.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    if not str(text).strip():
+        raise typer.BadParameter("is empty; name a path (. is the working directory)")
+    return Path(text)
+
+
 def option(setting: Setting, *, several: bool = False, text: str | None = None) -> Any:
     """Return typer's option for *setting*."""
     given = setting.option
     metavar = f"{given.metavar},..." if several else given.metavar
+    parser = parse_path if setting.value_type is Path and not several else None
     return typer.Option(
         setting.flag,
         *([given.short] if given.short else []),
+        parser=parser,
         metavar=metavar,
         help=_help(text or given.help + (" Several by commas." if several else ""), setting.default_text),
         rich_help_panel=given.panel,
@@ -169,6 +182,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Delete the existing run fi
 Config = Annotated[
     Path | None,
     typer.Option(
+        parser=parse_path,
         metavar="FILE.toml",
         envvar="TPO_CONFIG",
         show_envvar=False,

@@ -35,11 +35,11 @@ tpo run prompts.jsonl --config run.toml -d 3 -n 8
 def run_data(
     given: options.Given,
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             metavar="DATA",
             help="A .json, .jsonl, .csv, .txt or .parquet file, a pattern in quotes, - for standard input,"
-            " or hf:NAME:SPLIT."
+            " or hf:NAME:SPLIT; several are read one after the other."
             " [dim]\\[default: the shipped examples][/dim]",
         ),
     ] = None,
@@ -51,7 +51,9 @@ def run_data(
     """
     from tpo.cli.common import exit_code, settings_of
     from tpo.cli.session import Session
+    from tpo.data.sources import single_or_several
 
-    summary = Session.of(settings_of(given), data, fresh=fresh).carry_out()
+    source = single_or_several(data) if data else None
+    summary = Session.of(settings_of(given), source, fresh=fresh).carry_out()
     if code := exit_code(summary):
         raise typer.Exit(code)

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from statistics import fmean
 
 from tpo.config import reward_specs
-from tpo.doctor.finding import failure, good, warning
+from tpo.config.specs import all_reward_specs, reward_options
+from tpo.doctor.finding import failure, good, unknown, warning
 from tpo.doctor.setup import CheckState, Setup
 from tpo.rewards.base import Reward
 from tpo.rewards.probes import PROBES
+from tpo.rewards.rubric import RubricReward
 from tpo.types import Messages, Scope
 
 CHECK = "reward's sense"
+ORDER_CHECK = "rubric's order"
+LARGE_SHIFT = 0.1
+"""Mean shift of a probability from which the order of yes and no is warned of."""
 
 
 async def check_reward_sense(setup: Setup, state: CheckState) -> None:
     """Score the good and the poor answer of each built-in probe."""
     reward = state.reward
     if reward is None:
+        return
+    specs, options = all_reward_specs(setup.settings), reward_options(setup.settings)
+    reading = [spec.name for spec in specs if spec.needs_row(options)]
+    if reading:
+        sentence = (
+            f"{', '.join(reading)} reads columns of the data, so it was not tried on the built-in probes"
+        )
+        state.report(unknown(CHECK, sentence))
         return
     rows = [(probe.messages, text) for probe in PROBES for text in (probe.good, probe.poor)]
     started = setup.now()
@@ -27,6 +41,29 @@ async def check_reward_sense(setup: Setup, state: CheckState) -> None:
     _report_sense(scores[::2], scores[1::2], seconds, state)
     if len(set(scores)) > 1 and _is_logit(setup):
         _report_scale(scores, state)
+    if isinstance(reward, RubricReward):
+        await _check_order(reward, state)
+
+
+async def _check_order(reward: RubricReward, state: CheckState) -> None:
+    """Report how far the probability of yes moves where no is listed before it."""
+    scopes = (Scope("doctor", 0, "reward", index) for index in range(len(PROBES)))
+    asked = [
+        reward.order_shifts(each.messages, each.good, scope)
+        for each, scope in zip(PROBES, scopes, strict=True)
+    ]
+    shifts = [abs(shift) for row in await asyncio.gather(*asked) for shift in row.values()]
+    if not shifts:
+        return
+    mean, largest = fmean(shifts), max(shifts)
+    sentence = (
+        f"with yes and no swapped, probabilities move by {mean:.2f} on average and {largest:.2f} at most"
+    )
+    if mean < LARGE_SHIFT:
+        state.report(good(ORDER_CHECK, sentence, mean=mean, largest=largest))
+    else:
+        advice = "the model prefers a place: take a larger one, or criteria that are easier to decide"
+        state.report(warning(ORDER_CHECK, sentence, advice, mean=mean, largest=largest))
 
 
 async def _score(reward: Reward, messages: Messages, response: str, index: int) -> float:

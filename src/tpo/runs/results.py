@@ -6,7 +6,8 @@ import logging
 from collections import Counter
 
 from tpo.errors import TpoError
-from tpo.events import Event, Listener, RunEnded, RunStarted
+from tpo.events import Event, Listener, RunEnded, RunStarted, RunWarned
+from tpo.runs.effect import EARLY_QUERIES
 from tpo.runs.retries import Retries
 from tpo.runs.summary import Summary, Tally
 from tpo.store.directory import RunDirectory
@@ -23,6 +24,7 @@ class RunResults:
         self._retries = retries
         self._listener = listener
         self._tally = Tally()
+        self._warned: set[str] = set()
         self._failed_before = directory.failed
         for trajectory in directory.read_finished():
             self._tally.add(trajectory)
@@ -45,6 +47,16 @@ class RunResults:
         await self.directory.append(trajectory)
         self._failed_before.pop(trajectory.query.id, None)
         self._tally.add(trajectory)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Announce each kind of warning once, from ten finished queries on."""
+        if self._tally.finished < EARLY_QUERIES:
+            return
+        for kind, text in self._tally.effect().warnings().items():
+            if kind not in self._warned:
+                self._warned.add(kind)
+                self.announce(RunWarned(kind, text))
 
     async def end(self, *, interrupted: bool) -> Summary:
         """Record the end of the invocation; queries that failed earlier and were not run again count, too.

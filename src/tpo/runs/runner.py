@@ -9,6 +9,7 @@ from itertools import chain
 
 from tpo.errors import ConfigError, DataError, TpoError
 from tpo.events import Listener
+from tpo.methods.fallback import Fallback
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.methods.selection import Selection
@@ -38,6 +39,7 @@ async def run_queries(
     *,
     seed: int = 7,
     stopping: Sequence[StoppingRule] = (),
+    fallback: Fallback | None = None,
     selection: Selection | None = None,
     concurrency: int = 64,
     sequences: int | None = None,
@@ -57,7 +59,8 @@ async def run_queries(
     with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
     a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.scheduler`).
     A reward function of the user's own is probed before the first policy call.
-    *stopping* rules end a query early; *selection* chooses the answer from its pool.
+    *stopping* rules end a query early; *fallback* takes over where no update is readable; *selection*
+    chooses the answer from its pool.
     *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
     tried again when the run ends, for its record.
 
@@ -81,6 +84,7 @@ async def run_queries(
         method,
         seed=seed,
         stopping=stopping,
+        fallback=fallback,
         selection=selection,
         decisions=JournaledDecisions(directory.journal),
         listener=listener,

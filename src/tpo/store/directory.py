@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -226,6 +227,27 @@ def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Qu
             "Give another --out, or --fresh to throw that run away and start anew"
         )
     return complete
+
+
+def recorded_ids(path: Path, data: str) -> dict[str, tuple[str, ...]] | None:
+    """Return the ids of the queries that the run at *path* recorded, by their digests.
+
+    None where every invocation had the data of digest *data*, so that positions tell the ids, and where
+    there is no run that can be resumed.
+
+    Raises:
+        StoreError: the run cannot be read.
+    """
+    if not ((path / runfile.NAME).exists() and (path / reader.NAME).exists()):
+        return None
+    there = read_run(path)
+    digests = {there.fingerprint.get("data"), *(each.data for each in there.invocations)} - {None, data}
+    if not digests or there.schema == schema1.SCHEMA:
+        return None
+    ids: dict[str, list[str]] = defaultdict(list)
+    for query, place in find_places(path / reader.NAME).items():
+        ids[place.digest].append(query)
+    return {digest: tuple(of) for digest, of in ids.items()}
 
 
 def _done(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:

@@ -41,6 +41,8 @@ class Invocation:
     interrupted: bool = False
     retries: Mapping[str, int] = field(default_factory=dict)
     """Number of retried calls by phase; known once it has ended."""
+    data: str | None = None
+    """Digest of the data; None in runs of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,10 @@ class RunRecord:
 
     def begin(self, now: float) -> RunRecord:
         """Return the record with another invocation, started at *now*."""
-        return replace(self, invocations=(*self.invocations, Invocation(now, versions())))
+        return replace(
+            self,
+            invocations=(*self.invocations, Invocation(now, versions(), data=self.fingerprint.get("data"))),
+        )
 
     def end(
         self,
