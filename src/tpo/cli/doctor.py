@@ -33,7 +33,7 @@ tpo doctor --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001
 WOULD_NOT_WORK = 1
 
 
-@options.with_settings(without=("sequences",))
+@options.with_settings(without=("sequences",), scale=True)
 def doctor(
     given: options.Given,
     data: Annotated[
