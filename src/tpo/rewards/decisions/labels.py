@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ LEAST_MASS = 0.5
 SHOWN = 200
 """Characters of an unreadable reply that its error quotes."""
 _ID_PREFIX = "token_id:"
+_VERDICT = re.compile(r"\\boxed\{([^{}]*)\}|<answer>(.*?)</answer>|\[\[(.*?)\]\]", re.DOTALL)
 _Chances = dict[str, list[float]]
 """Log-probabilities of the tokens that spell each label."""
 
@@ -70,12 +72,19 @@ class LabelServer:
     """The chat model behind *client*; *model* is its name there, None taking the only one.
 
     *votes* replies are counted where the server gives no log-probabilities, the first greedy and the others
-    sampled, each of at most *max_tokens* tokens.
+    sampled, each of at most *max_tokens* tokens; so is a model that *thinks* before it answers.
     """
 
     def __init__(
-        self, client: HttpClient, model: str | None, *, votes: int = 5, max_tokens: int = 2048
+        self,
+        client: HttpClient,
+        model: str | None,
+        *,
+        votes: int = 5,
+        max_tokens: int = 2048,
+        thinks: bool = False,
     ) -> None:
+        self._thinks = thinks
         self.client = client
         self._model = model
         self._votes = votes
@@ -86,7 +95,7 @@ class LabelServer:
     def forget(self) -> None:
         """Forget what is known of the server: another one may have come up in its place."""
         self._card: Card | None = None
-        self._shape = _FULL
+        self._shape = replace(_FULL, exact=False, alternatives=0, forms=()) if self._thinks else _FULL
         self._has_learned = False
         self._token_ids: dict[str, int | None] = {}
 
@@ -242,14 +251,17 @@ def seed_of(messages: Sequence[Message], number: int = 0) -> int:
 
 
 def stated_label(text: str, labels: Sequence[str]) -> str | None:
-    """Return the label that *text* is, alone or in quotes; None of anything else.
+    r"""Return the label that *text* is, alone or in quotes, or that it ends with as a marked verdict.
 
-    A model's reasoning does not count, nor does anything where that never ended.
+    Marks of a verdict are ``\boxed{A}``, ``[[A]]`` and ``<answer>A</answer>``. A model's reasoning does not
+    count, nor does anything where that never ended.
     """
     answer = split_reasoning(text)
     if not answer.ended:
         return None
-    said = answer.text.strip().strip("\"'`*.").casefold()
+    marked = _VERDICT.findall(answer.text)
+    said = "".join(marked[-1]) if marked else answer.text
+    said = said.strip().strip("\"'`*.[]").casefold()
     return next((label for label in labels if label.casefold() == said), None)
 
 
