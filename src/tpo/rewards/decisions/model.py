@@ -67,6 +67,8 @@ class DecisionModel:
         members = [(client.address, DecisionServer(client, model, **asking)) for client in clients]
         self.servers: Balancer[DecisionServer] = Balancer(members, retry=retry, clock=clock)
         self._listener = listener
+        self.identity = model or ",".join(client.address for client in clients)
+        """The model's name, or its servers where none was given."""
 
     async def label(self, question: LabelQuestion, scope: Scope) -> LabelAnswer:
         """Return the probability of each label of *question*.

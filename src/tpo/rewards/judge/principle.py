@@ -36,6 +36,8 @@ class PrincipleReward:
     def __init__(self, urls: str | Sequence[str], *, principle: str, **options: Any) -> None:
         self.model = DecisionModel(urls, **options)
         self.principle = principle
+        self.identity = f"principle {principle!r} by {self.model.identity}"
+        """Tells it from others when a run is resumed."""
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """Return the log-odds of *response*.
