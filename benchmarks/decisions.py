@@ -46,7 +46,7 @@ MESSAGES = (user("Please invite Anna to the picnic."),)
 
 
 async def measure(url: str, responses: int, criteria: int) -> dict[str, Any]:
-    """Score all responses in both ways, and the order shifts of the first twenty."""
+    """Score all responses in both ways, and the order shifts of the first five."""
     luck = random.Random(7)  # noqa: S311 - a benchmark
     texts = [" ".join(luck.choices(WORDS, k=luck.randint(20, 80))) for _ in range(responses)]
     rubric = [
@@ -62,7 +62,7 @@ async def measure(url: str, responses: int, criteria: int) -> dict[str, Any]:
         second = await score_all(apart, texts)
         shifts = [
             abs(shift)
-            for number, text in enumerate(texts[:20])
+            for number, text in enumerate(texts[:5])
             for shift in (
                 await together.order_shifts(MESSAGES, text, Scope(f"q{number}", 0, "reward"))
             ).values()
