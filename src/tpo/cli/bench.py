@@ -62,7 +62,10 @@ def ids(
 @options.with_settings(
     without=(*(name for name in DATA_OPTIONS if name != "limit"), "sequences"),
     several=("method", "seed"),
-    texts={"limit": "Maximum number of queries, each kind of them with its share."},
+    texts={
+        "limit": "Maximum number of queries, each kind of them with its share.",
+        "check_reward": "Held-out reward that guides no run, for benchmarks whose metric is a reward.",
+    },
 )
 def run_benchmark(
     given: options.Given,
@@ -119,14 +122,6 @@ def run_benchmark(
             rich_help_panel=GRADING,
         ),
     ] = None,
-    check_reward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Held-out reward that guides no run, for benchmarks whose metric is a reward.",
-            rich_help_panel=GRADING,
-        ),
-    ] = None,
     grader_option: Annotated[
         list[str] | None,
         typer.Option(
@@ -158,7 +153,10 @@ def run_benchmark(
 
 @app.command()
 def table(
-    results: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of tpo bench run.")],
+    results: Annotated[
+        list[Path],
+        typer.Argument(parser=options.parse_path, metavar="DIR...", help="Folders of tpo bench run."),
+    ],
     form: Annotated[
         str, typer.Option("--format", metavar="md|latex", help="Of the table.", show_default=True)
     ] = "md",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tpo.cli.options import Debug, Quiet
+from tpo.cli.options import Debug, Quiet, parse_path
 from tpo.cli.training_set import MaxChars, MaxLengthRatio, MinMargin, Pairs, StepNumbers, TrainingOptions
 from tpo.errors import ConfigError, StoreError
 
@@ -53,7 +53,7 @@ HEEDED = {
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")],
+    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="The directory of a run.")],
     shape: Annotated[
         Format,
         typer.Option(
@@ -66,6 +66,7 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_path,
             metavar="FILE",
             help="Where to write; results take .jsonl, .csv and .parquet, dpo and sft .jsonl and .parquet."
             " [dim]\\[default: a file in RUN][/dim]",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tpo.cli.options import Debug
+from tpo.cli.options import Debug, parse_path
 from tpo.plurals import queries
 
 EXAMPLES = """\
@@ -18,7 +18,7 @@ tpo repair runs/NAME
 
 
 def repair(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")],
+    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="The directory of a run.")],
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Repair a run directory: keep valid records, set damaged lines aside, restore run.json.

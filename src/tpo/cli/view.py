@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from tpo.cli.options import Debug, Quiet
-from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, prices_of
+from tpo.cli.options import Debug, Quiet, parse_path
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, prices_of
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -27,7 +27,10 @@ def view(
     runs: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN_OR_DIR", help="The directory of a run, or one that holds runs.", show_default="runs"
+            parser=parse_path,
+            metavar="RUN_OR_DIR",
+            help="The directory of a run, or one that holds runs.",
+            show_default="runs",
         ),
     ] = Path("runs"),
     port: Annotated[
@@ -55,6 +58,7 @@ def view(
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
     currency: Currency = "USD",
+    role_price: RolePrice = None,
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
@@ -71,7 +75,7 @@ def view(
     from tpo.cli.common import interruptible
     from tpo.cli.escape import echo, visible
 
-    prices = prices_of(price_in, price_out, price_cached, currency)
+    prices = prices_of(price_in, price_out, price_cached, currency, role_price or ())
     talk = Console(stderr=True, quiet=bool(quiet), highlight=False)
     with interruptible(talk, f"no longer viewing {visible(str(runs))}"):
         from tpo.view import serve  # within, so that Ctrl-C while it is imported leaves no traceback

@@ -35,10 +35,10 @@ def identity_of(thing: Any) -> str:
     named = thing if inspect.isroutine(thing) or isinstance(thing, type) else type(thing)
     parts = [_name(named)]
     parts += [value for key in ("model", "name") if isinstance(value := getattr(thing, key, None), str)]
-    return " ".join(parts) + source_digest(named)
+    return " ".join(parts) + _source_digest(named)
 
 
-def source_digest(named: Any) -> str:
+def _source_digest(named: Any) -> str:
     """Return ``@`` and a digest of the source of a function or class; nothing where there is none to read."""
     try:
         source = inspect.getsource(inspect.unwrap(named))

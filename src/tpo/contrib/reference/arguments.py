@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-RECIPES = MappingProxyType({"tpo": "paper", "revision": "paper-revision", "bon": "paper-bon"})
-"""The recipe of each mode: the paper's layout of the calls."""
+METHODS = MappingProxyType({"tpo": "paper", "revision": "paper-revision", "bon": "paper-bon"})
+"""Method of each mode, with the paper's layout of the calls."""
 
 DESCRIPTION = """\
 Test-Time Preference Optimization with the flags of the reference implementation. The server's key is read
@@ -93,7 +93,7 @@ def _add_places(add: Callable[..., object]) -> None:
 
 def _add_method(add: Callable[..., object]) -> None:
     """Options of sampling and optimization."""
-    add("--tpo_mode", choices=list(RECIPES), default="tpo", help="the method (%(default)s)")
+    add("--tpo_mode", choices=list(METHODS), default="tpo", help="the method (%(default)s)")
     add(
         "--num_threads",
         type=_positive,

@@ -59,7 +59,7 @@ class SharedSampling:
         return replace(method.sampling, seed=base_seed(self.seed, scope, method.sample_size))
 
 
-class SharedPolicy(Wrapper):
+class _SharedPolicy(Wrapper):
     """Policy wrapper that answers calls of earlier cells from *journal*."""
 
     def __init__(self, policy: Policy, journal: Journal, shared: SharedSampling) -> None:
@@ -131,7 +131,7 @@ async def shared_models(
     try:
         scores = _journal(folder / f"reward-{reward_key}-seed{shared.seed}.jsonl")
         try:
-            yield SharedPolicy(policy, calls, shared), JournaledReward(reward, scores)
+            yield _SharedPolicy(policy, calls, shared), JournaledReward(reward, scores)
         finally:
             await scores.close()
     finally:

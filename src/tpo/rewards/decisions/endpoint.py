@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
-from tpo.http.chat import read_count
 from tpo.http.refusals import told_context
+from tpo.http.tokens import ServerTokenizer, estimated_tokens
 from tpo.per_loop import PerLoop
 from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, LabelServer
 from tpo.types import user
@@ -26,8 +26,6 @@ MOST_QUESTIONS = 64
 MOST_LEVELS = 10
 """Levels of a scale, numbered by one digit each."""
 PATH = "/systemone"
-BYTES_PER_TOKEN = 3
-"""Fewer than in English text, for servers that count no tokens."""
 SPARE_TOKENS = 64
 """Tokens kept free for a chat template, and for the endpoint's own words around a question."""
 
@@ -85,7 +83,7 @@ class DecisionServer(LabelServer):
         super().forget()
         self._has_endpoint: bool | None = None
         self._context: int | None = None
-        self._counts = True
+        self._tokenizer = ServerTokenizer(self.client)
 
     def without_endpoint(self) -> None:
         """Ask questions one by one, even where there is a decision endpoint."""
@@ -128,15 +126,9 @@ class DecisionServer(LabelServer):
 
     async def count(self, text: str) -> int:
         """Return the tokens of *text* as a prompt, estimated where the server does not count them."""
-        if self._counts:
-            body = {"model": (await self.card()).name, "messages": [user(text)]}
-            try:
-                return await self.client.request("POST", "/tokenize", body, read=read_count, root=True)
-            except HttpFailure as failure:
-                if failure.passes or failure.unreachable:
-                    raise
-                self._counts = False
-        return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+        messages = (user(text),)
+        count = await self._tokenizer.count((await self.card()).name, messages)
+        return estimated_tokens(messages) if count is None else count
 
     async def _together(self, text: str, decisions: Sequence[Decision]) -> list[LabelAnswer] | None:
         """Return the endpoint's answers; None where there is no endpoint for this model."""

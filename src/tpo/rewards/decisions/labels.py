@@ -19,10 +19,11 @@ from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
 from tpo.http.chat import read_completions
+from tpo.http.model_cards import ModelCard, chosen_card, read_cards
 from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
-from tpo.rewards.cards import Card, chosen_card, read_cards
 from tpo.rewards.decisions.request import Shape, json_forms
+from tpo.rewards.decisions.tokens import token_ids
 from tpo.types import Completion, Message
 
 LEAST_MASS = 0.5
@@ -94,7 +95,7 @@ class LabelServer:
 
     def forget(self) -> None:
         """Forget what is known of the server: another one may have come up in its place."""
-        self._card: Card | None = None
+        self._card: ModelCard | None = None
         self._shape = replace(_FULL, exact=False, alternatives=0, forms=()) if self._thinks else _FULL
         self._has_learned = False
         self._token_ids: dict[str, int | None] = {}
@@ -108,7 +109,7 @@ class LabelServer:
             return f"the {self._shape.alternatives} likeliest tokens"
         return "structured output" if self._shape.forms else "text"
 
-    async def card(self) -> Card:
+    async def card(self) -> ModelCard:
         """Return the server's model card, requested once.
 
         Raises:
@@ -224,26 +225,6 @@ class LabelServer:
         return ids if len(set(ids.values())) == len(labels) else None
 
 
-async def token_ids(client: HttpClient, model: str, texts: Sequence[str]) -> list[int | None] | None:
-    """Return the token that each of *texts* is, None for one of several tokens; None without a tokenizer.
-
-    Raises:
-        HttpFailure: the server did not answer.
-    """
-
-    async def tokenize(text: str) -> int | None:
-        body = {"model": model, "prompt": text, "add_special_tokens": False}
-        ids = await client.request("POST", "/tokenize", body, read=_read_ids, root=True)
-        return ids[0] if len(ids) == 1 else None
-
-    try:
-        return [await tokenize(text) for text in texts]
-    except HttpFailure as failure:
-        if failure.passes or failure.unreachable:
-            raise
-        return None
-
-
 def seed_of(messages: Sequence[Message], number: int = 0) -> int:
     """Return a seed that depends on nothing but the prompt: answers repeat wherever a server's seeds do."""
     digest = hashlib.sha256(repr(list(messages)).encode("utf-8", "surrogatepass")).digest()
@@ -300,10 +281,3 @@ def _one(_: object) -> float:
 
 def _read_choice(reply: Any) -> Completion:
     return read_completions(reply, 1)[0]
-
-
-def _read_ids(reply: Any) -> list[int]:
-    ids = reply.get("tokens") if isinstance(reply, dict) else None
-    if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
-        raise HttpFailure("the server sent no token ids")
-    return ids

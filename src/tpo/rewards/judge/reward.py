@@ -13,11 +13,12 @@ from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailabl
 from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
+from tpo.http.model_cards import chosen_card, read_cards
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.per_loop import PerLoop
-from tpo.rewards.cards import chosen_card, read_cards
-from tpo.rewards.decisions.labels import seed_of, token_ids
+from tpo.rewards.decisions.labels import seed_of
 from tpo.rewards.decisions.request import Shape, json_forms
+from tpo.rewards.decisions.tokens import token_ids
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, SCHEMA, judge_messages
 from tpo.rewards.values import place
@@ -127,7 +128,7 @@ class JudgeReward:
         )
         votes = [first, *(vote for vote in map(_readable, rest) if vote is not None)]
         if 2 * len(votes) <= self._votes:
-            unreadable = next(vote for vote in rest if isinstance(vote, Unreadable))
+            unreadable = next(vote for vote in rest if isinstance(vote, _Unreadable))
             lost = self._votes - len(votes)
             raise RewardError(f"{unreadable} ({lost} of {self._votes} votes could not be read)")
         return Score(fmean(vote.stated for vote in votes), tokens=sum(vote.tokens for vote in votes))
@@ -148,7 +149,7 @@ class JudgeReward:
                 return _Vote(reply, stated, tokens)
             if attempt + 1 < ATTEMPTS:
                 announce(f"the judge gave no grade: {reply.text[:SHOWN]!r}", 0.0)
-        raise Unreadable(
+        raise _Unreadable(
             f"{place(scope)}: the judge gave no grade from {LOWEST} to {HIGHEST} in {ATTEMPTS} replies;"
             f" the last begins {reply.text[:SHOWN]!r}"
         )
@@ -202,13 +203,13 @@ class _Vote:
     tokens: int
 
 
-class Unreadable(RewardError):
+class _Unreadable(RewardError):
     """A vote whose replies all held no grade."""
 
 
 def _readable(result: _Vote | BaseException) -> _Vote | None:
     """A vote, or None of one that could not be read; anything else that went wrong is raised."""
-    if isinstance(result, Unreadable):
+    if isinstance(result, _Unreadable):
         return None
     if isinstance(result, BaseException):
         raise result
