@@ -73,12 +73,19 @@ async def measure(url: str, responses: int, criteria: int) -> dict[str, Any]:
     return {
         "decision endpoint, one request each": first,
         f"label probabilities, {criteria} requests each": second,
+        "ways": [way_of(together), way_of(apart)],
         "times_the_throughput": round(first["responses_per_second"] / second["responses_per_second"], 2),
         "shift_of_yes_in_the_other_order": {
             "mean": round(statistics.fmean(shifts), 4),
             "largest": round(max(shifts), 4),
         },
     }
+
+
+def way_of(reward: RubricReward) -> str:
+    """Return how the only server was asked."""
+    (server,) = reward.model.servers.members.values()
+    return server.way
 
 
 async def score_all(reward: RubricReward, texts: list[str]) -> dict[str, float]:

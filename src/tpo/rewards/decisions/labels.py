@@ -26,7 +26,7 @@ from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.decisions.tokens import token_ids
 from tpo.types import Completion, Message
 
-LEAST_MASS = 0.5
+LEAST_MASS = 1e-3
 """Share of labels below which a first token without text is taken for the beginning of reasoning."""
 SHOWN = 200
 """Characters of an unreadable reply that its error quotes."""
