@@ -53,7 +53,7 @@ async def measure(url: str, responses: int, criteria: int) -> dict[str, Any]:
         Criterion(text, text)
         for text in (f"The response holds the word {WORDS[i]}." for i in range(criteria))
     ]
-    together, apart = RubricReward(url, rubric), RubricReward(url, rubric)
+    together, apart = RubricReward(url, rubric), RubricReward(url, rubric, thinks=False)
     for server in apart.model.servers.members.values():
         server.without_endpoint()
     try:

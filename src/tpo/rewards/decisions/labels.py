@@ -73,7 +73,8 @@ class LabelServer:
     """The chat model behind *client*; *model* is its name there, None taking the only one.
 
     *votes* replies are counted where the server gives no log-probabilities, the first greedy and the others
-    sampled, each of at most *max_tokens* tokens; so is a model that *thinks* before it answers.
+    sampled, each of at most *max_tokens* tokens; so is a model that *thinks* before it answers, which its
+    first reply tells where it is None.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class LabelServer:
         *,
         votes: int = 5,
         max_tokens: int = 2048,
-        thinks: bool = False,
+        thinks: bool | None = None,
     ) -> None:
         self._thinks = thinks
         self.client = client
@@ -171,7 +172,8 @@ class LabelServer:
         answer = _normalized(known, _cost(reply))
         # A first token without text is a mark: such a model thinks before it answers.
         thinks = not reply.text.strip() and (answer.mass or 0.0) < LEAST_MASS
-        return None if thinks and not self._has_learned else answer
+        unknown = self._thinks is None and not self._has_learned
+        return None if thinks and unknown else answer
 
     async def _count(self, question: LabelQuestion, shape: Shape) -> LabelAnswer:
         """Return each label's share of the votes that can be read."""

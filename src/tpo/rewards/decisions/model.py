@@ -29,7 +29,7 @@ class DecisionModel:
         api_key: sent as a bearer token, shown nowhere.
         votes: replies counted for a question where there are no log-probabilities.
         max_tokens: of such a reply; models that think before they answer need thousands.
-        thinks: whether the model reasons before it answers, so that its first token is no answer.
+        thinks: whether the model reasons first, so that its first token is no answer; None finds out.
         concurrency: maximum of requests in flight to each server; an adaptive limit stays below it.
         retry: how long failures that pass are retried, over all servers.
         clock: the time that waits go by.
@@ -48,7 +48,7 @@ class DecisionModel:
         api_key: str | None = None,
         votes: int = 5,
         max_tokens: int = 2048,
-        thinks: bool = False,
+        thinks: bool | None = None,
         concurrency: int = 64,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
