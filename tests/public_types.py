@@ -131,6 +131,12 @@ class Never:
 def values_of_methods() -> None:
     tpo.Tpo(sample_size=3, max_iterations=1)
     tpo.Tpo(samples=3)  # type: ignore[call-arg]
+    rules: list[tpo.StoppingRule] = [tpo.Plateau(2), tpo.TokenBudget(1000), tpo.SampleCost(0.1)]
+    tpo.Optimizer(write, length, stopping=rules, selection=tpo.Consensus())
+    tpo.BestOfNFallback()
+    tpo.RevisionFallback()
+    tpo.Plateau("2")  # type: ignore[arg-type]
+    tpo.TokenBudget()  # type: ignore[call-arg]
     rule: tpo.StoppingRule = Never()  # type: ignore[assignment]
     selection: tpo.Selection = Never()  # type: ignore[assignment]
     assert rule

@@ -87,9 +87,11 @@ async def _answer(models: Models, method: Method, question: str, settings: Setti
     """Optimize *question* with *models*, and close them."""
     import os
 
-    from tpo.config import fallback_of, selection_of, stopping_rules
+    from tpo.config import fallback_of, name_model, selection_of, stopping_rules
     from tpo.methods.optimize import Optimizer
 
+    if settings.when_needed is not None:  # its file names the models
+        settings = await name_model(settings, os.environ)
     async with models.ready():
         optimizer = Optimizer(
             models.policy,

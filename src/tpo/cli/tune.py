@@ -25,22 +25,20 @@ CHOICE = "Choice"
 SEVERAL = ("method", "sample_size")
 
 
-@options.with_settings(without=("combine", "calibration", "limit"), several=SEVERAL)
+@options.with_settings(
+    without=("combine", "calibration", "limit"),
+    several=SEVERAL,
+    texts={
+        "check_reward": "Held-out reward: guides nothing and judges the configurations."
+        " Without it the guiding reward judges, which favors best-of-n."
+    },
+)
 def tune(
     given: options.Given,
     data: Annotated[
         str,
         typer.Argument(metavar="DATA", help="A .json, .jsonl, .csv or .parquet file, or hf:NAME:SPLIT."),
     ],
-    check_reward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Held-out reward: guides nothing and judges the configurations. Without it the guiding"
-            " reward judges, which favors best-of-n.",
-            rich_help_panel=CHOICE,
-        ),
-    ] = None,
     sample: Annotated[
         int,
         typer.Option(

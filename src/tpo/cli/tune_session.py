@@ -8,7 +8,7 @@ import random
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,6 @@ from tpo.cli.prices import prices_of
 from tpo.cli.sweep_session import Sweeping, sweep_directory_name
 from tpo.cli.tune import SEVERAL
 from tpo.config import name_model
-from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.experiments.cells import Cell
 from tpo.experiments.sweep.arms import make_arms
@@ -29,7 +28,6 @@ from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
 from tpo.experiments.sweep.results import Outcome, on_shared_queries
 from tpo.experiments.tune.results import choose, tune_notes, tune_tables, write_tune
-from tpo.registry import parse
 from tpo.report.overview import TINY_NOTE
 from tpo.store import read_trajectories
 from tpo.types import Query, Trajectory
@@ -60,9 +58,8 @@ class Tuning:
             )
         prices = prices_of(flags["price_in"], flags["price_out"], None, flags["currency"])
         costs = cost_measures([flags["cost"]], prices, flags["parameters"])
-        held_out: str | None = flags["check_reward"]
-        if held_out is not None:
-            parse(REWARDS, held_out, "--check-reward")
+        # It is no part of the cells' settings: it scores afterwards.
+        held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         require_held_out(held_out, settings.reward)
         axes = Axes(
             methods=lists["method"],

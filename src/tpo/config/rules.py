@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from tpo.config.option import flag_of
@@ -86,11 +85,9 @@ def _pair_judge(settings: Settings, environment: Mapping[str, str], listener: Li
         raise ConfigError("--select tournament needs --select-judge URL")
     url, _, model = settings.select_judge.removeprefix("judge:").partition("#")
     refuse_secrets("--select-judge", url, JUDGE_KEY_VARIABLE)
-    try:
-        judge: Any = import_module("tpo.rewards.judge.pairwise").PairwiseJudge
-    except ImportError as error:
-        raise ConfigError("--select tournament: this version has no pairwise judge") from error
-    built: PairJudge = judge(
+    from tpo.rewards.judge.pairwise import PairwiseJudge
+
+    return PairwiseJudge(
         url,
         model=model or None,
         api_key=environment.get(JUDGE_KEY_VARIABLE),
@@ -98,7 +95,6 @@ def _pair_judge(settings: Settings, environment: Mapping[str, str], listener: Li
         retry=RetryPolicy(timeout=settings.retry_timeout),
         listener=listener,
     )
-    return built
 
 
 def stopping_identity(settings: Settings) -> dict[str, Any]:

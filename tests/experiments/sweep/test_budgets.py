@@ -10,6 +10,7 @@ from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import Arm
 from tpo.experiments.sweep.budgets import AtBudget, at_budgets
 from tpo.experiments.sweep.costs import TOKENS
+from tpo.experiments.sweep.figures import sweep_figures
 
 QUERIES = ("a", "b")
 TPO = arm("tpo", 2, 2, {q: row((1.0, 2.0), (2.0, 5.0, 6.0), (20.0, 40.0, 60.0)) for q in QUERIES})
@@ -66,3 +67,12 @@ def test_budgets_are_numbers_in_order() -> None:
     for wrong in ("many", "0", "-1", "inf", "nan"):
         with pytest.raises(ConfigError, match="--budget"):
             budgets_of(wrong)
+
+
+def test_a_query_with_a_blank_sample_shortens_the_curve_of_best_of_n() -> None:
+    rows = {**BON.results, "b": row((1.0, 2.0, 3.0), (3.0,), (30.0,))}
+    shorter = replace(BON, results=rows)
+    at = found([shorter, TPO], 40.0)["best-of-n"]
+    assert (at.covered, shorter.pool_size) == (True, 3)
+    assert not found([shorter, TPO], 49.0)["best-of-n"].covered
+    assert sweep_figures([shorter])

@@ -95,6 +95,11 @@ class Arm:
         return self.method.sample_size
 
     @property
+    def pool_size(self) -> int:
+        """First samples with a score that every query has; a blank response has none."""
+        return min((len(row.best_of) for row in self.results.values()), default=0)
+
+    @property
     def depth(self) -> int:
         """Number of iterations."""
         return self.method.max_iterations
@@ -174,7 +179,7 @@ def average_seeds(results: Sequence[QueryResult]) -> QueryResult:
     firsts = [result.check_first for result in results if result.check_first is not None]
     return QueryResult(
         first=fmean(result.first for result in results),
-        best_of=_mean([result.best_of for result in results]),
+        best_of=_mean(_same_length([result.best_of for result in results])),
         best=_mean([result.best for result in results]),
         read=_mean([result.read for result in results]),
         written=_mean([result.written for result in results]),
@@ -183,7 +188,7 @@ def average_seeds(results: Sequence[QueryResult]) -> QueryResult:
         sample_written=fmean(result.sample_written for result in results),
         check_first=fmean(firsts) if has_check and len(firsts) == len(results) else None,
         check=_mean([result.check for result in results]) if has_check else (),
-        check_best_of=_mean([result.check_best_of for result in results])
+        check_best_of=_mean(_same_length([result.check_best_of for result in results]))
         if all(result.check_best_of for result in results)
         else (),
         seconds=fmean(result.seconds for result in results),
@@ -227,6 +232,12 @@ def _critiques(step: Step) -> int:
 def _padded(values: Sequence[float], depth: int) -> tuple[float, ...]:
     """Return *values* by step up to *depth*; the last value is repeated for steps that were not run."""
     return (*values, *([values[-1]] * (depth + 1 - len(values))))
+
+
+def _same_length(rows: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return *rows* cut to the shortest: a seed with a blank response has fewer scored samples."""
+    size = min(map(len, rows))
+    return [row[:size] for row in rows]
 
 
 def _mean(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:

@@ -67,12 +67,12 @@ def best_of_n_curve(arm: Arm, queries: Sequence[str], measure: CostMeasure) -> R
     results = [arm.results[query] for query in queries]
     read = fmean(result.sample_read for result in results)
     written = fmean(result.sample_written for result in results)
-    places = tuple(float(n) for n in range(1, arm.n + 1))
+    places = tuple(float(n) for n in range(1, arm.pool_size + 1))
     spent = tuple(measure.of(read, written * n / arm.n, n) for n in places)
-    checked = {query: arm.results[query].check_best_of for query in queries}
-    return RewardCurve(
-        places, spent, {query: arm.results[query].best_of for query in queries}, _complete(checked)
-    )
+    size = len(places)
+    reached = {query: arm.results[query].best_of[:size] for query in queries}
+    checked = {query: arm.results[query].check_best_of[:size] for query in queries}
+    return RewardCurve(places, spent, reached, _complete(checked))
 
 
 def step_curve(arm: Arm, queries: Sequence[str], measure: CostMeasure) -> RewardCurve:

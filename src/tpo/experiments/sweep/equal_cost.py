@@ -132,7 +132,7 @@ def samples_paid(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float
 
 def _samples_within(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> CappedQuery | None:
     count = samples_paid(arm, result, measure, cap)
-    if not 1 <= count <= arm.n:
+    if not 1 <= count <= len(result.best_of):
         return None
     spent = measure.of(result.sample_read, result.sample_written * count / arm.n, count)
     checked = result.check_best_of[count - 1] if result.check_best_of else None

@@ -101,7 +101,8 @@ class _RewardFigures:
             for (method, depth), of in lines
         ]
         dashed = [
-            (pool, _best_of_n_points(pool, tuple(map(float, range(1, pool.n + 1))))) for pool in self.pools
+            (pool, _best_of_n_points(pool, tuple(map(float, range(1, pool.pool_size + 1)))))
+            for pool in self.pools
         ]
         return self._figure("width", "Width scaling", "samples per step, N", series, dashed, whole=True)
 
@@ -229,7 +230,7 @@ def _depth_points(arms: Sequence[Arm]) -> tuple[Point, ...]:
 
 
 def _best_of_n_points(pool: Arm, places: Sequence[float]) -> tuple[Point, ...]:
-    return _means(places, [row.best_of for row in pool.results.values()])
+    return _means(places, [row.best_of[: len(places)] for row in pool.results.values()])
 
 
 def _means(places: Sequence[float], rows: Sequence[Sequence[float]]) -> tuple[Point, ...]:

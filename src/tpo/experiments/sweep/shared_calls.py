@@ -47,7 +47,7 @@ class SharedSampling:
     def largest_draw(self, messages: Messages, sampling: Sampling, scope: Scope) -> Sampling:
         """Return *sampling*, or the sampling of another method that draws the same samples and more."""
         query = self.queries.get(scope.query)
-        if scope.phase != "sample" or query is None:
+        if scope.step > 0 or scope.phase != "sample" or query is None:
             return sampling
         samplings = (
             self._sampling(method, scope) for method in self.methods if method.first_prompt(query) == messages

@@ -83,7 +83,7 @@ def configurations(arms: Sequence[Arm], measure: CostMeasure, *, held_out: bool)
             found.append(Configuration(arm.method_name, arm.n, step, costs, scores))
     for pool in largest_pools(arms):
         name = pool.method_name if pool.depth == 0 else "bon"
-        found += [_best_of_n(pool, name, n, measure, held_out) for n in range(1, pool.n + 1)]
+        found += [_best_of_n(pool, name, n, measure, held_out) for n in range(1, pool.pool_size + 1)]
     return found
 
 
