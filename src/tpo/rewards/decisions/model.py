@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailable
 from tpo.events import Listener
@@ -29,6 +29,7 @@ class DecisionModel:
         api_key: sent as a bearer token, shown nowhere.
         votes: replies counted for a question where there are no log-probabilities.
         max_tokens: of such a reply; models that think before they answer need thousands.
+        thinks: whether the model reasons first, so that its first token is no answer; None finds out.
         concurrency: maximum of requests in flight to each server; an adaptive limit stays below it.
         retry: how long failures that pass are retried, over all servers.
         clock: the time that waits go by.
@@ -47,6 +48,7 @@ class DecisionModel:
         api_key: str | None = None,
         votes: int = 5,
         max_tokens: int = 2048,
+        thinks: bool | None = None,
         concurrency: int = 64,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
@@ -61,15 +63,12 @@ class DecisionModel:
             )
             for url in ([urls] if isinstance(urls, str) else urls)
         ]
-        self.servers: Balancer[DecisionServer] = Balancer(
-            [
-                (client.address, DecisionServer(client, model, votes=votes, max_tokens=max_tokens))
-                for client in clients
-            ],
-            retry=retry,
-            clock=clock,
-        )
+        asking: dict[str, Any] = {"votes": votes, "max_tokens": max_tokens, "thinks": thinks}
+        members = [(client.address, DecisionServer(client, model, **asking)) for client in clients]
+        self.servers: Balancer[DecisionServer] = Balancer(members, retry=retry, clock=clock)
         self._listener = listener
+        self.identity = model or ",".join(client.address for client in clients)
+        """The model's name, or its servers where none was given."""
 
     async def label(self, question: LabelQuestion, scope: Scope) -> LabelAnswer:
         """Return the probability of each label of *question*.

@@ -16,8 +16,9 @@ from tpo.http.balancer import close_all
 from tpo.http.model_cards import chosen_card, read_cards
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.per_loop import PerLoop
-from tpo.rewards.decisions.labels import seed_of, token_ids
+from tpo.rewards.decisions.labels import seed_of
 from tpo.rewards.decisions.request import Shape, json_forms
+from tpo.rewards.decisions.tokens import token_ids
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, SCHEMA, judge_messages
 from tpo.rewards.values import place
