@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 [bold]Examples[/bold]
 
-tpo ask "Invite Leo to the picnic on Friday"
+tpo ask "Congratulate Pawes on winning the race. When: on Wednesday in the red tent, from Lucas."
 
-tpo ask "Why is the sky blue?" --policy http://localhost:8000/v1 --reward hf:ORG/REWARD-MODEL
+tpo ask "Why is the sky blue?" --policy http://localhost:8000/v1 --reward hf:ORG/MODEL
 
-echo "A haiku about rain" | tpo ask - -d 1 > haiku.txt
+echo "Why is the sky blue?" | tpo ask - --policy http://localhost:8000/v1 --reward hf:ORG/MODEL > sky.txt
 """
 
 FAILED = 1

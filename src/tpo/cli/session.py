@@ -100,7 +100,7 @@ class Session:
     def _show(self, summary: Summary, highlights: Highlights) -> None:
         if not self.plan.settings.quiet:
             show_steps(self.result, summary)
-            show_changes(self.result, highlights.changes)
+            show_changes(self.result, highlights)
             show_costs(self.result, summary)
             if self.plan.settings.uses_tiny:
                 self.result.print(TINY_NOTE, style="dim")

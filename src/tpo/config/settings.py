@@ -141,7 +141,7 @@ class Settings:
             panel=MODELS,
             metavar="NAME",
             default="the fastest available",
-            docs="[Several GPUs](rewards.md#several-cards).",
+            docs="[Several GPUs](rewards.md#several-gpus).",
         ),
     ] = None
     trust_remote_code: Annotated[
