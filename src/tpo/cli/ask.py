@@ -36,12 +36,12 @@ FAILED = 1
 @options.with_settings(without=(*DATA_OPTIONS, "out", "sequences"))
 def ask(
     given: options.Given,
-    question: Annotated[str, typer.Argument(help="What to answer; - reads it from stdin.")],
+    question: Annotated[str, typer.Argument(help="Question to answer; - reads it from stdin.")],
     rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
-    """Answer one question and show how: samples and rewards, what is said of them, what came of it.
+    """Optimize one question and show each step: samples, rewards, critiques, updates, answer.
 
-    When stdout is no terminal it gets the answer alone, and the rest goes to stderr.
+    If stdout is not a terminal, it receives the answer only, and the steps go to stderr.
     """
     import asyncio
 

@@ -48,7 +48,7 @@ class Checklist:
         if failures:
             marked = MARKS["failure"][1 if self._plain else 0]
             always.print(
-                f"A run would not work: mend what is marked {marked} ({failures}).", style="bold red"
+                f"A run would not work: fix the checks marked {marked} ({failures}).", style="bold red"
             )
         elif warnings:
             always.print(f"A run would work; {warnings} to look at (!).", style="bold")

@@ -20,7 +20,7 @@ from tpo.config.option import Setting, flag_of
 from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING
 
 DEBUG = "tpo.debug"
-"""Where a context remembers that tracebacks are wanted."""
+"""Key in a context's ``meta`` that requests tracebacks."""
 
 FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
     "--samples": "--sample-size",

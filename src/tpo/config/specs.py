@@ -19,7 +19,7 @@ from tpo.rewards.base import Reward
 from tpo.types import Sampling
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
-"""Where a policy server's key is looked for; nowhere else."""
+"""Environment variables with the key of a policy's server."""
 REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
 """A reward's server is not the policy's, and must not be sent its key."""
 KEY_FIELDS = frozenset(

@@ -10,12 +10,12 @@ from tpo.errors import ConfigError, MissingExtra
 from tpo.inprocess.memory import first_line
 
 PARTINGS = ("auto", "balanced", "balanced_low_0", "sequential")
-"""Accelerate's ways of parting a model over all cards, the processor's memory and the disk, in that order."""
+"""Modes in which accelerate splits a model over GPUs, memory and disk, in that order."""
 SLOW = {"cpu", "disk"}
-"""Where weights of a model that is too large for the cards are kept, and fetched from for every batch."""
+"""Places for layers that do not fit on the GPUs; each batch loads them again."""
 
 Device = str | Mapping[str, str | int]
-"""``cuda``, ``cuda:1``, ``mps``, ``cpu``; one of PARTINGS; ``cuda:0,cuda:1``, parted over these alone; or a
+"""``cuda``, ``cuda:1``, ``mps``, ``cpu``; one of PARTINGS; ``cuda:0,cuda:1``, split over these only; or a
 device for each part of the model by its name, as transformers' ``device_map`` takes it."""
 
 

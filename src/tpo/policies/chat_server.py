@@ -33,7 +33,7 @@ from tpo.types import Completion, Messages, Sampling, Scope
 TEMPLATE_FIELDS = ("tools", "chat_template", "chat_template_kwargs", "continue_final_message")
 """Extra fields that change what a prompt is, and so how long."""
 LISTINGS = 3
-"""How often a list of models that fails is asked for."""
+"""Attempts to list the server's models."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ LEAST_REPLY = 256
 LEAST_KEPT = 200
 """Characters that a shortened turn keeps at least."""
 SPARE = 1.1
-"""How much more than computed is cut, since a turn's tokens are not spread evenly."""
+"""Factor by which more is cut than computed, since tokens are not distributed evenly."""
 TRIES = 4
 BYTES_PER_TOKEN = 3
 """Fewer than in English text (four and more), about right for scripts that take three bytes a sign."""
 TOKENS_PER_TURN = 16
-"""What a chat template puts around a turn, generously."""
+"""Tokens that a chat template adds to a turn, an upper estimate."""
 
 Count = Callable[[Messages], Awaitable[int]]
 """Tokens of a prompt, template and all."""

@@ -71,7 +71,7 @@ class Scheduler(Wrapper):
             raise ConfigError(f"--sequences is {sequences}; it must be at least 1")
         super().__init__(policy)
         self.ending = False
-        """Whether no further query will come."""
+        """True if no further query will come."""
         self._sequences = sequences
         self._forecast = Forecast(planned)
         self._load = Load()

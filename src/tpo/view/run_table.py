@@ -25,7 +25,7 @@ class RunTable:
         self.gathering = RunCollector(name, number)
         self.throughput = Throughput()
         self.stale = False
-        """Whether a finished query occurred again (no run writes that): totals must be computed again."""
+        """True if a finished query occurred again (no run writes that): totals must be recomputed."""
         self._places: list[int] = []
         """Offset of each row's line."""
         self._changes: list[int] = []

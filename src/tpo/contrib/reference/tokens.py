@@ -11,7 +11,7 @@ ASCII_PER_TOKEN = 4
 """Characters of English text and code in a token, about. Other scripts have one to three in a token."""
 
 TOKENS_PER_TURN = 16
-"""What a chat template adds to a turn, generously."""
+"""Tokens that a chat template adds to a turn, an upper estimate."""
 
 SECONDS = 10.0
 """Read timeout of a tokenizer in seconds; it has no model to run."""
