@@ -221,7 +221,9 @@ def refuse_secrets(option: str, url: str, variable: str) -> None:
         ConfigError: naming *variable*, which is where a key belongs.
     """
     if "@" in url:
-        raise ConfigError(f"{option}: a URL with a password in it would end up in files; set {variable}")
+        raise ConfigError(
+            f"{option}: a URL must not contain a password, because URLs are written to files; set {variable}"
+        )
     if "?" in url:
         raise ConfigError(
             f"{option} {_shown(url)}: leave out what follows the path; a key belongs into {variable}"

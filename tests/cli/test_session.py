@@ -99,7 +99,7 @@ def test_a_finished_run_is_shown_again_without_loading_models(tmp_path: Path) ->
     first = terminal.shown
     terminal.run()
     assert terminal.loaded == 1
-    assert "all queries are finished; --fresh starts anew" in terminal.said
+    assert "all queries are finished; --fresh starts again" in terminal.said
     assert "0, first samples" in terminal.shown
     assert terminal.shown.splitlines()[-1] == first.splitlines()[-1]
     assert json.loads((tmp_path / "out" / "run.json").read_text())["ended"] is not None
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> Non
     with pytest.raises(typer.Exit) as ended:
         terminal.run(ScriptedPolicy(before=interrupt))
     assert ended.value.exit_code == INTERRUPTED
-    assert f"interrupted; the same command goes on from {tmp_path / 'out'}" in terminal.said
+    assert f"interrupted; the same command resumes {tmp_path / 'out'}" in terminal.said
     assert terminal.run().finished == 3
     assert "2 of 3 queries finished, 4 calls in the journal" in terminal.said
 

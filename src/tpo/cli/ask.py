@@ -54,7 +54,7 @@ def ask(
 
     if rest:
         raise typer.BadParameter(
-            "put the question in quotes: the shell made several words of it", param_hint="QUESTION"
+            "put the question in quotes: the shell split it into several words", param_hint="QUESTION"
         )
     text = _question(question)
     settings = settings_of(given)

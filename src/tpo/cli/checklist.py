@@ -51,7 +51,7 @@ class Checklist:
                 f"A run would not work: fix the checks marked {marked} ({failures}).", style="bold red"
             )
         elif warnings:
-            always.print(f"A run would work; {warnings} to look at (!).", style="bold")
+            always.print(f"A run would work; warnings (!): {warnings}.", style="bold")
         else:
             always.print("A run would work.", style="bold green")
 

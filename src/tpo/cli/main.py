@@ -98,7 +98,7 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
 def main() -> None:
     """The entry point of the ``tpo`` command."""
     warnings.showwarning = _warn
-    # As Ctrl-C: what is finished is kept, and running again goes on from there.
+    # Like Ctrl-C: finished results are kept, and the same command resumes.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

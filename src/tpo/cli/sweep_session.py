@@ -111,7 +111,7 @@ class Sweeping:
     def carry_out(self) -> int:
         """Run the cells, check, sum up and show; how many runs are not whole."""
         plan = self.plan
-        with interruptible(self.talk, f"interrupted; the same command goes on from {plan.out}"):
+        with interruptible(self.talk, f"interrupted; the same command resumes {plan.out}"):
             plan.check()
             todo = plan.incomplete_cells()
             with locked_directory(plan.out):

@@ -94,8 +94,8 @@ def require_reward(policies: Sequence[str], *, has_reward: bool) -> None:
         return
     there = ", ".join(usage for usage in usages(REWARDS) if usage != TINY)
     raise ConfigError(
-        f"--policy {policies[0]}: name a reward too, with --reward ({there}); the embedded toy reward would"
-        " judge its answers by a measure of another world (--reward tiny, if that is what you want)"
+        f"--policy {policies[0]}: name a reward too, with --reward ({there}); the embedded reward"
+        " knows short messages only (--reward tiny uses it anyway)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The reference's flags, spelled as its users spell them, and what they mean here."""
+"""Flags of the reference's command line and their meaning here."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 RECIPES = MappingProxyType({"tpo": "paper", "revision": "paper-revision", "bon": "paper-bon"})
-"""The recipe of each mode: the paper's layout of the calls."""
+"""Method of each mode, in the paper's layout."""
 
 DESCRIPTION = """\
 Test-Time Preference Optimization with the flags of the reference implementation. The server's key is read
-from TPO_API_KEY or OPENAI_API_KEY; without either, the one in the reference's README is sent. Starting the
-same command again goes on where it stopped. This package's own command can do more: tpo run --help.
+from TPO_API_KEY or OPENAI_API_KEY; without either, the one in the reference's README is sent. The same
+command resumes an interrupted run. This package's own command has more options: tpo run --help.
 """
 
 
@@ -61,7 +61,7 @@ class Arguments:
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
-    """The values in *arguments* (the process's own: None); wrong ones end the process with a sentence."""
+    """Return the values of *arguments*, by default the process's own; wrong ones end the process."""
     return Arguments(**vars(make_parser().parse_args(arguments)))
 
 

@@ -2,7 +2,7 @@
 
 NAME.json            the reference's result file
 NAME.answers.jsonl   a row for each query with its best response
-NAME.run/            the run's directory: everything, and what a resumed run goes on from
+NAME.run/            the run's directory: everything, from which a run resumes
 logs/TIME_….json     what went into each iteration's calls and came out
 """
 
