@@ -24,7 +24,21 @@ from tpo.contrib.reference.arguments import parse as parse_reference
 TPO: Any = typer.main.get_command(app)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-OTHERS = {"vllm", "llama-server", "ollama", "git", "cd", "cp", "mkdir", "echo", "docker", "curl", "ls", "hf"}
+OTHERS = {
+    "vllm",
+    "llama-server",
+    "ollama",
+    "git",
+    "cd",
+    "cp",
+    "mkdir",
+    "echo",
+    "docker",
+    "curl",
+    "ls",
+    "hf",
+    "sed",
+}
 """Programs of others, whose arguments are not checked."""
 SEVERAL = ("method", "sample_size", "max_iterations", "seed")
 """Settings that take several values, between commas, for ``tpo bench`` and ``tpo sweep``."""

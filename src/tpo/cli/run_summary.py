@@ -25,7 +25,7 @@ LONGEST_EXAMPLE = 600
 """Characters of an answer that are shown; an example is to be read at a glance."""
 
 TINY_NOTE = (
-    "The embedded pair is a toy that was trained for short messages: these numbers show that the machinery"
+    "The embedded pair is a toy trained on short messages: these numbers show that the software"
     " works, not what the method does for a large model."
 )
 
