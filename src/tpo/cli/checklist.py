@@ -39,7 +39,7 @@ class Checklist:
         self._print(Text(plain if self._plain else mark, style=style), lines)
 
     def end(self, found: Sequence[Finding], always: Console) -> None:
-        """Say on *always* what it comes to; failures that nobody has seen yet are told there."""
+        """Print the verdict on *always*, and failures that were not shown yet."""
         failed = [finding for finding in found if finding.status == "failure"]
         for finding in failed if self._console.quiet else ():
             Checklist(always).tell(finding)

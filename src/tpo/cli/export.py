@@ -45,7 +45,7 @@ FILES = {
     Format.reference: "reference.json",
     Format.logs: "logs.json",
 }
-HEEDED = {
+OPTIONS_OF = {
     Format.dpo: {"--pairs", "--min-margin", "--max-length-ratio", "--steps", "--max-chars"},
     Format.sft: {"--steps", "--max-chars"},
 }
@@ -85,7 +85,7 @@ def export(
         ),
     ] = False,
     quiet: Quiet = None,
-    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
+    debug: Debug = False,  # noqa: ARG001 - used where errors are translated
 ) -> None:
     """Write a run's answers, preference pairs or training data to a file."""
     from tpo.cli.escape import echo
@@ -107,14 +107,16 @@ def _exporter(run: Path, shape: Format, options: TrainingOptions) -> Exporter:
     """Return the function that writes *shape*, with the *options* that apply to it.
 
     Raises:
-        ConfigError: an option was given that it does not heed, or one is out of its range.
+        ConfigError: an option does not apply to the format, or is out of its range.
     """
     from tpo.export import EXPORTERS, Models, export_dpo, export_sft
 
     for name in options.given():
-        if name not in HEEDED.get(shape, ()):
-            heeding = " and ".join(f"--format {other}" for other, heeded in HEEDED.items() if name in heeded)
-            raise ConfigError(f"{name} is for {heeding} only, not for --format {shape}")
+        if name not in OPTIONS_OF.get(shape, ()):
+            formats = " and ".join(
+                f"--format {other}" for other, options in OPTIONS_OF.items() if name in options
+            )
+            raise ConfigError(f"{name} is for {formats} only, not for --format {shape}")
     if shape is Format.dpo:
         return partial(export_dpo, pairing=options.pairing(), models=Models.of_run(run))
     if shape is Format.sft:

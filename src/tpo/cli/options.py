@@ -83,7 +83,7 @@ def with_settings(
 
         @wraps(function)
         def command(**values: Any) -> None:
-            del values["debug"]  # heeded where errors are translated
+            del values["debug"]  # used where errors are translated
             flags = {name: values.pop(name) for name in taken}
             function(given=Given(flags, values.pop("config")), **values)
 

@@ -19,7 +19,7 @@ tpo repair runs/NAME
 
 def repair(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
-    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
+    debug: Debug = False,  # noqa: ARG001 - used where errors are translated
 ) -> None:
     """Repair a run directory: keep valid records, move damaged lines aside, restore run.json.
 

@@ -1,4 +1,4 @@
-"""``tpo report``: runs to look at, on one page and in figures."""
+"""``tpo report``: an HTML page and figures of one run or several."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def report(
     price_cached: PriceCached = None,
     currency: Currency = "USD",
     quiet: Quiet = None,
-    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
+    debug: Debug = False,  # noqa: ARG001 - used where errors are translated
 ) -> None:
     """Write an HTML page that shows runs, compares them and contains every query."""
     from tpo.report import ReportOptions, write_report

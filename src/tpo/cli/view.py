@@ -58,7 +58,7 @@ def view(
     price_cached: PriceCached = None,
     currency: Currency = "USD",
     quiet: Quiet = None,
-    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
+    debug: Debug = False,  # noqa: ARG001 - used where errors are translated
 ) -> None:
     """Show runs in the browser and update the page while they work.
 

@@ -49,7 +49,7 @@ class Session:
             max_field_size=LONGEST_HEADER,
         )
         # asyncio.run cancels what is left before it closes its loop: so the session ends with its loop even
-        # where nobody calls aclose, as in synchronous use.
+        # where aclose is never called, as in synchronous use.
         self._keeper = asyncio.create_task(self._close_at_the_end())
 
     errors = (aiohttp.ClientError, TimeoutError, OSError)
@@ -58,7 +58,7 @@ class Session:
     def send(self, method: str, url: str, body: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Send a request; the block has the reply, whatever its status, and may read it."""
         data = None if body is None else _written(body)
-        # Not followed: a redirected POST becomes a GET, and the key would go to whoever it names.
+        # Not followed: a redirected POST becomes a GET, and the key would go to the server that it names.
         return self._session.request(method, url, data=data, allow_redirects=False)
 
     def failure(self, error: Exception) -> HttpFailure:

@@ -129,7 +129,7 @@ class _Run:
         return next(self.waiting, None) if self.scheduler is None else await self.scheduler.take()
 
     async def _work(self) -> None:
-        """Take the next query that nobody works on, until there is none."""
+        """Run the next query that is not in progress, until none is left."""
         while (query := await self._take()) is not None:
             earlier = self.directory.earlier(query.id)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)

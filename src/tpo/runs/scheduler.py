@@ -95,7 +95,7 @@ class Scheduler(Wrapper):
     async def take(self) -> Query | None:
         """Return the next query, once it may start; None when there is none left.
 
-        Whoever takes one must start its first call before anything else is awaited: it counts from then on.
+        The caller must start the first call before it awaits anything else: the query counts from then on.
         """
         while not self._may_start():
             turn = asyncio.get_running_loop().create_future()

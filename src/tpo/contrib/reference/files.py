@@ -67,7 +67,7 @@ class Files:
         return self.logs / f"{time:%Y-%m-%d_%H-%M-%S}_{self.name}.json"
 
     def carry(self) -> None:
-        """Before the first start, keep the result file that is there, since it will be written anew.
+        """Before the first run, back up an existing result file, since it will be overwritten.
 
         Raises:
             StoreError: it cannot be kept.
@@ -77,7 +77,7 @@ class Files:
                 shutil.copyfile(self.result, fresh)
 
     def write(self, order: Mapping[str, int], started: float) -> None:
-        """Write results, answers and logs anew, queries in the *order* of the data, carried results first.
+        """Write results, answers and logs, queries in the *order* of the data, earlier results first.
 
         Raises:
             StoreError: one of them cannot be written.
