@@ -18,13 +18,14 @@ PICTURE = ROOT / "docs" / "pictures" / "ask.svg"
 
 async def draw() -> str:
     """Return the picture of one query with one iteration."""
-    console = Console(record=True, width=84, file=io.StringIO(), force_terminal=True, highlight=False)
+    console = Console(record=True, width=106, file=io.StringIO(), force_terminal=True, highlight=False)
+    console.print(f'$ tpo ask "{QUESTION}" -d 1')
     method = build_method("tpo", sample_size=5, max_iterations=1)
     optimizer = Optimizer(
         load_policy("tiny"), load_reward("tiny"), method, seed=7, listener=Conversation(console)
     )
     await optimizer.optimize(QUESTION)
-    svg = console.export_svg(title=f'tpo ask "{QUESTION}" -d 1', unique_id="ask")
+    svg = console.export_svg(title="tpo ask", unique_id="ask")
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # no fonts from the network
 
 
