@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format types lint contracts docs golden tiny servers clients browser wheel release-check clean
+.PHONY: help install run test check format types lint contracts docs golden tiny servers ray clients fuzz browser wheel release-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,15 @@ tiny: install ## The embedded pair, trained again from its seed (slow: leave it 
 servers: install ## The tests against real vLLM servers, in an environment of their own
 	bash tests/servers/run.sh
 
+ray: ## The tests on a two-node Ray cluster of this machine, in an environment of their own
+	bash tests/scale/ray.sh
+
 clients: install ## The endpoint's tests with real client packages, in an environment of their own
 	bash tests/serve/clients.sh
+
+fuzz: install ## Ten minutes of random requests to the endpoint, made from its OpenAPI document
+	bash tests/serve/clients.sh --collect-only -q > /dev/null
+	$(BIN)/python -m tests.serve.fuzz 600
 
 browser: install ## The tests of the page, in Chromium
 	bash tests/browser.sh

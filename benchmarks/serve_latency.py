@@ -1,12 +1,16 @@
 """Cost of the endpoint: latency and throughput of ``@off``, 500 streams at once, memory.
 
     python -m benchmarks.serve_latency
+    python -m benchmarks.serve_latency --policy http://127.0.0.1:8000/v1 --model NAME --in-flight 8 --calls 64
 
 An engine in a process of its own holds each call for a fixed time, so that endpoint and engine, which share
 the machine, do not compete; the endpoint is ``tpo serve`` in another. Requests straight to the engine and
-through the endpoint alternate in rounds. The result goes to ``benchmarks/results/serve_latency.json``.
+through the endpoint alternate in rounds. The result goes to ``benchmarks/results/serve_latency.json``. With
+``--policy`` a running server takes the engine's place; only the latency of ``@off`` is measured, each call
+generates 16 tokens, and the result goes to ``benchmarks/results/serve_latency_server.json``.
 """
 
+import argparse
 import asyncio
 import json
 import multiprocessing
@@ -18,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -36,6 +40,7 @@ CALLS = 400
 STREAMS = 500
 FLAT = 10_000
 RESULT = Path(__file__).parent / "results" / "serve_latency.json"
+MESSAGES = [{"role": "user", "content": "word " * 200}]
 REWARD = "def length(messages, response):\n    return len(response)\n"
 
 
@@ -81,20 +86,20 @@ def running_engine(wanted: int = 0) -> Iterator[int]:
 
 
 @contextmanager
-def running_endpoint(port: int) -> Iterator[tuple[str, psutil.Process]]:
-    """Run ``tpo serve`` before the engine; yield its URL and process."""
+def running_endpoint(policy: str, name: str = "m") -> Iterator[tuple[str, psutil.Process]]:
+    """Run ``tpo serve`` before the server at *policy*; yield its URL and process."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "scores.py").write_text(REWARD)
         program = "from tpo.cli.main import main; main()"
         options = [
             "--policy",
-            f"http://127.0.0.1:{port}/v1",
+            policy,
             "--reward",
             "python:scores:length",
             "--port",
             "0",
         ]
-        shape = ["--name", "m", "-n", "2", "-d", "1", "--max-waiting", "2000", "--retry-timeout", "30"]
+        shape = ["--name", name, "-n", "2", "-d", "1", "--max-waiting", "2000", "--retry-timeout", "30"]
         command = [sys.executable, "-c", program, "serve", *options, *shape]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([folder, *sys.path])}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
@@ -106,13 +111,15 @@ def running_endpoint(port: int) -> Iterator[tuple[str, psutil.Process]]:
             process.wait()
 
 
-async def timed(session: aiohttp.ClientSession, url: str, calls: int, body: dict[str, Any]) -> list[float]:
-    """Return the seconds of each of *calls* requests, IN_FLIGHT at a time, spread over the engine's hold."""
+async def timed(
+    session: aiohttp.ClientSession, url: str, calls: int, body: dict[str, Any], in_flight: int = IN_FLIGHT
+) -> list[float]:
+    """Return the seconds of each of *calls* requests, *in_flight* at a time, spread over a hold."""
     seconds: list[float] = []
     left = iter(range(calls))
 
     async def work(number: int) -> None:
-        await asyncio.sleep(body.get("hold", 0.0) * number / IN_FLIGHT)
+        await asyncio.sleep(body.get("hold", 0.0) * number / in_flight)
         for _ in left:
             started = time.perf_counter()
             async with session.post(f"{url}/chat/completions", json=body) as reply:
@@ -121,22 +128,28 @@ async def timed(session: aiohttp.ClientSession, url: str, calls: int, body: dict
                     raise RuntimeError(f"status {reply.status}")
             seconds.append(time.perf_counter() - started)
 
-    await asyncio.gather(*(work(number) for number in range(IN_FLIGHT)))
+    await asyncio.gather(*(work(number) for number in range(in_flight)))
     return seconds
 
 
 async def latency(
-    session: aiohttp.ClientSession, direct: str, through: str, process: psutil.Process
+    session: aiohttp.ClientSession,
+    direct: str,
+    through: str,
+    process: psutil.Process,
+    body: dict[str, Any],
+    calls: int = CALLS,
+    in_flight: int = IN_FLIGHT,
 ) -> dict[str, Any]:
     """Compare requests that are passed on with requests straight to the engine."""
-    body = {"model": "m@off", "messages": [{"role": "user", "content": "word " * 200}], "hold": HOLD}
     times: dict[str, list[float]] = {direct: [], through: []}
     walls = dict.fromkeys(times, 0.0)
     spent = 0.0
     for number in range(ROUNDS + 1):
         for url in times:
             started, busy = time.perf_counter(), sum(process.cpu_times()[:2])
-            found = await timed(session, url, CALLS, body)
+            named = body if url == direct else body | {"model": f"{body['model']}@off"}
+            found = await timed(session, url, calls, named, in_flight)
             if number:  # the first round opens the connections
                 times[url] += found
                 walls[url] += time.perf_counter() - started
@@ -183,25 +196,52 @@ async def memory(session: aiohttp.ClientSession, through: str, process: psutil.P
 
 
 async def measure(port: int, through: str, process: psutil.Process) -> dict[str, Any]:
-    """Return every measurement."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
-    async with aiohttp.ClientSession(connector=connector) as session:
+    """Return every measurement with the engine at *port*."""
+    body = {"model": "m", "messages": MESSAGES, "hold": HOLD}
+    async with connected() as session:
         return {
-            "off": await latency(session, f"http://127.0.0.1:{port}/v1", through, process),
+            "off": await latency(session, f"http://127.0.0.1:{port}/v1", through, process, body),
             "streams": await streams(session, through),
             "memory": await memory(session, through, process),
         }
 
 
+async def measure_server(given: argparse.Namespace, through: str, process: psutil.Process) -> dict[str, Any]:
+    """Return the latency of ``@off`` with a real server."""
+    body = {"model": given.model, "messages": MESSAGES, "max_tokens": 16, "temperature": 0.0}
+    async with connected() as session:
+        return {
+            "off": await latency(session, given.policy, through, process, body, given.calls, given.in_flight)
+        }
+
+
+def connected() -> aiohttp.ClientSession:
+    """Return a session without a limit of connections."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4))
+
+
 def main() -> None:
     """Measure and write the result."""
-    with running_engine() as port, running_endpoint(port) as (through, process):
-        found = asyncio.run(measure(port, through, process))
-    load = os.getloadavg()
-    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load_average": load}
-    head = {"command": "python -m benchmarks.serve_latency", "date": datetime.now(UTC).isoformat(), **machine}
-    RESULT.write_text(json.dumps(head | {"in_flight": IN_FLIGHT, "hold_s": HOLD} | found, indent=2) + "\n")
-    sys.stdout.write(RESULT.read_text())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--policy", help="base URL of a running server in place of the engine")
+    parser.add_argument("--model", default="m")
+    parser.add_argument("--in-flight", type=int, default=IN_FLIGHT)
+    parser.add_argument("--calls", type=int, default=CALLS)
+    given = parser.parse_args()
+    with nullcontext() if given.policy else running_engine() as port:
+        policy = given.policy or f"http://127.0.0.1:{port}/v1"
+        with running_endpoint(policy, given.model) as (through, process):
+            if given.policy:
+                found = asyncio.run(measure_server(given, through, process))
+            else:
+                found = asyncio.run(measure(int(port or 0), through, process))
+    result = RESULT.with_name("serve_latency_server.json") if given.policy else RESULT
+    command = " ".join(["python -m benchmarks.serve_latency", *sys.argv[1:]])
+    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load_average": os.getloadavg()}
+    head = {"command": command, "date": datetime.now(UTC).isoformat(), **machine}
+    shape = {"in_flight": given.in_flight} | ({} if given.policy else {"hold_s": HOLD})
+    result.write_text(json.dumps(head | shape | found, indent=2) + "\n")
+    sys.stdout.write(result.read_text())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from transformers import (
     LlamaForCausalLM,
     LlamaForSequenceClassification,
     PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 BOS, EOT, EOS, HEAD, HEAD_END, PAD = (
@@ -39,7 +42,9 @@ CORPUS = [
 ]
 
 
-def make_tokenizer(*, adds_start: bool = True, template: str | None = TEMPLATE) -> Any:
+def make_tokenizer(
+    *, adds_start: bool = True, template: str | None = TEMPLATE, corpus: Sequence[str] = CORPUS
+) -> Any:
     """A byte-level tokenizer with a template in the manner of Llama 3, which writes the start token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -48,7 +53,7 @@ def make_tokenizer(*, adds_start: bool = True, template: str | None = TEMPLATE) 
     trainer = trainers.BpeTrainer(
         vocab_size=320, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.train_from_iterator(corpus, trainer)
     if adds_start:
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
@@ -97,5 +102,39 @@ def save_reward(folder: Path, *, tokenizer: Any = None, seed: int = 1, **changes
     torch.manual_seed(seed)
     config = make_config(tokenizer, **({"num_labels": 1} | changes))
     LlamaForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+DECISION_TEMPLATE = (
+    f"{{% for message in messages %}}{HEAD}{{{{ message.role }}}}{HEAD_END}{{{{ message.content }}}}{EOT}"
+    f"{{% endfor %}}{{% if add_generation_prompt %}}{HEAD}assistant{HEAD_END}{{% endif %}}"
+)
+"""Ends with a special token, so that a label is one token whatever comes before it."""
+
+
+def save_decider(folder: Path, *, seed: int = 0) -> Path:
+    """A random Qwen3 whose labels are single tokens: vLLM's decision endpoint serves this architecture."""
+    labels = " ".join(["yes", "no", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"])
+    tokenizer = make_tokenizer(
+        adds_start=False, template=DECISION_TEMPLATE, corpus=[*CORPUS, *[f"yes no\nyes\nno {labels}"] * 20]
+    )
+    torch.manual_seed(seed)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=32,
+        max_position_embeddings=8192,
+        initializer_range=0.4,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -20,15 +20,39 @@ TEXTS = {
     "policy": "http://h/v1",
     "policy_extra": '{"top_k": 20}',
     "kind_options": '{"tiny": {}}',
+    "token_weights": '{"cached": 1}',
+    "stop": '{"plateau": 2}',
     "reward": "hf:x",
+    "reward_weights": '{"tiny": 2.0}',
+    "gate": "verify:json",
     "combine": "min",
+    "critic": "http://c/v1",
+    "critic_extra": '{"top_k": 20}',
+    "editor": "http://e/v1",
+    "editor_extra": '{"top_k": 20}',
+    "select": "consensus",
+    "select_judge": "http://j/v1",
+    "check_reward": "hf:x",
+    "fallback": "revision",
     "dtype": "float16",
     "method": "bon",
 }
 """Values of options that take not just any."""
-TABLES = {"policy_extra": "{top_k = 20}", "kind_options": "{tiny = {}}"}
+TABLES = {
+    "critic_extra": "{top_k = 20}",
+    "editor_extra": "{top_k = 20}",
+    "policy_extra": "{top_k = 20}",
+    "reward_weights": "{tiny = 2.0}",
+    "kind_options": "{tiny = {}}",
+    "token_weights": "{cached = 1}",
+    "stop": "{plateau = 2}",
+}
 SERVER = {"policy": ["http://h/v1"], "reward": ["tiny"]}
 BASE = {
+    "critic_model": {"critic": ["http://c/v1"]},
+    "critic_extra": {"critic": ["http://c/v1"]},
+    "editor_model": {"editor": ["http://e/v1"]},
+    "editor_extra": {"editor": ["http://e/v1"]},
     "policy": {"reward": ["tiny"]},
     "model": SERVER,
     "policy_extra": SERVER,
@@ -98,6 +122,11 @@ def test_the_environment_gives_every_type_of_value() -> None:
     assert (settings.trust_remote_code, settings.timeout, settings.retry_timeout) == (True, 90.0, 0.0)
     assert settings.policy == ("http://h/v1",)
     assert settings.policy_extra == {"top_k": 20}
+
+
+def test_an_empty_path_is_refused_wherever_it_is_given(tmp_path: Path) -> None:
+    assert "--out is ''; name a path; . is the working directory" in refusal({"out": ""})
+    assert "name a path" in refusal(file=toml(tmp_path, 'out = " "'))
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

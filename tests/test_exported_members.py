@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import tpo
+from tests import public_types
 
 HEAVY = {"torch", "transformers", "aiohttp", "datasets", "pyarrow", "pydantic", "typer"}
 
@@ -26,6 +28,12 @@ def test_the_names_are_listed_once_and_each_has_a_home() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Optimiser'"):
         _ = tpo.Optimiser  # type: ignore[attr-defined]  # that it does not exist is the point
+
+
+def test_every_public_name_has_a_use_whose_types_are_checked() -> None:
+    uses = Path(public_types.__file__).read_text("utf-8")
+    missing = [name for name in tpo.__all__ if f"tpo.{name}" not in uses]
+    assert not missing, f"add uses to {public_types.__name__}"
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

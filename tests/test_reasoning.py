@@ -1,5 +1,7 @@
 """Reasoning that stands in the content of a reply is found, and nothing else is taken for it."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,3 +76,13 @@ def test_every_word_is_kept_and_a_split_answer_is_split_no_further(text: str) ->
 def test_no_reasoning_is_left_in_the_answer(thought: str, answer: str) -> None:
     for reply in (f"<think>{thought}</think>{answer}", f"{thought}</think>{answer}"):
         assert split_reasoning(reply) == Answer(answer.strip(), thought.strip() or None)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["<{}think>", "<{}thinking>", "<{}thought>", "<{}seed:think>", "[{}THINK]", "◁{}think▷"],
+)
+@pytest.mark.parametrize("change", [str.lower, str.upper, str])
+def test_marks_of_each_kind_are_found_in_any_case(mark: str, change: Callable[[str], str]) -> None:
+    text = change(mark.format("")) + "hm" + change(mark.format("/")) + "Four."
+    assert split_reasoning(text) == Answer("Four.", "hm")

@@ -114,7 +114,13 @@ def test_a_kind_that_two_packages_register_is_refused_only_where_it_is_used(othe
 
 def test_the_default_is_the_first_that_a_list_names() -> None:
     assert (names(POLICIES)[0], names(REWARDS)[0], names(METHODS)[0]) == ("tiny", "tiny", "tpo")
-    assert usages(POLICIES) == ["tiny", "hf:ID-OR-PATH", "http://HOST:PORT/v1", "python:MODULE:FUNCTION"]
+    assert usages(POLICIES) == [
+        "tiny",
+        "hf:ID-OR-PATH",
+        "http://HOST:PORT/v1",
+        "panel:MODEL,MODEL",
+        "python:MODULE:FUNCTION",
+    ]
 
 
 @pytest.mark.parametrize("group", [POLICIES, REWARDS, METHODS])

@@ -34,11 +34,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
     from tpo.methods.attempt import Attempt
     from tpo.methods.branch import Branch
     from tpo.methods.catalog import build_method
+    from tpo.methods.consensus import Consensus
     from tpo.methods.contrast import contrast
+    from tpo.methods.fallback import BestOfNFallback, RevisionFallback
     from tpo.methods.method import Method, StepCall
     from tpo.methods.optimize import Optimizer
     from tpo.methods.selection import HighestReward, Selection
-    from tpo.methods.stopping import Deadline, StoppingRule, TargetReward
+    from tpo.methods.stopping import Deadline, Plateau, SampleCost, StoppingRule, TargetReward, TokenBudget
     from tpo.methods.tags import tagged_response
     from tpo.methods.tpo import Tpo
     from tpo.policies.base import Policy
@@ -78,10 +80,12 @@ _HOMES = {
     "tpo.methods.branch": "Branch",
     "tpo.methods.catalog": "build_method",
     "tpo.methods.contrast": "contrast",
+    "tpo.methods.consensus": "Consensus",
+    "tpo.methods.fallback": "BestOfNFallback RevisionFallback",
     "tpo.methods.method": "Method StepCall",
     "tpo.methods.optimize": "Optimizer",
     "tpo.methods.selection": "HighestReward Selection",
-    "tpo.methods.stopping": "Deadline StoppingRule TargetReward",
+    "tpo.methods.stopping": "Deadline Plateau SampleCost StoppingRule TargetReward TokenBudget",
     "tpo.methods.tags": "tagged_response",
     "tpo.methods.tpo": "Tpo",
     "tpo.policies.base": "Policy",
@@ -134,8 +138,14 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "StoppingRule",
     "Deadline",
     "TargetReward",
+    "Plateau",
+    "TokenBudget",
+    "SampleCost",
+    "BestOfNFallback",
+    "RevisionFallback",
     "Selection",
     "HighestReward",
+    "Consensus",
     # values
     "Call",
     "Candidate",

@@ -17,6 +17,8 @@ A message says what happened, to which query, file or line, and what to do. Thir
 translated once, where they enter. The two refusals end a whole run; their parents end one query.
 """
 
+from __future__ import annotations
+
 
 class TpoError(Exception):
     """The root: catch it to catch all that this package raises on purpose."""
@@ -36,6 +38,10 @@ class MissingExtra(ConfigError):
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {library}: pip install 'tpo[{extra}]'")
+        self._given = library, extra, purpose
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str]]:
+        return MissingExtra, self._given
 
 
 class DataError(TpoError):

@@ -117,6 +117,14 @@ class LimitChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RunWarned:
+    """A run under way shows that its method has no effect, or does harm; once for each *kind*."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run ended, or was interrupted."""
 
@@ -139,6 +147,7 @@ Event = (
     | QueryEnded
     | CallRetried
     | LimitChanged
+    | RunWarned
     | RunEnded
 )
 

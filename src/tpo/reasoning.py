@@ -21,7 +21,10 @@ _PAIRS = (
 """Opening and closing marks: of most models, of Seed-OSS, Magistral, Kimi-VL, Command A and gpt-oss."""
 _QUOTED = "`'\"\\"
 """Characters beside a mark that is only mentioned."""
-_ANY = re.compile("|".join(f"({begin})|({end})" for begin, end in _PAIRS), re.IGNORECASE)
+_WORDS = ("think", "thought", "<|channel|>")
+"""Texts of which each mark contains one: searching for them is 100 times as fast as for the marks."""
+_MARKS = "|".join(f"({begin})|({end})" for begin, end in _PAIRS)
+_ANY = re.compile(rf"(?=[<\[◁])(?:{_MARKS})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,9 @@ def opens_reasoning(prompt: str) -> bool:
 
 def _marks(text: str) -> list[tuple[int, int, int, bool]]:
     """Return begin, end, kind, and whether it closes, of each mark in *text*."""
+    lower = text.lower()
+    if not any(word in lower for word in _WORDS):
+        return []
     return [
         (found.start(), found.end(), (found.lastindex - 1) // 2, found.lastindex % 2 == 0)
         for found in _ANY.finditer(text)

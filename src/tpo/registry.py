@@ -137,6 +137,11 @@ class ModelSpec(ABC, Generic[ModelT_co]):
             PolicyRefused, RewardRefused: the model cannot be loaded.
         """
 
+    def needs_row(self, options: ModelOptions) -> bool:
+        """Return whether the model reads columns of the data, so that it cannot score the doctor's probes."""
+        del options
+        return False
+
     def identity(self, options: ModelOptions) -> str:
         """Return the name that must stay the same when a run is resumed."""
         del options

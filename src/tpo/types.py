@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NotRequired
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, NotRequired, Self
 
 from typing_extensions import TypedDict  # pydantic takes the standard one from Python 3.12 on
 
-from tpo.errors import TpoError
+from tpo.errors import DataError, PolicyError, RewardError, TpoError
+from tpo.frozen import FrozenDict, freeze
 
 
 class Message(TypedDict):
@@ -18,6 +20,9 @@ class Message(TypedDict):
     content: str | list[dict[str, Any]]
     name: NotRequired[str]
 
+
+# Pydantic keeps keys that this package does not know (tool calls, names).
+Message.__pydantic_config__ = {"extra": "allow"}  # type: ignore[attr-defined]  # pydantic's own protocol
 
 Messages = tuple[Message, ...]
 
@@ -54,7 +59,7 @@ def system(content: str) -> Message:
     return {"role": "system", "content": content}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Query:
     """Query: a conversation that ends with a user's turn.
 
@@ -66,6 +71,14 @@ class Query:
     reference: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     position: int | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        """Copy messages and metadata, so that they cannot be changed from elsewhere."""
+        object.__setattr__(self, "messages", freeze(tuple(self.messages)))
+        object.__setattr__(self, "metadata", freeze(self.metadata))
+
+    def __repr__(self) -> str:
+        return f"Query({self.id!r}, {_start(self.text)})"
 
     @property
     def text(self) -> str:
@@ -122,6 +135,7 @@ class Scope:
         branch: number of the concurrent branch of the step that made the call.
         ordinal: how many calls of this phase the same branch of the step made before.
         role: who answers, mapped to a policy by configuration; no part of the call's identity.
+        data: the query with its columns and reference, in a reward call of a run; no part of its identity.
     """
 
     query: str
@@ -131,6 +145,7 @@ class Scope:
     branch: int = 0
     ordinal: int = 0
     role: str = field(default=WRITER, compare=False)
+    data: Query | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +215,22 @@ class Score:
         truncated_tokens: tokens of the prompt that the reward model could not read.
         parts: scores of an ensemble's members by name.
         criteria: probability or grade by criterion, where the reward is a rubric.
+        check: score of a second reward that guides nothing; None without one.
     """
 
     value: float
     tokens: int = 0
     truncated_tokens: int = 0
-    parts: Mapping[str, float] = field(default_factory=dict)
-    criteria: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=FrozenDict)
+    criteria: Mapping[str, float] = field(default_factory=FrozenDict)
+    check: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", freeze(self.parts))
+        object.__setattr__(self, "criteria", freeze(self.criteria))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Candidate:
     """A response. Its id is ``step.index``; responses of later calls of the step append *call*.
 
@@ -234,6 +255,10 @@ class Candidate:
     served: Served | None = None
     parents: tuple[str, ...] = ()
     call: str = ""
+
+    def __repr__(self) -> str:
+        reward = "no score" if self.score is None else f"{self.score.value:+.3f}"
+        return f"Candidate({self.id!r}, {reward}, {_start(self.text)})"
 
     @property
     def id(self) -> str:
@@ -260,7 +285,7 @@ class Pair:
     rejected: Candidate | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reply:
     """A completion that is not a candidate: a critique, or an update without a readable response."""
 
@@ -270,8 +295,11 @@ class Reply:
     reasoning: str | None = None
     served: Served | None = None
 
+    def __repr__(self) -> str:
+        return f"Reply({self.index}, {_start(self.text)})"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Call:
     """A policy call of a step.
 
@@ -305,6 +333,9 @@ class Call:
         """Return a critique call with one reply."""
         return cls(phase, messages, replies=(Reply(0, text),))
 
+    def __repr__(self) -> str:
+        return f"Call({self.place}, n={self.n}, {len(self.messages)} messages, {len(self.replies)} replies)"
+
     @property
     def place(self) -> str:
         """Phase, with branch and ordinal where they are not the first ones: ``loss``, ``loss.2.0``."""
@@ -317,7 +348,7 @@ class Call:
         return self.replies[0].text if self.replies else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Step:
     """An iteration (or, with number 0, the first samples): its calls and the candidates they brought.
 
@@ -328,6 +359,9 @@ class Step:
     calls: tuple[Call, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     pair: Pair | None = None
+
+    def __repr__(self) -> str:
+        return f"Step({self.number}, {len(self.calls)} calls, {len(self.candidates)} candidates)"
 
     @property
     def scored(self) -> tuple[Candidate, ...]:
@@ -349,7 +383,7 @@ Status = Literal["finished", "failed"]
 FailureKind = Literal["server", "reward", "data", "method"]
 """Kind of a failure: the policy's server or model, the reward, the data, or the method's code."""
 StopReason = str
-"""``max_iterations``, ``error``, or the name of the stopping rule that spoke."""
+"""``max_iterations``, ``error``, or the name of the rule that spoke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,8 +394,14 @@ class Timing:
     ended: float
 
 
-@dataclass(frozen=True, slots=True)
-class Trajectory:
+class _Raised:
+    """Slot for the exception of a failed trajectory, which is no part of its value."""
+
+    __slots__ = ("_raised",)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Trajectory(_Raised):
     """A query's way from its first samples to its answer, whole or as far as it came.
 
     Attributes:
@@ -396,6 +436,17 @@ class Trajectory:
     fallback: str | None = None
     failure: FailureKind | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "usage", freeze(self.usage))
+
+    def __repr__(self) -> str:
+        best = "" if self.best is None or self.best.score is None else f", best {self.best.reward:+.3f}"
+        failed = "" if self.error is None else f": {_start(self.error)}"
+        return (
+            f"Trajectory({self.query.id!r}, {self.method}, {len(self.candidates)} candidates{best}"
+            f", {self.status}{failed})"
+        )
+
     @property
     def initial(self) -> tuple[Candidate, ...]:
         """The scored first samples."""
@@ -428,6 +479,64 @@ class Trajectory:
             raise TpoError(f"query {self.query.id!r} has no answer: {self.error}")
         return self.best.text
 
+    @property
+    def exception(self) -> BaseException | None:
+        """The exception that the query failed of; None if it finished.
+
+        A trajectory from a file or another process has an error of the kind that its record names.
+        """
+        if self.status == "finished":
+            return None
+        raised: BaseException | None = getattr(self, "_raised", None)
+        return raised if raised is not None else self._recorded()
+
+    def raise_for_status(self) -> Self:
+        """Return the trajectory itself if its query finished.
+
+        Raises:
+            TpoError: the query failed; it is the :attr:`exception`, or has it as its cause.
+        """
+        failed = self.exception
+        if failed is None:
+            return self
+        if isinstance(failed, TpoError):
+            raise failed
+        raise self._recorded() from failed
+
+    def caused_by(self, failure: BaseException) -> Self:
+        """Return the same trajectory with *failure* as its exception."""
+        same = replace(self)
+        object.__setattr__(same, "_raised", failure)
+        return same
+
+    def _recorded(self) -> TpoError:
+        """Return an error that says what the record says."""
+        named = f"query {self.query.id!r}"
+        error = self.error or "failed"
+        return _ERRORS.get(self.failure, TpoError)(error if named in error else f"{named}: {error}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the trajectory in JSON's types, for :meth:`from_dict`; its keys are the attributes."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Trajectory:
+        """Return the trajectory of which :meth:`to_dict` gave *value*.
+
+        Raises:
+            DataError: *value* holds no whole trajectory; the message names the first fault.
+        """
+        from pydantic import ValidationError
+
+        try:
+            found: Trajectory = _adapter().validate_python(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the value"
+            raise DataError(f"no trajectory: {where}: {first['msg']}") from error
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class RewardUsage:
@@ -435,3 +544,36 @@ class RewardUsage:
 
     calls: int = 0
     tokens: int = 0
+
+
+_ERRORS: Mapping[FailureKind | None, type[TpoError]] = {
+    "server": PolicyError,
+    "reward": RewardError,
+    "data": DataError,
+}
+_SHOWN = 60
+"""Characters of a text in a representation."""
+
+
+def _start(text: str) -> str:
+    """Return the start of *text*, quoted."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "\u2026")
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* in JSON's types; what they cannot hold becomes its text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+@functools.cache
+def _adapter() -> Any:
+    """Return pydantic's adapter of a trajectory, which takes milliseconds to make."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Trajectory)

@@ -7,9 +7,11 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -69,8 +71,18 @@ async def _awaited(function: Callable[..., Awaitable[Any]], seconds: float | Non
         if limit.expired():
             raise _too_long(seconds) from error
         raise
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        raise RuntimeError("CancelledError: nothing has cancelled this call") from error
     except SystemExit as error:
         raise _ended(error) from error
+
+
+def is_cancelled() -> bool:
+    """Return whether the current task is being cancelled, so that a CancelledError is not somebody's own."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _result(job: _Job, seconds: float | None) -> Any:
@@ -113,6 +125,18 @@ class _Job:
             self.done.set_result(result)
 
 
+_all_workers: weakref.WeakSet[_Workers] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for workers in list(_all_workers):
+        workers.forget()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_all)
+
+
 class _Workers:
     """Daemon threads for one function.
 
@@ -121,6 +145,11 @@ class _Workers:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.forget()
+        _all_workers.add(self)
+
+    def forget(self) -> None:
+        """Start without threads and jobs, as after a fork, which no thread survives."""
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._threads = 0

@@ -31,7 +31,8 @@ def tpo(*arguments: object, key: str | None = None) -> Result:
 def test_it_takes_the_options_of_a_run() -> None:
     mine, its = (set(inspect.signature(command).parameters) for command in (doctor, run_data))
     assert its - mine == {"fresh", "sequences"}
-    assert mine - its == {"golden", "json"}
+    prices = {"price_in", "price_out", "price_cached", "role_price", "currency"}
+    assert mine - its == {"golden", "json"} | prices
 
 
 def test_a_run_that_would_work_gives_code_0_and_a_plain_list(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_raw_csv_is_for_results_in_csv_alone(run: Path) -> None:
         assert "--raw-csv is for --format results" in refused.stderr
 
 
-def test_an_empty_name_for_the_file_is_refused_as_a_directory(run: Path) -> None:
+def test_an_empty_name_for_the_file_is_refused(run: Path) -> None:
     refused = export(run, "--format", "logs", "--out", "")
     assert refused.exit_code == 2
-    assert "it is a directory; name a file in it" in refused.stderr
+    assert "is empty; name a path" in refused.stderr

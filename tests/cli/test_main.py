@@ -232,6 +232,13 @@ def test_ask_gives_the_answer_alone_on_stdout(server: OpenAIServer) -> None:
         assert words in result.stderr
 
 
+def test_ask_says_that_the_method_had_no_effect() -> None:
+    result = tpo("ask", "hi", "--policy", "python:tests.cli.values:shout", "--reward", LENGTH, "-d", 1, "-q")
+    assert result.exit_code == 0
+    said = " ".join(result.stderr.split())
+    assert "warning: no update could be read in 1 of 1 query (0 of 5 updates were readable)" in said
+
+
 def test_ask_without_quotes_hints_at_them() -> None:
     result = tpo("ask", "what", "is", "it?", "--policy", "tiny", "--reward", "tiny")
     assert result.exit_code == 2

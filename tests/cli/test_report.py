@@ -53,3 +53,15 @@ def test_no_run_is_one_sentence(tmp_path: Path) -> None:
     assert code == 2
     assert "no such directory" in said
     assert "Traceback" not in said
+
+
+def test_the_first_samples_of_another_run_are_a_dashed_line(tmp_path: Path) -> None:
+    run, other = (runs.ordinary(tmp_path / name, 2) for name in ("run", "other"))
+    assert call(run, "--baseline-run", other)[0] == 0
+    rows = (run / "figures/training-curve.csv").read_text().splitlines()
+    first = rows[1].split(",")
+    last = rows[-1].split(",")
+    assert first[1:3][0] == "0"
+    assert float(last[2]) == pytest.approx(float(first[2])), "both runs have the same first samples"
+    code, said = call(run, "--baseline-run", tmp_path)
+    assert (code, "Traceback" in said) == (2, False)

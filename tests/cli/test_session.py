@@ -253,3 +253,22 @@ def test_another_configuration_is_refused_in_the_same_directory(tmp_path: Path) 
     with pytest.raises(StoreMismatch, match="seed"):
         terminal.run(seed=8)
     assert terminal.run(concurrency=1).finished == 3
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_method_without_effect_says_so_early_and_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool
+) -> None:
+    terminal = Terminal(tmp_path, [f"prompt {i}" for i in range(12)], quiet=quiet, concurrency=1)
+    terminal.run(ScriptedPolicy({"sample": ["a", "bb"], "loss": "l", "gradient": "g", "update": "no tags"}))
+    said = capsys.readouterr().err
+    early, end = (line for line in said.splitlines() if "no update could be read" in line)
+    assert early.startswith("warning: so far: no update could be read in 10 of 10 queries (0 of 20 updates")
+    assert end.startswith("warning: no update could be read in 12 of 12 queries (0 of 24 updates")
+    assert "this equals best-of-2 at" in end
+
+
+def test_a_method_with_effect_says_nothing_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal(tmp_path, [f"prompt {i}" for i in range(12)])
+    terminal.run(ScriptedPolicy({"sample": "a", "loss": "l", "gradient": "g", "update": improved("better")}))
+    assert "warning" not in capsys.readouterr().err

@@ -67,3 +67,19 @@ def test_appended_rows_are_numbered_on(tmp_path: Path) -> None:
     before = load_queries(write(tmp_path, "a.jsonl", ["a", "b"]))
     after = write(tmp_path, "b.jsonl", ["a", "b", "c"])
     assert [q.id for q in load_queries(after, known_ids=ids_by_digest(before))] == ["q0", "q1", "q2"]
+
+
+def test_a_changed_row_takes_the_id_of_the_one_that_it_replaces(tmp_path: Path) -> None:
+    before = load_queries(write(tmp_path, "a.jsonl", ["a", "b", "c"]))
+    after = write(tmp_path, "b.jsonl", ["a", "other", "c", "b2"])
+    known = ids_by_digest(before)
+    assert [q.id for q in load_queries(after, known_ids=known)] == ["q0", "q1", "q2", "q3"]
+    moved = write(tmp_path, "c.jsonl", ["c", "other", "b"])
+    assert [q.id for q in load_queries(moved, known_ids=known, limit=2)] == ["q2", "q3"]
+
+
+def test_rows_of_equal_content_stay_where_they_were(tmp_path: Path) -> None:
+    before = load_queries(write(tmp_path, "a.jsonl", ["a", "b", "a"]))
+    known = {digest: tuple(reversed(ids)) for digest, ids in ids_by_digest(before).items()}
+    after = write(tmp_path, "b.jsonl", ["a", "b", "a", "c"])
+    assert [q.id for q in load_queries(after, known_ids=known)] == ["q0", "q1", "q2", "q3"]

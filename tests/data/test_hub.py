@@ -105,3 +105,16 @@ def test_a_revision_is_part_of_the_name() -> None:
     source = HubSource.parse("hf:org/set@refs/convert/parquet:main:test")
     assert source == HubSource("org/set", "main", "test", "refs/convert/parquet")
     assert source.spec == "hf:org/set@refs/convert/parquet:main:test"
+
+
+def test_a_whole_download_is_read_in_order(folder: Path, tmp_path: Path) -> None:
+    source = HubSource(str(folder), split="train")
+    rows = list(source.whole_rows(tmp_path / "cache"))
+    assert [row.value for row in rows] == [{"prompt": "a", "id": 5}, {"prompt": "b", "id": 6}]
+    assert rows[1].place == f"{source.spec}: row 2"
+
+
+def test_one_file_of_a_repository_is_a_path(folder: Path) -> None:
+    source = HubSource(str(folder), file="test.jsonl")
+    assert source.download() == folder / "test.jsonl"
+    assert source.spec == f"hf:{folder}:test.jsonl"

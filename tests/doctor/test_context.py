@@ -2,7 +2,8 @@
 
 import pytest
 
-from tpo.doctor.context import CHARACTERS_PER_TOKEN, TokenNeed, characters_per_token, longest_prompt_length
+from tpo.doctor.context import TokenNeed, characters_per_token, longest_prompt_length
+from tpo.http.tokens import ASCII_PER_TOKEN
 from tpo.methods.catalog import bon, paper, tpo
 from tpo.methods.method import Method
 
@@ -16,11 +17,11 @@ async def test_it_grows_with_query_and_replies(method: Method) -> None:
 
 
 async def test_replies_that_fit_do_fit() -> None:
-    need = await TokenNeed.measure(tpo(max_tokens=2048), 400, CHARACTERS_PER_TOKEN)
+    need = await TokenNeed.measure(tpo(max_tokens=2048), 400, ASCII_PER_TOKEN)
     fits = need.largest_max_tokens(4096)
     assert 64 < fits < 2048
     assert need.at(fits) <= 4096 < need.at(fits + 1)
 
 
 def test_without_a_measurement_tokens_are_of_the_usual_size() -> None:
-    assert characters_per_token(None) == CHARACTERS_PER_TOKEN
+    assert characters_per_token(None) == ASCII_PER_TOKEN

@@ -1,5 +1,9 @@
 """What a whole run will take, by what one query took."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
 import pytest
 
 from tests.doctor.values import by_check, make_setup
@@ -7,7 +11,24 @@ from tests.steps import first_step, tpo_step
 from tpo.doctor import run_checks
 from tpo.doctor.estimate import RunEstimate, format_duration
 from tpo.methods.catalog import tpo
-from tpo.types import Candidate, Pair, Query, RewardUsage, Score, Timing, Trajectory, Usage, user
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.report.prices import Prices
+from tpo.types import (
+    Call,
+    Candidate,
+    Completion,
+    Messages,
+    Pair,
+    Query,
+    RewardUsage,
+    Sampling,
+    Scope,
+    Score,
+    Timing,
+    Trajectory,
+    Usage,
+    user,
+)
 
 
 def trajectory() -> Trajectory:
@@ -47,3 +68,60 @@ async def test_without_data_it_is_for_a_thousand() -> None:
 )
 def test_durations_are_said_shortly(seconds: float, said: str) -> None:
     assert format_duration(seconds) == said
+
+
+def test_the_cost_counts_each_role_at_its_prices() -> None:
+    method = tpo(sample_size=5, max_iterations=3)
+    plain = RunEstimate.extrapolate(trajectory(), method, (2.0, 4.0), 100, 10, Prices(1.0, 2.0))
+    assert plain.cost == pytest.approx(100 * (2710 + 2 * 1930) / 1e6)
+    roles = replace(trajectory(), steps=(replace(trajectory().steps[0], calls=_by_roles()),))
+    prices = Prices(1.0, 2.0, roles={"critic": Prices(10.0, 20.0)})
+    found = RunEstimate.extrapolate(roles, method, (2.0, 4.0), 100, 10, prices)
+    critic = 3 * (500 + 2 * 110)
+    assert found.cost == pytest.approx(100 * (2710 + 2 * 1930 + 9 * critic) / 1e6)
+
+
+def _by_roles() -> tuple[Call, ...]:
+    roles = {"loss": "critic", "gradient": "critic", "update": "editor"}
+    return tuple(replace(call, role=roles[call.phase]) for call in trajectory().steps[0].calls)
+
+
+class Server(ScriptedPolicy):
+    """A server that runs *slots* calls at a time, each of which takes a second of *time*."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__()
+        self.time = 0.0
+        self.busy = [0.0] * slots
+
+    def now(self) -> float:
+        return self.time
+
+    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+        slot = self.busy.index(min(self.busy))
+        self.busy[slot] = ends = max(self.busy[slot], self.time) + 1.0
+        for _ in range(20):  # calls that are made at the same time start before one ends
+            await asyncio.sleep(0)
+        self.time = max(self.time, ends)
+        async for completion in super().sample(messages, sampling, scope):
+            yield completion
+
+
+@pytest.mark.parametrize(
+    ("slots", "speedup", "said"),
+    [
+        (1, 1.0, "about 117 min"),
+        (2, 2.0, "at 2.0 times the speed of one query as 8 queries at once showed"),
+        (64, None, "if 64"),
+    ],
+)
+async def test_the_time_of_queries_in_parallel_is_measured(
+    slots: int, speedup: float | None, said: str
+) -> None:
+    server = Server(slots)
+    setup = replace(make_setup(policy=server), now=server.now)
+    found = by_check(await run_checks(setup))["estimate"]
+    assert found.values["speedup"] == speedup
+    assert said in found.sentence
+    fastest = found.values["slowest"] / (speedup or 64)
+    assert found.values["fastest"] == pytest.approx(fastest)

@@ -97,7 +97,9 @@ def test_a_server_that_refuses_is_soon_refused_seldom(limit: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize(("share", "factor"), [(0.02, 1.5), (0.05, 2.0)])
+@pytest.mark.parametrize(
+    ("share", "factor"), [(0.02, 1.5), (0.05, 2.0), (0.08, 2.0), (0.1, 2.4), (0.15, 3.0)]
+)
 def test_sporadic_refusals_cost_little(share: float, factor: float, seed: int) -> None:
     faultless = Simulation(sporadic(0.0)).run().duration
     assert Simulation(sporadic(share, seed)).run().duration < factor * faultless

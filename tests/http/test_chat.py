@@ -7,11 +7,8 @@ from hypothesis import strategies as st
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure
 from tpo.http.chat import (
-    ModelCard,
     checked_extra,
-    read_cards,
     read_completions,
-    read_count,
     read_finish,
     read_usage,
     request_body,
@@ -118,34 +115,6 @@ def test_any_json_is_completions_or_a_failure_that_passes(value: Any, n: int) ->
         indices = [c.index for c in completions]
         assert indices == sorted(set(indices))
         assert 0 <= indices[0] <= indices[-1] < n
-
-
-@pytest.mark.parametrize("value", [None, {}, {"data": None}, []])
-def test_a_list_of_models_of_another_shape_is_a_failure(value: object) -> None:
-    with pytest.raises(HttpFailure, match="--model"):
-        read_cards(value)
-
-
-def test_a_list_of_models_tells_their_contexts_where_servers_do() -> None:
-    rows = [
-        {"id": "vllm", "max_model_len": 8192},
-        {"id": "openrouter", "context_length": 32768},
-        {"id": "ollama"},
-        {"id": "odd", "max_model_len": "long"},
-        {"no": "id"},
-    ]
-    assert read_cards({"data": rows}) == [
-        ModelCard("vllm", 8192, counts=True),
-        ModelCard("openrouter", 32768),
-        ModelCard("ollama"),
-        ModelCard("odd"),
-    ]
-
-
-@pytest.mark.parametrize("value", [None, {}, {"count": "3"}, {"count": -1}])
-def test_a_count_of_tokens_of_another_shape_is_a_failure(value: object) -> None:
-    with pytest.raises(HttpFailure, match="count"):
-        read_count(value)
 
 
 @pytest.mark.parametrize(

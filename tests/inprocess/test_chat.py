@@ -70,3 +70,17 @@ def test_text_parts_are_joined_and_images_are_refused() -> None:
 def test_a_tokenizer_without_a_template_is_refused_by_name() -> None:
     with pytest.raises(PolicyRefused, match="model: its tokenizer has no chat template"):
         chat(template=None)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{% for m in messages %}",
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+    ],
+    ids=["unsafe", "unfinished", "deep"],
+)
+def test_a_template_that_cannot_be_used_is_one_sentence(template: str) -> None:
+    with pytest.raises(PolicyRefused, match=r"^model: its chat template fails \([^\n]+\)$"):
+        chat(template=template)[0].turn_ends()

@@ -10,7 +10,9 @@ from typing import Any
 from tpo.methods.attempt import Attempt
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
+from tpo.policies.base import Policy
 from tpo.policies.scripted import ScriptedPolicy
+from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Messages, Query, Trajectory, user
 
@@ -33,7 +35,7 @@ class Own(Method):
 
 
 def run(
-    steps: Steps, policy: ScriptedPolicy | None = None, reward: ScriptedReward | None = None, **options: Any
+    steps: Steps, policy: Policy | None = None, reward: Reward | None = None, **options: Any
 ) -> Trajectory:
     """The trajectory of *steps* on a fixed query."""
     optimizer = Optimizer(policy or ScriptedPolicy(), reward or ScriptedReward(), Own(steps=steps), **options)

@@ -265,3 +265,18 @@ def test_other_sampling_values_keep_the_place_of_the_call() -> None:
     run(steps, policy)
     asked = policy.calls[1].sampling
     assert (asked.n, asked.top_p, asked.seed) == (2, 0.95, base_seed(7, Scope("q7", 1, "loss"), 2))
+
+
+def test_random_numbers_are_those_of_the_place_and_the_seed() -> None:
+    drawn: list[float] = []
+
+    async def draw(attempt: Attempt) -> None:
+        await attempt.sample(PROMPT, n=1)
+        async with attempt.step() as step:
+            drawn.extend((step.random("a").random(), step.random("b").random()))
+            drawn.append(step.branch(1).random("a").random())
+
+    for seed in (7, 7, 8):
+        run(draw, seed=seed)
+    assert drawn[:3] == drawn[3:6]
+    assert len(set(drawn)) == 6

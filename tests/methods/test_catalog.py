@@ -9,7 +9,9 @@ from tpo.methods.catalog import build_method
 
 
 def test_an_unknown_method_is_told_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"tpoo: unknown; there are tpo, bon, .*paper.* and MODULE:CLASS"):
+    with pytest.raises(
+        ConfigError, match=r"tpoo: unknown; there are tpo, ab-mcts, .*paper.* and MODULE:CLASS"
+    ):
         build_method("tpoo")
 
 

@@ -58,6 +58,23 @@ def test_the_cost_counts_calls_completions_and_scores(name: str, calls: int, com
     assert build_method(name).cost(5, 2) == Cost(calls, completions, scores)
 
 
+@pytest.mark.parametrize(
+    ("name", "cost"),
+    [
+        ("fusion", Cost(2, 6, 6)),
+        ("aggregate", Cost(11, 15, 15)),
+        ("feedback-history", Cost(5, 17, 15)),
+        ("multi-loss", Cost(11, 23, 15)),
+        ("median", Cost(7, 19, 15)),
+        ("ab-mcts", Cost(21, 25, 15)),
+        ("tmpc", Cost(3, 15, 15)),
+    ],
+)
+def test_the_cost_of_a_method_is_that_of_its_formula(name: str, cost: Cost) -> None:
+    method = build_method(name, sample_size=5, max_iterations=2)
+    assert method.cost(5, method.max_iterations) == cost
+
+
 def test_phases_are_named_once() -> None:
     assert build_method("tpo").phases == ("sample", "loss", "gradient", "update")
     assert build_method("fused").phases == ("sample", "gradient", "update")

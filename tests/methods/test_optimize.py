@@ -99,7 +99,7 @@ def test_every_calls_seed_is_its_own_and_repeats() -> None:
     assert seeds == [call.sampling.seed for call in second.calls]
 
 
-@pytest.mark.parametrize("order", [reversed, lambda indices: [2, 0, 4, 1, 3]])
+@pytest.mark.parametrize("order", [reversed, lambda indices: [i for i in (2, 0, 4, 1, 3) if i in indices]])
 def test_the_order_in_which_completions_come_changes_nothing(
     order: Callable[[Sequence[int]], Iterable[int]],
 ) -> None:
@@ -290,7 +290,7 @@ class TestAsALibrary:
         def policy(messages: list[object], sampling: Sampling) -> str:
             return improved("revised") if "improved_response" in str(messages) else "draft"
 
-        trajectory = Optimizer(policy, lambda messages, response: len(response)).run("Hello?")  # type: ignore[arg-type]
+        trajectory = Optimizer(policy, lambda messages, response: len(response)).run("Hello?")
         assert trajectory.answer == "revised"
 
     async def test_run_works_while_a_loop_is_running(self) -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
+from tpo.config import Settings, selection_identity, selection_of
 from tpo.entry_points import SELECTION, load
+from tpo.errors import ConfigError
+from tpo.methods.consensus import Consensus
 from tpo.methods.optimize import Optimizer
-from tpo.methods.selection import HighestReward
+from tpo.methods.selection import HighestReward, LowerConfidenceBound
 from tpo.policies.scripted import ScriptedPolicy
+from tpo.rewards.calibration import Scale
+from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Candidate, Query, Score, user
 
@@ -51,3 +58,48 @@ def test_a_rule_that_fails_is_its_querys_failure() -> None:
 def test_the_default_is_named_reward() -> None:
     assert load(SELECTION, "reward", "test")().name == "reward"
     assert Optimizer(ScriptedPolicy(), ScriptedReward()).run(QUERY).selection == "reward"
+
+
+A, B = {"safe": 1.0, "divided": 3.0, "poor": 0.0}, {"safe": 10.0, "divided": -10.0, "poor": 0.0}
+MEMBERS = {"a": ScriptedReward(A), "b": ScriptedReward(B)}
+SCALES = {"a": Scale(0.0, 1.0), "b": Scale(0.0, 10.0)}
+
+
+async def test_a_lower_confidence_bound_distrusts_what_divides_the_members() -> None:
+    ensemble = Ensemble(MEMBERS, "mean", scales=SCALES)
+    pool = []
+    for index, text in enumerate(("poor", "divided", "safe")):
+        pool.append(Candidate(0, index, text, Score(0.0, parts={"a": A[text], "b": B[text]})))
+    # divided: mean of 3 and -1 is 1, as of safe; its deviation is 2.
+    assert (await LowerConfidenceBound(ensemble).select(QUERY, pool)).text == "safe"
+    raised = {"a": Scale(0.0, 0.1), "b": Scale(0.0, 1e9)}
+    found = await LowerConfidenceBound(Ensemble(MEMBERS, "mean", scales=raised)).select(QUERY, pool[:2])
+    assert found.text == "poor"  # 30 and 0: 15 - 15 is no more than 0, and the earlier one wins
+
+
+def test_settings_build_the_selection() -> None:
+    reward = ScriptedReward()
+    assert selection_of(Settings(), reward) == HighestReward()
+    assert selection_of(Settings(select="consensus"), reward) == Consensus()
+    ensemble = Ensemble(MEMBERS, "mean", scales=SCALES)
+    assert selection_of(Settings(select="lcb"), ensemble) == LowerConfidenceBound(ensemble)
+    assert isinstance(selection_of(Settings(select=f"{__name__}:Shortest"), reward), Shortest)
+    assert selection_identity(Settings()) == {}
+    judged = Settings(select="tournament", select_judge="http://j")
+    assert selection_identity(judged) == {"select": "tournament", "select_judge": "http://j"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (Settings(select="lcb"), "needs an ensemble"),
+        (Settings(select="tournament"), "needs --select-judge"),
+        (Settings(select_judge="http://j"), "is for --select tournament"),
+        (Settings(select="best"), "--select best: unknown; there are reward, consensus, lcb, tournament"),
+        (Settings(select="tournament", select_judge="http://me:secret@h"), "TPO_JUDGE_API_KEY"),
+    ],
+)
+def test_a_selection_that_does_not_fit_is_refused(settings: Settings, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as caught:
+        selection_of(settings, ScriptedReward())
+    assert "secret" not in str(caught.value)

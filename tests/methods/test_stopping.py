@@ -8,15 +8,24 @@ from pathlib import Path
 import pytest
 
 from tests.methods.own import QUERY, run
+from tpo.config import Settings, stopping_identity, stopping_rules
 from tpo.errors import ConfigError
-from tpo.methods.catalog import tpo
+from tpo.methods.catalog import bon, tpo
 from tpo.methods.optimize import Optimizer
-from tpo.methods.stopping import Deadline, TargetReward
-from tpo.policies.scripted import PolicyCall, ScriptedPolicy
+from tpo.methods.stopping import (
+    Deadline,
+    Plateau,
+    SampleCost,
+    StoppingRule,
+    TargetReward,
+    TokenBudget,
+    expected_gain,
+)
+from tpo.policies.scripted import PolicyCall, Reply, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store.journal import Journal
 from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
-from tpo.types import Trajectory
+from tpo.types import Completion, Trajectory, Usage
 
 
 class Time:
@@ -221,3 +230,178 @@ def test_rules_work_with_a_method_of_the_users_own() -> None:
 
     trajectory = run(two_critiques, stopping=[TargetReward(0.0)])
     assert (trajectory.stop_reason, trajectory.steps) == ("target_reward", ())
+
+
+def stepwise(*best: int, rules: list[StoppingRule]) -> Trajectory:
+    """First samples of 10 and 20 characters, then one update of each length of *best*."""
+    script: dict[str | tuple[str, int], Reply] = {
+        "sample": ["x" * 10, "x" * 20],
+        "loss": "l",
+        "gradient": "g",
+    }
+    for step, size in enumerate(best, 1):
+        script["update", step] = improved("x" * size)
+    method = tpo(sample_size=2, max_iterations=len(best))
+    return Optimizer(ScriptedPolicy(script), ScriptedReward(), method, stopping=rules).run(QUERY)
+
+
+@pytest.mark.parametrize(
+    ("updates", "rule", "steps"),
+    [
+        ((30, 30, 30, 30), Plateau(1), 2),
+        ((30, 30, 30, 30), Plateau(2), 3),
+        ((20, 30, 40, 50), Plateau(1), 1),
+        ((20, 30, 40, 50), Plateau(2), 4),
+        ((30, 31, 32, 33), Plateau(1), 4),  # the deviation is 8 to 9: 1 is more than a tenth of it
+        ((30, 31, 32, 33), Plateau(1, share=0.5), 2),
+    ],
+)
+def test_a_plateau_is_steps_that_improve_the_best_by_less_than_a_share_of_the_spread(
+    updates: tuple[int, ...], rule: Plateau, steps: int
+) -> None:
+    trajectory = stepwise(*updates, rules=[rule])
+    assert len(trajectory.steps) == steps
+    assert trajectory.stop_reason == ("plateau" if steps < 4 else "max_iterations")
+
+
+def spending(rules: list[StoppingRule], usage: Usage) -> Trajectory:
+    """Each call costs *usage*; a step has three calls."""
+
+    def reply(call: PolicyCall, index: int) -> Completion:
+        text = improved("update") if call.scope.phase == "update" else call.scope.phase
+        return Completion(index, text, usage=usage)
+
+    method = tpo(sample_size=1, max_iterations=3)
+    return Optimizer(ScriptedPolicy(reply), ScriptedReward(), method, stopping=rules).run(QUERY)
+
+
+@pytest.mark.parametrize(
+    ("budget", "weights", "steps"),
+    [
+        (100, {}, 0),  # the first samples took 9 for 90 cached tokens and 100 written ones
+        (110, {}, 1),  # the first step opens while anything is left
+        (762, {}, 1),  # 109 + 327 are spent, and another 327 make 763
+        (763, {}, 2),
+        (763, {"cached": 1}, 1),  # 190 a call
+        (100, {"completion": 0}, 3),  # 9 a call
+    ],
+)
+def test_a_budget_stops_before_the_step_that_would_exceed_it(
+    budget: int, weights: dict[str, float], steps: int
+) -> None:
+    usage = Usage(1, prompt_tokens=90, cached_tokens=90, completion_tokens=100)
+    trajectory = spending([TokenBudget(budget, {"prompt": 0.0, **weights})], usage)
+    assert len(trajectory.steps) == steps
+    assert trajectory.stop_reason == ("token_budget" if steps < 3 else "max_iterations")
+
+
+@pytest.mark.parametrize(
+    "weights", [{"prompts": 1}, {"prompt": -1}, {"prompt": float("nan")}, {"cached": "x"}]
+)
+def test_weights_are_checked(weights: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="token-weights"):
+        TokenBudget(100, weights)
+
+
+async def test_a_resumed_run_repeats_what_a_budget_decided(tmp_path: Path) -> None:
+    async def attempt(policy: ScriptedPolicy, rules: list[StoppingRule]) -> Trajectory:
+        journal = Journal(tmp_path / "journal.jsonl")
+        try:
+            return await Optimizer(
+                JournaledPolicy(policy, journal),
+                JournaledReward(ScriptedReward(), journal),
+                tpo(sample_size=2, max_iterations=3),
+                stopping=rules,
+                decisions=JournaledDecisions(journal),
+            ).optimize(QUERY)
+        finally:
+            await journal.close()
+
+    first = await attempt(ScriptedPolicy(), [TokenBudget(20)])
+    again = ScriptedPolicy()
+    second = await attempt(again, [])  # no rule speaks: the journal does
+    assert first.stop_reason == second.stop_reason == "token_budget"
+    assert (again.calls, second.steps) == ([], first.steps)
+
+
+def test_the_expected_gain_is_the_chance_of_a_new_best_times_the_mean_excess_of_the_best() -> None:
+    assert expected_gain([1.0, 7.0, 4.0, 2.0]) == pytest.approx(((7 + 4) / 2 - 2) / 5)
+    assert expected_gain([0.0, 3.0]) == pytest.approx(3 / 3)
+    nine = [9.0, 8.0, 4.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    assert expected_gain(nine) == pytest.approx((7 - 1) / 10)
+
+
+def sampled(rewards: list[int], rule: StoppingRule, n: int) -> tuple[Trajectory, ScriptedPolicy]:
+    policy = ScriptedPolicy({"sample": lambda call, i: "x" * rewards[call.sampling.seed % 1024 + i]})
+    trajectory = Optimizer(policy, ScriptedReward(), bon(sample_size=n), stopping=[rule]).run(QUERY)
+    return trajectory, policy
+
+
+def test_first_samples_are_drawn_in_rounds_until_another_one_does_not_pay() -> None:
+    rewards = [10, 12, 11, 10, 12, 12, 11, 10, 30, 30, 30, 30]
+    # After 4: mean excess 1.5, so 0.3 expected, against a deviation of 0.957; after 8: 1 / 9 against 0.926.
+    trajectory, policy = sampled(rewards, SampleCost(0.2), 12)
+    assert [call.sampling.n for call in policy.calls] == [4, 4]
+    assert trajectory.stop_reason == "sample_cost"
+    assert [call.n for call in trajectory.first.calls] == [8]
+    assert [len(c.text) for c in trajectory.pool] == rewards[:8]
+    trajectory, policy = sampled(rewards, SampleCost(0.32), 12)
+    assert [call.sampling.n for call in policy.calls] == [4]
+
+
+def test_rounds_end_at_n_and_the_reason_is_then_the_methods_own_end() -> None:
+    trajectory, policy = sampled(list(range(10, 16)), SampleCost(1e-9), 6)
+    assert [call.sampling.n for call in policy.calls] == [4, 2]
+    assert trajectory.stop_reason == "max_iterations"
+
+
+def test_other_rules_are_asked_between_rounds() -> None:
+    policy = ScriptedPolicy({"sample": "x" * 9})
+    rules: list[StoppingRule] = [SampleCost(1e-9), TargetReward(9.0)]
+    trajectory = Optimizer(policy, ScriptedReward(), bon(sample_size=8), stopping=rules).run(QUERY)
+    assert (trajectory.stop_reason, len(trajectory.pool)) == ("target_reward", 4)
+
+
+def test_equal_rewards_need_no_further_sample() -> None:
+    assert SampleCost(0.01).is_worth_no_more([1.0, 1.0])
+    assert not SampleCost(0.01).is_worth_no_more([1.0])
+
+
+def test_settings_build_the_rules_and_a_rule_of_the_users_own() -> None:
+    settings = Settings(
+        target_reward=1.0,
+        plateau=2,
+        plateau_share=0.2,
+        token_budget=9,
+        token_weights={"cached": 1},
+        sample_cost=0.1,
+        stop={"tpo.methods.stopping:TargetReward": 5.0},
+    )
+    assert stopping_rules(settings) == (
+        TargetReward(1.0),
+        Plateau(2, 0.2),
+        TokenBudget(9, {"cached": 1}),
+        SampleCost(0.1),
+        TargetReward(5.0),
+    )
+    assert stopping_identity(settings) == {
+        "target_reward": 1.0,
+        "plateau": [2, 0.2],
+        "token_budget": [9, {"cached": 1}],
+        "sample_cost": 0.1,
+        "stop": {"tpo.methods.stopping:TargetReward": 5.0},
+    }
+    assert stopping_identity(Settings()) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (Settings(stop={"nonesuch": 1}), "--stop nonesuch: unknown"),
+        (Settings(stop={"tpo.methods.stopping:is_journaled": 1, "deadline": "x"}), "--stop deadline"),
+        (Settings(token_weights={"cached": 1}), "--token-budget, which is not set"),
+    ],
+)
+def test_rules_that_do_not_fit_are_refused(settings: Settings, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        stopping_rules(settings)

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpo.http import HttpFailure
-from tpo.policies.context import LEAST_REPLY, Fitted, estimate, fit, is_text, surely_fits
+from tpo.http.tokens import estimated_tokens, surely_fits
+from tpo.policies.chat_server import MARGIN
+from tpo.policies.context import LEAST_REPLY, Fitted, fit, is_text
 from tpo.types import Messages, Phase, Sampling, Scope, Served, assistant, plain_text, user
 
 UPDATE = Scope("q", 1, "update")
@@ -88,7 +90,7 @@ def test_what_surely_fits_does_so_by_any_tokenizer(text: str, max_tokens: int) -
     size = len(text.encode())
     assert not surely_fits(messages, max_tokens, size + max_tokens)
     assert surely_fits(messages, max_tokens, size + max_tokens + 1000)
-    assert estimate(messages) >= size / 3
+    assert MARGIN * estimated_tokens(messages) >= size / 3
 
 
 def test_a_picture_makes_a_prompt_that_nobody_here_can_count() -> None:

@@ -1,10 +1,12 @@
+import asyncio
 import threading
+from typing import Any
 
 import pytest
 
 from tpo.errors import ConfigError, PolicyError, PolicyRefused
 from tpo.policies import Policy, ScriptedPolicy, as_policy
-from tpo.types import Completion, Message, Messages, Sampling, Scope, user
+from tpo.types import Completion, Message, Messages, Query, Sampling, Scope, Usage, user
 
 MESSAGES: Messages = (user("hi"),)
 SCOPE = Scope("q7", 1, "update")
@@ -85,3 +87,44 @@ def test_a_policy_passes_through() -> None:
 def test_what_is_neither_is_refused(thing: object) -> None:
     with pytest.raises(ConfigError, match="function"):
         as_policy(thing)  # type: ignore[arg-type]  # on purpose
+
+
+async def test_a_completion_that_a_function_returns_keeps_its_usage_and_gets_its_index() -> None:
+    usage = Usage(calls=1, prompt_tokens=3, completion_tokens=4)
+
+    def reply(messages: list[Message], sampling: Sampling) -> Completion:
+        return Completion(0, f"<think>hm</think>{sampling.seed}", "length", usage)
+
+    first, second = await drawn(as_policy(reply), Sampling(n=2, seed=5))
+    assert first == Completion(0, "5", "length", usage, reasoning="hm")
+    assert (second.index, second.text) == (1, "6")
+
+
+async def test_a_completion_without_usage_counts_as_a_call() -> None:
+    (completion,) = await drawn(as_policy(lambda *_: Completion(0, "a", reasoning="why")), Sampling())
+    assert (completion.usage.calls, completion.reasoning) == (1, "why")
+
+
+async def test_a_completion_without_a_text_is_refused() -> None:
+    with pytest.raises(PolicyError, match="must return a string or a Completion; it returned Completion"):
+        await drawn(as_policy(lambda *_: Completion(0, None)), Sampling())  # type: ignore[arg-type]
+
+
+async def test_a_cancellation_that_a_function_raises_is_an_error_of_its_query() -> None:
+    async def reply(messages: list[Message], sampling: Sampling) -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(PolicyError, match="sample 0: reply raised RuntimeError: CancelledError"):
+        await drawn(as_policy(reply), Sampling())
+
+
+async def test_parts_of_a_message_may_be_changed_without_harm() -> None:
+    messages = Query("q7", ({"role": "user", "content": [{"type": "text", "text": "hi"}]},)).messages
+
+    def reply(given: list[dict[str, Any]], sampling: Sampling) -> str:
+        given[0]["content"].append({"type": "text", "text": "changed"})
+        return ""
+
+    async for _ in as_policy(reply).sample(messages, Sampling(), SCOPE):
+        pass
+    assert messages[0]["content"] == [{"type": "text", "text": "hi"}]

@@ -71,11 +71,13 @@ async def test_a_prompt_that_the_server_still_refuses_fails_in_its_words() -> No
         await Served(refusal).draw(max_tokens=2048)
 
 
-async def test_llama_cpp_tells_its_context_in_its_list() -> None:
+async def test_llama_cpp_tells_its_context_in_its_list_and_counts_text() -> None:
     models = Answer({"data": [{"id": "m", "meta": {"n_ctx": 1000, "n_ctx_train": 131072}}]})
-    served = Served(choices("a"), models=models)
+    no_content, counted = Answer({"tokens": []}), Answer({"tokens": [7] * 30})
+    served = Served(no_content, counted, choices("a"), models=models)
     await served.draw(max_tokens=2048)
-    assert 900 < served.loopback.bodies[0]["max_tokens"] < 1000
+    assert [asked.path for asked in served.loopback.asked][1:3] == ["/tokenize", "/tokenize"]
+    assert served.loopback.bodies[-1]["max_tokens"] == 1000 - 30 - 16
 
 
 async def test_tokens_are_counted_by_the_server_where_it_can() -> None:

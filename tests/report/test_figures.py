@@ -7,16 +7,18 @@ import pytest
 
 from tests.report import runs
 from tests.store.values import trajectory
+from tpo.report.change_figures import change_figures
 from tpo.report.collector import run_figures
 from tpo.report.comparison import compare_all
 from tpo.report.distribution_figures import distribution_figures
+from tpo.report.drift_figures import drift_figures
 from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure, Point, Series
 from tpo.report.line_figures import RunMeasures, line_figures
-from tpo.report.measures import measure
+from tpo.report.measures import QueryMeasures, measure
 from tpo.runs import summarize
 from tpo.store import read_trajectories
-from tpo.types import Phase, Usage, user
+from tpo.types import Candidate, Phase, Usage, user
 
 
 def measured(path: Path, number: int = 0) -> RunMeasures:
@@ -176,3 +178,47 @@ def test_the_legend_lies_beside_the_axes_and_hides_no_point(tmp_path: Path) -> N
     assert axes is not None
     heights = [float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", legend[1])]
     assert min(heights) > max(float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", axes[1]))
+
+
+def rewarded(query: str, *steps: tuple[float, ...]) -> QueryMeasures:
+    """Measures of a query whose steps have these rewards."""
+    whole = measure(trajectory(query))
+    return replace(whole, steps=tuple(replace(whole.steps[0], rewards=rewards) for rewards in steps))
+
+
+def test_the_change_is_taken_from_the_first_samples_of_each_query() -> None:
+    run = RunMeasures("weak", 0, [rewarded("a", (1.0, 3.0), (1.0,)), rewarded("b", (5.0,), (2.0,))])
+    change = named(change_figures([run]))["change"]
+    assert [p.y for p in change.series[0].points] == [0.0, -2.0]
+    assert change.baselines == (("first samples", 0.0),)
+
+
+def test_stability_is_the_deviation_of_a_steps_samples_by_query() -> None:
+    several = [rewarded("a", (0.0, 2.0), (1.0, 1.0)), rewarded("b", (0.0, 4.0), (1.0, 2.0))]
+    run = RunMeasures("run", 0, [*several, rewarded("c", (9.0, 1.0), (3.0,))])
+    points = named(change_figures([run]))["stability"].series[0].points
+    assert [p.queries for p in points] == [2, 2]
+    assert [p.y for p in points] == pytest.approx([(2**0.5 + 8**0.5) / 2, 0.5**0.5 / 2])
+
+
+def test_the_check_reward_is_drawn_where_a_run_has_one() -> None:
+    one = trajectory("a", reward=2.0)
+    plain = RunMeasures("plain", 0, [measure(one)])
+    first, better = one.first.candidates, one.steps[0].candidates[0]
+    assert better.score is not None
+    best = max(first, key=lambda c: c.reward)
+    marks = {best.id: 7.0, better.id: 3.0}
+    checked = replace(
+        one,
+        first=replace(one.first, candidates=tuple(_with_check(c, marks.get(c.id)) for c in first)),
+        steps=(replace(one.steps[0], candidates=(_with_check(better, 3.0),)),),
+    )
+    found = named(drift_figures([plain, RunMeasures("checked", 1, [measure(checked)])]))
+    assert found.keys() == {"check-reward"}
+    (series,) = found["check-reward"].series
+    assert (series.run, [(p.x, p.y, p.queries) for p in series.points]) == (1, [(0, 7.0, 1), (1, 3.0, 1)])
+
+
+def _with_check(candidate: Candidate, check: float | None) -> Candidate:
+    assert candidate.score is not None
+    return replace(candidate, score=replace(candidate.score, check=check))

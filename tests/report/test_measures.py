@@ -68,3 +68,25 @@ def test_the_digest_tells_questions_apart() -> None:
     other = replace(one, query=replace(one.query, messages=(user("another question"),)))
     assert measure(one).digest == measure(one).digest
     assert measure(one).digest != measure(other).digest
+
+
+def test_the_check_of_the_best_and_the_members_disagreement_by_step() -> None:
+    def candidate(step: int, index: int, *members: float) -> Candidate:
+        score = Score(sum(members), parts=dict(zip("ab", members, strict=True)), check=10.0 * sum(members))
+        return Candidate(step, index, "x", score)
+
+    first = [candidate(0, 0, 0.0, 0.0), candidate(0, 1, 1.0, 1.0)]
+    step = tpo_step(1, Pair(first[1], first[0]), [candidate(1, 0, 3.0, -1.0)])
+    measures = measure(replace(trajectory("q"), first=first_step(first), steps=(step,))).steps
+    assert [each.best_check for each in measures] == [20.0, 20.0]  # rewards 0, 2 and 2: the first one stays
+    assert measures[0].disagreement == pytest.approx((0.5345 + 0.7460) / 2, abs=1e-4)  # half of z(a) - z(b)
+    assert measures[1].disagreement == pytest.approx(1.2805, abs=1e-4)
+
+
+def test_similarity_is_the_share_of_word_pairs_that_a_first_sample_has() -> None:
+    first = [Candidate(0, 0, "a b c", Score(0.0)), Candidate(0, 1, "B c d", Score(1.0))]
+    step = tpo_step(1, Pair(first[1], first[0]), [Candidate(1, 0, "a b x c d", Score(2.0))])
+    measures = measure(replace(trajectory("q"), first=first_step(first), steps=(step,))).steps
+    assert measures[0].similarity == pytest.approx(0.5)  # "b c" of two pairs, in each
+    assert measures[1].similarity == pytest.approx(0.5)  # "a b" and "c d" of four pairs
+    assert (measures[0].best_check, measures[0].disagreement) == (None, None)

@@ -235,3 +235,37 @@ def test_cached_tokens_have_their_price() -> None:
     usage = Usage(1, 1_000_000, 400_000, 2_000_000)
     assert Prices(1.0, 3.0).cost(usage) == pytest.approx(7.0)
     assert Prices(1.0, 3.0, 0.5).cost(usage) == pytest.approx(6.8)
+
+
+def test_a_large_run_shows_a_sample_and_totals_of_all(tmp_path: Path) -> None:
+    run = runs.ordinary(tmp_path / "run", 60)
+    whole = write_report([run], tmp_path / "whole.html")
+    assert (whole.queries, whole.notes) == (60, ())
+    pages = [tmp_path / name for name in ("one.html", "two.html")]
+    written = [write_report([run], page, ReportOptions(max_queries=20)) for page in pages]
+    assert 8 <= written[0].queries <= 32
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+    note = f"show {written[0].queries} of 60 queries, drawn by a hash of their ids; the totals cover all."
+    assert note in written[0].notes[0][1]
+    assert blocks(pages[0])["summary"]["runs"][0]["finished"] == 60
+    assert len(blocks(pages[0])["index-0"]["id"]) == written[0].queries
+
+
+def test_the_head_warns_of_a_method_without_effect_and_tells_usage_by_role(tmp_path: Path) -> None:
+    policy = ScriptedPolicy({"sample": "a b", "loss": "l", "gradient": "g", "update": "no tags"})
+    configuration = {"critic": ["http://c/v1"]}
+    run = runs.make_run(
+        tmp_path / "run", runs.questions(3), policy, ScriptedReward(), runs.recipe(), configuration
+    )
+    prices = Prices(1.0, 2.0, roles={"critic": Prices(10.0, 20.0)})
+    write_report([run], tmp_path / "page.html", ReportOptions(prices=prices))
+    (head,) = blocks(tmp_path / "page.html")["summary"]["runs"]
+    (warning,) = head["warnings"]
+    assert warning.startswith("no update could be read in 3 of 3 queries (0 of 30 updates were readable)")
+    roles = {row["role"]: row for row in head["roles"]}
+    assert roles.keys() == {"writer", "critic", "editor"}
+    critic = roles["critic"]
+    assert critic["cost"] == pytest.approx(
+        (10 * critic["prompt_tokens"] + 20 * critic["completion_tokens"]) / 1e6
+    )
+    assert head["phases"][-1]["cost"] == pytest.approx(sum(row["cost"] for row in roles.values()))

@@ -120,3 +120,10 @@ async def test_a_batched_function_is_found_by_name(tmp_path: Path) -> None:
     with contextlib.chdir(tmp_path):
         reward = load_function("batched_scores_of_mine:by_length")
     assert [score.value for score in await shared(reward, "a", "bb")] == [1, 2]
+
+
+@pytest.mark.parametrize("values", [{0: 1.0, 1: 2.0}, {1.0, 2.0}, "12", b"12"], ids=repr)
+async def test_a_mapping_a_set_or_a_text_is_not_taken_for_numbers(values: Any) -> None:
+    found = await shared(batched(lambda conversations, responses: values), "a", "b")
+    assert all(isinstance(error, RewardError) for error in found)
+    assert "must return 2 numbers; it returned" in str(found[0])

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import math
 import sys
@@ -43,7 +44,18 @@ async def test_any_number_will_do(value: object, expected: float) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, "1.0", float("nan"), float("inf"), -float("inf"), [1.0], 10**400, 1j, Score(float("nan"))],
+    [
+        None,
+        "1.0",
+        float("nan"),
+        float("inf"),
+        -float("inf"),
+        [1.0],
+        10**400,
+        1j,
+        Score(float("nan")),
+        Score("9"),  # type: ignore[arg-type]  # on purpose
+    ],
     ids=str,
 )
 async def test_what_is_no_finite_number_names_the_query_and_what_came(value: object) -> None:
@@ -164,3 +176,11 @@ def test_a_module_that_fails_as_it_is_imported_says_how(here: Path, source: str,
     (here / f"{name}.py").write_text(source)
     with pytest.raises(ConfigError, match=f"importing {name} failed with .*{expected}"):
         load_function(f"{name}:f")
+
+
+async def test_a_cancellation_that_a_function_raises_is_an_error_of_its_response() -> None:
+    async def reward(messages: list[Message], response: str) -> float:
+        raise asyncio.CancelledError
+
+    with pytest.raises(RewardError, match="reward raised RuntimeError: CancelledError"):
+        await scored(reward)

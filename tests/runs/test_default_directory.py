@@ -38,11 +38,18 @@ NAMED = [
 @pytest.mark.parametrize(("flags", "data", "name", "earlier"), NAMED)
 def test_a_run_is_named_after_its_options(flags: dict[str, Any], data: str, name: str, earlier: str) -> None:
     settings = load_settings(flags, {})
-    recipe = make_method(settings)
-    assert run_name(settings, recipe, data, reward=reward_identity(settings)) == name
-    assert run_name(settings, recipe, data) == earlier
-    own = run_name(settings, recipe, data, policy="module.function@1a2b", reward="tiny")
+    method = make_method(settings)
+    assert run_name(settings, method, data, reward=reward_identity(settings)) == name
+    assert run_name(settings, method, data) == earlier
+    own = run_name(settings, method, data, policy="module.function@1a2b", reward="tiny")
     assert "-module.function-1a2b-tiny-" in own
+
+
+def test_several_files_are_named_after_the_first() -> None:
+    settings = load_settings({}, {})
+    name = run_name(settings, make_method(settings), ("a/x.jsonl", "b.csv", "hf:c"))
+    assert name == "x-and-2-more-tpo-d2-n5-seed7"
+    assert run_name(settings, make_method(settings), ("a/x.jsonl",)) == "x-tpo-d2-n5-seed7"
 
 
 def test_a_long_reward_keeps_its_end_and_a_digest() -> None:

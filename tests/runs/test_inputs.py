@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tpo.data import ReadOptions
-from tpo.runs.inputs import SourceInput, rows_input
+from tpo.runs.inputs import SourceInput, as_input, rows_input
 from tpo.types import Query, user
 
 
@@ -21,3 +21,12 @@ def test_a_source_is_read_by_its_options(tmp_path: Path) -> None:
 def test_rows_in_memory_have_positions() -> None:
     given = rows_input(["a", Query("x", (user("b"),)), {"prompt": "c"}])
     assert [(query.id, query.position) for query in given.queries] == [("q0", 0), ("x", 1), ("q2", 2)]
+
+
+def test_paths_are_files_and_texts_are_prompts(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(f"{name}\n")
+    files = as_input([tmp_path / "b.txt", tmp_path / "a.txt"])
+    assert [query.text for query in files.queries] == ["b", "a"]
+    assert files.source == (str(tmp_path / "b.txt"), str(tmp_path / "a.txt"))
+    assert [query.text for query in as_input(["b", "a"]).queries] == ["b", "a"]

@@ -23,7 +23,7 @@ from tpo.runs.default_directory import run_name
 from tpo.runs.inputs import QueryRow, SourceInput, as_input, rows_input
 from tpo.runs.models import Models, Relay
 from tpo.runs.plan import RunPlan
-from tpo.store import read_run
+from tpo.store import read_run, read_trajectories
 from tpo.types import Messages, Query, Sampling, Scope, user
 
 GIVEN = {"sample_size": 2, "max_iterations": 1}
@@ -265,3 +265,105 @@ def test_a_path_is_read_and_checked_when_it_is_asked(tmp_path: Path) -> None:
     assert as_input(file, ReadOptions(limit=1)).total == 1
     with pytest.raises(DataError, match=r"a\.jsonl:2"):
         _ = SourceInput(str(file)).total
+
+
+def asked_of(models: Models) -> set[str]:
+    """The texts of the queries that *models* sampled."""
+    assert isinstance(models.policy, ScriptedPolicy)
+    firsts = (call for call in models.policy.calls if call.scope.phase == "sample")
+    return {str(call.messages[-1]["content"]) for call in firsts}
+
+
+@pytest.mark.parametrize(
+    ("rows", "new", "ids"),
+    [
+        (["b", "a"], set(), ["q1", "q0"]),
+        (["a", "b", "c"], {"c"}, ["q0", "q1", "q2"]),
+        (["new", "a", "b"], {"new"}, ["q2", "q0", "q1"]),
+        (["b", "new", "a", "b"], {"new", "b"}, ["q1", "q2", "q0", "q3"]),
+    ],
+    ids=["reordered", "appended", "inserted", "all and a row that comes twice"],
+)
+@pytest.mark.parametrize("from_file", [True, False])
+async def test_rows_without_ids_continue_a_run_wherever_they_stand(
+    rows: list[str], new: set[str], ids: list[str], from_file: bool, tmp_path: Path
+) -> None:
+    def data(texts: list[str]) -> Any:
+        if not from_file:
+            return rows_input(texts)
+        (tmp_path / "prompts.txt").write_text("".join(f"{text}\n" for text in texts))
+        return SourceInput(str(tmp_path / "prompts.txt"))
+
+    plan = await planned(tmp_path / "run")
+    await done(replace(plan, data=data(["a", "b"])))
+    assert (await done_again(replace(plan, data=data(rows)))) == new
+    second = replace(plan, data=data(rows))
+    assert [query.id for query in second.queries] == ids
+    assert second.is_complete()
+    assert sorted(each.query.id for each in read_trajectories(tmp_path / "run")) == sorted(ids)
+
+
+async def done_again(plan: RunPlan) -> set[str]:
+    return asked_of(await done(plan, Models(ScriptedPolicy(), ScriptedReward())))
+
+
+async def test_a_run_over_changed_data_continues_after_an_interruption(tmp_path: Path) -> None:
+    plan = await planned(tmp_path)
+    await done(replace(plan, data=rows_input(["a", "b"])))
+    changed = replace(plan, data=rows_input(["new", "b", "a"]))
+    broken = ScriptedPolicy(failures={Scope("q2", 0, "sample"): PolicyError("gone")})
+    await done(changed, Models(broken, ScriptedReward()))
+    assert not replace(changed).is_complete()
+    assert await done_again(replace(changed)) == {"new"}
+    assert replace(changed).is_complete()
+
+
+async def test_a_row_that_was_changed_is_refused_where_it_stands(tmp_path: Path) -> None:
+    plan = await planned(tmp_path)
+    await done(replace(plan, data=rows_input(["a", "b", "c"])))
+    with pytest.raises(StoreMismatch, match="query 'q1': its messages or its reference have changed"):
+        replace(plan, data=rows_input(["c", "other", "a", "d"])).is_complete()
+
+
+async def test_a_check_reward_is_scored_beside_the_reward_and_counts_in_the_fingerprint(
+    tmp_path: Path,
+) -> None:
+    plan = await planned(tmp_path, check_reward="python:tests.cli.values:length_of")
+    check = ScriptedReward(lambda text: -len(text))
+    await done(plan, Models(ScriptedPolicy(), ScriptedReward(), check=check))
+    candidates = [c for trajectory in read_trajectories(tmp_path) for c in trajectory.pool]
+    assert len(candidates) == 8
+    assert all(c.score is not None and c.score.check == -len(c.text) == -c.reward for c in candidates)
+    with pytest.raises(StoreMismatch, match="check_reward"):
+        await done(await planned(tmp_path))
+
+
+async def test_an_ensemble_selects_by_its_lower_confidence_bound_and_a_complete_run_needs_none(
+    tmp_path: Path,
+) -> None:
+    rewards = ["python:tests.cli.values:length_of", "python:tests.cli.scores:nothing"]
+    plan = await planned(tmp_path, reward=rewards, select="lcb")
+    members = {"a": ScriptedReward(), "b": ScriptedReward(lambda text: -len(text))}
+    await done(plan, Models(ScriptedPolicy(), Ensemble(members)))
+    assert {t.selection for t in read_trajectories(tmp_path)} == {"lcb"}
+    assert plan.is_complete()
+    await done(plan)
+    with pytest.raises(StoreMismatch, match="select"):
+        await done(await planned(tmp_path, reward=rewards))
+
+
+async def test_a_fallback_and_rules_are_those_of_the_settings(tmp_path: Path) -> None:
+    plan = await planned(tmp_path, ["one"], fallback="best-of-n", max_iterations=2)
+    script = {"sample": "word", "loss": "l", "gradient": "g", "update": "no tags here"}
+    await done(plan, Models(ScriptedPolicy(script), ScriptedReward()))  # type: ignore[arg-type]
+    (trajectory,) = read_trajectories(tmp_path)
+    assert (trajectory.fallback, trajectory.stop_reason) == ("best-of-n", "no_readable_update")
+    assert len(trajectory.initial) == 2 + 8  # 8 words of the step, at one word a sample
+    assert plan.is_complete()
+
+
+async def test_a_check_reward_that_guides_the_run_is_refused(tmp_path: Path) -> None:
+    plan = await planned(tmp_path, check_reward="tiny")
+    with pytest.raises(ConfigError, match="must not guide"):
+        await done(plan)
+    assert not (tmp_path / "run.json").exists()

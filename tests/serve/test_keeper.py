@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -6,9 +7,11 @@ from tests.serve.serving import SCRIPT, SETTINGS, served
 from tpo.errors import StoreMismatch
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.report.write import write_report
+from tpo.rewards.scripted import RewardCall, ScriptedReward
 from tpo.serve.keeper import Keeper
 from tpo.store import read_trajectories
 from tpo.view.catalog import Catalog
+from tpo.view.in_flight import InFlightQueries
 
 
 async def test_trajectories_are_kept_once_and_the_live_view_shows_them_while_the_endpoint_runs(
@@ -46,3 +49,39 @@ async def test_a_run_of_another_kind_is_not_mixed_with(tmp_path: Path) -> None:
     with pytest.raises(StoreMismatch):
         async with Keeper.opened(tmp_path, other):
             pass
+
+
+async def test_the_live_view_shows_requests_in_progress_until_they_end_or_their_client_leaves(
+    tmp_path: Path,
+) -> None:
+    scoring, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(call: RewardCall) -> None:
+        if call.scope.step == 1:
+            scoring.set()
+            await go_on.wait()
+
+    def in_progress() -> list[tuple[int, str]]:
+        in_flight.refresh()
+        kept = {trajectory.query.id for trajectory in read_trajectories(tmp_path)}
+        return [(each["step"], each["phase"]) for each in in_flight.listed(kept)]
+
+    in_flight = InFlightQueries([tmp_path])
+    async with (
+        Keeper.opened(tmp_path, SETTINGS) as keeper,
+        served(ScriptedPolicy(SCRIPT), ScriptedReward(before=slowly), keeper=keeper) as client,
+    ):
+        leaving = asyncio.create_task(client.chat("one"))
+        await scoring.wait()
+        assert in_progress() == [(1, "update")]
+        leaving.cancel()
+        while client.service.running:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+        assert in_progress() == []
+        scoring.clear()
+        staying = asyncio.create_task(client.chat("one"))
+        await scoring.wait()
+        go_on.set()
+        assert (await staying).status == 200
+        assert in_progress() == []
+    assert [t.query.text for t in read_trajectories(tmp_path)] == ["one"]

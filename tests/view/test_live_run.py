@@ -189,3 +189,46 @@ def test_a_run_of_the_loop_itself_is_read_to_its_end(tmp_path: Path) -> None:
     run = watched(path)
     assert run.state == "ended"
     assert len(run.table) == 2
+
+
+def test_shards_are_one_run_until_they_are_merged(tmp_path: Path) -> None:
+    root = tmp_path / "big"
+    one, two = [root / "shards" / f"{number}-of-2" for number in (1, 2)]
+    made = runs.ordinary(tmp_path / "made", 6)
+    first = Growing(made, one).begin(total=4)
+    first.grow(2)
+    run = watched(root)
+    assert (run_status(run)["finished"], len(run.table)) == (2, 2)
+    second = Growing(made, two).begin(total=2)
+    second.written = 4
+    second.grow(2)
+    second.call("q3", tokens=7)
+    assert follow(run)
+    assert run_status(run)["finished"] == 4
+    assert run_status(run)["live"]["total"] == 6
+    assert run.in_flight.queries(run.table) == (1, 7)
+    rows = run.rows(run.generation, 0, 0)["columns"]["id"]
+    assert [run.trajectory(run.generation, row)["id"] for row in range(4)] == rows
+    first.grow(2)
+    follow(run)
+    assert len(run.table) == 6
+    before = run.generation
+    whole = Growing(made, root)
+    whole.grow(6)
+    whole.end()
+    follow(run)
+    assert (run.generation, len(run.table), run.parts) == (before + 1, 6, (root,))
+
+
+def test_a_replaced_shard_has_all_shards_read_again(tmp_path: Path) -> None:
+    shards = [tmp_path / "shards" / f"{number}-of-2" for number in (1, 2)]
+    made = runs.ordinary(tmp_path / "made", 4)
+    growing = [Growing(made, path).begin() for path in shards]
+    growing[0].grow(2)
+    growing[1].written = 2
+    growing[1].grow(2)
+    run = watched(tmp_path)
+    assert len(run.table) == 4
+    (shards[0] / "trajectories.jsonl").write_bytes(growing[0].lines[1])
+    follow(run)
+    assert sorted(run.table.ids) == ["q1", "q2", "q3"]

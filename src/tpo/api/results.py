@@ -40,7 +40,7 @@ class Run:
     def totals(self) -> Mapping[str, Any]:
         """The summary in plain values: counts, rewards by step, calls and tokens, failures, seconds."""
         record = self.record
-        return record.totals if record.ended is not None else summarize(self.path).record()
+        return record.totals if record.ended is not None and record.totals else summarize(self.path).record()
 
     @cached_property
     def summary(self) -> Summary:

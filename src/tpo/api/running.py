@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tpo.api.results import Run
-from tpo.config import Settings, data_options, load_settings, policy_of, reward_of, weights_of
+from tpo.config import Settings, check_of, data_options, load_settings, policy_of, reward_of, weights_of
 from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
@@ -24,14 +24,13 @@ from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
 from tpo.runs.identity import identity_of
-from tpo.runs.inputs import QueryRow, as_input
+from tpo.runs.inputs import Data, as_input
 from tpo.runs.models import Models, Relay
 from tpo.runs.plan import RunPlan
 from tpo.tiny import examples_path
 
 log = logging.getLogger(__name__)
 
-Data = str | Path | Iterable[QueryRow]
 SERVER_OPTIONS = ("model", "policy_extra")
 STAND_INS: Mapping[str, Mapping[str, Any]] = {
     "policy": {"policy": "http://127.0.0.1", "model": "none"},
@@ -59,8 +58,8 @@ def run(
     Works inside a running event loop too, as in a notebook; asynchronous code awaits :func:`arun`.
 
     Args:
-        data: a path, ``hf:NAME``, or queries in memory (prompts, rows as in a JSON file, :class:`Query`
-            values); None: the shipped examples.
+        data: a path, ``hf:NAME``, several paths (a list of ``Path``), or queries in memory (prompts, rows as
+            in a JSON file, :class:`Query` values); None: the shipped examples.
         policy: a name as on the command line, a function ``f(messages, sampling) -> text``, or an object.
         reward: a name or several (an ensemble), a function ``f(messages, response) -> number``, or an object.
         method: a name or a :class:`Method`.
@@ -176,7 +175,8 @@ def _load(settings: Settings, brought: Mapping[str, Any], events: Relay) -> Mode
     reward = as_reward(brought["reward"]) if "reward" in brought else reward_of(settings, os.environ, events)
     policy = as_policy(brought["policy"]) if "policy" in brought else policy_of(settings, os.environ, events)
     own = {"policy": policy, "reward": reward}
-    return Models(policy, reward, events, borrowed=tuple(own[part] for part in brought))
+    check = check_of(settings, os.environ, events)
+    return Models(policy, reward, events, borrowed=tuple(own[part] for part in brought), check=check)
 
 
 def _weights(settings: Settings, brought: Mapping[str, Any]) -> dict[str, str | None]:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli import options
-from tpo.cli.error_output import complain
+from tpo.cli.error_output import complain, warn
 from tpo.config.settings import DATA_OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tpo.config import Settings
     from tpo.methods.method import Method
-    from tpo.methods.stopping import StoppingRule
     from tpo.runs.models import Models
     from tpo.types import Trajectory
 
@@ -49,7 +46,7 @@ def ask(
 
     from tpo.cli.common import interruptible, settings_of
     from tpo.cli.live_query import Conversation
-    from tpo.config import make_method, stopping_rules
+    from tpo.config import make_method
     from tpo.runs.models import Relay, load_models
 
     if rest:
@@ -65,7 +62,7 @@ def ask(
         view, events = Conversation(console, status.update), Relay()
         with events.forwarding(view):
             models = load_models(settings, events)
-            trajectory = asyncio.run(answer(models, method, text, settings.seed, stopping_rules(settings)))
+            trajectory = asyncio.run(_answer(models, method, text, settings))
     _finish(trajectory, alone=apart or settings.quiet)
 
 
@@ -86,15 +83,25 @@ def _question(argument: str) -> str:
     return text.strip() if argument == "-" else text
 
 
-async def answer(
-    models: Models, method: Method, question: str, seed: int, stopping: Sequence[StoppingRule] = ()
-) -> Trajectory:
+async def _answer(models: Models, method: Method, question: str, settings: Settings) -> Trajectory:
     """Optimize *question* with *models*, and close them."""
+    import os
+
+    from tpo.config import fallback_of, name_model, selection_of, stopping_rules
     from tpo.methods.optimize import Optimizer
 
+    if settings.when_needed is not None:  # its file names the models
+        settings = await name_model(settings, os.environ)
     async with models.ready():
         optimizer = Optimizer(
-            models.policy, models.reward, method, seed=seed, stopping=stopping, listener=models.events
+            models.policy,
+            models.scorer,
+            method,
+            seed=settings.seed,
+            stopping=stopping_rules(settings),
+            fallback=fallback_of(settings),
+            selection=selection_of(settings, models.reward, os.environ, models.events),
+            listener=models.events,
         )
         return await optimizer.optimize(question)
 
@@ -102,9 +109,12 @@ async def answer(
 def _finish(trajectory: Trajectory, *, alone: bool) -> None:
     """Print the answer if nothing else has; after a failure, the best of what came before it stands."""
     from tpo.cli.escape import for_reader
+    from tpo.runs.effect import effect_of
 
     if alone and trajectory.best is not None:
         typer.echo(for_reader(trajectory.answer, terminal=sys.stdout.isatty()))
+    for warning in effect_of(trajectory).warnings().values():
+        warn(warning)
     if trajectory.status == "failed":
         complain(str(trajectory.error))
         raise typer.Exit(FAILED)

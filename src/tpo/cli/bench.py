@@ -62,7 +62,10 @@ def ids(
 @options.with_settings(
     without=(*(name for name in DATA_OPTIONS if name != "limit"), "sequences"),
     several=("method", "seed"),
-    texts={"limit": "Maximum number of queries, sampled in proportion to their categories."},
+    texts={
+        "limit": "Maximum number of queries, sampled in proportion to their categories.",
+        "check_reward": "Held-out reward that scores the answers, for benchmarks whose metric is a reward.",
+    },
 )
 def run_benchmark(
     given: options.Given,
@@ -119,14 +122,6 @@ def run_benchmark(
             rich_help_panel=GRADING,
         ),
     ] = None,
-    check_reward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Held-out reward that scores the answers, for benchmarks whose metric is a reward.",
-            rich_help_panel=GRADING,
-        ),
-    ] = None,
     grader_option: Annotated[
         list[str] | None,
         typer.Option(
@@ -161,7 +156,10 @@ def run_benchmark(
 @app.command()
 def table(
     results: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Directories written by tpo bench run.")
+        list[Path],
+        typer.Argument(
+            parser=options.parse_path, metavar="DIR...", help="Directories written by tpo bench run."
+        ),
     ],
     form: Annotated[
         str, typer.Option("--format", metavar="md|latex", help="Format of the table.", show_default=True)

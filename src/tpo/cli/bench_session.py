@@ -21,10 +21,9 @@ from tpo.cli.escape import echo, visible
 from tpo.cli.event_counts import Tally, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.config import Settings, load_reward, name_model, policy_name
-from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.graders.base import Context
+from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.experiments.bench.graders.load_judge import close_model, load_judge
 from tpo.experiments.bench.paper import published
@@ -39,7 +38,6 @@ from tpo.experiments.latex import latex_table
 from tpo.experiments.plan import locked_directory
 from tpo.experiments.tables import markdown_table
 from tpo.plurals import queries
-from tpo.registry import parse
 from tpo.runs.models import Models
 
 PAPER_SHAPES = ((2, 5), (5, 20))
@@ -67,14 +65,13 @@ class Benching:
             TpoError: a name is unknown, the data is wrong, or a judge does not answer.
         """
         benchmark = load_benchmark(name)
-        if flags["check_reward"] is not None:
-            parse(REWARDS, flags["check_reward"], "--check-reward")
-        flags = with_paper(flags) if flags["paper"] else flags
+        flags = _with_paper(flags) if flags["paper"] else flags
         settings, lists = axes_of(flags, config, ("method", "seed"))
+        held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         seeds = seeds_of(lists["seed"], flags["repeats"])
         settings = asyncio.run(name_model(settings, os.environ))
         query_set = load_query_set(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
-        out = settings.out or Path("runs") / bench_directory_name(benchmark, settings)
+        out = settings.out or Path("runs") / _bench_directory_name(benchmark, settings)
         plan = BenchPlan(
             benchmark=benchmark,
             query_set=query_set,
@@ -91,7 +88,7 @@ class Benching:
         if grades:
             plan.check()
         console = Console(stderr=True, quiet=settings.quiet, highlight=False)
-        return cls(plan, grades, flags["check_reward"], console, Console(file=sys.stdout, highlight=False))
+        return cls(plan, grades, held_out, console, Console(file=sys.stdout, highlight=False))
 
     def carry_out(self) -> int:
         """Answer, grade and show; how many answers are missing."""
@@ -164,12 +161,12 @@ async def _grade(plan: BenchPlan) -> Mapping[str, Any]:
         await close_model(judge.policy if judge is not None else None)
 
 
-def _context(flags: Flags, settings: Settings, out: Path) -> Context:
+def _context(flags: Flags, settings: Settings, out: Path) -> GradingContext:
     judge: Judge | None = None
     if flags["judge"] is not None and not flags["no_grade"]:
         more = {"timeout": settings.timeout, "retry_timeout": settings.retry_timeout}
         judge = asyncio.run(load_judge(flags["judge"], os.environ, settings.concurrency, **more))
-    return Context(
+    return GradingContext(
         judge=judge,
         folder=out,
         reward=", ".join(settings.reward),
@@ -195,7 +192,7 @@ def seeds_of(seeds: Sequence[int], repeats: int) -> list[int]:
     return [seed + repeat for seed in seeds for repeat in range(repeats)]
 
 
-def with_paper(flags: Flags) -> Flags:
+def _with_paper(flags: Flags) -> Flags:
     """*flags* with the paper's settings where nothing is given.
 
     Raises:
@@ -223,7 +220,7 @@ def with_paper(flags: Flags) -> Flags:
     return flags | wanted
 
 
-def bench_directory_name(benchmark: Benchmark, settings: Settings) -> str:
+def _bench_directory_name(benchmark: Benchmark, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
     model = policy_name(settings).rstrip("/").rpartition("/")[2]
     return re.sub(r"[^\w.]+", "-", f"bench-{benchmark.name}-{model}")[:100].strip("-.")

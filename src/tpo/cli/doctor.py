@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli import options
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, prices_of
 from tpo.config.settings import DATA, MODELS, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tpo.config import Settings
+    from tpo.data.sources import Spec
     from tpo.doctor import Setup
 
 EXAMPLES = """\
@@ -35,10 +37,10 @@ WOULD_NOT_WORK = 1
 def doctor(
     given: options.Given,
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="DATA",
-            help="Data of the run: reads every row and estimates the whole run.",
+            help="Data of the run: reads every row and estimates the whole run. Repeat it for several.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -50,6 +52,11 @@ def doctor(
             rich_help_panel=MODELS,
         ),
     ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    price_cached: PriceCached = None,
+    currency: Currency = "USD",
+    role_price: RolePrice = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=RUNNING)
     ] = False,
@@ -59,15 +66,18 @@ def doctor(
     Takes the options of tpo run. Exit code 0: a run would work; 1: it would not; 2: the options are wrong.
     """
     import asyncio
+    from dataclasses import replace
 
     from rich.console import Console
 
     from tpo.cli.checklist import Checklist, as_json
     from tpo.cli.common import interruptible, settings_of
+    from tpo.data.sources import single_or_several
     from tpo.doctor import no_failures, run_checks
 
     settings = settings_of(given)
-    setup = setup_from(settings, data, golden)
+    setup = _setup_from(settings, single_or_several(data) if data else None, golden)
+    setup = replace(setup, prices=prices_of(price_in, price_out, price_cached, currency, role_price or ()))
     console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
     checklist = Checklist(console)
     # One console for both where they share a terminal, so that neither writes over the other.
@@ -85,7 +95,7 @@ def doctor(
         raise typer.Exit(WOULD_NOT_WORK)
 
 
-def setup_from(settings: Settings, data: str | None, golden: str | None) -> Setup:
+def _setup_from(settings: Settings, data: Spec | None, golden: str | None) -> Setup:
     """The run that *settings* would make, nothing of it loaded yet.
 
     Raises:
@@ -106,11 +116,11 @@ def setup_from(settings: Settings, data: str | None, golden: str | None) -> Setu
         golden,
         api_key(os.environ),
         os.environ.get(REWARD_KEY_VARIABLE),
-        secrets_of(os.environ),
+        _secrets_of(os.environ),
     )
 
 
-def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+def _secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The keys in *environment*, which no text of ours may hold; longer ones first."""
     keys = {v.strip() for name, v in environment.items() if name.upper().endswith(("API_KEY", "TOKEN"))}
     return tuple(sorted((key for key in keys if len(key) > SHORT), key=len, reverse=True))

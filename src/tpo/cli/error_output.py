@@ -1,12 +1,21 @@
-"""Print an error as one red sentence on stderr."""
+"""Print an error or a warning as one coloured sentence on stderr."""
 
 
 def complain(sentence: str) -> None:
     """Print *sentence*, whatever characters it quotes, as an error."""
+    _print("error", sentence, "red")
+
+
+def warn(sentence: str) -> None:
+    """Print *sentence*, whatever characters it quotes, as a warning."""
+    _print("warning", sentence, "yellow")
+
+
+def _print(kind: str, sentence: str, color: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
     from tpo.cli.escape import literal
 
     console = Console(stderr=True, highlight=False)
-    console.print(Text("error: ", style="bold red") + literal(sentence, "red"), soft_wrap=True)
+    console.print(Text(f"{kind}: ", style=f"bold {color}") + literal(sentence, color), soft_wrap=True)

@@ -19,7 +19,7 @@ from tpo.events import (
 )
 from tpo.methods.method import Method
 from tpo.runs.summary import Tally as Totals
-from tpo.types import Trajectory
+from tpo.types import Trajectory, Usage
 
 WINDOW = 20.0
 """Seconds that speed is measured over: long enough to be calm, short enough to forget a resumed start."""
@@ -117,7 +117,10 @@ class Tally:
             self._running[event.scope.query] += 1
 
     def _ended(self, trajectory: Trajectory) -> None:
-        self._running.pop(trajectory.query.id, None)
+        if self._running.pop(trajectory.query.id, None) is None:  # another process ran it
+            usage = sum(trajectory.usage.values(), Usage())
+            self.read += usage.prompt_tokens
+            self.written += usage.completion_tokens
         self._totals.add(trajectory)
         if trajectory.status == "failed":
             self.failed += 1

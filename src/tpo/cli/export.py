@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tpo.cli.options import Debug, Quiet
+from tpo.cli.options import Debug, Quiet, parse_path
 from tpo.cli.training_set import MaxChars, MaxLengthRatio, MinMargin, Pairs, StepNumbers, TrainingOptions
 from tpo.errors import ConfigError, StoreError
 
@@ -45,7 +45,7 @@ FILES = {
     Format.reference: "reference.json",
     Format.logs: "logs.json",
 }
-OPTIONS_OF = {
+HEEDED = {
     Format.dpo: {"--pairs", "--min-margin", "--max-length-ratio", "--steps", "--max-chars"},
     Format.sft: {"--steps", "--max-chars"},
 }
@@ -53,7 +53,7 @@ OPTIONS_OF = {
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
+    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="Run directory.")],
     shape: Annotated[
         Format,
         typer.Option(
@@ -66,6 +66,7 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_path,
             metavar="FILE",
             help="Output file: .jsonl, .csv or .parquet for results; .jsonl or .parquet for dpo and sft."
             " [dim]\\[default: a file in RUN][/dim]",
@@ -85,7 +86,7 @@ def export(
         ),
     ] = False,
     quiet: Quiet = None,
-    debug: Debug = False,  # noqa: ARG001 - used where errors are translated
+    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write a run's answers, preference pairs or training data to a file."""
     from tpo.cli.escape import echo
@@ -107,16 +108,14 @@ def _exporter(run: Path, shape: Format, options: TrainingOptions) -> Exporter:
     """Return the function that writes *shape*, with the *options* that apply to it.
 
     Raises:
-        ConfigError: an option does not apply to the format, or is out of its range.
+        ConfigError: an option was given that it does not heed, or one is out of its range.
     """
     from tpo.export import EXPORTERS, Models, export_dpo, export_sft
 
     for name in options.given():
-        if name not in OPTIONS_OF.get(shape, ()):
-            formats = " and ".join(
-                f"--format {other}" for other, options in OPTIONS_OF.items() if name in options
-            )
-            raise ConfigError(f"{name} is for {formats} only, not for --format {shape}")
+        if name not in HEEDED.get(shape, ()):
+            heeding = " and ".join(f"--format {other}" for other, heeded in HEEDED.items() if name in heeded)
+            raise ConfigError(f"{name} is for {heeding} only, not for --format {shape}")
     if shape is Format.dpo:
         return partial(export_dpo, pairing=options.pairing(), models=Models.of_run(run))
     if shape is Format.sft:

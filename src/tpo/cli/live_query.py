@@ -84,13 +84,14 @@ class Conversation:
         best = trajectory.best
         if best is None:
             return
+        by = "" if trajectory.selection == "reward" else f", chosen by {trajectory.selection}"
         before = max(trajectory.initial, key=lambda candidate: candidate.reward)
         if best is not before and best.text != before.text:
             self._heading(f"Before: the best first sample, {before.id}, reward {before.reward:+.3f}")
             left, right = difference(before.text, best.text)
             self._console.print(Padding(left, INDENT, expand=False))
-            self._heading(f"After: {best.id}, reward {best.reward:+.3f}")
+            self._heading(f"After: {best.id}, reward {best.reward:+.3f}{by}")
             self._console.print(Padding(right, INDENT, expand=False))
         else:
-            self._heading(f"The answer: {best.id}, reward {best.reward:+.3f}")
+            self._heading(f"The answer: {best.id}, reward {best.reward:+.3f}{by}")
             self._console.print(Padding(literal(best.text), INDENT, expand=False))

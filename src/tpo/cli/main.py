@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tpo.cli import ask, bench, doctor, export, repair, report, run, serve, sweep, view
+from tpo.cli import ask, bench, doctor, export, merge, repair, report, run, serve, sweep, tune, view, winrate
 from tpo.cli.error_output import complain
 from tpo.cli.options import DEBUG, Command
 from tpo.errors import TpoError
@@ -55,10 +55,13 @@ app.command(name="ask", epilog=ask.EXAMPLES, cls=Command)(ask.ask)
 app.command(name="serve", epilog=serve.EXAMPLES, cls=Command)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLES, cls=Command)(doctor.doctor)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
+app.command(name="merge", epilog=merge.EXAMPLES)(merge.merge)
 app.command(name="repair", epilog=repair.EXAMPLES)(repair.repair)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.add_typer(bench.app)
 app.command(name="sweep", epilog=sweep.EXAMPLES, cls=Command)(sweep.sweep)
+app.command(name="tune", epilog=tune.EXAMPLES, cls=Command)(tune.tune)
+app.command(name="winrate", epilog=winrate.EXAMPLES)(winrate.winrate)
 app.command(name="view", epilog=view.EXAMPLES)(view.view)
 
 

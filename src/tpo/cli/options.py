@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from tpo.config.option import Setting, flag_of
-from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING
+from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING, SCALE
 
 DEBUG = "tpo.debug"
 """Key in a context's ``meta`` that requests tracebacks."""
@@ -55,13 +55,15 @@ class Command(TyperCommand):
         """Parse *args* under the current names."""
         known = {flag for each in self.params for flag in each.opts}
         end = args.index("--") if "--" in args else len(args)
-        return super().parse_args(ctx, [*(_current(each, known) for each in args[:end]), *args[end:]])
+        flags = _with_bare_values([_current(each, known) for each in args[:end]])
+        return super().parse_args(ctx, [*flags, *args[end:]])
 
 
 def with_settings(
     *,
     without: Collection[str] = (),
     several: Collection[str] = (),
+    scale: bool = False,
     texts: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of the settings; the function gets them as its parameter ``given``.
@@ -69,9 +71,14 @@ def with_settings(
     Args:
         without: settings that the command does not take.
         several: settings that take many values, by commas.
+        scale: whether the command takes the options for several machines.
         texts: help texts where a setting means something else for the command.
     """
-    taken = {name: each for name, each in OPTIONS.items() if name not in without}
+    taken = {
+        name: each
+        for name, each in OPTIONS.items()
+        if name not in without and (scale or each.option.panel != SCALE)
+    }
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())
@@ -94,13 +101,26 @@ def with_settings(
     return decorate
 
 
+def parse_path(text: str | Path) -> Path:
+    """Return the path that *text* names; an empty one would be the working directory.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    if not str(text).strip():
+        raise typer.BadParameter("is empty; name a path (. is the working directory)")
+    return Path(text)
+
+
 def option(setting: Setting, *, several: bool = False, text: str | None = None) -> Any:
     """Return typer's option for *setting*."""
     given = setting.option
     metavar = f"{given.metavar},..." if several else given.metavar
+    parser = parse_path if setting.value_type is Path and not several else None
     return typer.Option(
         setting.flag,
         *([given.short] if given.short else []),
+        parser=parser,
         metavar=metavar,
         help=_help(text or given.help + (" Several by commas." if several else ""), setting.default_text),
         rich_help_panel=given.panel,
@@ -142,6 +162,16 @@ def _current(argument: str, known: Collection[str]) -> str:
     return f"{new}{equals}{value}"
 
 
+def _with_bare_values(args: Sequence[str]) -> list[str]:
+    """Return *args* with the value of each flag that may be given without one."""
+    bare = {each.flag: each.option.bare for each in OPTIONS.values() if each.option.bare is not None}
+    following = [*args[1:], "-"]
+    return [
+        f"{each}={bare[each]}" if each in bare and after.startswith("-") else each
+        for each, after in zip(args, following, strict=True)
+    ]
+
+
 def _remember(ctx: typer.Context, wanted: bool) -> bool:
     ctx.meta[DEBUG] = wanted
     return wanted
@@ -152,6 +182,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Delete the existing run fi
 Config = Annotated[
     Path | None,
     typer.Option(
+        parser=parse_path,
         metavar="FILE.toml",
         envvar="TPO_CONFIG",
         show_envvar=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from tpo.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tpo.report.prices import Prices
 
 PriceIn = Annotated[
@@ -31,18 +34,47 @@ Currency = Annotated[
 ]
 
 
+RolePrice = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ROLE=IN,OUT", help="Prices of a role's own model (--critic, --editor); repeatable."
+    ),
+]
+
+
 def prices_of(
-    read: float | None, written: float | None, cached: float | None, currency: str = "USD"
+    read: float | None,
+    written: float | None,
+    cached: float | None,
+    currency: str = "USD",
+    roles: Sequence[str] = (),
 ) -> Prices | None:
     """Return the prices that the options give; None without any.
 
     Raises:
-        ConfigError: a price of cached tokens stands alone.
+        ConfigError: a price of cached tokens or of a role stands alone, or a role's is malformed.
     """
     from tpo.report.prices import Prices
 
+    by_role = dict(_role_price(text) for text in roles)
     if read is not None or written is not None:
-        return Prices(read or 0.0, written or 0.0, cached, currency)
+        return Prices(read or 0.0, written or 0.0, cached, currency, by_role)
+    if by_role:
+        raise ConfigError("--role-price needs --price-in and --price-out beside it")
     if cached is not None:
         raise ConfigError("--price-cached needs --price-in and --price-out beside it")
     return None
+
+
+def _role_price(text: str) -> tuple[str, Prices]:
+    from tpo.report.prices import Prices
+    from tpo.types import CRITIC, EDITOR
+
+    role, _, values = text.partition("=")
+    try:
+        read, written = map(float, values.split(","))
+        if role not in (CRITIC, EDITOR) or not 0 <= read < math.inf or not 0 <= written < math.inf:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(f"--role-price {text!r} must be critic=IN,OUT or editor=IN,OUT") from None
+    return role, Prices(read, written)

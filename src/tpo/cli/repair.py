@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tpo.cli.options import Debug
+from tpo.cli.options import Debug, parse_path
 from tpo.plurals import queries
 
 EXAMPLES = """\
@@ -18,8 +18,8 @@ tpo repair runs/NAME
 
 
 def repair(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
-    debug: Debug = False,  # noqa: ARG001 - used where errors are translated
+    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="Run directory.")],
+    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Repair a run directory: keep valid records, move damaged lines aside, restore run.json.
 

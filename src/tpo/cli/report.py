@@ -1,4 +1,4 @@
-"""``tpo report``: an HTML page and figures of one run or several."""
+"""``tpo report``: runs to look at, on one page and in figures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tpo.cli.options import Debug, Quiet
-from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, prices_of
+from tpo.cli.options import Debug, Quiet, parse_path
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, prices_of
 from tpo.errors import ConfigError
 from tpo.plurals import queries
 
@@ -29,10 +29,11 @@ tpo report runs/tpo runs/bon --out both.html --baseline Instruct=-1.27 --price-i
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    runs: Annotated[list[Path], typer.Argument(parser=parse_path, metavar="RUN...", help="Run directories.")],
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_path,
             metavar="FILE",
             help="HTML file to write. [dim]\\[default: report.html in RUN; of several, above them][/dim]",
         ),
@@ -40,6 +41,7 @@ def report(
     figures: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_path,
             metavar="DIR",
             help="Directory of the figures (SVG, PNG, PDF and CSV)."
             " [dim]\\[default: figures, beside the page][/dim]",
@@ -52,20 +54,32 @@ def report(
             metavar="NAME=VALUE", help="Mean reward of another system, drawn as a dashed line; repeatable."
         ),
     ] = None,
+    baseline_run: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run of another policy: the mean reward of its first samples is drawn across the curves;"
+            " repeatable.",
+        ),
+    ] = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
     currency: Currency = "USD",
+    role_price: RolePrice = None,
     quiet: Quiet = None,
-    debug: Debug = False,  # noqa: ARG001 - used where errors are translated
+    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Write an HTML page that shows runs, compares them and contains every query."""
     from tpo.report import ReportOptions, write_report
 
-    prices = prices_of(price_in, price_out, price_cached, currency)
+    prices = prices_of(price_in, price_out, price_cached, currency, role_price or ())
     page = out if out is not None else _beside(runs)
     folder = None if no_figures else (figures or page.parent / "figures")
-    written = write_report(runs, page, ReportOptions(_baselines(baseline or []), prices, folder))
+    options = ReportOptions(
+        _baselines(baseline or []), prices, folder, baseline_runs=tuple(baseline_run or ())
+    )
+    written = write_report(runs, page, options)
     if not quiet:
         _tell(written, folder)
 

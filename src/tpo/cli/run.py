@@ -20,20 +20,26 @@ tpo run prompts.jsonl --policy http://localhost:8000/v1 --reward hf:ORG/MODEL
 [dim]another method, and your own reward: length() in scores.py[/dim]
 tpo run prompts.csv --column question --method revision --reward python:scores:length
 
+[dim]the third of 16 shards, on any machine; tpo merge runs/big joins them[/dim]
+tpo run prompts.jsonl --shard 3/16 --out runs/big
+
+[dim]two workers with a GPU each on a Ray cluster[/dim]
+tpo run prompts.jsonl --ray --workers 2 --worker-gpus 1 --reward hf:ORG/MODEL --policy http://localhost:8000/v1
+
 [dim]options from a file[/dim]
 tpo run prompts.jsonl --config run.toml -d 3 -n 8
 """
 
 
-@options.with_settings()
+@options.with_settings(scale=True)
 def run_data(
     given: options.Given,
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             metavar="DATA",
             help="A .json, .jsonl, .csv, .txt or .parquet file, a pattern in quotes, - for standard input,"
-            " or hf:NAME:SPLIT."
+            " or hf:NAME:SPLIT; several are read one after the other."
             " [dim]\\[default: the shipped examples][/dim]",
         ),
     ] = None,
@@ -45,7 +51,9 @@ def run_data(
     """
     from tpo.cli.common import exit_code, settings_of
     from tpo.cli.session import Session
+    from tpo.data.sources import single_or_several
 
-    summary = Session.of(settings_of(given), data, fresh=fresh).carry_out()
+    source = single_or_several(data) if data else None
+    summary = Session.of(settings_of(given), source, fresh=fresh).carry_out()
     if code := exit_code(summary):
         raise typer.Exit(code)

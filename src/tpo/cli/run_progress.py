@@ -12,9 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tpo.cli.error_output import warn
 from tpo.cli.escape import one_line
 from tpo.cli.event_counts import Tally
-from tpo.events import Event, Listener
+from tpo.events import Event, Listener, RunWarned
 
 SECONDS_BETWEEN_LINES = 15.0
 STEPS_SHOWN = 4
@@ -24,12 +25,23 @@ STEPS_SHOWN = 4
 def run_view(console: Console, tally: Tally, *, quiet: bool = False) -> Iterator[Listener]:
     """The listener that shows a run on *console*, for as long as the run goes."""
     if quiet:
-        yield tally
+        yield _warning(tally)
     elif not console.is_terminal:
-        yield Lines(console, tally)
+        yield _warning(Lines(console, tally))
     else:
         with Live(Picture(tally), console=console, refresh_per_second=8, transient=True):
-            yield tally
+            yield _warning(tally)
+
+
+def _warning(listener: Listener) -> Listener:
+    """Return *listener*, with warnings printed on stderr as they come, in quiet runs as well."""
+
+    def listen(event: Event) -> None:
+        listener(event)
+        if isinstance(event, RunWarned):
+            warn(f"so far: {event.text}")
+
+    return listen
 
 
 class Picture:

@@ -120,6 +120,16 @@ def show_costs(console: Console, summary: Summary) -> None:
         console.print(Text(f"{count:,} failed: ", style="red") + literal(one_line(reason, 200)))
 
 
+def show_roles(console: Console, summary: Summary) -> None:
+    """Print what each role took, for runs whose roles have models of their own."""
+    for role, usage in summary.roles.items():
+        console.print(
+            f"as {role}: {usage.calls:,} requests, {usage.prompt_tokens:,} tokens read,"
+            f" {usage.completion_tokens:,} written",
+            style="dim",
+        )
+
+
 def _losses(summary: Summary) -> Iterator[str]:
     """Yield what was left out of the pools."""
     if summary.blank:

@@ -23,7 +23,7 @@ tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 
 
 SERVING = "Serving"
 KEYS_VARIABLE = "TPO_SERVE_API_KEYS"
-NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences")
+NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences", "check_reward")
 
 
 def _option(text: str, *flags: str, **more: object) -> object:
@@ -44,7 +44,9 @@ def serve(
     api_keys: Annotated[
         Path | None,
         _option(
-            f"File of API keys for clients, one per line. {KEYS_VARIABLE}: keys with commas.", metavar="FILE"
+            f"File of API keys for clients, one a line; {KEYS_VARIABLE} holds some by commas.",
+            parser=options.parse_path,
+            metavar="FILE",
         ),
     ] = None,
     max_body: Annotated[int, _option("Maximum size of a request in MiB.", metavar="MIB", min=1)] = 8,
@@ -73,7 +75,10 @@ def serve(
         bool,
         _option("Stream progress as reasoning; a request may override it.", "--progress/--no-progress"),
     ] = True,
-    store: Annotated[Path | None, _option("Run directory to keep trajectories in.", metavar="DIR")] = None,
+    store: Annotated[
+        Path | None,
+        _option("Run directory to keep trajectories in.", parser=options.parse_path, metavar="DIR"),
+    ] = None,
     drain: Annotated[
         int, _option("Seconds that requests in progress have at a shutdown.", metavar="SECONDS", min=1)
     ] = 300,

@@ -10,12 +10,13 @@ from typing import Self
 from rich.console import Console
 
 from tpo.cli.common import interruptible
-from tpo.cli.error_output import complain
+from tpo.cli.error_output import complain, warn
 from tpo.cli.escape import one_line, visible
 from tpo.cli.event_counts import Tally, completions_per_query
 from tpo.cli.run_progress import run_view
-from tpo.cli.run_summary import TINY_NOTE, Highlights, show_changes, show_costs, show_steps
+from tpo.cli.run_summary import TINY_NOTE, Highlights, show_changes, show_costs, show_roles, show_steps
 from tpo.config import Settings, data_options
+from tpo.data.sources import Spec, named
 from tpo.plurals import queries
 from tpo.runs import Summary
 from tpo.runs.inputs import SourceInput
@@ -34,7 +35,7 @@ class Session:
     result: Console
 
     @classmethod
-    def of(cls, settings: Settings, data: str | None, *, fresh: bool = False) -> Self:
+    def of(cls, settings: Settings, data: Spec | None, *, fresh: bool = False) -> Self:
         """Return the session for *settings* and *data*; without data, for the shipped examples.
 
         Raises:
@@ -54,7 +55,7 @@ class Session:
             # Before the run's directory is made, so that a model that cannot be had leaves no trace; outside
             # of the event loop, where Ctrl-C would have to wait until the models are loaded.
             with self.talk.status("loading the models"):
-                models = self.plan.load_models(complete=complete)
+                models = self.plan.load_models(complete=complete or self.plan.settings.ray is not None)
             summary = asyncio.run(self._run(models, complete, highlights))
         self._show(summary, highlights)
         return summary
@@ -67,19 +68,28 @@ class Session:
             for trajectory in opened.directory.read_finished():
                 highlights.add(trajectory)
             with run_view(self.talk, tally, quiet=plan.settings.quiet) as view:
-                return await opened.execute(highlights, view)
+                if plan.settings.ray is None:
+                    return await opened.execute(highlights, view)
+                from tpo.scale.driver import execute_on_ray
+
+                return await execute_on_ray(opened, highlights, view)
 
     def _introduce(self, directory: RunDirectory, complete: bool) -> None:
         plan, settings, method, total = self.plan, self.plan.settings, self.plan.method, self.plan.data.total
         model = f" ({settings.model})" if settings.model else ""
         rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
+        rewards += f" behind {', '.join(settings.gate)}" if settings.gate else ""
         of_all = queries(total) if total is not None else "queries"
         data = plan.data.source
-        self._say(f"{of_all} of {'the shipped examples' if data == str(examples_path()) else data}")
+        shipped = data == str(examples_path())
+        shard = f", shard {settings.shard}" if settings.shard else ""
+        self._say(f"{of_all} of {'the shipped examples' if shipped else named(data)}{shard}")
         self._say(
             f"{method.name}, D{method.max_iterations}-N{method.sample_size}, seed {settings.seed};"
             f" policy {', '.join(settings.policy)}{model}, reward {rewards}"
         )
+        if settings.ray is not None:
+            self._say(f"on Ray; workers: {settings.workers}, queries per block: {settings.block_size:,}")
         for notice in plan.notices:
             self._say(notice)
         if not directory.resumed:
@@ -102,10 +112,14 @@ class Session:
             show_steps(self.result, summary)
             show_changes(self.result, highlights)
             show_costs(self.result, summary)
+            if self.plan.settings.critic or self.plan.settings.editor:
+                show_roles(self.result, summary)
             if self.plan.settings.uses_tiny:
                 self.result.print(TINY_NOTE, style="dim")
         elif summary.failures:
             complain(f"{queries(summary.failed)} failed; {_reasons(summary)}")
+        for warning in summary.warnings:
+            warn(warning)
         self.result.print(self._last_line(summary), markup=False, soft_wrap=True)
 
     def _last_line(self, summary: Summary) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
+from tpo.cli.prices import Currency, PriceIn, PriceOut
 from tpo.config.settings import DATA, OPTIONS
 
 EXAMPLES = """\
@@ -27,24 +28,24 @@ SEVERAL = ("method", "sample_size", "max_iterations", "seed")
 
 
 @options.with_settings(
-    without=("combine", "calibration"),
+    without=("combine", "calibration", "reward_weights", "gate"),
     several=SEVERAL,
-    texts={"reward": f"{OPTIONS['reward'].option.help} Each reward gets runs of its own."},
+    texts={
+        "reward": f"{OPTIONS['reward'].option.help} Each reward gets runs of its own.",
+        "check_reward": "Held-out reward: guides no run, scores the answers and the best of each step"
+        " afterwards.",
+    },
 )
 def sweep(
     given: options.Given,
     data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="A .json, .jsonl, .csv or .parquet file, or hf:NAME:SPLIT."),
-    ],
-    check_reward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Held-out reward that scores the answers and the best response of each step.",
-            rich_help_panel=COMPARISON,
+        list[str],
+        typer.Argument(
+            metavar="DATA",
+            help="A .json, .jsonl, .csv or .parquet file, a pattern in quotes, or hf:NAME:SPLIT; several are"
+            " read one after the other.",
         ),
-    ] = None,
+    ],
     pool: Annotated[
         int | None,
         typer.Option(
@@ -66,6 +67,31 @@ def sweep(
             rich_help_panel=COMPARISON,
         ),
     ] = False,
+    cost: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Costs at which methods are compared: tokens, written, calls, money, flops.",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = "tokens,written",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Budgets per query, in the first cost, at which all methods are compared: 1500,3000,6000.",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = None,
+    parameters: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", min=1, help="Parameters of the policy, for --cost flops.", rich_help_panel=COMPARISON
+        ),
+    ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    currency: Currency = "USD",
     no_figures: Annotated[
         bool, typer.Option("--no-figures", help="Write tables only.", rich_help_panel=COMPARISON)
     ] = False,

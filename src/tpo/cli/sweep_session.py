@@ -9,39 +9,41 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from rich.console import Console
 
 from tpo.cli.common import axes_of, interruptible
 from tpo.cli.escape import visible
 from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.prices import prices_of
 from tpo.cli.run_progress import run_view
 from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
-from tpo.entry_points import REWARDS
-from tpo.errors import RewardError
+from tpo.data.sources import Spec, named, single_or_several
+from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import locked_directory
+from tpo.experiments.sweep.costs import cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.held_out import HeldOutScores
 from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
-from tpo.experiments.sweep.tables import equal_tokens_table, sweep_table
+from tpo.experiments.sweep.tables import equal_cost_table, sweep_table
 from tpo.plurals import queries
-from tpo.registry import parse
 from tpo.report.overview import TINY_NOTE
 from tpo.rewards.base import Reward
 from tpo.runs.models import Relay
 from tpo.store import read_trajectories
 from tpo.types import Trajectory
 
+T = TypeVar("T")
 Flags = Mapping[str, Any]
 
 
-def loaded(plan: SweepPlan, console: Console) -> SweepModels:
+def _loaded(plan: SweepPlan, console: Console) -> SweepModels:
     """Load every model of *plan*, so that one that cannot be had is known before any work."""
     events = Relay()
     with console.status("loading the models"):
@@ -66,16 +68,19 @@ class Sweeping:
     plan: SweepPlan
     talk: Console
     result: Console
-    models: Callable[[SweepPlan, Console], SweepModels] = loaded
+    models: Callable[[SweepPlan, Console], SweepModels] = _loaded
 
     @classmethod
-    def of(cls, data: str, flags: Flags, config: Path | None) -> Self:
+    def of(cls, names: Sequence[str], flags: Flags, config: Path | None) -> Self:
         """Return the sweep that the command line *flags* describe, without a call to a model.
 
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
+        data = single_or_several(names)
         settings, lists = axes_of(flags, config, SEVERAL)
+        # It is no part of the cells' settings: it scores afterwards.
+        held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         axes = Axes(
             methods=lists["method"],
             samples=lists["sample_size"],
@@ -84,9 +89,8 @@ class Sweeping:
             seeds=lists["seed"],
             pool=flags["pool"],
         )
-        held_out: str | None = flags["check_reward"]
-        if held_out is not None:
-            parse(REWARDS, held_out, "--check-reward")
+        prices = prices_of(flags["price_in"], flags["price_out"], None, flags["currency"])
+        costs = cost_measures(flags["cost"].split(","), prices, flags["parameters"])
         # Before a server is asked for its model's name.
         require_held_out(held_out, axes.rewards)
         sweep_cells(settings, axes)
@@ -94,7 +98,7 @@ class Sweeping:
         settings = asyncio.run(name_model(settings, os.environ))
         plan = SweepPlan(
             settings=settings,
-            source=data,
+            source=named(data),
             queries=queries,
             digest=digest,
             cells=sweep_cells(settings, axes),
@@ -104,6 +108,8 @@ class Sweeping:
             fresh=flags["fresh"],
             figures=not flags["no_figures"],
             page=not flags["no_page"],
+            costs=costs,
+            budgets=budgets_of(flags["budget"]),
         )
         console = Console(stderr=True, quiet=settings.quiet, highlight=False)
         return cls(plan, console, Console(file=sys.stdout, highlight=False))
@@ -111,14 +117,19 @@ class Sweeping:
     def carry_out(self) -> int:
         """Run the cells, check, sum up and show; how many runs are not whole."""
         plan = self.plan
-        with interruptible(self.talk, f"interrupted; the same command resumes {plan.out}"):
+        record = self.carried(lambda outcome: write_results(plan, outcome))
+        self._show(record)
+        return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
+
+    def carried(self, finish: Callable[[Outcome], T]) -> T:
+        """Run the cells and score them; return what *finish* makes of it before the directory is unlocked."""
+        plan = self.plan
+        with interruptible(self.talk, f"interrupted; the same command goes on from {plan.out}"):
             plan.check()
             todo = plan.incomplete_cells()
             with locked_directory(plan.out):
                 self._introduce(todo)
-                record = write_results(plan, self._worked(todo))
-        self._show(record)
-        return sum(1 for cell in record["cells"] if cell["error"] or cell["finished"] < len(plan.queries))
+                return finish(self._worked(todo))
 
     def _worked(self, todo: Sequence[Cell]) -> Outcome:
         # Outside of the event loop, where Ctrl-C would have to wait until the models are loaded.
@@ -140,12 +151,12 @@ class Sweeping:
         try:
             if held_out.is_complete(self._trajectories()):
                 return Outcome(failures, held_out)
-            self._say(f"held-out reward {plan.check_reward}")
+            self.say(f"held-out reward {plan.check_reward}")
             reward = models.check if models is not None and models.check is not None else load_check(plan)
             try:
                 await held_out.score(self._trajectories(), reward, concurrency=plan.settings.concurrency)
             except RewardError as error:
-                self._say(str(error))
+                self.say(str(error))
                 return Outcome(failures, held_out, str(error))
             return Outcome(failures, held_out)
         finally:
@@ -159,7 +170,7 @@ class Sweeping:
     def _watching(self, count: int) -> ListenerFactory:
         @contextmanager
         def watching(cell: Cell, number: int) -> Iterator[Listener]:
-            self._say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
+            self.say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
             tally = Tally(completions_per_query(cell.method))
             with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
                 yield view
@@ -169,18 +180,19 @@ class Sweeping:
     def _introduce(self, todo: Sequence[Cell]) -> None:
         plan = self.plan
         held = f", held-out reward {plan.check_reward}" if plan.check_reward else ""
-        self._say(f"{queries(len(plan.queries))} of {plan.source}, {len(plan.cells):,} runs")
-        self._say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
+        self.say(f"{queries(len(plan.queries))} of {plan.source}, {len(plan.cells):,} runs")
+        self.say(f"policy {policy_name(plan.settings)}, reward {', '.join(plan.rewards)}{held}")
         done = len(plan.cells) - len(todo)
-        self._say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
+        self.say(f"writing to {plan.out}" + (f"; {done:,} runs are finished" if done else ""))
 
     def _show(self, record: Mapping[str, Any]) -> None:
         parts = [sweep_table(record)]
-        if record["at_equal_tokens"]:
-            parts += ["At equal tokens, the first minus the second:", equal_tokens_table(record)]
+        if record["at_equal_cost"]:
+            parts += ["At equal cost, the first minus the second:", equal_cost_table(record)]
         for cell in record["cells"]:
             if cell["error"]:
                 parts.append(f"{cell['run']} failed: {cell['error']}")
+        parts += [f"Warning: {text}" for text in record["effect"]]
         if record["tiny"]:
             parts.append(TINY_NOTE)
         figures = ", figures/" if record["files"] else ""
@@ -188,14 +200,32 @@ class Sweeping:
         parts.append(f"{self.plan.out}/{RESULTS}, sweep.md, sweep.tex, sweep.csv{figures}{page}")
         self.result.print(visible("\n\n".join(parts)), markup=False, soft_wrap=True)
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """Show *sentence* on stderr, unless the command is quiet."""
         self.talk.print(visible(sentence), markup=False, soft_wrap=True)
 
 
-def sweep_directory_name(data: str, settings: Settings) -> str:
+def sweep_directory_name(data: Spec, settings: Settings) -> str:
     """A directory's name that the same options give again, so that the same command resumes."""
-    stem = slug(Path(data.removeprefix("hf:")).name.partition(".")[0] or data)
+    first, others = (data, 0) if isinstance(data, str) else (data[0], len(data) - 1)
+    stem = slug(Path(first.removeprefix("hf:")).name.partition(".")[0] or first)
+    stem += f"-and-{others}-more" if others else ""
     return f"sweep-{stem}-{slug(policy_name(settings).rstrip('/').rpartition('/')[2])}"
+
+
+def budgets_of(text: str | None) -> tuple[float, ...]:
+    """Return the numbers between the commas of ``--budget``, ascending.
+
+    Raises:
+        ConfigError: one of them is no positive number.
+    """
+    try:
+        found = sorted({float(part) for part in (text or "").split(",") if part.strip()})
+    except ValueError:
+        raise ConfigError(f"--budget {text}: not numbers between commas, such as 1500,3000") from None
+    if any(not 0 < each < float("inf") for each in found):
+        raise ConfigError(f"--budget {text}: each must be above 0")
+    return tuple(found)
 
 
 def _with_reward(settings: Settings, name: str) -> Settings:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from tpo.cli.options import Debug, Quiet
-from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, prices_of
+from tpo.cli.options import Debug, Quiet, parse_path
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, prices_of
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -27,6 +27,7 @@ def view(
     runs: Annotated[
         Path,
         typer.Argument(
+            parser=parse_path,
             metavar="RUN_OR_DIR",
             help="Run directory, or a directory that contains runs.",
             show_default="runs",
@@ -57,8 +58,9 @@ def view(
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
     currency: Currency = "USD",
+    role_price: RolePrice = None,
     quiet: Quiet = None,
-    debug: Debug = False,  # noqa: ARG001 - used where errors are translated
+    debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
     """Show runs in the browser and update the page while they work.
 
@@ -73,7 +75,7 @@ def view(
     from tpo.cli.common import interruptible
     from tpo.cli.escape import echo, visible
 
-    prices = prices_of(price_in, price_out, price_cached, currency)
+    prices = prices_of(price_in, price_out, price_cached, currency, role_price or ())
     talk = Console(stderr=True, quiet=bool(quiet), highlight=False)
     with interruptible(talk, f"no longer viewing {visible(str(runs))}"):
         from tpo.view import serve  # within, so that Ctrl-C while it is imported leaves no traceback

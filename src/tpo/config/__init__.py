@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tpo.config.models import (
         build_policy,
         build_reward,
+        check_of,
         data_options,
         load_policy,
         load_reward,
@@ -20,27 +21,36 @@ if TYPE_CHECKING:
         policy_of,
         resolve,
         reward_of,
-        stopping_rules,
         weights_of,
+    )
+    from tpo.config.rules import (
+        fallback_of,
+        selection_identity,
+        selection_of,
+        stopping_identity,
+        stopping_rules,
     )
     from tpo.config.settings import Settings
     from tpo.config.sources import load_axes, load_settings
     from tpo.config.specs import (
+        check_identity,
         policy_identity,
         policy_name,
         policy_short_name,
         policy_spec,
         reward_identity,
         reward_specs,
+        role_identities,
     )
 
 _HOMES = {
-    "tpo.config.models": "build_policy build_reward load_policy load_reward make_method"
-    " data_options name_model policy_of resolve reward_of stopping_rules weights_of",
+    "tpo.config.models": "build_policy build_reward check_of load_policy load_reward make_method"
+    " data_options name_model policy_of resolve reward_of weights_of",
+    "tpo.config.rules": "fallback_of selection_identity selection_of stopping_identity stopping_rules",
     "tpo.config.settings": "Settings",
     "tpo.config.sources": "load_axes load_settings",
-    "tpo.config.specs": "policy_identity policy_name policy_short_name policy_spec reward_identity"
-    " reward_specs",
+    "tpo.config.specs": "check_identity policy_identity policy_name policy_short_name policy_spec"
+    " reward_identity reward_specs role_identities",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -48,7 +58,10 @@ __all__ = [
     "Settings",
     "build_policy",
     "build_reward",
+    "check_identity",
+    "check_of",
     "data_options",
+    "fallback_of",
     "load_axes",
     "load_policy",
     "load_reward",
@@ -64,6 +77,10 @@ __all__ = [
     "reward_identity",
     "reward_of",
     "reward_specs",
+    "role_identities",
+    "selection_identity",
+    "selection_of",
+    "stopping_identity",
     "stopping_rules",
     "weights_of",
 ]

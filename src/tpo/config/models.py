@@ -9,14 +9,18 @@ from typing import Any
 
 from tpo.config.settings import Settings
 from tpo.config.specs import (
+    CHECK_KEY_VARIABLE,
     REWARD_KEY_VARIABLE,
+    all_reward_specs,
     api_key,
+    check_spec,
     own_options,
     policy_options,
     policy_spec,
     require_taken,
     reward_options,
-    reward_specs,
+    role_options,
+    role_specs,
 )
 from tpo.data import ReadOptions
 from tpo.entry_points import REWARDS
@@ -24,7 +28,6 @@ from tpo.events import Listener
 from tpo.inprocess.weights import weights_digest
 from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
-from tpo.methods.stopping import Deadline, StoppingRule, TargetReward
 from tpo.policies.base import Policy
 from tpo.registry import ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
@@ -44,20 +47,6 @@ def make_method(settings: Settings) -> Method:
     )
 
 
-def stopping_rules(settings: Settings) -> tuple[StoppingRule, ...]:
-    """Build the stopping rules that *settings* name.
-
-    Raises:
-        ConfigError: a value is out of its range.
-    """
-    rules: list[StoppingRule] = []
-    if settings.target_reward is not None:
-        rules.append(TargetReward(settings.target_reward))
-    if settings.deadline is not None:
-        rules.append(Deadline(settings.deadline))
-    return tuple(rules)
-
-
 def data_options(settings: Settings) -> ReadOptions:
     """Return how *settings* read data.
 
@@ -74,21 +63,26 @@ def resolve(settings: Settings) -> None:
         ConfigError: one is not there.
     """
     make_method(settings)
-    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
     policy.resolve(policy_options(settings))
+    for role, spec in role_specs(settings).items():
+        spec.resolve(role_options(settings, role))
     for each in rewards:
-        each.resolve(reward_options(settings))
+        each.resolve(replace(reward_options(settings), own=own_options(each, settings)))
 
 
 async def name_model(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """Return *settings* with the model's name, asked of the server where it serves one and none was named.
+    """Return *settings* with the models' names, asked of a server where it serves one and none was named.
 
     Raises:
         PolicyRefused: it serves several, or none.
         PolicyError: it does not answer.
     """
     spec = policy_spec(settings.policy)
-    return replace(settings, model=await spec.find_model(policy_options(settings, environment)))
+    names: dict[str, Any] = {"model": await spec.find_model(policy_options(settings, environment))}
+    for role, each in role_specs(settings).items():
+        names[f"{role}_model"] = await each.find_model(role_options(settings, role, environment))
+    return replace(settings, **names)
 
 
 def policy_of(settings: Settings, environment: Mapping[str, str], listener: Listener | None = None) -> Policy:
@@ -101,7 +95,16 @@ def policy_of(settings: Settings, environment: Mapping[str, str], listener: List
     """
     spec, options = policy_spec(settings.policy), policy_options(settings, environment, listener)
     require_taken(spec, options)
-    return spec.build(replace(options, own=own_options(spec, settings)))
+    policy = spec.build(replace(options, own=own_options(spec, settings)))
+    roles = {}
+    for role, each in role_specs(settings).items():
+        options = role_options(settings, role, environment, listener)
+        roles[role] = each.build(replace(options, own=own_options(each, settings)))
+    if not roles:
+        return policy
+    from tpo.policies.roles import RolePolicy
+
+    return RolePolicy(policy, roles)
 
 
 def reward_of(
@@ -114,13 +117,39 @@ def reward_of(
         MissingExtra, RewardRefused: a model cannot be loaded.
     """
     options = reward_options(settings, environment or {}, listener)
-    specs = reward_specs(settings.reward)
-    rewards = {spec.name: spec.build(replace(options, own=own_options(spec, settings))) for spec in specs}
-    if len(rewards) == 1:
-        return next(iter(rewards.values()))
+    specs = all_reward_specs(settings)
+    if len(specs) > 1 or settings.reward_weights:
+        from tpo.rewards.ensemble import checked_weights
+
+        checked_weights(settings.reward_weights, settings.reward, settings.combine)
+    built = {spec.name: spec.build(replace(options, own=own_options(spec, settings))) for spec in specs}
+    if len(built) == 1:
+        return next(iter(built.values()))
     from tpo.rewards.ensemble import Ensemble
 
-    return Ensemble(rewards, settings.combine, calibration=settings.calibration)
+    return Ensemble(
+        {name: built[name] for name in settings.reward},
+        settings.combine,
+        calibration=settings.calibration,
+        weights=settings.reward_weights,
+        gates={name: built[name] for name in settings.gate},
+    )
+
+
+def check_of(
+    settings: Settings, environment: Mapping[str, str] | None = None, listener: Listener | None = None
+) -> Reward | None:
+    """Build the check reward that *settings* name; None without one.
+
+    Raises:
+        ConfigError: its name is unknown, or it guides the run.
+        MissingExtra, RewardRefused: it cannot be loaded.
+    """
+    spec, options = check_spec(settings), reward_options(settings, {}, listener)
+    if spec is None:
+        return None
+    key = (environment or {}).get(CHECK_KEY_VARIABLE)
+    return spec.build(replace(options, api_key=key, own=own_options(spec, settings)))
 
 
 def build_policy(specification: str | Sequence[str], **options: Any) -> Policy:
@@ -180,7 +209,8 @@ def weights_of(settings: Settings) -> dict[str, str | None]:
     They are of the weights of models in this process, and of the source of Python functions. A server's
     weights cannot be seen: there the model's name stands for them.
     """
-    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
-    specs = [(f"policy {policy.name}", policy), *((f"reward {each.name}", each) for each in rewards)]
+    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
+    roles = [(f"{role} {each.name}", each) for role, each in role_specs(settings).items()]
+    specs = [(f"policy {policy.name}", policy), *roles, *((f"reward {each.name}", each) for each in rewards)]
     weights = {what: weights_digest(each.location) for what, each in specs if each.location is not None}
     return weights | {f"source of {what}": each.source for what, each in specs if each.source is not None}

@@ -21,6 +21,7 @@ class Option:
         metavar: what stands for the value in ``--help``.
         default: the default in words, where it is not the default value itself.
         short: a one-letter flag, such as ``-n``.
+        bare: the value of a flag that is given without one.
         former: earlier names, which still work and say so.
         ge, gt, le: the range.
         docs: what the documentation adds, in Markdown.
@@ -31,6 +32,7 @@ class Option:
     metavar: str | None = None
     default: str | None = None
     short: str | None = None
+    bare: str | None = None
     former: tuple[str, ...] = ()
     ge: float | None = None
     gt: float | None = None

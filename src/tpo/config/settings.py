@@ -27,6 +27,7 @@ METHOD = "Method"
 SAMPLING = "Sampling"
 DATA = "Data and results"
 RUNNING = "Running"
+SCALE = "Several machines"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,54 @@ class Settings:
             metavar="JSON",
         ),
     ] = field(default_factory=dict)
+    critic: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Model of the critic, which writes losses and gradients, named as --policy. Repeat it for"
+            " several servers.",
+            panel=MODELS,
+            metavar="MODEL",
+            default="the policy",
+            docs="[Roles](policies.md#roles).",
+        ),
+    ] = ()
+    critic_model: Annotated[
+        str | None,
+        Option(
+            help="Model name at the critic's server.",
+            panel=MODELS,
+            metavar="NAME",
+            default="the only model that the server lists",
+        ),
+    ] = None
+    critic_extra: Annotated[
+        dict[str, Any],
+        Option(help="Fields added to each request to the critic's server.", panel=MODELS, metavar="JSON"),
+    ] = field(default_factory=dict)
+    editor: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Model of the editor, which writes updates, named as --policy. Repeat it for several"
+            " servers.",
+            panel=MODELS,
+            metavar="MODEL",
+            default="the policy",
+            docs="[Roles](policies.md#roles).",
+        ),
+    ] = ()
+    editor_model: Annotated[
+        str | None,
+        Option(
+            help="Model name at the editor's server.",
+            panel=MODELS,
+            metavar="NAME",
+            default="the only model that the server lists",
+        ),
+    ] = None
+    editor_extra: Annotated[
+        dict[str, Any],
+        Option(help="Fields added to each request to the editor's server.", panel=MODELS, metavar="JSON"),
+    ] = field(default_factory=dict)
     reward: Annotated[
         tuple[str, ...],
         Option(
@@ -72,6 +121,16 @@ class Settings:
             docs="[Rewards](rewards.md).",
         ),
     ] = (TINY,)
+    check_reward: Annotated[
+        str | None,
+        Option(
+            help="Second reward, named as --reward, that guides nothing: where it falls, the method exploits"
+            " its reward.",
+            panel=MODELS,
+            metavar="MODEL",
+            docs="[Over-optimization](rewards.md#over-optimization).",
+        ),
+    ] = None
     combine: Annotated[
         Literal["mean", "min", "lcb"],
         Option(
@@ -80,6 +139,25 @@ class Settings:
             metavar="HOW",
         ),
     ] = "mean"
+    reward_weights: Annotated[
+        dict[str, float],
+        Option(
+            help="Weights of an ensemble's rewards by name, 1 unless given: '{\"verify:json\": 2}'.",
+            panel=MODELS,
+            metavar="JSON",
+            docs="[Weights](rubrics.md#weights-and-gates).",
+        ),
+    ] = field(default_factory=dict)
+    gate: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Reward that acts as a gate: a response that fails it ranks below every response that"
+            " passes. Repeatable.",
+            panel=MODELS,
+            metavar="MODEL",
+            docs="[Gates](rubrics.md#gates).",
+        ),
+    ] = ()
     calibration: Annotated[
         Path | None,
         Option(
@@ -190,6 +268,75 @@ class Settings:
             docs="[Stopping rules](methods.md#stopping-rules).",
         ),
     ] = None
+    plateau: Annotated[
+        int | None,
+        Option(
+            help="Stop a query when K steps together have not improved its best reward.",
+            panel=METHOD,
+            metavar="K",
+            ge=1,
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    plateau_share: Annotated[
+        float,
+        Option(
+            help="Improvement that --plateau counts, as a share of the standard deviation of the pool's"
+            " rewards.",
+            panel=METHOD,
+            metavar="SHARE",
+            ge=0,
+        ),
+    ] = 0.1
+    token_budget: Annotated[
+        int | None,
+        Option(
+            help="Stop a query before a step that would exceed this many weighted tokens.",
+            panel=METHOD,
+            metavar="TOKENS",
+            ge=1,
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    token_weights: Annotated[
+        dict[str, Any],
+        Option(
+            help="Weights of --token-budget for prompt tokens, prompt tokens from the server's cache and"
+            " completion tokens: prompt, cached, completion.",
+            panel=METHOD,
+            metavar="JSON",
+            default='{"prompt": 1, "cached": 0.1, "completion": 1}',
+        ),
+    ] = field(default_factory=dict)
+    sample_cost: Annotated[
+        float | None,
+        Option(
+            help="Draw the first samples in rounds, until one more is expected to raise the best reward by"
+            " less than this many standard deviations.",
+            panel=METHOD,
+            metavar="COST",
+            gt=0,
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    when_needed: Annotated[
+        Path | None,
+        Option(
+            help="Optimize a query only if its first samples promise a gain, by this file of tpo tune.",
+            panel=METHOD,
+            metavar="FILE",
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+    stop: Annotated[
+        dict[str, Any],
+        Option(
+            help="Further stopping rules with their values, such as '{\"module:Rule\": 3}'.",
+            panel=METHOD,
+            metavar="JSON",
+            docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = field(default_factory=dict)
     deadline: Annotated[
         float | None,
         Option(
@@ -198,6 +345,38 @@ class Settings:
             metavar="SECONDS",
             gt=0,
             docs="[Stopping rules](methods.md#stopping-rules).",
+        ),
+    ] = None
+
+    fallback: Annotated[
+        Literal["none", "best-of-n", "revision"],
+        Option(
+            help="Use of a query's remaining budget when no update of its first step is readable: none,"
+            " best-of-n or revision.",
+            panel=METHOD,
+            metavar="HOW",
+            docs="[Fallback](methods.md#fallback).",
+        ),
+    ] = "none"
+
+    select: Annotated[
+        str,
+        Option(
+            help="Choice of the answer from the pool: {kinds}, or MODULE:CLASS (your own).",
+            group="tpo.selection",
+            panel=METHOD,
+            metavar="NAME",
+            docs="[Selection](methods.md#selection).",
+        ),
+    ] = "reward"
+    select_judge: Annotated[
+        str | None,
+        Option(
+            help="Server of --select tournament: a language model that compares two responses; #NAME after"
+            " the URL names the model there.",
+            panel=METHOD,
+            metavar="URL",
+            docs="[Selection](methods.md#selection).",
         ),
     ] = None
 
@@ -334,6 +513,50 @@ class Settings:
         ),
     ] = 300.0
     quiet: Annotated[bool, Option(help="Print the result only.", panel=RUNNING, short="-q")] = False
+
+    shard: Annotated[
+        str | None,
+        Option(
+            help="Run one of COUNT shards of the data, from 1/COUNT to COUNT/COUNT; tpo merge joins them.",
+            panel=SCALE,
+            metavar="NUMBER/COUNT",
+            docs="[Shards](scale.md#shards).",
+        ),
+    ] = None
+
+    ray: Annotated[
+        str | None,
+        Option(
+            help="Run on the Ray cluster at ADDRESS; without one on the running cluster, else here.",
+            panel=SCALE,
+            metavar="[ADDRESS]",
+            bare="auto",
+            docs="[Ray](scale.md#ray).",
+        ),
+    ] = None
+    workers: Annotated[
+        str,
+        Option(
+            help="Ray workers: a number, or MIN:MAX for a pool that grows and shrinks.",
+            panel=SCALE,
+            metavar="NUMBER",
+        ),
+    ] = "1"
+    worker_cpus: Annotated[
+        float, Option(help="CPUs that Ray reserves for a worker.", panel=SCALE, metavar="K", ge=0)
+    ] = 1.0
+    worker_gpus: Annotated[
+        float, Option(help="GPUs that Ray reserves for a worker.", panel=SCALE, metavar="K", ge=0)
+    ] = 0.0
+    block_size: Annotated[
+        int,
+        Option(
+            help="Queries per block, which one Ray worker runs at a time.",
+            panel=SCALE,
+            metavar="K",
+            ge=1,
+        ),
+    ] = 512
 
     @property
     def uses_tiny(self) -> bool:

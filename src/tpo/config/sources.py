@@ -168,12 +168,19 @@ def _model() -> type[BaseModel]:
 def _annotated(setting: Setting) -> Any:
     kind, option = setting.type, setting.option
     if setting.value_type is Path:
-        return Annotated[kind, Field(strict=False)]
+        return Annotated[kind, Field(strict=False), BeforeValidator(_as_path)]
     if setting.flag_type == list[str]:
         return Annotated[kind, BeforeValidator(_as_tuple), Field(min_length=1)]
     if isinstance(setting.default, dict):
         return Annotated[kind, BeforeValidator(_as_table)]
     return Annotated[kind, Field(ge=option.ge, gt=option.gt, le=option.le)]
+
+
+def _as_path(value: object) -> object:
+    """Refuse an empty path, which would be the working directory."""
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("name a path; . is the working directory")
+    return value
 
 
 def _as_tuple(value: object) -> object:

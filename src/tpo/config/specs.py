@@ -6,6 +6,7 @@ Nothing here loads a model or asks a server.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tpo.config.option import flag_of
@@ -16,11 +17,12 @@ from tpo.events import Listener
 from tpo.policies.base import Policy
 from tpo.registry import ModelOptions, ModelSpec, parse, usages
 from tpo.rewards.base import Reward
-from tpo.types import Sampling
+from tpo.types import CRITIC, EDITOR, Sampling
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
 """Environment variables with the key of a policy's server."""
 REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
+CHECK_KEY_VARIABLE = "TPO_CHECK_API_KEY"
 """A reward's server is not the policy's, and must not be sent its key."""
 KEY_FIELDS = frozenset(
     {
@@ -31,24 +33,67 @@ KEY_FIELDS = frozenset(
 """Names under which a key would be recorded."""
 
 
-def policy_spec(names: Sequence[str]) -> ModelSpec[Policy]:
-    """Parse the policy *names*: one, or several servers of one model.
+ROLES = (CRITIC, EDITOR)
+"""Roles that may have a model of their own; its key is in ``TPO_CRITIC_API_KEY``, ``TPO_EDITOR_API_KEY``."""
+
+
+def policy_spec(names: Sequence[str], option: str = "--policy") -> ModelSpec[Policy]:
+    """Parse the policy *names*, given with *option*: one, or several servers of one model.
 
     Raises:
         ConfigError: one is unknown, or several are not different servers of one kind.
     """
-    specs: list[ModelSpec[Policy]] = [parse(POLICIES, name, "--policy") for name in names]
+    specs: list[ModelSpec[Policy]] = [parse(POLICIES, name, option) for name in names]
     first, *others = specs
     if not others:
         return first
     for spec in specs:
         if not spec.urls or type(spec) is not type(first):
             raise ConfigError(
-                f"--policy {spec.name}: several policies must all be servers' URLs, of the same model"
+                f"{option} {spec.name}: several policies must all be servers' URLs, of the same model"
             )
     if len(set(names)) < len(names):
-        raise ConfigError(f"--policy: {', '.join(names)}: name each server once")
+        raise ConfigError(f"{option}: {', '.join(names)}: name each server once")
     return first.join(others)
+
+
+def role_specs(settings: Settings) -> dict[str, ModelSpec[Policy]]:
+    """Parse the names of the policies of roles, those that have one.
+
+    Raises:
+        ConfigError: as of :func:`policy_spec`, or a role without a policy has options of one.
+    """
+    named = {role: getattr(settings, role) for role in ROLES}
+    for role, names in named.items():
+        for option in (f"{role}_model", f"{role}_extra"):
+            if not names and getattr(settings, option):
+                raise ConfigError(f"{flag_of(option)} is for a --{role}, and none is named")
+    return {role: policy_spec(names, flag_of(role)) for role, names in named.items() if names}
+
+
+def role_identities(settings: Settings) -> dict[str, Any]:
+    """Return what may not change of the policies of roles, for the fingerprint; nothing without any."""
+    values: dict[str, Any] = {}
+    for role, spec in role_specs(settings).items():
+        options = role_options(settings, role)
+        values[role] = spec.identity(options)
+        values |= {f"{role}_extra": options.extra} if options.extra else {}
+    return values
+
+
+def role_options(
+    settings: Settings,
+    role: str,
+    environment: Mapping[str, str] | None = None,
+    listener: Listener | None = None,
+) -> ModelOptions:
+    """Return what *settings* and *environment* say of the policy of *role*."""
+    return replace(
+        policy_options(settings, {}, listener),
+        model=getattr(settings, f"{role}_model"),
+        extra=getattr(settings, f"{role}_extra"),
+        api_key=(environment or {}).get(f"TPO_{role.upper()}_API_KEY"),
+    )
 
 
 def reward_specs(names: Sequence[str]) -> tuple[ModelSpec[Reward], ...]:
@@ -63,6 +108,27 @@ def reward_specs(names: Sequence[str]) -> tuple[ModelSpec[Reward], ...]:
     return specs
 
 
+def check_spec(settings: Settings) -> ModelSpec[Reward] | None:
+    """Parse the name of the check reward, if there is one.
+
+    Raises:
+        ConfigError: it is unknown.
+    """
+    return None if settings.check_reward is None else parse(REWARDS, settings.check_reward, "--check-reward")
+
+
+def all_reward_specs(settings: Settings) -> tuple[ModelSpec[Reward], ...]:
+    """Parse the names of the rewards and of the gates.
+
+    Raises:
+        ConfigError: one is unknown, or named twice.
+    """
+    gates = tuple(parse(REWARDS, name, "--gate") for name in settings.gate)
+    if len({*settings.gate, *settings.reward}) < len(settings.gate) + len(set(settings.reward)):
+        raise ConfigError(f"--gate: {', '.join(settings.gate)}: name each once, and no --reward again")
+    return (*reward_specs(settings.reward), *gates)
+
+
 def check_names(settings: Settings) -> None:
     """Refuse names that no policy or reward has, and options that do not go with them.
 
@@ -72,13 +138,20 @@ def check_names(settings: Settings) -> None:
     _refuse_keys("--policy-extra", settings.policy_extra)
     for kind, options in settings.kind_options.items():
         _refuse_keys(f"--kind-options: {kind}", options)
-    policy, rewards = policy_spec(settings.policy), reward_specs(settings.reward)
+    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
+    check = check_spec(settings)
+    rewards += () if check is None else (check,)
     require_taken(policy, policy_options(settings))
-    for each in (policy, *rewards):
+    roles = role_specs(settings)
+    for role, spec in roles.items():
+        _refuse_keys(flag_of(f"{role}_extra"), getattr(settings, f"{role}_extra"))
+        require_taken(spec, role_options(settings, role), role)
+    models = (policy, *roles.values(), *rewards)
+    for each in models:
         own_options(each, settings)
     if settings.rubric is not None and not any("rubric" in each.takes for each in rewards):
         raise ConfigError(f"--rubric {settings.rubric} is for --reward judge:URL")
-    unused = settings.kind_options.keys() - {each.kind for each in (policy, *rewards)}
+    unused = settings.kind_options.keys() - {each.kind for each in models}
     if unused:
         raise ConfigError(f"--kind-options: {min(unused)}: no policy or reward of this kind is named")
 
@@ -108,16 +181,37 @@ def policy_identity(settings: Settings) -> Any:
 def reward_identity(settings: Settings) -> Any:
     """Return what may not change of the rewards in a run: names, combination and what shapes scores."""
     options = reward_options(settings)
-    specs = reward_specs(settings.reward)
-    names = [spec.identity(options) for spec in specs]
+    names = [spec.identity(options) for spec in reward_specs(settings.reward)]
     extra: dict[str, Any] = {"combine": settings.combine} if len(names) > 1 else {}
+    specs = all_reward_specs(settings)
+    if settings.gate:
+        extra["gates"] = [spec.identity(options) for spec in specs[len(names) :]]
+    if settings.reward_weights:
+        extra["weights"] = settings.reward_weights
     for spec in specs:
-        extra |= spec.details(options)
+        extra |= spec.details(replace(options, own=own_options(spec, settings)))
         if spec.kind in settings.kind_options:
             extra.setdefault("options", {})[spec.kind] = settings.kind_options[spec.kind]
     if extra:
         return {"names": names} | extra
     return names[0] if len(names) == 1 else names
+
+
+def check_identity(settings: Settings) -> dict[str, str]:
+    """Return what may not change of a run's check reward, for the fingerprint; nothing without one.
+
+    Raises:
+        ConfigError: it is unknown, or guides the run.
+    """
+    spec = check_spec(settings)
+    if spec is None:
+        return {}
+    if settings.check_reward in settings.reward:
+        raise ConfigError(
+            f"--check-reward {settings.check_reward} is also a --reward: a held-out reward must not guide a"
+            " run; choose another one"
+        )
+    return {"check_reward": spec.identity(reward_options(settings))}
 
 
 def policy_name(settings: Settings) -> str:
@@ -172,12 +266,12 @@ def reward_options(
     )
 
 
-def require_taken(spec: ModelSpec[Policy], options: ModelOptions) -> None:
-    """Refuse options for servers that the policy's kind does not take."""
+def require_taken(spec: ModelSpec[Policy], options: ModelOptions, role: str = "policy") -> None:
+    """Refuse options for servers that the kind of the policy of *role* does not take."""
     for name, value in (("model", options.model), ("extra", options.extra or None)):
         if value is not None and name not in spec.takes:
-            option = flag_of("policy_extra" if name == "extra" else name)
-            raise ConfigError(f"{option} is for a server's base URL; --policy {spec.name} takes none")
+            option = flag_of("model" if (role, name) == ("policy", "model") else f"{role}_{name}")
+            raise ConfigError(f"{option} is for a server's base URL; --{role} {spec.name} takes none")
 
 
 def own_options(spec: ModelSpec[Any], settings: Settings) -> Any:

@@ -33,7 +33,7 @@ class CsvSource:
         Raises:
             DataError: the header is invalid, or *on_invalid* raised the error of a record.
         """
-        delimiter = self.delimiter or recognised_delimiter(self.file)
+        delimiter = self.delimiter or _recognised_delimiter(self.file)
         records = _Records(self.file, delimiter)
         line, header = next(records.read(raise_invalid), (1, []))
         self._check_header(header, line)
@@ -108,7 +108,7 @@ class _Records:
                 yield line.decode("utf-8", "replace")
 
 
-def recognised_delimiter(file: TextFile) -> str:
+def _recognised_delimiter(file: TextFile) -> str:
     """Return the delimiter that splits most of the first records into as many fields as the header.
 
     A comma where none does: the file may have a single column.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from tpo.data.conversation import plain_value
 from tpo.types import Query
@@ -37,20 +37,28 @@ class IdAssignment:
     Args:
         known: ids of an earlier pass by digest (:func:`ids_by_digest`). A query among them keeps its id
             wherever it now stands; a new query gets an id that none of them has.
+        present: digests of all queries of this pass. A new query at the position of one that is not among
+            them replaces it and takes its id. None: all of *known* are present.
     """
 
-    def __init__(self, known: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self, known: Mapping[str, Sequence[str]] | None = None, present: Container[str] | None = None
+    ) -> None:
         self._left = {digest: list(ids) for digest, ids in (known or {}).items()}
         self._taken = {name for ids in self._left.values() for name in ids}
+        gone = {} if present is None else {d: ids for d, ids in self._left.items() if d not in present}
+        self._gone = {name for ids in gone.values() for name in ids}
         self._next = 1 + max((_number(name) for name in self._taken), default=-1)
 
     def id_of(self, query: Query, position: int) -> str:
         """Return the id of *query*, which stands at *position* and has none of its own."""
-        if not self._taken:
-            return f"q{position}"
-        if ids := self._left.get(query_digest(query)):
-            return ids.pop(0)
         name = f"q{position}"
+        if not self._taken:
+            return name
+        if ids := self._left.get(query_digest(query)):
+            return ids.pop(ids.index(name) if name in ids else 0)
+        if name in self._gone:
+            return name
         if name in self._taken:
             name = f"q{self._next}"
             self._next += 1

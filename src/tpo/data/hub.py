@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ SAVED = ("state.json", "dataset_dict.json")
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """A data set by name or folder; *config*, *split* and *revision* choose among several."""
+    """A data set by name or folder; *config*, *split* and *revision* choose among several.
+
+    A *file* of its repository is instead named for files in a format of their own, or beside a loading script
+    that no longer works; see :meth:`download`.
+    """
 
     name: str
     config: str | None = None
     split: str | None = None
     revision: str | None = None
+    file: str | None = None
 
     @classmethod
     def parse(cls, spec: str) -> HubSource:
@@ -43,9 +49,12 @@ class HubSource:
     @property
     def spec(self) -> str:
         """The data set as it is written on the command line."""
-        parts = (self.config or "", self.split or "") if self.config else (self.split,) if self.split else ()
+        if self.file is not None:
+            parts: tuple[str | None, ...] = (self.file,)
+        else:
+            parts = (self.config, self.split or "") if self.config else (self.split,) if self.split else ()
         name = f"{self.name}@{self.revision}" if self.revision else self.name
-        return ":".join(("hf", name, *parts))
+        return ":".join(("hf", name, *(part or "" for part in parts)))
 
     def rows(self, on_invalid: OnInvalid = raise_invalid) -> Iterator[Row]:
         """Yield each row as an object, streaming."""
@@ -53,6 +62,41 @@ class HubSource:
         with self._errors():
             for number, value in enumerate(self._stream(), 1):
                 yield Row(f"{self.spec}: row {number}", value)
+
+    def whole_rows(self, cache: Path | None = None) -> Iterator[Row]:
+        """Yield each row of a whole download; *cache* is its folder, None: the library's default.
+
+        Downloaded data is read again without a network if ``HF_HUB_OFFLINE=1`` is set.
+
+        Raises:
+            DataError: the data cannot be loaded; the error says what to do.
+            MissingExtra: the ``datasets`` library is not installed.
+        """
+        with self._errors():
+            values = self._library().load_dataset(
+                *(self.name, self.config), split=self.split, revision=self.revision, cache_dir=_path(cache)
+            )
+            if self.split is None:
+                values = self._one_split(values)
+        for number, value in enumerate(values, 1):
+            yield Row(f"{self.spec}: row {number}", value)
+
+    def download(self, cache: Path | None = None) -> Path:
+        """Return the path of *file*, downloaded to the folder *cache* unless it is there.
+
+        Raises:
+            DataError: the file cannot be loaded; the error says what to do.
+            MissingExtra: the ``huggingface_hub`` library is not installed.
+        """
+        if self.file is None:
+            raise ValueError(f"{self.spec} names no file")
+        if Path(self.name).is_dir():
+            return Path(self.name) / self.file
+        with self._errors():
+            found = self._library("huggingface_hub").hf_hub_download(
+                *(self.name, self.file), repo_type="dataset", revision=self.revision, cache_dir=_path(cache)
+            )
+        return Path(found)
 
     def digest(self) -> str:
         """Return the name, the split, and the fingerprint that the library keeps of the content."""
@@ -106,17 +150,20 @@ class HubSource:
         except (DataError, MissingExtra):
             raise
         except Exception as error:  # the library lets through what its many readers and HTTP raise
-            raise DataError(f"{self.spec}: {load_failure(error, self.name)}") from error
+            raise DataError(f"{self.spec}: {_load_failure(error, self.name)}") from error
 
-    def _library(self) -> Any:
+    def _library(self, name: str = "datasets") -> Any:
         try:
-            import datasets
+            return import_module(name)
         except ImportError as error:
             raise MissingExtra("datasets", "data", f"reading {self.spec}") from error
-        return datasets
 
 
-def load_failure(error: Exception, name: str) -> str:
+def _path(folder: Path | None) -> str | None:
+    return None if folder is None else str(folder)
+
+
+def _load_failure(error: Exception, name: str) -> str:
     """Return what went wrong when the data set *name* was loaded, and what to do about it."""
     said = " ".join(str(error).split())[:300].rstrip(".")
     return f"cannot be loaded: {type(error).__name__}: {said}. {_advice(error, name)}"

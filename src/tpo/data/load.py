@@ -7,8 +7,9 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from tpo.data.digest import IdAssignment
+from tpo.data.digest import IdAssignment, query_digest
 from tpo.data.hub import HubSource
 from tpo.data.options import DEFAULTS, ReadOptions
 from tpo.data.row import Row, raise_invalid
@@ -41,8 +42,8 @@ def load_queries(
         column: short for that option.
         limit: short for that option.
         known_ids: ids of an earlier pass, by digest (:func:`tpo.data.ids_by_digest`): rows without an id keep
-            theirs when other rows are added or their order changes. Without it they are ``q0``, ``q1``, … by
-            position.
+            theirs when other rows are added or their order changes. A row that was changed takes the id of
+            the row that it replaces. Without it they are ``q0``, ``q1``, … by position.
 
     Raises:
         DataError: *spec* cannot be read, or a row is invalid; the message names file and line.
@@ -122,11 +123,20 @@ class _Queries:
     def __init__(
         self, spec: Spec, options: ReadOptions, known_ids: Mapping[str, Sequence[str]] | None
     ) -> None:
+        self._spec = spec
         self.source = open_source(spec, options)
         self.options = options
         names = [spec] if isinstance(spec, str) else spec
         self._name = ", ".join(STDIN_NAME if name == STANDARD_INPUT else name for name in names)
         self._known = known_ids
+
+    @cached_property
+    def _present(self) -> frozenset[str] | None:
+        """Digests of all rows, whatever the limit; None where no ids are known."""
+        if not self._known:
+            return None
+        whole = _Queries(self._spec, replace(self.options, limit=None), None)
+        return frozenset(map(query_digest, whole))
 
     def __iter__(self) -> Iterator[Query]:
         return self._read(_Skipped())
@@ -152,7 +162,7 @@ class _Queries:
 
     def _read(self, skipped: _Skipped) -> Iterator[Query]:
         on_invalid = skipped if self.options.skip_invalid else raise_invalid
-        ids = IdAssignment(self._known)
+        ids = IdAssignment(self._known, self._present)
         places: dict[str, str] = {}
         for row in self.source.rows(on_invalid):
             position = len(places) + skipped.count

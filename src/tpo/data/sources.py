@@ -30,8 +30,18 @@ Spec = str | Sequence[str]
 """A path, a pattern (``data/*.jsonl``), ``-``, or ``hf:NAME[[:CONFIG]:SPLIT]``; or several of these."""
 
 
+def single_or_several(names: Sequence[str]) -> Spec:
+    """Return the only one of *names* as itself, so that one file is the same data in a list or alone."""
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+def named(spec: Spec) -> str:
+    """Return *spec* for a sentence or a record."""
+    return spec if isinstance(spec, str) else ", ".join(spec)
+
+
 @dataclass(frozen=True, slots=True)
-class JoinedSource:
+class _JoinedSource:
     """Several sources, one after the other."""
 
     sources: tuple[Source, ...]
@@ -61,7 +71,7 @@ def open_source(spec: Spec, options: ReadOptions = DEFAULTS) -> Source:
     if not names:
         raise DataError(f"no data is named; tpo reads {KNOWN}")
     sources = [source for name in names for source in _sources(name, options)]
-    return sources[0] if len(sources) == 1 else JoinedSource(tuple(sources))
+    return sources[0] if len(sources) == 1 else _JoinedSource(tuple(sources))
 
 
 def _sources(name: str, options: ReadOptions) -> list[Source]:

@@ -24,10 +24,10 @@ def standard_input() -> TextFile:
     stream = sys.stdin
     if stream is None or stream.isatty():
         raise DataError("-: reads the data from standard input: tpo run - < prompts.jsonl, or name a file")
-    return spool(stream.buffer)
+    return _spool(stream.buffer)
 
 
-def spool(stream: BinaryIO) -> TextFile:
+def _spool(stream: BinaryIO) -> TextFile:
     """Return a temporary copy of *stream*, the same one each time.
 
     Raises:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from tpo.doctor.data import EXAMPLE, characters
 from tpo.doctor.finding import good, unknown, warning
 from tpo.doctor.setup import CheckState, ProbedPolicy, Setup
+from tpo.http.tokens import ASCII_PER_TOKEN
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Query, Trajectory, user
 
-CHARACTERS_PER_TOKEN = 4.0
-"""Characters per token of English text, used when no call was measured."""
 SHORTEST_REPLY = 64
 """Tokens: a smaller ``--max-tokens`` is not recommended."""
 
@@ -75,7 +74,7 @@ def characters_per_token(trajectory: Trajectory | None) -> float:
         if call.usage.calls and call.usage.prompt_tokens
     ]
     if not measured:
-        return CHARACTERS_PER_TOKEN
+        return ASCII_PER_TOKEN
     size, tokens = max(measured)
     return max(0.25, size / tokens)
 

@@ -6,6 +6,7 @@ from itertools import islice
 
 from tpo.config import data_options
 from tpo.data import count_queries, load_queries
+from tpo.data.sources import Spec, named
 from tpo.doctor.finding import good, warning
 from tpo.doctor.setup import CheckState, Setup
 from tpo.plurals import queries
@@ -30,13 +31,13 @@ async def check_data(setup: Setup, state: CheckState) -> None:
     if setup.data is None:
         state.longest = characters(EXAMPLE.messages)
         return
-    if setup.data.startswith("hf:"):
+    if _is_on_hub(setup.data):
         state.queries = count_queries(setup.data, data_options(settings))
     seen = _read(setup, state)
-    if not setup.data.startswith("hf:"):
+    if not _is_on_hub(setup.data):
         state.queries = seen
     count = queries(state.queries) if state.queries is not None else "queries"
-    sentence = f"{setup.data} has {count}; the longest has {state.longest:,} characters"
+    sentence = f"{named(setup.data)} has {count}; the longest has {state.longest:,} characters"
     values = {"queries": state.queries, "longest_characters": state.longest}
     if state.longest > LONG_QUERY:
         advice = "see the check named context; a query that does not fit fails, and the others continue"
@@ -52,13 +53,17 @@ def _read(setup: Setup, state: CheckState) -> int:
     queries = iter(load_queries(setup.data, data_options(settings)))
     first: list[Query] = []
     seen = 0
-    for query in islice(queries, HUB_ROWS) if setup.data.startswith("hf:") else queries:
+    for query in islice(queries, HUB_ROWS) if _is_on_hub(setup.data) else queries:
         if seen < FIRST_ROWS:
             first.append(query)
         state.longest = max(state.longest, characters(query.messages))
         seen += 1
     state.query = sorted(first, key=lambda query: characters(query.messages))[(len(first) - 1) // 2]
     return seen
+
+
+def _is_on_hub(data: Spec) -> bool:
+    return isinstance(data, str) and data.startswith("hf:")
 
 
 def characters(messages: Messages) -> int:

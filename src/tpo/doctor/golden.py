@@ -12,8 +12,8 @@ from tpo.entry_points import REWARDS
 from tpo.errors import TpoError
 from tpo.http import Balancer, HttpClient
 from tpo.http.address import root_address
+from tpo.http.model_cards import chosen_card, read_cards
 from tpo.registry import find_kind, parse
-from tpo.rewards.cards import chosen_card, read_cards
 from tpo.rewards.diagnosis import Fault
 from tpo.rewards.golden import Golden, check_golden, golden_scores, read_golden
 from tpo.rewards.hf import HFReward

@@ -10,7 +10,7 @@ from tpo.doctor.finding import failure, good, unknown, warning
 from tpo.doctor.setup import CheckState, Setup
 from tpo.events import Event, StepStarted
 from tpo.methods.optimize import Optimizer
-from tpo.types import FinishReason, Trajectory
+from tpo.types import FinishReason, Step, Trajectory
 
 CHECK = "iteration"
 
@@ -74,17 +74,22 @@ def _report_updates(trajectory: Trajectory, state: CheckState) -> None:
     )
     if parsed == total:
         state.report(good(CHECK, sentence, **values))
-    elif parsed:
-        advice = "updates without tags are discarded: raise --max-tokens, or use a model that follows formats"
-        state.report(warning(CHECK, sentence, advice, **values))
     else:
-        cut = any(update.finish_reason == "length" for update in step.unreadable)
-        advice = (
-            "they were cut off: raise --max-tokens"
-            if cut
-            else "the model does not follow the format: use a larger one, or your own prompts (--prompts)"
-        )
-        state.report(failure(CHECK, sentence, advice, **values))
+        report = warning if parsed else failure
+        state.report(report(CHECK, sentence, _advice(step), **values))
+
+
+def _advice(step: Step) -> str:
+    """Return the advice for unreadable updates, by what most of them lack."""
+    lost = step.unreadable
+    cut = sum(update.finish_reason == "length" for update in lost)
+    if 2 * cut > len(lost):
+        return f"{cut} of {len(lost)} unreadable updates were cut off: raise --max-tokens"
+    return (
+        f"{len(lost) - cut} of {len(lost)} unreadable updates ended without the tags: the model does not"
+        " follow the format; use a larger one, your own prompts (--prompts), --method bon, or"
+        " --fallback best-of-n"
+    )
 
 
 def _report_samples(trajectory: Trajectory, temperature: float, state: CheckState) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from tpo.config import policy_spec
@@ -12,11 +11,10 @@ from tpo.doctor.setup import BRIEF_RETRY, CheckState, ProbedPolicy, Setup
 from tpo.errors import PolicyError
 from tpo.http import Balancer, HttpClient, HttpFailure
 from tpo.http.address import is_loopback
+from tpo.http.model_cards import ModelCard, read_cards
 from tpo.policies.openai import OpenAIPolicy
 
 CHECK = "server"
-LIMITS = ("max_model_len", "context_length", "context_window", "max_context_length")
-"""Names of the context length in model lists: vLLM and SGLang use the first, gateways the others."""
 TIMEOUT = 120.0
 """Maximum read timeout of a check, in seconds."""
 
@@ -51,7 +49,7 @@ async def _check_server(url: str, setup: Setup, state: CheckState) -> None:
     timeout = min(TIMEOUT, setup.settings.timeout)
     client = HttpClient(url, setup.api_key, timeout=timeout)
     state.close_later(client)
-    rows = await _models(client, may_lack=setup.settings.model is not None)
+    cards = await _models(client, may_lack=setup.settings.model is not None)
     settings = setup.settings
     policy = OpenAIPolicy(
         url,
@@ -71,38 +69,28 @@ async def _check_server(url: str, setup: Setup, state: CheckState) -> None:
             raise cause from error
         raise
     state.model = state.model or policy.model
-    context = _context(rows, policy.model)
+    context = next((card.context for card in cards if card.name == policy.model), None)
     state.policies.append(ProbedPolicy(client.address, policy, client.address, context))
     limit = f", which accepts up to {context:,} tokens" if context else ""
     sentence = f"{client.address} answers as {policy.model!r}{limit}"
     state.report(good(CHECK, sentence, url=client.address, model=policy.model, context=context))
-    _report_model_name(client.address, rows, policy.model, state)
+    _report_model_name(client.address, cards, policy.model, state)
     _report_key(client.address, setup.api_key is not None, state)
 
 
-async def _models(client: HttpClient, *, may_lack: bool) -> list[dict[str, Any]]:
-    """Return the rows of the server's model list; none if it has no such list and *may_lack* it."""
+async def _models(client: HttpClient, *, may_lack: bool) -> list[ModelCard]:
+    """Return the server's models; none if its list is unusable and *may_lack* it."""
     try:
         balancer = Balancer([(client.address, client)], retry=BRIEF_RETRY)
-        reply = await balancer.ask("", lambda it: it.request("GET", "/models", read=lambda reply: reply))
+        return await balancer.ask("", lambda it: it.request("GET", "/models", read=read_cards))
     except HttpFailure as error:
-        if may_lack and error.status == 404:
+        if may_lack and not error.unreachable and error.status not in (401, 403):
             return []
         raise
-    rows = reply.get("data") if isinstance(reply, dict) else None
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _context(rows: list[dict[str, Any]], model: str | None) -> int | None:
-    row = next((row for row in rows if row.get("id") == model), {})
-    limits = [row.get(name) for name in LIMITS]
-    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
-
-
-def _report_model_name(
-    address: str, rows: list[dict[str, Any]], model: str | None, state: CheckState
-) -> None:
-    names = [str(row.get("id")) for row in rows]
+def _report_model_name(address: str, cards: list[ModelCard], model: str | None, state: CheckState) -> None:
+    names = [card.name for card in cards]
     if names and model not in names:
         listed = ", ".join(repr(name)[:100] for name in names[:5])
         sentence = f"{address} accepts the model name {model!r}, but lists {listed}"
@@ -122,6 +110,6 @@ def _report_key(address: str, has_key: bool, state: CheckState) -> None:
 def _advice(error: str) -> str:
     if "no server answers" in error:
         return "start the server, or correct --policy; a server in a container must listen on 0.0.0.0"
-    if "name one with --model" in error:
+    if "with --model" in error:
         return "add --model NAME"
     return ""

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tpo.config import Settings
+from tpo.data.sources import Spec
 from tpo.doctor.finding import Finding
 from tpo.http import RetryPolicy
 from tpo.methods.method import Method
 from tpo.policies.base import Policy
+from tpo.report.prices import Prices
 from tpo.rewards.base import Reward
 from tpo.types import Query, Trajectory
 
@@ -35,6 +37,7 @@ class Setup:
         api_key: API key of the policy's servers.
         reward_key: API key of the reward's servers.
         secrets: texts that no finding may contain.
+        prices: prices of tokens, for the estimate.
         seconds: timeout of each check.
         now: a clock in seconds.
         sleep: waits for some seconds.
@@ -44,11 +47,12 @@ class Setup:
     method: Method
     policy: Callable[[Settings], Policy]
     reward: Callable[[], Reward]
-    data: str | None = None
+    data: Spec | None = None
     golden: str | None = None
     api_key: str | None = field(default=None, repr=False)
     reward_key: str | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    prices: Prices | None = None
     seconds: float = 900.0
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep

@@ -55,12 +55,15 @@ def format_estimate(value: Record | None, digits: int = 2, unit: str = "", *, in
 
 
 def format_difference(paired: Record | None, digits: int = 2) -> tuple[str, str]:
-    """Return the difference with its interval, and p, of a paired comparison's record; dashes for None."""
+    """Return the difference with its interval, and p, of a paired comparison's record; dashes for None.
+
+    p is the one adjusted for several tests, if there is one.
+    """
     if paired is None:
         return DASH, DASH
     by = paired["difference"]
     value = f"{format_signed(by['value'], digits)}{_interval(by, digits, format_signed)}"
-    return value, format_number(paired["p"], 4)
+    return value, format_number(paired.get("p_holm", paired["p"]), 4)
 
 
 def comparison_cells(paired: Record, digits: int = 2) -> tuple[str, str, str]:

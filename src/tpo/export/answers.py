@@ -56,7 +56,7 @@ def export_sft(
 def answer_row(
     trajectory: Trajectory, prompt: list[dict[str, str]], answer: Candidate, models: Models
 ) -> Row:
-    """The conversation that ends with *answer*, and where it comes from."""
+    """Return the row of *answer* as a conversation."""
     return {
         "messages": [*prompt, turn(assistant(answer.text))],
         "reward": float(answer.reward),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tpo.store import reader
-from tpo.types import Query, Trajectory
-
-_BY_POSITION = re.compile(r"q(\d{1,18})", re.ASCII)
+from tpo.store.index import TrajectoryIndex
+from tpo.store.reader import trajectory_files
+from tpo.types import Trajectory
 
 
 def read_in_order(run: Path) -> Iterator[Trajectory]:
@@ -21,16 +19,5 @@ def read_in_order(run: Path) -> Iterator[Trajectory]:
     Raises:
         StoreError: there is no run, or another version wrote it.
     """
-    file = run / reader.NAME if run.is_dir() else run
-    places = reader.find_places(file)
-    as_stored = sorted(places.values(), key=lambda place: place.offset)
-    positions = {t.query.id: _position(t.query) for t in reader.read_places(file, as_stored)}
-    order = sorted(positions, key=lambda query: (positions[query] is None, positions[query] or 0))
-    yield from reader.read_places(file, [places[query] for query in order])
-
-
-def _position(query: Query) -> int | None:
-    if query.position is not None:
-        return query.position
-    numbered = _BY_POSITION.fullmatch(query.id)
-    return int(numbered[1]) if numbered else None
+    with TrajectoryIndex(trajectory_files(run)) as index:
+        yield from index.trajectories()

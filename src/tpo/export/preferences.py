@@ -65,7 +65,7 @@ def export_dpo(
 def preference_row(
     trajectory: Trajectory, prompt: list[dict[str, str]], pair: Preference, models: Models
 ) -> Row:
-    """*pair* as a trainer reads it, and where it comes from."""
+    """Return the row of *pair* in the form of a preference data set."""
     chosen, rejected = pair.chosen, pair.rejected
     return {
         "prompt": prompt,

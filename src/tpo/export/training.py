@@ -72,7 +72,7 @@ def _is_text(message: Message) -> bool:
     return set(message) <= PLAIN_KEYS and all(part.get("type") == "text" for part in parts)
 
 
-def check_suffix(path: Path) -> None:
+def _check_suffix(path: Path) -> None:
     """Refuse a file that no training set is written to.
 
     Raises:
@@ -95,7 +95,7 @@ def write_training_set(
         MissingExtra: it is ``.parquet``, and pyarrow is not installed.
         StoreError: *path* cannot be written.
     """
-    check_suffix(path)
+    _check_suffix(path)
     written = failed = not_text = nothing = 0
 
     def rows() -> Iterator[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -171,10 +170,10 @@ def _completion(index: int, choice: Any, usage: Usage, served: Served | None) ->
     calls = message.get("tool_calls")
     if isinstance(calls, list) and calls:
         return ToolCallCompletion(*values, tool_calls=tuple(calls))
-    return Completion(*values, alternatives=read_alternatives(choice.get("logprobs")))
+    return Completion(*values, alternatives=_read_alternatives(choice.get("logprobs")))
 
 
-def read_alternatives(logprobs: Any) -> tuple[dict[str, float], ...]:
+def _read_alternatives(logprobs: Any) -> tuple[dict[str, float], ...]:
     """For each token of a choice, those it was likeliest to be, with their log-probabilities."""
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(tokens, list):
@@ -220,60 +219,3 @@ def read_usage(usage: Any) -> Usage:
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """Known properties of a model at a server.
-
-    Attributes:
-        name: its name there.
-        context: tokens that it reads, the reply included.
-        counts: whether the server counts a prompt's tokens, as vLLM does.
-        reply: the longest reply, in tokens.
-    """
-
-    name: str
-    context: int | None = None
-    counts: bool = False
-    reply: int | None = None
-
-    def learned(self, context: int | None, reply: int | None) -> ModelCard:
-        """Return the card with limits that a refusal told, where they are lower than the known ones."""
-        return replace(self, context=_least(self.context, context), reply=_least(self.reply, reply))
-
-
-def _least(*limits: int | None) -> int | None:
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def read_cards(reply: Any) -> list[ModelCard]:
-    """The models that a server lists.
-
-    Raises:
-        HttpFailure: it sent something else.
-    """
-    rows = reply.get("data") if isinstance(reply, dict) else None
-    if not isinstance(rows, list):
-        raise HttpFailure("the server's list of models cannot be read: name one with --model", fatal=True)
-    return [_card(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
-
-
-def _card(row: Mapping[str, Any]) -> ModelCard:
-    """Under the names that vLLM and SGLang, OpenRouter, Groq, and llama.cpp have for the context."""
-    contexts = [_count(row.get(name)) for name in ("max_model_len", "context_length", "context_window")]
-    meta = row.get("meta")
-    contexts.append(_count(meta.get("n_ctx")) if isinstance(meta, dict) else 0)
-    return ModelCard(row["id"], next(filter(None, contexts), None), counts=bool(contexts[0]))
-
-
-def read_count(reply: Any) -> int:
-    """The number of tokens that a server's tokenizer made.
-
-    Raises:
-        HttpFailure: it sent something else.
-    """
-    count = reply.get("count") if isinstance(reply, dict) else None
-    if not isinstance(count, int) or count < 0:
-        raise HttpFailure("the server's count of tokens cannot be read")
-    return count

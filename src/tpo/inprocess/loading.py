@@ -110,7 +110,7 @@ def load_checkpoint(
     name = str(Path(path_or_id).expanduser()) if str(path_or_id).startswith("~") else str(path_or_id)
     if (foreign := gguf_refusal(name)) is not None:
         raise refused(foreign)
-    options = {"trust_remote_code": trust_remote_code, "local_files_only": is_local(name, refused)}
+    options = {"trust_remote_code": trust_remote_code, "local_files_only": _is_local(name, refused)}
     place = placement(torch, device)
     kind = _dtype(torch, dtype or best_dtype(torch, place.device, classifier=head == "classifier"))
     try:
@@ -184,7 +184,7 @@ def load_tokenizer(path_or_id: str | Path, refused: Refused, *, trust_remote_cod
     except ImportError as error:
         raise MissingExtra("transformers", "local", "a tokenizer of your own") from error
     name = str(path_or_id)
-    local = is_local(name, refused)
+    local = _is_local(name, refused)
     try:
         with _quiet(transformers):
             return transformers.AutoTokenizer.from_pretrained(
@@ -194,7 +194,7 @@ def load_tokenizer(path_or_id: str | Path, refused: Refused, *, trust_remote_cod
         raise refused(_sentence(name, error)) from error
 
 
-def is_local(name: str, refused: Refused) -> bool:
+def _is_local(name: str, refused: Refused) -> bool:
     """Return whether *name* is a folder here; refuse at once what is neither that nor an id of the hub."""
     if name and Path(name).is_dir():
         return True

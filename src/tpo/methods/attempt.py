@@ -17,7 +17,7 @@ from tpo.events import PairChosen, StepStarted
 from tpo.methods.branch import Branch
 from tpo.methods.calls import Calls, worst
 from tpo.methods.contrast import contrast
-from tpo.methods.stopping import StoppingRule
+from tpo.methods.stopping import SampleRule, StoppingRule
 from tpo.methods.tags import plain_response
 from tpo.types import (
     Candidate,
@@ -25,6 +25,8 @@ from tpo.types import (
     Pair,
     Sampling,
     Step,
+    StopReason,
+    Usage,
 )
 
 T = TypeVar("T")
@@ -45,9 +47,9 @@ class OpenStep(Branch):
         """Scored candidates of all branches, first samples first."""
         return self._seen + self.record().scored
 
-    def contrast(self) -> Pair:
-        """Return the best and the worst of the pool, recorded as the step's pair."""
-        self._pair = contrast(self.pool)
+    def contrast(self, choose: Callable[[Sequence[Candidate]], Pair] = contrast) -> Pair:
+        """Return the best and the worst of the pool, or the pair that *choose* takes, as the step's pair."""
+        self._pair = choose(self.pool)
         self.attempt.calls.announce(PairChosen(self.attempt.query, self.number, self._pair))
         return self._pair
 
@@ -132,6 +134,8 @@ class Attempt:
         self._open: OpenStep | None = None
         self._opened = 0
         self._at = 0
+        self.sampling_ended_by: StopReason | None = None
+        """The rule that ended the draw of first samples early."""
 
     @property
     def elapsed(self) -> float:
@@ -142,6 +146,11 @@ class Attempt:
     def at(self) -> int:
         """Number of the step that was opened last, or was refused by a stopping rule."""
         return self._at
+
+    @property
+    def usage(self) -> Usage:
+        """Usage of all policy calls so far."""
+        return sum(self.calls.usage.values(), Usage())
 
     @property
     def first(self) -> Step:
@@ -163,15 +172,34 @@ class Attempt:
     async def sample(self, messages: Messages, *, n: int, start: int = 0) -> tuple[Candidate, ...]:
         """Draw *n* first responses and score them into the pool. Return the scored ones, in order.
 
-        With *start*, the first draw is continued: its samples from index *start* on.
+        With *start*, the first draw is continued: its samples from index *start* on. With a sample rule they
+        are drawn in rounds, until the rule ends the draw.
 
         Raises:
             TpoError: no sample so far has both text and a score, so there is nothing to go on with.
         """
-        drawn = await self._first.sample("sample", messages, n=n, start=start, read=plain_response)
-        if not self._first.pool:
-            raise self._nothing_drawn()
+        rules = [rule for rule in self._stopping if isinstance(rule, SampleRule)]
+        size = min([n, *(rule.round_size for rule in rules)])
+        drawn: tuple[Candidate, ...] = ()
+        for done in range(0, n, size):
+            if done:
+                self._ask_rules()
+                if (enough := next((rule for rule in rules if rule.is_enough(self)), None)) is not None:
+                    self.sampling_ended_by = enough.name
+                    break
+            count = min(size, n - done)
+            drawn += await self._first.sample(
+                "sample", messages, n=count, start=start + done, read=plain_response
+            )
+            if not self._first.pool:
+                raise self._nothing_drawn()
         return drawn
+
+    def _ask_rules(self) -> None:
+        """End the attempt where a stopping rule says so."""
+        for rule in self._stopping:
+            if rule.should_stop(self):
+                raise AttemptStopped(rule.name)
 
     def _nothing_drawn(self) -> TpoError:
         """Return why there is no first sample to go on with."""
@@ -201,9 +229,7 @@ class Attempt:
         if self._open is not None or step.number != self._opened + 1:
             step.refuse("it was opened while another one was open, or twice")
         self._at = step.number
-        for rule in self._stopping:
-            if rule.should_stop(self):
-                raise AttemptStopped(rule.name)
+        self._ask_rules()
         self._open = step
         self._opened += 1
         self.calls.announce(StepStarted(self.query, step.number))

@@ -6,10 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING
 
 from tpo.events import CritiqueWritten
 from tpo.methods.calls import OpenCall
+from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader, tagged_response
 from tpo.types import CRITIC, WRITER, Call, Candidate, Messages, Phase, Sampling, Scope
 
@@ -104,6 +106,32 @@ class Branch:
             call.name = "" if first else f"{phase}.{self.index}.{call.scope.ordinal}"
         await self._step.attempt.calls.draw(call, read, start)
         return tuple(candidate for candidate in call.scored if candidate.index >= start)
+
+    async def score(self, texts: Sequence[str]) -> tuple[float | None, ...]:
+        """Score *texts* that are no responses, such as parts of one; they do not join the pool.
+
+        Returns:
+            The rewards in order; None where the reward refuses a text.
+        """
+        self._step.check_open()
+        scope = Scope(
+            self._step.attempt.query.id,
+            self._step.number,
+            RESERVED,
+            branch=self.index,
+            ordinal=self._ordinals[RESERVED],
+        )
+        self._ordinals[RESERVED] += 1
+        return await self._step.attempt.calls.score(scope, texts)
+
+    def random(self, purpose: Phase) -> Random:
+        """Return a generator seeded from the run's seed, this branch's place and *purpose*.
+
+        A resumed run repeats its numbers, whatever other queries do.
+        """
+        calls = self._step.attempt.calls
+        scope = Scope(calls.query.id, self._step.number, purpose, branch=self.index)
+        return Random(base_seed(calls.seed, scope, 1))  # noqa: S311 - no secret
 
     def _open(self, phase: Phase, messages: Messages, n: int, role: str, sampling: Sampling) -> OpenCall:
         self._step.check_open()

@@ -12,8 +12,10 @@ from tpo.methods.replay import Replay
 from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader
 from tpo.policies.base import Policy
+from tpo.policies.checked import CompletionCheck, place_of
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
+from tpo.rewards.values import finite_score, place
 from tpo.store.journal import request_hash
 from tpo.store.jsonline import flat
 from tpo.types import (
@@ -30,6 +32,7 @@ from tpo.types import (
     Score,
     Usage,
 )
+from tpo.user_functions import is_cancelled
 
 
 @dataclass(eq=False)
@@ -128,6 +131,27 @@ class Calls:
         if failures:
             raise worst(failures)
 
+    async def score(self, scope: Scope, texts: Sequence[str]) -> tuple[float | None, ...]:
+        """Return the rewards of *texts*, which are no candidates; None where the reward refuses one."""
+
+        async def one(index: int, text: str) -> float | None:
+            try:
+                score = await self.reward.score(self.query.messages, text, replace(scope, index=index))
+            except RewardError as failure:
+                if not _is_of_one_response(failure):
+                    raise
+                self._count_score(None)
+                return None
+            self._count_score(score)
+            return score.value
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(index, text)) for index, text in enumerate(texts)]
+        except BaseExceptionGroup as failures:
+            raise worst([failures]) from None
+        return tuple(task.result() for task in tasks)
+
     def _replayed(self, call: OpenCall, start: int) -> bool:
         """Collect the samples of *call* from index *start* on if they are recorded; return if so."""
         recorded = self.replay.find(call.scope, call.request)
@@ -156,13 +180,16 @@ class Calls:
 
     def _add(self, call: OpenCall, candidate: Candidate) -> None:
         """Record *candidate*, with its score or without one."""
-        tokens = 0 if candidate.score is None else candidate.score.tokens
-        self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
+        self._count_score(candidate.score)
         call.candidates[candidate.index] = candidate
         if candidate.score is None:
             self.announce(ScoringFailed(self.query, candidate, call.unscored or ""))
         else:
             self.announce(CandidateScored(self.query, candidate))
+
+    def _count_score(self, score: Score | None) -> None:
+        tokens = 0 if score is None else score.tokens
+        self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
 
     def _lose(self, call: OpenCall, completion: Completion) -> None:
         reply = call.replies[completion.index] = _reply(completion)
@@ -172,10 +199,10 @@ class Calls:
         self, call: OpenCall, completion: Completion, text: str, failures: list[BaseException]
     ) -> None:
         index = completion.index
-        scope = replace(call.scope, phase="reward", index=index)
+        scope = replace(call.scope, phase="reward", index=index, data=self.query)
         score: Score | None = None
         try:
-            score = await self.reward.score(self.query.messages, text, scope)
+            score = await self._scored(text, scope)
         except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised by draw, after the siblings
             if not _is_of_one_response(failure):
                 failures.append(failure)
@@ -194,28 +221,47 @@ class Calls:
         )
         self._add(call, candidate)
 
+    async def _scored(self, text: str, scope: Scope) -> Score:
+        """Return the reward of *text*.
+
+        Raises:
+            RewardError: the reward gave no finite number, or raised a cancellation of its own.
+        """
+        name = type(self.reward).__name__
+        try:
+            return finite_score(await self.reward.score(self.query.messages, text, scope), name, scope)
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            raise RewardError(f"{place(scope)}: {name} raised CancelledError") from error
+
     async def _completions(self, call: OpenCall, start: int) -> AsyncIterator[Completion]:
         """Yield the completions of *call* from index *start* on.
 
         Raises:
-            PolicyError: the policy yielded fewer than requested.
+            PolicyError: the policy yielded fewer than requested, or something else.
         """
         scope = call.scope
         n = call.sampling.n - start
         sampling = replace(call.sampling, n=n, seed=call.sampling.seed + start) if start else call.sampling
-        count = 0
+        count, check = 0, CompletionCheck(self.policy, n, scope)
         self.announce(CallStarted(scope, n))
-        async with closing(self.policy.sample(call.messages, sampling, scope)) as completions:
-            async for completion in completions:
-                count += 1
-                found = replace(completion, index=completion.index + start) if start else completion
-                call.completions += 1
-                self._count(call, found.usage)
-                self.announce(Sampled(scope, found))
-                yield found
+        try:
+            async with closing(self.policy.sample(call.messages, sampling, scope)) as completions:
+                async for completion in completions:
+                    check.take(completion)
+                    count += 1
+                    found = replace(completion, index=completion.index + start) if start else completion
+                    call.completions += 1
+                    self._count(call, found.usage)
+                    self.announce(Sampled(scope, found))
+                    yield found
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            raise PolicyError(f"{place_of(scope)}: {check.name} raised CancelledError") from error
         if count < n:
-            place = f"query {self.query.id!r}, {scope.phase} of step {scope.step}"
-            raise PolicyError(f"{place}: the policy gave {count} of {n} responses")
+            raise PolicyError(f"{place_of(scope)}: the policy gave {count} of {n} responses")
 
 
 def _is_of_one_response(failure: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -14,10 +15,11 @@ from tpo.events import Event, Listener, QueryEnded, QueryStarted
 from tpo.methods.attempt import Attempt
 from tpo.methods.calls import Calls, worst
 from tpo.methods.catalog import tpo
+from tpo.methods.fallback import Fallback, NoReadableUpdate
 from tpo.methods.method import Method
 from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
-from tpo.methods.stopping import StoppingRule, TimedRule
+from tpo.methods.stopping import StoppingRule, TimedRule, is_journaled
 from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
@@ -42,8 +44,8 @@ class Optimizer:
     *policy* and *reward* may be plain functions (see :func:`tpo.policies.function.as_policy` and
     :func:`tpo.rewards.function.as_reward`). Nothing is kept between queries, so one optimizer serves any
     number at once. *listener* receives every event; one that fails is logged, and never breaks the method.
-    *stopping* rules end a query early, *selection* chooses the answer from the pool, and *decisions* keeps
-    what timed rules decided.
+    *stopping* rules end a query early, *fallback* takes over where the first step brings no readable update,
+    *selection* chooses the answer from the pool, and *decisions* keeps what timed rules decided.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Optimizer:
         *,
         seed: int = 7,
         stopping: Sequence[StoppingRule] = (),
+        fallback: Fallback | None = None,
         selection: Selection | None = None,
         decisions: Decisions | None = None,
         listener: Listener | None = None,
@@ -64,6 +67,7 @@ class Optimizer:
         self.method = method if method is not None else tpo()
         self.seed = seed
         self.stopping = tuple(stopping)
+        self.fallback = fallback
         self.selection = selection if selection is not None else HighestReward()
         self.decisions = decisions
         self.now = clock
@@ -80,7 +84,7 @@ class Optimizer:
         Raises:
             TpoError: only a fatal one, which every other query would meet as well.
         """
-        return await _Driver(self, as_query(query), Replay(earlier)).run()
+        return await _Driver(self, _as_query(query), Replay(earlier)).run()
 
     def run(self, query: Query | str | Sequence[Message]) -> Trajectory:
         """The same as :meth:`optimize` without await; works inside a running loop, as in a notebook."""
@@ -96,7 +100,7 @@ class Optimizer:
             log.exception("a listener failed on %s", type(event).__name__)
 
 
-def as_query(query: Query | str | Sequence[Message]) -> Query:
+def _as_query(query: Query | str | Sequence[Message]) -> Query:
     """Return a text or a conversation as a query.
 
     Raises:
@@ -118,12 +122,13 @@ class _Driver:
         at = self._optimizer = optimizer
         self._query = query
         self._started = at.now()
+        self._fallback: str | None = None
         self._calls = Calls(query, at.policy, at.reward, at.seed, at.announce, replay)
         self._attempt = Attempt(
             self._calls,
             sampling=at.method.sampling,
             critique_sampling=at.method.critique_sampling,
-            stopping=at.stopping,
+            stopping=at.stopping if at.fallback is None else (*at.stopping, NoReadableUpdate()),
             elapsed=lambda: at.now() - self._started,
         )
 
@@ -132,13 +137,16 @@ class _Driver:
         error: str | None = None
         kind: FailureKind | None = None
         selected: str | None = None
+        failure: BaseException | None = None
         try:
             reason = await self._until_stopped()
-            selected = self._select(reason)
+            selected = await self._select(reason)
         except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - fatal ones are raised again
             failure = worst([raised])
             reason, error, kind = "error", self._reason(failure), _kind(failure)
         trajectory = replace(self._trajectory(reason, error, selected), failure=kind)
+        if failure is not None:
+            trajectory = trajectory.caused_by(failure)
         self._optimizer.announce(QueryEnded(trajectory))
         return trajectory
 
@@ -151,7 +159,8 @@ class _Driver:
                 raise
             await self._keep(stopped.reason)
             return stopped.reason
-        return "max_iterations"
+        ended, has_steps = self._attempt.sampling_ended_by, bool(self._optimizer.method.step_calls(1))
+        return "max_iterations" if ended is None or has_steps else ended
 
     async def _method_in_time(self) -> None:
         """Run the method; a timed rule cancels it.
@@ -174,7 +183,7 @@ class _Driver:
 
         alarms = [asyncio.create_task(watch(rule)) for rule in at.stopping if isinstance(rule, TimedRule)]
         try:
-            await at.method.optimize(self._attempt)
+            await self._method()
         except BaseException as raised:
             requests = task.uncancel() if rung else 0
             if not rung or requests or not isinstance(raised, asyncio.CancelledError):
@@ -186,17 +195,30 @@ class _Driver:
             for alarm in alarms:
                 alarm.cancel()
 
+    async def _method(self) -> None:
+        """Run the method, then the fallback if it takes over."""
+        at = self._optimizer
+        try:
+            await at.method.optimize(self._attempt)
+        except AttemptStopped as stopped:
+            if at.fallback is None or stopped.reason != NoReadableUpdate.name:
+                raise
+            self._fallback = at.fallback.name
+            await at.fallback.finish(self._attempt, at.method)
+            raise
+
     async def _keep(self, reason: str) -> None:
-        """Keep the decision of a timed rule, unless there is no answer and the query is to be retried."""
-        timed = any(rule.name == reason and isinstance(rule, TimedRule) for rule in self._optimizer.stopping)
-        if timed and self._optimizer.decisions is not None and self._attempt.pool:
+        """Keep the decision of a rule that is journaled, unless there is no answer: then it is retried."""
+        journaled = any(rule.name == reason and is_journaled(rule) for rule in self._optimizer.stopping)
+        if journaled and self._optimizer.decisions is not None and self._attempt.pool:
             await self._optimizer.decisions.keep(self._query.id, self._attempt.at, reason)
 
-    def _select(self, reason: StopReason) -> str:
+    async def _select(self, reason: StopReason) -> str:
         pool = self._attempt.pool
         if not pool:
             raise TpoError(f"query {self._query.id!r}: no response was scored before it ended ({reason})")
-        return self._optimizer.selection.select(self._query, pool).id
+        chosen = self._optimizer.selection.select(self._query, pool)
+        return (await chosen if inspect.isawaitable(chosen) else chosen).id
 
     def _reason(self, failure: BaseException) -> str:
         """Return why the query failed; raise what every query would meet."""
@@ -225,6 +247,7 @@ class _Driver:
             timing=Timing(self._started, at.now()),
             selection=at.selection.name,
             selected=selected,
+            fallback=self._fallback,
         )
 
 

@@ -6,12 +6,14 @@ with prefix caching reads every token once, and multi-turn, system and image mes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tpo.methods.attempt import Attempt
+from tpo.methods.contrast import contrast
 from tpo.methods.method import Method
 from tpo.methods.tags import tagged_response
-from tpo.types import EDITOR, Call, Completion, Messages, Pair, Query, assistant, user
+from tpo.types import EDITOR, Call, Candidate, Completion, Messages, Pair, Query, assistant, user
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +25,15 @@ class Tpo(Method):
 
     async def optimize(self, attempt: Attempt) -> None:
         """Sample; D times contrast, ask for the textual loss and gradient, and sample updates."""
+        await attempt.sample(self.first_prompt(attempt.query), n=self.sample_size)
+        await self.improve(attempt, self.max_iterations)
+
+    async def improve(self, attempt: Attempt, steps: int) -> None:
+        """Take *steps* steps."""
         query = attempt.query
-        await attempt.sample(self.first_prompt(query), n=self.sample_size)
-        for _ in range(self.max_iterations):
+        for _ in range(steps):
             async with attempt.step() as step:
-                pair = step.contrast()
+                pair = step.contrast(self.pair)
                 loss = await step.ask("loss", self.loss_prompt(query, pair))
                 gradient = await step.ask("gradient", self.gradient_prompt(query, pair, loss))
                 await step.sample(
@@ -38,6 +44,10 @@ class Tpo(Method):
                     parents=[pair.chosen],
                     role=EDITOR,
                 )
+
+    def pair(self, pool: Sequence[Candidate]) -> Pair:
+        """Return the chosen and the rejected response: the best and the worst of *pool*."""
+        return contrast(pool)
 
     def loss_prompt(self, query: Query, pair: Pair) -> Messages:
         """Ask why the chosen response beats the rejected one, or, without one, where it falls short."""

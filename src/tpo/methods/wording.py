@@ -1,9 +1,9 @@
-"""The texts of a recipe: templates in files, any of which a user may replace by a file of the same name."""
+"""Texts of a method: templates in files, any of which a user may replace by a file of the same name."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -40,6 +40,11 @@ def load_wording(layout: str, overrides: Path | None = None) -> Wording:
     for path in _override_files(overrides, texts):
         texts[path.stem] = _read(path, known=Template(texts[path.stem]))
     return Wording(texts)
+
+
+def numbered(tag: str, texts: Sequence[str]) -> str:
+    """Return *texts*, each between tags with its number from 1: ``<tag_1>`` and ``</tag_1>``."""
+    return "\n\n".join(f"<{tag}_{k}>\n{text}\n</{tag}_{k}>" for k, text in enumerate(texts, 1))
 
 
 def _override_files(overrides: Path | None, texts: Mapping[str, str]) -> list[Path]:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
-from tpo.http.chat import (
-    ModelCard,
-    read_cards,
-    read_completions,
-    read_count,
-    request_body,
-    sendable,
-    without_system_role,
-)
+from tpo.http.chat import read_completions, request_body, without_system_role
+from tpo.http.model_cards import ModelCard, read_cards
 from tpo.http.refusals import (
     LIMIT_FIELDS,
     may_refuse_n,
@@ -26,24 +20,25 @@ from tpo.http.refusals import (
     told_context,
     told_reply_limit,
 )
+from tpo.http.tokens import ServerTokenizer, estimated_tokens
 from tpo.per_loop import PerLoop
-from tpo.policies.context import Fitted, estimate, fit, is_text
+from tpo.policies.context import Fitted, fit, is_text
 from tpo.types import Completion, Messages, Sampling, Scope
 
-TEMPLATE_FIELDS = ("tools", "chat_template", "chat_template_kwargs", "continue_final_message")
-"""Extra fields that change what a prompt is, and so how long."""
 LISTINGS = 3
 """Attempts to list the server's models."""
+MARGIN = 4 / 3
+"""Factor of an estimated count: a prompt that turns out longer than the context is refused."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class _Dialect:
     """Request form of a server: its name for the reply limit, and whether it takes system turns."""
 
     limit_field: str = LIMIT_FIELDS[0]
     merges_system: bool = False
 
-    def after(self, failure: HttpFailure, *, has_system: bool, own_limit: bool) -> Dialect | None:
+    def after(self, failure: HttpFailure, *, has_system: bool, own_limit: bool) -> _Dialect | None:
         """Return how to ask instead, if *failure* says what was not understood; None if it does not."""
         other = None if own_limit else other_limit_field(failure, self.limit_field)
         if other is not None:
@@ -65,13 +60,13 @@ class ChatServer:
         self.address = client.address
         self._extra = extra
         self._has_own_limit = any(field in extra for field in LIMIT_FIELDS)
-        self._dialect = Dialect()
+        self._dialect = _Dialect()
         self.fallbacks = 0
         """Times in a row that the server failed on several choices and then gave a single one."""
         self._listing = PerLoop(asyncio.Lock)
         self._cards: list[ModelCard] | None = None
         self._unlisted = 0
-        self._counts = True
+        self._tokenizer = ServerTokenizer(client, extra)
 
     async def cards(self) -> list[ModelCard]:
         """Return the models that the server lists, and remember them.
@@ -178,20 +173,10 @@ class ChatServer:
 
     def _counter(self, card: ModelCard) -> Callable[[Messages], Awaitable[int]]:
         """Return what counts a prompt's tokens: the server's own tokenizer, or an estimate if it has none."""
-        shape = {name: self._extra[name] for name in TEMPLATE_FIELDS if name in self._extra}
 
         async def count(prompt: Messages) -> int:
-            if not (card.counts and self._counts):
-                return estimate(prompt)
-            turns = sendable(prompt)
-            body = {"model": card.name, "messages": turns, "add_generation_prompt": True} | shape
-            try:
-                return await self.client.request("POST", "/tokenize", body, read=read_count, root=True)
-            except HttpFailure as failure:
-                if failure.passes or failure.unreachable:
-                    raise
-                self._counts = failure.status is not None and failure.status not in (403, 404)
-                return estimate(prompt)
+            counted = await self._tokenizer.count(card.name, prompt) if card.counts else None
+            return math.ceil(MARGIN * estimated_tokens(prompt)) if counted is None else counted
 
         return count
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from tpo.http import HttpFailure
+from tpo.http.tokens import surely_fits
 from tpo.types import Messages, Sampling, Scope, Served, plain_text
 
 LEAST_REPLY = 256
@@ -20,10 +21,6 @@ LEAST_KEPT = 200
 SPARE = 1.1
 """Factor by which more is cut than computed, since tokens are not distributed evenly."""
 TRIES = 4
-BYTES_PER_TOKEN = 3
-"""Fewer than in English text (four and more), about right for scripts that take three bytes a sign."""
-TOKENS_PER_TURN = 16
-"""Tokens that a chat template adds to a turn, an upper estimate."""
 
 Count = Callable[[Messages], Awaitable[int]]
 """Tokens of a prompt, template and all."""
@@ -42,16 +39,6 @@ class Fitted:
         """Return the record of the changes: the server is *by*, the requested reply limit *asked*."""
         lowered = self.max_tokens if self.max_tokens < asked else None
         return Served(by, lowered, self.cut_turn, self.cut_characters)
-
-
-def estimate(messages: Messages) -> int:
-    """About how many tokens *messages* take, rather more than less."""
-    return -(-_bytes(messages) // BYTES_PER_TOKEN) + TOKENS_PER_TURN * len(messages)
-
-
-def surely_fits(messages: Messages, max_tokens: int, context: int) -> bool:
-    """Return whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds."""
-    return _bytes(messages) + 4 * TOKENS_PER_TURN * (1 + len(messages)) + max_tokens <= context
 
 
 def is_text(messages: Messages) -> bool:
@@ -108,7 +95,3 @@ def _shorter(messages: Messages, so_far: Fitted, tokens: int, excess: int) -> Fi
 def _string(messages: Messages, turn: int) -> str:
     content = messages[turn]["content"]
     return content if isinstance(content, str) else ""
-
-
-def _bytes(messages: Messages) -> int:
-    return sum(len(plain_text(message).encode("utf-8", "surrogatepass")) for message in messages)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
 
 from tpo.errors import ConfigError, PolicyError, TpoError
+from tpo.frozen import thaw
 from tpo.model_kinds import FunctionSpec
 from tpo.policies.base import Policy
+from tpo.policies.checked import place_of
 from tpo.policies.siblings import as_finished
 from tpo.reasoning import split_reasoning
 from tpo.registry import ModelOptions
-from tpo.types import Completion, Message, Messages, Sampling, Scope, Usage
+from tpo.types import Completion, Messages, Sampling, Scope, Usage
 from tpo.user_functions import awaitable
 
-PolicyFunction = Callable[[list[Message], Sampling], str | Awaitable[str]]
-"""``f(messages, sampling) -> text``, sync or async: one sample, drawn with ``sampling.seed``."""
+PolicyFunction = Callable[[list[Any], Sampling], str | Completion | Awaitable[str | Completion]]
+"""``f(messages, sampling) -> text``, sync or async: one sample, drawn with ``sampling.seed``.
+
+It may return a :class:`Completion` for usage, a finish reason or reasoning of its own. Messages are dicts
+(:class:`tpo.types.Message`); a signature may say ``list[dict[str, Any]]``.
+"""
 
 
 class FunctionPolicy:
@@ -33,26 +39,31 @@ class FunctionPolicy:
             yield completion
 
     async def _one(self, messages: Messages, sampling: Sampling, scope: Scope, index: int) -> Completion:
-        place = f"query {scope.query!r}, {scope.phase} of step {scope.step}, sample {index}"
+        place = f"{place_of(scope)}, sample {index}"
         try:
-            text = await self._function([message.copy() for message in messages], sampling.only(index))
+            found = await self._function(thaw(list(messages)), sampling.only(index))
         except TpoError:
             raise
         except Exception as error:
             raise PolicyError(f"{place}: {self._name} raised {type(error).__name__}: {error}") from error
-        if not isinstance(text, str):
-            raise PolicyError(f"{place}: {self._name} must return a string; it returned {text!r:.200}")
-        answer = split_reasoning(text)
-        return Completion(index, answer.text, usage=Usage(calls=1), reasoning=answer.reasoning)
+        completion = Completion(index, found) if isinstance(found, str) else found
+        if not isinstance(completion, Completion) or not isinstance(completion.text, str):
+            wanted = "must return a string or a Completion"
+            raise PolicyError(f"{place}: {self._name} {wanted}; it returned {found!r:.200}")
+        answer = split_reasoning(completion.text)
+        usage = completion.usage if completion.usage.calls else completion.usage + Usage(calls=1)
+        reasoning = completion.reasoning or answer.reasoning
+        return replace(completion, index=index, text=answer.text, usage=usage, reasoning=reasoning)
 
 
 def as_policy(policy: Policy | PolicyFunction) -> Policy:
     """*policy* itself if it has a ``sample`` method, else a policy that calls it as a function.
 
     The function is called as ``f(messages, sampling)``, once a sample, ``sampling`` being that sample's alone
-    (``n`` is 1 and ``seed`` its own), and returns the reply's text. It may be async. A sync function runs in
-    worker threads, several samples at once, so it must bear that. A ``TpoError`` that it raises passes as it
-    is (``PolicyRefused`` ends a whole run); any other exception becomes a ``PolicyError`` of its query.
+    (``n`` is 1 and ``seed`` its own), and returns the reply's text or a ``Completion``. It may be async. A
+    sync function runs in worker threads, several samples at once, so it must bear that. A ``TpoError`` that
+    it raises passes as it is (``PolicyRefused`` ends a whole run); any other exception becomes a
+    ``PolicyError`` of its query.
 
     Raises:
         ConfigError: it is neither.

@@ -14,6 +14,7 @@ from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all, ignore
 from tpo.http.chat import are_copies, checked_extra
 from tpo.http.client import MOST
+from tpo.http.model_cards import chosen_card, listed
 from tpo.http.retry import READ_TIMEOUT, OnRetry, announce, announce_to
 from tpo.per_loop import PerLoop
 from tpo.policies.chat_server import ChatServer
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 
 CHECK_RETRY = RetryPolicy(timeout=10.0)
 """For the check before a run: a hiccup is retried, and no more."""
-NAMES_SHOWN = 20
 FALLBACKS = 3
 """Failures in a row of several choices, each followed by a single one, that are no coincidence."""
 PROBE = Sampling(max_tokens=16)
@@ -209,7 +209,7 @@ class OpenAIPolicy:
             lists = True
             if self.model is not None and self.model not in names:
                 return (
-                    f"the server at {server.address} has no model {self.model!r}; it serves {_listed(names)}"
+                    f"the server at {server.address} has no model {self.model!r}; it serves {listed(names)}"
                 )
         return str(failure) if lists else f"{failure}; is that the base URL of an OpenAI-compatible server?"
 
@@ -228,18 +228,9 @@ def _place(scope: Scope) -> str:
     return f"query {scope.query!r}, {scope.phase} of step {scope.step}{sample}: "
 
 
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(repr(name)[:100] for name in names[:NAMES_SHOWN])
-    return shown + (f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else "") or "none"
-
-
 def _is_refusal(error: PolicyError) -> bool:
     return isinstance(error.__cause__, HttpFailure) and error.__cause__.status in (400, 422)
 
 
 async def _only_model(server: ChatServer) -> str:
-    names = [card.name for card in await server.cards()]
-    if len(names) != 1:
-        serves = f"serves {_listed(names)}" if names else "lists no model"
-        raise HttpFailure(f"the server at {server.address} {serves}: name one with --model", fatal=True)
-    return names[0]
+    return chosen_card(await server.cards(), None, server.address, advice="name one with --model").name

@@ -25,6 +25,8 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#5d
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("--", "-.", ":")
 INCHES = (4.6, 3.1)
+PANEL_COLUMNS = 3
+PANEL_INCHES = (2.5, 2.0)
 LEGEND_LINE = 0.17
 """Height of a line of the legend in inches."""
 TWO_COLUMNS = 34
@@ -86,23 +88,51 @@ def _save_csv(figure: Figure, folder: Path) -> Path:
 
 def _canvas(figure: Figure) -> Canvas:
     from matplotlib.figure import Figure as Canvas
+
+    panels = figure.panels
+    columns = 1 if len(panels) == 1 else min(PANEL_COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    single = len(panels) == 1
+    names = list(dict.fromkeys(series.name for series in figure.series))
+    names += [name for name, _ in figure.baselines]
+    width, height = INCHES if single else (columns * PANEL_INCHES[0], rows * PANEL_INCHES[1])
+    across = max(1, int(width / INCHES[0] * 2)) if max(map(len, names), default=0) <= TWO_COLUMNS else 1
+    lines = -(-len(names) // across) if len(names) > 1 else 0
+    canvas = Canvas(figsize=(width, height + lines * LEGEND_LINE), layout="constrained")
+    grid = canvas.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for place, axes in enumerate(grid.flat):
+        if place >= len(panels):
+            axes.set_visible(False)
+            continue
+        _draw(axes, figure, panels[place], place, columns)
+    if not single:
+        canvas.suptitle(figure.title, fontsize=STYLE["font.size"] + 1)
+        grid[-1][0].set_xlabel(figure.x)
+        canvas.supylabel(figure.y, fontsize=STYLE["font.size"])
+    if lines:  # outside the axes, to cover no point
+        handles = {
+            label: handle
+            for axes in grid.flat
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=across)
+    return canvas
+
+
+def _draw(axes: Axes, figure: Figure, panel: str, place: int, columns: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    names = [series.name for series in figure.series] + [name for name, _ in figure.baselines]
-    columns = 2 if max(map(len, names), default=0) <= TWO_COLUMNS else 1
-    lines = -(-len(names) // columns) if len(names) > 1 else 0
-    canvas = Canvas(figsize=(INCHES[0], INCHES[1] + lines * LEGEND_LINE), layout="constrained")
-    axes = canvas.subplots()
-    axes.set(xlabel=figure.x, ylabel=figure.y, title=figure.title)
+    if panel:  # the axes' labels stand once, outside the panels
+        axes.set_title(panel, fontsize=STYLE["font.size"])
+        axes.tick_params(labelbottom=place + columns >= len(figure.panels))
+    else:
+        axes.set(xlabel=figure.x, ylabel=figure.y, title=figure.title)
     if figure.whole_x:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for series in figure.series:
+    for series in figure.in_panel(panel):
         _series(axes, figure, series)
     for number, (name, value) in enumerate(figure.baselines):
         axes.axhline(value, color="0.45", linestyle=DASHES[number % 3], linewidth=1, label=name)
-    if lines:
-        canvas.legend(loc="outside lower center", ncols=columns)  # outside the axes, to cover no point
-    return canvas
 
 
 def _series(axes: Axes, figure: Figure, series: Series) -> None:

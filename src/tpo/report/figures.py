@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tpo.report.bootstrap import Estimate
@@ -24,12 +24,16 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points of one line or one set of bars: *run* sets the color; a derived series (best-of-n) is dashed."""
+    """Points of one line or one set of bars: *run* sets the color; a derived series (best-of-n) is dashed.
+
+    *panel* names the panel that draws it in a figure of several; one without a panel is in all of them.
+    """
 
     name: str
     run: int
     points: tuple[Point, ...]
     dashed: bool = False
+    panel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,29 @@ class Figure:
     """True if x is a count, so that ticks are whole numbers."""
     width: float | None = None
     """Width of a histogram's bars, in units of x."""
+
+    @property
+    def panels(self) -> tuple[str, ...]:
+        """Names of the panels, in order; one without a name if the figure is not divided."""
+        return tuple(dict.fromkeys(each.panel for each in self.series if each.panel)) or ("",)
+
+    def in_panel(self, panel: str) -> tuple[Series, ...]:
+        """Return the series that *panel* draws."""
+        return tuple(each for each in self.series if each.panel in ("", panel))
+
+    def split(self) -> list[Figure]:
+        """Return a figure for each panel."""
+        if len(self.panels) == 1:
+            return [self]
+        return [
+            replace(
+                self,
+                name=f"{self.name}-{number}",
+                title=f"{self.title}: {panel}",
+                series=tuple(replace(each, panel="") for each in self.in_panel(panel)),
+            )
+            for number, panel in enumerate(self.panels, 1)
+        ]
 
     def record(self) -> dict[str, Any]:
         """Return the figure as JSON values for the page, with points as columns."""

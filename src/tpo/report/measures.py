@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from statistics import fmean, pstdev
 
-from tpo.types import Messages, Phase, Step, Trajectory, Usage, plain_text
+from tpo.types import Candidate, Messages, Phase, Step, Trajectory, Usage, plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,9 @@ class StepMeasures:
         drawn: number of sampled responses, including malformed ones.
         read: prompt tokens of the policy up to and including this step.
         written: completion tokens up to and including this step.
+        best_check: check reward of the best response so far; None without one.
+        disagreement: mean standard deviation over the members of an ensemble; None without members.
+        similarity: mean share of word pairs that a first sample has, too; None without a response.
     """
 
     rewards: tuple[float, ...]
@@ -30,6 +34,9 @@ class StepMeasures:
     drawn: int
     read: float
     written: float
+    best_check: float | None = None
+    disagreement: float | None = None
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +107,64 @@ def _steps(trajectory: Trajectory) -> Iterable[StepMeasures]:
     steps = (trajectory.first, *trajectory.steps)
     read = accumulate(_by_step(trajectory, steps, "prompt_tokens"))
     written = accumulate(_by_step(trajectory, steps, "completion_tokens"))
-    best: float | None = None
+    best: Candidate | None = None
+    scales = _scales(trajectory.pool)
+    first_pairs = [word_pairs(candidate.text) for candidate in trajectory.first.candidates]
     for step, read_so_far, written_so_far in zip(steps, read, written, strict=True):
         scored = [candidate for candidate in step.candidates if candidate.score is not None]
         rewards = tuple(candidate.reward for candidate in scored)
-        best = max([*rewards, *([] if best is None else [best])], default=None)
+        best = max([*([] if best is None else [best]), *scored], key=lambda c: c.reward, default=None)
         characters = sum(len(candidate.text) for candidate in scored)
         drawn = len(step.candidates) + len(step.unreadable)
-        yield StepMeasures(rewards, best, characters, drawn, read_so_far, written_so_far)
+        yield StepMeasures(
+            rewards,
+            None if best is None else best.reward,
+            characters,
+            drawn,
+            read_so_far,
+            written_so_far,
+            None if best is None or best.score is None else best.score.check,
+            _disagreement(scored, scales),
+            _similarity(step, first_pairs),
+        )
+
+
+def word_pairs(text: str) -> frozenset[tuple[str, str]]:
+    """Return the pairs of neighbouring words of *text*, in lower case."""
+    words = text.lower().split()
+    return frozenset(pairwise(words))
+
+
+def _similarity(step: Step, first_pairs: Sequence[frozenset[tuple[str, str]]]) -> float | None:
+    shares = []
+    for place, candidate in enumerate(step.candidates):
+        pairs = word_pairs(candidate.text)
+        others = first_pairs if step.number else [p for i, p in enumerate(first_pairs) if i != place]
+        if pairs and others:
+            shares.append(len(pairs & frozenset().union(*others)) / len(pairs))
+    return sum(shares) / len(shares) if shares else None
+
+
+def _scales(pool: Sequence[Candidate]) -> dict[str, tuple[float, float]]:
+    """Return mean and standard deviation of each ensemble member over the pool, where it has any."""
+    scores: dict[str, list[float]] = {}
+    for candidate in pool:
+        for name, value in (candidate.score.parts if candidate.score else {}).items():
+            scores.setdefault(name, []).append(value)
+    return {name: (fmean(values), pstdev(values)) for name, values in scores.items() if pstdev(values) > 0}
+
+
+def _disagreement(scored: Sequence[Candidate], scales: Mapping[str, tuple[float, float]]) -> float | None:
+    if len(scales) < 2 or not scored:
+        return None
+    spreads = []
+    for candidate in scored:
+        parts = {} if candidate.score is None else candidate.score.parts
+        standardised = [
+            (parts[name] - mean) / spread for name, (mean, spread) in scales.items() if name in parts
+        ]
+        spreads.append(pstdev(standardised) if standardised else 0.0)
+    return sum(spreads) / len(spreads)
 
 
 def _by_step(trajectory: Trajectory, steps: Sequence[Step], kind: str) -> list[float]:

@@ -11,7 +11,7 @@ from tpo.report.partial_run import PartialRun
 from tpo.report.prices import Prices
 from tpo.runs.summary import Summary
 from tpo.store.runfile import RunRecord
-from tpo.types import Usage
+from tpo.types import CRITIC, EDITOR, Usage
 
 TINY = "tiny"
 TINY_NOTE = (
@@ -26,7 +26,7 @@ def overview(name: str, run: PartialRun, summary: Summary, prices: Prices | None
     return {
         "name": name,
         "notes": list(run.notes),
-        "tiny": TINY_NOTE if uses_tiny(record) else None,
+        "tiny": TINY_NOTE if _uses_tiny(record) else None,
         "policy": _text(record.configuration.get("policy") or "unknown") if record else None,
         "reward_name": run_reward(record, name)[1] if record else None,
         "method": _method(record) if record else None,
@@ -42,14 +42,16 @@ def overview(name: str, run: PartialRun, summary: Summary, prices: Prices | None
         "failed": summary.failed,
         "by_step": [asdict(step) for step in summary.by_step],
         "phases": _phases(summary, prices),
+        "roles": _roles(summary, record, prices),
         "currency": None if prices is None else prices.currency,
         "reward": asdict(summary.reward_usage),
         "failures": list(summary.failures.items()),
+        "warnings": list(summary.warnings),
         "stop_reasons": list(summary.stop_reasons.items()),
     }
 
 
-def uses_tiny(record: RunRecord | None) -> bool:
+def _uses_tiny(record: RunRecord | None) -> bool:
     """Return whether the run used a model of the embedded pair."""
     if record is None:
         return False
@@ -107,11 +109,25 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+def _roles(summary: Summary, record: RunRecord | None, prices: Prices | None) -> list[dict[str, Any]]:
+    """Return usage and cost by role; empty where one model has all roles."""
+    configuration = {} if record is None else record.configuration
+    if not any(configuration.get(role) for role in (CRITIC, EDITOR)):
+        return []
+    return [
+        {"role": role, **asdict(usage), "cost": None if prices is None else prices.of(role).cost(usage)}
+        for role, usage in summary.roles.items()
+    ]
+
+
 def _phases(summary: Summary, prices: Prices | None) -> list[dict[str, Any]]:
     rows = [(str(phase), usage) for phase, usage in summary.usage.items()]
     rows = [(phase, usage) for phase, usage in rows if usage != Usage()]
     total = sum((usage for _, usage in rows), Usage())
+    by_phase = prices if prices is not None and not prices.roles else None  # a phase does not tell its role
+    costs = [None if by_phase is None else by_phase.cost(usage) for _, usage in rows]
+    costs.append(None if prices is None else prices.total(total, summary.roles))
     return [
-        {"phase": phase, **asdict(usage), "cost": None if prices is None else prices.cost(usage)}
-        for phase, usage in [*rows, ("all", total)]
+        {"phase": phase, **asdict(usage), "cost": cost}
+        for (phase, usage), cost in zip([*rows, ("all", total)], costs, strict=True)
     ]

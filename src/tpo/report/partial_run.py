@@ -6,13 +6,16 @@ Resuming a run requires an undamaged directory (:mod:`tpo.store`); reports and t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tpo.errors import StoreError
 from tpo.report.shared_queries import natural_key
 from tpo.store import reader
 from tpo.store.runfile import RunRecord, read_run
+from tpo.store.shards import run_directories
 from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Trajectory
 
@@ -23,21 +26,25 @@ MAX_REASONS = 3
 
 @dataclass(frozen=True, slots=True)
 class PartialRun:
-    """The readable part of a run; *offsets* holds the byte offset of each query's last line, by query id."""
+    """The readable part of a run.
+
+    *places* holds the file and the byte offset of each query's last line, in the order of the query ids.
+    """
 
     path: Path
     record: RunRecord | None
-    offsets: tuple[int, ...]
+    places: tuple[tuple[Path, int], ...]
     notes: tuple[str, ...]
 
     def trajectories(self) -> Iterator[Trajectory]:
         """Yield each readable trajectory."""
-        if not self.offsets:
-            return
-        with (self.path / reader.NAME).open("rb") as lines:
-            for offset in self.offsets:
-                lines.seek(offset)
-                yield decode_trajectory(lines.readline())
+        with ExitStack() as stack:
+            opened: dict[Path, IO[bytes]] = {}
+            for file, offset in self.places:
+                if file not in opened:
+                    opened[file] = stack.enter_context(file.open("rb"))
+                opened[file].seek(offset)
+                yield decode_trajectory(opened[file].readline())
 
 
 def read_partial_run(path: Path) -> PartialRun:
@@ -48,22 +55,30 @@ def read_partial_run(path: Path) -> PartialRun:
     """
     if not path.is_dir():
         raise StoreError(f"{path}: no such directory; name a run directory")
-    if not any((path / name).exists() for name in ("run.json", reader.NAME)):
+    directories = run_directories(path)
+    if not any((each / name).exists() for each in directories for name in ("run.json", reader.NAME)):
         raise StoreError(f"{path}: not a run directory: it contains neither run.json nor {reader.NAME}")
     record, notes = read_run_record(path)
-    offsets, more = _line_offsets(path / reader.NAME)
-    return PartialRun(path, record, offsets, (*notes, *more, *_journal_notes(path)))
+    last: dict[str, tuple[Path, int]] = {}
+    for each in directories:
+        notes += _find_lines(each / reader.NAME, last)
+        notes += _journal_notes(each)
+    places = tuple(last[query] for query in sorted(last, key=natural_key))
+    return PartialRun(path, record, places, tuple(notes))
 
 
 def read_run_record(path: Path) -> tuple[RunRecord | None, list[str]]:
     """Return the record of the run in *path*, or None if it cannot be read, and notes on it."""
-    if not (path / "run.json").exists():
+    directories = run_directories(path)
+    if not (directories[0] / "run.json").exists():
         return None, ["run.json is missing: configuration, versions and times are unknown."]
     try:
         record = read_run(path)
     except StoreError as error:
         reason = str(error).replace(str(path), path.name)
         return None, [f"Configuration, versions and times are unknown: {reason}."]
+    if directories != (path,):
+        return record, [f"The run is in {len(directories):,} shards that are not merged."]
     if record.ended is None:
         return record, ["The run has not ended: it is in progress, or was killed."]
     if record.invocations[-1].interrupted:
@@ -71,9 +86,8 @@ def read_run_record(path: Path) -> tuple[RunRecord | None, list[str]]:
     return record, []
 
 
-def _line_offsets(file: Path) -> tuple[tuple[int, ...], list[str]]:
-    """Return the offset of each query's last readable line, and notes on unreadable lines."""
-    last: dict[str, int] = {}
+def _find_lines(file: Path, last: dict[str, tuple[Path, int]]) -> list[str]:
+    """Put the place of each query's last readable line into *last*; return notes on unreadable lines."""
     unreadable: list[str] = []
     notes: list[str] = []
     try:
@@ -85,7 +99,7 @@ def _line_offsets(file: Path) -> tuple[tuple[int, ...], list[str]]:
                     break
                 found = parse_line(line, number)
                 if isinstance(found, Trajectory):
-                    last[found.query.id] = offset
+                    last[found.query.id] = file, offset
                 else:
                     unreadable.append(found)
                 offset += len(line)
@@ -93,8 +107,7 @@ def _line_offsets(file: Path) -> tuple[tuple[int, ...], list[str]]:
         notes.append(f"{file.name} is missing: no query has ended yet, or the file was removed.")
     except OSError as error:
         notes.append(f"{file.name} cannot be read: {error.strerror}.")
-    notes += unreadable_lines_note(unreadable[:MAX_REASONS], len(unreadable))
-    return tuple(last[query] for query in sorted(last, key=natural_key)), notes
+    return notes + unreadable_lines_note(unreadable[:MAX_REASONS], len(unreadable))
 
 
 def parse_line(line: bytes, number: int) -> Trajectory | str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tpo.types import Usage
 
@@ -18,6 +19,25 @@ class Prices:
     cached: float | None = None
     currency: str = "USD"
     """Name of the currency, shown with each cost."""
+    roles: Mapping[str, Prices] = field(default_factory=dict)
+    """Prices of roles that have a model of their own."""
+
+    def of(self, role: str) -> Prices:
+        """Return the prices of *role*'s model."""
+        return self.roles.get(role, self)
+
+    def total(self, usage: Usage, roles: Mapping[str, Usage]) -> float:
+        """Return the cost of *usage*, of which the calls of *roles* have the prices of their roles."""
+        apart = sum((roles[role] for role in self.roles if role in roles), Usage())
+        own = Usage(
+            usage.calls - apart.calls,
+            usage.prompt_tokens - apart.prompt_tokens,
+            usage.cached_tokens - apart.cached_tokens,
+            usage.completion_tokens - apart.completion_tokens,
+        )
+        return self.cost(own) + sum(
+            prices.cost(roles[role]) for role, prices in self.roles.items() if role in roles
+        )
 
     def cost(self, usage: Usage) -> float:
         """Return the cost of *usage*."""

@@ -45,15 +45,15 @@ def _row(trajectory: Trajectory, measures: QueryMeasures) -> dict[str, Any]:
         "id": trajectory.query.id,
         "text": _preview(trajectory),
         "failed": int(not measures.finished),
-        "answer": round_for_display(measures.answer),
-        "gain": round_for_display(measures.gain),
+        "answer": _round_for_display(measures.answer),
+        "gain": _round_for_display(measures.gain),
         "step": measures.answer_step,
         "malformed": measures.malformed,
         "tokens": measures.usage.prompt_tokens + measures.usage.completion_tokens,
     }
 
 
-def round_for_display(value: float | None) -> float | None:
+def _round_for_display(value: float | None) -> float | None:
     """Return *value* with six significant digits; the trajectory holds the exact value."""
     return None if value is None else float(f"{value:.6g}")
 

@@ -135,6 +135,30 @@ def expected_best(rewards: Rows) -> list[list[float]]:
     return [found[place] for place in range(len(rewards))]
 
 
+def expected_of_best(rewards: Sequence[float], values: Sequence[float]) -> list[float]:
+    """Return the expected value of the best of n samples by reward, for n = 1 to their number.
+
+    *values* are other scores of the same samples, such as held-out ones, drawn without replacement. Values of
+    equal rewards are averaged, because either sample may be the best.
+    """
+    size = len(rewards)
+    order = sorted(range(size), key=rewards.__getitem__)
+    ranked = np.asarray([values[place] for place in order], float)
+    keys = np.asarray([rewards[place] for place in order], float)
+    for key in np.unique(keys):
+        ranked[keys == key] = ranked[keys == key].mean()
+    return [float(ranked[n - 1 :] @ _best_weights(size, n)) for n in range(1, size + 1)]
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return *ps* adjusted for being several (Holm 1979): the family-wise error rate stays at the level."""
+    adjusted, largest = [0.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
 def compare_paired(first: Sequence[float], second: Sequence[float], *, seed: int = SEED) -> PairedComparison:
     """Compare the means of *first* and *second*, whose entries belong to the same queries.
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tpo.store.jsonline import plain
-from tpo.types import Call, Candidate, Messages, Step, Trajectory
+from tpo.types import Call, Candidate, Messages, Score, Step, Trajectory
 
 
 @dataclass
@@ -36,6 +36,8 @@ def transcript(trajectory: Trajectory) -> dict[str, Any]:
         "method": trajectory.method,
         "status": trajectory.status,
         "stop": trajectory.stop_reason,
+        "selection": trajectory.selection,
+        "fallback": trajectory.fallback,
         "error": trajectory.error,
         "messages": texts.messages(query.messages),
         "reference": None if query.reference is None else texts.number(query.reference),
@@ -64,9 +66,17 @@ def _candidate(candidate: Candidate, texts: _Texts) -> dict[str, Any]:
         "reward": None if score is None else score.value,
         "finish": candidate.finish_reason,
         "truncated": 0 if score is None else score.truncated_tokens,
-        "parts": {} if score is None else dict(score.parts),
+        "parts": _parts(score),
+        "criteria": [] if score is None else [[str(name), value] for name, value in score.criteria.items()],
         "reasoning": None if reasoning is None else texts.number(reasoning),
     }
+
+
+def _parts(score: Score | None) -> dict[str, float]:
+    """Return the members' scores and the check reward's."""
+    if score is None:
+        return {}
+    return dict(score.parts) | ({} if score.check is None else {"check": score.check})
 
 
 def _step(step: Step, texts: _Texts) -> dict[str, Any]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import IO, Any
 
+from tpo.errors import StoreError
 from tpo.export.atomic_writer import replacing
+from tpo.plurals import queries
 from tpo.report import page
 from tpo.report.collector import CollectedRun, RunCollector, distinct_names, page_summary, run_figures
 from tpo.report.data_blocks import ChunkWriter, data_block, read_chunks
 from tpo.report.figure_files import save_figures
-from tpo.report.line_figures import Baselines
+from tpo.report.figures import Figure
+from tpo.report.line_figures import Baselines, RunMeasures
 from tpo.report.partial_run import read_partial_run
 from tpo.report.prices import Prices
 from tpo.report.results import Results
 from tpo.report.transcript import transcript
+
+MAX_QUERIES = 20_000
+"""Queries of a run that a report shows; of a larger run it shows about as many, drawn by a hash of the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +34,23 @@ class ReportOptions:
 
     Attributes:
         baselines: names and numbers of other systems, drawn as horizontal lines.
+        baseline_runs: runs of other policies; the mean reward of their first samples is a baseline.
         prices: prices of tokens; None: the report shows no cost.
         figures: folder for figure files and their data; None: only the page is written.
         results: tables of external results, shown first.
+        shown: figures of the page in place of those of the runs.
+        compare: compare every two runs; a page of many runs has a table in :attr:`results` instead.
+        max_queries: queries of a run above which a sample of about this size is shown.
     """
 
     baselines: Baselines = ()
     prices: Prices | None = None
     figures: Path | None = None
     results: Results | None = None
+    shown: Sequence[Figure] | None = None
+    compare: bool = True
+    max_queries: int = MAX_QUERIES
+    baseline_runs: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,7 @@ class WrittenReport:
 def write_report(runs: Sequence[Path], out: Path, options: ReportOptions = ReportOptions()) -> WrittenReport:
     """Write the page of the runs in the directories *runs* to *out*, and their figures.
 
-    Memory grows with the number of queries, not with their texts.
+    Memory grows with the number of queries that are shown, which ``options.max_queries`` bounds.
 
     Raises:
         StoreError: one of *runs* is not a run directory, or *out* cannot be written.
@@ -58,24 +74,72 @@ def write_report(runs: Sequence[Path], out: Path, options: ReportOptions = Repor
     """
     with tempfile.TemporaryFile() as spool:
         names = distinct_names(runs)
-        collected = [_collect(path, names[n], n, options.prices, spool) for n, path in enumerate(runs)]
-        figures = run_figures([run.measures for run in collected], options.baselines)
-        _write_page(out, collected, page_summary(collected, figures, options.results), spool)
+        collected = [_collect(path, names[n], n, options, spool) for n, path in enumerate(runs)]
+        if options.shown is None:
+            own = [run.measures for run in collected]
+            baselines = (*options.baselines, *_baselines(options.baseline_runs, own[0]))
+            figures = run_figures(own, baselines)
+        else:
+            figures = [panel for figure in options.shown for panel in figure.split()]
+        summary = page_summary(collected, figures, options.results, compare=options.compare)
+        _write_page(out, collected, summary, spool)
     files = save_figures(figures, options.figures) if options.figures is not None else ()
     notes = tuple((run.measures.name, note) for run in collected for note in run.overview["notes"])
     return WrittenReport(out, tuple(files), sum(len(run.table["id"]) for run in collected), notes)
 
 
-def _collect(path: Path, name: str, number: int, prices: Prices | None, spool: IO[bytes]) -> CollectedRun:
-    """Read a run once: keep its numbers and its table of queries, write its texts to *spool*."""
+def _baselines(paths: Sequence[Path], first: RunMeasures) -> Baselines:
+    """Return the mean reward of the first samples of the runs in *paths*, by the policies' names.
+
+    Raises:
+        StoreError: one of them was scored by another reward than *first*, or has no finished query.
+    """
+    found: list[tuple[str, float]] = []
+    for path in paths:
+        run = read_partial_run(path)
+        collector = RunCollector(path.name, 0)
+        for trajectory in run.trajectories():
+            collector.add(trajectory)
+        measured = collector.run_measures(run.record)
+        rewards = [reward for each in measured.measures for reward in each.steps[0].rewards]
+        if not rewards or measured.reward != first.reward:
+            why = "has no finished query" if not rewards else "was scored by another reward"
+            raise StoreError(f"--baseline-run {path}: the run {why}; it cannot be drawn beside the others")
+        policy = run.record.configuration.get("policy") if run.record else None
+        names = policy if isinstance(policy, list | tuple) else [policy or path.name]
+        found.append((", ".join(map(str, names)), fmean(rewards)))
+    return tuple(found)
+
+
+def _collect(path: Path, name: str, number: int, options: ReportOptions, spool: IO[bytes]) -> CollectedRun:
+    """Read a run once: keep its numbers and its table of queries, write its texts to *spool*.
+
+    Of a run with more queries than *options* allow, a sample is kept, the same of all runs over the data.
+    """
     run = read_partial_run(path)
     collector, chunks = RunCollector(name, number), ChunkWriter(f"texts-{number}", spool)
+    share = options.max_queries / max(len(run.places), 1)
     for trajectory in run.trajectories():
+        if _place(trajectory.query.id) >= share:
+            collector.count(trajectory)
+            continue
         collector.add(trajectory)
         chunks.add(transcript(trajectory))
     chunks.flush()
-    collected = collector.collect(run, prices)
+    if share < 1:
+        sampled = (
+            f"Figures, comparisons and the table show {len(collector.rows):,} of {queries(len(run.places))}, "
+            "drawn by a hash of their ids; the totals cover all."
+        )
+        run = replace(run, notes=(*run.notes, sampled))
+    collected = collector.collect(run, options.prices)
     return replace(collected, table=collected.table | {"starts": chunks.starts})
+
+
+def _place(query: str) -> float:
+    """Return a number from 0 to 1 that the id *query* always gives."""
+    digest = hashlib.blake2b(query.encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    return int.from_bytes(digest) / 2**48
 
 
 def _write_page(

@@ -7,12 +7,14 @@ def score(conversations, responses):
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from tpo.errors import ConfigError, RewardError, TpoError
 from tpo.events import Listener
+from tpo.frozen import thaw
 from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.rewards.async_batching import Gatherer
 from tpo.rewards.function_retry import probe, with_retries
@@ -26,7 +28,9 @@ MARK = "tpo_batch_size"
 """The attribute that tells a batched function from others; it may be set by hand."""
 
 Values = Sequence[RewardValue]
-BatchedFunction = Callable[[list[list[Message]], list[str]], Values | Awaitable[Values]]
+_NOT_VALUES = (Mapping, AbstractSet, str, bytes)
+"""Iterable, and without one value for each response in order."""
+BatchedFunction = Callable[[list[Any], list[str]], Values | Awaitable[Values]]
 """``f(conversations, responses) -> numbers``, one for each, in order; sync or async; larger is better."""
 F = TypeVar("F", bound=BatchedFunction)
 
@@ -100,7 +104,7 @@ class BatchedReward:
         Raises:
             RewardError: it raised for this response alone, or gave no finite number, or too few or many.
         """
-        item = _Response([message.copy() for message in messages], response)
+        item = _Response(thaw(list(messages)), response)
 
         def call() -> Awaitable[Any]:
             return self._gatherer.submit(item)
@@ -129,7 +133,7 @@ class BatchedReward:
         conversations = [item.messages for item in batch]
         values = await self._function(conversations, [item.text for item in batch])
         try:
-            listed = list(values)
+            listed = None if isinstance(values, _NOT_VALUES) else list(values)
         except TypeError:
             listed = None
         if listed is None or len(listed) != len(batch):

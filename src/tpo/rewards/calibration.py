@@ -40,7 +40,16 @@ class Scale:
         return (value - self.mean) / self.std
 
 
+UNIT_SCALE = Scale(0.5, 0.5)
+"""Scale of rewards from 0 to 1, such as shares of checks: -1 to 1 in an ensemble."""
+
 Scales = Mapping[str, Scale]
+
+
+def known_scales(members: Mapping[str, Reward]) -> dict[str, Scale]:
+    """Return the scales of those *members* that bring their own, by an attribute ``scale``."""
+    scales = {name: getattr(member, "scale", None) for name, member in members.items()}
+    return {name: scale for name, scale in scales.items() if isinstance(scale, Scale)}
 
 
 def probe_examples() -> list[Example]:
@@ -51,15 +60,17 @@ def probe_examples() -> list[Example]:
 async def calibrate(
     members: Mapping[str, Reward], examples: Sequence[Example] | None = None
 ) -> dict[str, Scale]:
-    """The scale of each of *members* over *examples*, by default over the shipped probes.
+    """The scale of each of *members* over *examples*, by default over the shipped probes, or its own.
 
     Raises:
         RewardRefused: a member gives all of them the same score.
         RewardError: a member fails on one of them.
     """
     chosen = probe_examples() if examples is None else list(examples)
-    scales = await asyncio.gather(*(_scale(name, member, chosen) for name, member in members.items()))
-    return dict(zip(members, scales, strict=True))
+    known = known_scales(members)
+    unknown = {name: member for name, member in members.items() if name not in known}
+    scales = await asyncio.gather(*(_scale(name, member, chosen) for name, member in unknown.items()))
+    return known | dict(zip(unknown, scales, strict=True))
 
 
 async def _scale(name: str, member: Reward, examples: Sequence[Example]) -> Scale:

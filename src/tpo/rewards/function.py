@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from tpo.errors import ConfigError, RewardError, TpoError
 from tpo.events import Listener
+from tpo.frozen import thaw
 from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.model_kinds import FunctionSpec
 from tpo.registry import ModelOptions
@@ -15,10 +16,10 @@ from tpo.rewards.base import Reward
 from tpo.rewards.batched import BatchedReward, batched_function
 from tpo.rewards.function_retry import probe, with_retries
 from tpo.rewards.values import RewardValue, finite_score, place
-from tpo.types import Message, Messages, Scope, Score
+from tpo.types import Messages, Scope, Score
 from tpo.user_functions import awaitable
 
-RewardFunction = Callable[[list[Message], str], RewardValue | Awaitable[RewardValue]]
+RewardFunction = Callable[[list[Any], str], RewardValue | Awaitable[RewardValue]]
 """``f(messages, response) -> number``, sync or async; larger is better."""
 
 
@@ -54,7 +55,7 @@ class FunctionReward:
         """
 
         def call() -> Awaitable[RewardValue]:
-            return self._function([message.copy() for message in messages], response)
+            return self._function(thaw(list(messages)), response)
 
         try:
             value = await with_retries(call, self._name, scope, self._listener, self._clock)

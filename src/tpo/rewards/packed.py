@@ -77,7 +77,7 @@ def _sees_all(config: Any) -> bool:
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
 
 
-class LastRows(torch.nn.Module):
+class _LastRows(torch.nn.Module):
     """*inner* for the conversations' last tokens; zeros for all others, of which nothing more is used."""
 
     def __init__(self, inner: torch.nn.Module) -> None:
@@ -111,7 +111,7 @@ def _attend(
     """Attention (1, row, heads, width) within each conversation."""
     layout = _LAYOUT.get()
     unfolded = [_taken(one, layout.unfolded) for one in (query, key, value)]
-    if isinstance(getattr(module, "o_proj", None), LastRows):
+    if isinstance(getattr(module, "o_proj", None), _LastRows):
         parts = [
             (query[:, :, end : end + 1], *(one[:, :, begin : begin + length] for one in unfolded[1:]))
             for end, (begin, length) in zip(layout.ends, layout.spans, strict=True)
@@ -137,13 +137,13 @@ AttentionInterface.register(ATTENTION, _attend)
 def _pack(model: Any) -> None:
     model.set_attn_implementation(ATTENTION)
     for part, name in _ended(model):
-        setattr(part, name, LastRows(getattr(part, name)))
+        setattr(part, name, _LastRows(getattr(part, name)))
 
 
 def _unpack(model: Any) -> None:
     model.set_attn_implementation("sdpa")
     for part, name in _ended(model):
-        if isinstance(one := getattr(part, name), LastRows):
+        if isinstance(one := getattr(part, name), _LastRows):
             setattr(part, name, one.inner)
 
 

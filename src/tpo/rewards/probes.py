@@ -12,7 +12,7 @@ from tpo.types import Messages, user
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class _Probe:
     """A conversation, an answer that anyone would prefer, and one that nobody would."""
 
     messages: Messages
@@ -20,8 +20,8 @@ class Probe:
     poor: str
 
 
-def _probe(question: str, good: str, poor: str) -> Probe:
-    return Probe((user(question),), good, poor)
+def _probe(question: str, good: str, poor: str) -> _Probe:
+    return _Probe((user(question),), good, poor)
 
 
 PROBES = (

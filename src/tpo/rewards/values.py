@@ -13,25 +13,37 @@ RewardValue = SupportsFloat | Score
 
 
 def finite_score(value: Any, name: str, scope: Scope) -> Score:
-    """*value* as a score: a finite number of any library, or a score that holds one.
+    """Return *value* as a score: a finite number of any library, or a score that holds finite numbers.
 
     Raises:
         RewardError: it is anything else; the message says what *name* returned for which response.
     """
-    score = _as_score(value)
-    if score is None or not math.isfinite(score.value):
+    score = as_score(value)
+    if score is None:
         raise RewardError(f"{place(scope)}: {name} must return a finite number; it returned {value!r:.200}")
     return score
 
 
-def _as_score(value: Any) -> Score | None:
-    """*value* as a score; None of what is no number."""
+def as_score(value: Any) -> Score | None:
+    """Return *value* as a score in plain floats; None if a number in it is not finite or no number."""
     try:
-        if isinstance(value, Score):
-            return replace(value, value=float(value.value))
-        return Score(float(value)) if isinstance(value, SupportsFloat) else None
+        if not isinstance(value, Score):
+            return Score(_finite(value))
+        parts = {name: _finite(part) for name, part in value.parts.items()}
+        criteria = {name: _finite(grade) for name, grade in value.criteria.items()}
+        check = None if value.check is None else _finite(value.check)
+        return replace(value, value=_finite(value.value), parts=parts, criteria=criteria, check=check)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # an array of many, a number too large
         return None
+
+
+def _finite(value: Any) -> float:
+    if not isinstance(value, SupportsFloat):  # float() would read a text
+        raise TypeError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def place(scope: Scope) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tpo.config import Settings
 from tpo.config.specs import policy_short_name
+from tpo.data.sources import Spec
 from tpo.methods.method import Method
 
 LONGEST = 40
@@ -17,7 +18,7 @@ LONGEST = 40
 
 
 def run_name(
-    settings: Settings, method: Method, data: str, *, policy: str | None = None, reward: Any = None
+    settings: Settings, method: Method, data: Spec, *, policy: str | None = None, reward: Any = None
 ) -> str:
     """Return the name of the default directory.
 
@@ -41,7 +42,10 @@ def identity_part(identity: Any) -> str:
     return f"{plain[-(LONGEST - len(digest) - 1) :].strip('-.')}-{digest}"
 
 
-def _stem(data: str) -> str:
+def _stem(data: Spec) -> str:
+    if not isinstance(data, str):
+        first, *others = data
+        return f"{_stem(first)}-and-{len(others)}-more" if others else _stem(first)
     if data.startswith("hf:"):
         return data.removeprefix("hf:")
     name = "stdin" if data == "-" else Path(data).name

@@ -26,7 +26,7 @@ def fingerprint(method: Method, *, seed: int, data: str | None, **models: Any) -
         data: the data set's digest; None where there is none, as with a stream.
         models: names of policy and reward, and what shapes their answers; plain JSON.
     """
-    source = method_source(method)
+    source = _method_source(method)
     return {f"method.{key}": value for key, value in method.describe().items()} | {
         "seed": seed,
         "data": data,
@@ -35,7 +35,7 @@ def fingerprint(method: Method, *, seed: int, data: str | None, **models: Any) -
     }
 
 
-def method_source(method: Method) -> str | None:
+def _method_source(method: Method) -> str | None:
     """Return a digest of the files that define *method*'s class, if it is not one of this package."""
     foreign = [cls for cls in type(method).__mro__ if cls.__module__.partition(".")[0] not in KNOWN]
     files = [getattr(sys.modules.get(cls.__module__), "__file__", None) for cls in foreign]

@@ -29,14 +29,16 @@ def identity_of(thing: Any) -> str:
         return f"{_name(type(thing))} of {identity_of(thing.policy)}"
     if isinstance(thing, Ensemble):
         inner = ", ".join(f"{name}: {identity_of(member)}" for name, member in thing.members.items())
-        return f"{thing.combine} of {inner}"
+        gates = ", ".join(f"{name}: {identity_of(gate)}" for name, gate in thing.gates.items())
+        weights = "" if len(set(thing.weights.values())) == 1 else f" by {thing.weights}"
+        return f"{thing.combine} of {inner}{weights}" + (f" behind {gates}" if gates else "")
     named = thing if inspect.isroutine(thing) or isinstance(thing, type) else type(thing)
     parts = [_name(named)]
     parts += [value for key in ("model", "name") if isinstance(value := getattr(thing, key, None), str)]
-    return " ".join(parts) + source_digest(named)
+    return " ".join(parts) + _source_digest(named)
 
 
-def source_digest(named: Any) -> str:
+def _source_digest(named: Any) -> str:
     """Return ``@`` and a digest of the source of a function or class; nothing where there is none to read."""
     try:
         source = inspect.getsource(inspect.unwrap(named))

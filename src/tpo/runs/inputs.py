@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tpo.data import ReadOptions, count_queries, data_digest, load_queries
+from tpo.data.digest import IdAssignment, query_digest
 from tpo.data.options import DEFAULTS
 from tpo.data.row import Row
+from tpo.data.sources import Spec
 from tpo.data.to_query import to_query
 from tpo.errors import ConfigError, DataError
 from tpo.types import Query
 
+KnownIds = Mapping[str, Sequence[str]]
+"""Ids of an earlier run by query digest (:func:`tpo.data.query_digest`)."""
 QueryRow = str | Mapping[str, Any] | Query
 """A query as Python callers write it: a prompt, a row as in a JSON file, or a :class:`Query`."""
+Data = str | Path | Iterable[QueryRow | Path]
+"""Data as Python callers name it: a path, ``hf:NAME``, several paths, or queries in memory."""
 
 
 class RunInput(Protocol):
     """The queries of a run."""
 
     @property
-    def source(self) -> str:
-        """Name of the data for the record."""
+    def source(self) -> Spec:
+        """Name of the data for the record, or the names of several."""
         ...
 
     @property
@@ -45,12 +51,19 @@ class RunInput(Protocol):
         """Digest of the whole data, whatever part of it the run takes."""
         ...
 
+    def identified(self, known: KnownIds) -> Iterable[Query]:
+        """Return the queries; those without an id of their own keep the one that *known* has for them."""
+        ...
+
 
 @dataclass(frozen=True)
 class SourceInput:
-    """The queries of the data source *source*, streamed; *options* tell how it is read."""
+    """The queries of the data source *source*, streamed; *options* tell how it is read.
 
-    source: str
+    Several sources, as a sequence, are read one after the other.
+    """
+
+    source: Spec
     options: ReadOptions = DEFAULTS
 
     @property
@@ -72,15 +85,33 @@ class SourceInput:
         """Digest of the source."""
         return data_digest(self.source, self.options)
 
+    def identified(self, known: KnownIds) -> Iterable[Query]:
+        """Return the queries with *known* ids; see :func:`tpo.data.load_queries`."""
+        return load_queries(self.source, self.options, known_ids=known)
+
 
 @dataclass(frozen=True)
 class QueryInput:
-    """Queries at hand: an iterable that can be iterated more than once, with what is known of it."""
+    """Queries at hand: an iterable that can be iterated more than once, with what is known of it.
 
-    source: str
+    *unnamed* are the positions of queries without an id of their own, which are named by position.
+    """
+
+    source: Spec
     queries: Iterable[Query]
     digest: str
     total: int | None
+    unnamed: Collection[int] = ()
+
+    def identified(self, known: KnownIds) -> Iterable[Query]:
+        """Return the queries; the *unnamed* ones keep the id that *known* has for them."""
+        if not self.unnamed:
+            return self.queries
+        ids = IdAssignment(known, {query_digest(query) for query in self.queries})
+        return [
+            replace(query, id=ids.id_of(query, position)) if position in self.unnamed else query
+            for position, query in enumerate(self.queries)
+        ]
 
 
 def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: int | None = None) -> RunInput:
@@ -95,6 +126,8 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
     queries = [_query(row, position, column) for position, row in enumerate(rows)]
     if not queries:
         raise DataError("data: holds no query")
+    unnamed = {position for position, query in enumerate(queries) if not query.id}
+    queries = [query if query.id else replace(query, id=f"q{query.position}") for query in queries]
     places: dict[str, int] = {}
     for position, query in enumerate(queries):
         if places.setdefault(query.id, position) != position:
@@ -104,19 +137,21 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
             )
     digest = _digest(queries)
     chosen = tuple(islice(queries, limit))
-    return QueryInput(f"queries-{digest.removeprefix('sha256:')[:8]}", chosen, digest, len(chosen))
+    return QueryInput(f"queries-{digest.removeprefix('sha256:')[:8]}", chosen, digest, len(chosen), unnamed)
 
 
-def as_input(data: str | Path | Iterable[QueryRow], options: ReadOptions = DEFAULTS) -> RunInput:
-    """Return *data* as the input of a run: a path or the name of a data set, or rows in memory."""
+def as_input(data: Data, options: ReadOptions = DEFAULTS) -> RunInput:
+    """Return *data* as the input of a run: a path or the name of a data set, several paths, or rows."""
     if isinstance(data, str | Path):
         return SourceInput(str(data), options)
-    return rows_input(data, column=options.column, limit=options.limit)
+    if isinstance(data, Sequence) and data and all(isinstance(one, Path) for one in data):
+        return SourceInput(tuple(map(str, data)), options)
+    return rows_input(cast("Iterable[QueryRow]", data), column=options.column, limit=options.limit)
 
 
 def _query(row: QueryRow, position: int, column: str | None) -> Query:
     if not isinstance(row, Query):
-        row = to_query(Row(f"data[{position}]", row), f"q{position}", ReadOptions(column=column))
+        row = to_query(Row(f"data[{position}]", row), "", ReadOptions(column=column))
     return replace(row, position=position)
 
 

@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from tpo.config import Settings, policy_of, policy_spec, resolve, reward_of
+from tpo.config import Settings, check_of, policy_of, policy_spec, resolve, reward_of
 from tpo.errors import PolicyRefused
 from tpo.events import Event, Listener
 from tpo.policies.base import Policy
 from tpo.policies.function import as_policy
 from tpo.rewards.base import Reward
+from tpo.rewards.checked import CheckedReward
 from tpo.rewards.function import as_reward
 
 
@@ -50,6 +51,13 @@ class Models:
     reward: Reward
     events: Relay = field(default_factory=Relay)
     borrowed: tuple[object, ...] = ()
+    check: Reward | None = None
+    """A reward that guides nothing."""
+
+    @property
+    def scorer(self) -> Reward:
+        """The reward, whose scores hold the check reward's too if there is one."""
+        return self.reward if self.check is None else CheckedReward(self.reward, self.check)
 
     @asynccontextmanager
     async def ready(self) -> AsyncIterator[None]:
@@ -60,7 +68,7 @@ class Models:
         """
         owned = [
             model
-            for model in (self.reward, self.policy)
+            for model in (self.reward, self.check, self.policy)
             if not any(model is other for other in self.borrowed)
         ]
         async with ready(self.policy, owned):
@@ -74,8 +82,8 @@ def load_models(settings: Settings, events: Relay) -> Models:
         MissingExtra: an in-process model is named, and its libraries are not installed.
         PolicyRefused, RewardRefused: a model cannot be loaded.
     """
-    reward = reward_of(settings, os.environ, events)
-    return Models(policy_of(settings, os.environ, events), reward, events)
+    reward, check = reward_of(settings, os.environ, events), check_of(settings, os.environ, events)
+    return Models(policy_of(settings, os.environ, events), reward, events, check=check)
 
 
 def no_models() -> Models:

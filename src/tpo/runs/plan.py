@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,16 +13,23 @@ from typing import Any, Self
 
 from tpo.config import (
     Settings,
+    check_identity,
+    fallback_of,
     make_method,
     name_model,
     policy_identity,
     reward_identity,
+    role_identities,
+    selection_identity,
+    selection_of,
+    stopping_identity,
     stopping_rules,
     weights_of,
 )
 from tpo.errors import StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
+from tpo.methods.selection import Selection
 from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
@@ -33,9 +40,12 @@ from tpo.runs.inputs import RunInput
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
+from tpo.runs.shards import Shard, ShardInput
 from tpo.runs.summary import Summary
-from tpo.store import RunDirectory, is_complete, read_run
+from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
+from tpo.store.shards import FOLDER as SHARDS
+from tpo.types import Query
 
 RUNS = Path("runs")
 """Folder of the default run directories."""
@@ -86,13 +96,33 @@ class RunPlan:
         (:mod:`tpo.runs.default_directory`). *options* are further attributes.
 
         Raises:
-            ConfigError: the method is unknown.
+            ConfigError: the method is unknown, or the shard is none.
             PolicyError: a server does not say which model it serves.
         """
         settings = await name_model(settings, os.environ)
         method = method if method is not None else make_method(settings)
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
-        return plan if settings.out is not None else plan._in_default_directory()
+        plan = plan if settings.out is not None else plan._in_default_directory()
+        return plan if settings.shard is None else plan.sharded(Shard.parse(settings.shard))
+
+    def sharded(self, shard: Shard) -> Self:
+        """Return the plan of *shard* of this run, in a directory of its own."""
+        path = self.path / SHARDS / shard.directory
+        return replace(self, data=ShardInput(self.data, shard), path=path)
+
+    @cached_property
+    def queries(self) -> Iterable[Query]:
+        """The queries; rows without an id keep those that they have in the run that is resumed.
+
+        Raises:
+            StoreError: the run cannot be read.
+        """
+        known = None if self.fresh else recorded_ids(self.path, self.data.digest)
+        return self.data.queries if known is None else self.data.identified(known)
+
+    def pinned(self) -> Self:
+        """Return the plan with the digests of the weights computed, for other processes."""
+        return replace(self, weights=self._weights)
 
     def is_complete(self) -> bool:
         """Return whether every query is finished, so that no model needs to be loaded.
@@ -105,7 +135,7 @@ class RunPlan:
         total = self.data.total
         if self.fresh or not (self.path / RUN_FILE).exists():
             return total == 0
-        queries = self.data.queries if total is not None else None
+        queries = self.queries if total is not None else None
         try:
             # Without the scales, which are measured with the models: a run that is complete scores nothing.
             return is_complete(self.path, self.fingerprint(), queries)
@@ -131,6 +161,8 @@ class RunPlan:
             StoreError: it is in use, of another configuration, or unusable.
             RewardError: the scales of an ensemble cannot be measured.
         """
+        _ = self.queries  # before this invocation is recorded
+        selection = selection_of(self.settings, models.reward, os.environ, models.events)
         scales = await self._scales(models.reward)
         directory = RunDirectory.open(
             self.path,
@@ -139,8 +171,12 @@ class RunPlan:
             fresh=self.fresh,
             clock=self.clock,
         )
-        async with directory:
-            yield OpenRun(self, models, directory)
+        async with AsyncExitStack() as stack:
+            close = getattr(getattr(selection, "judge", None), "aclose", None)
+            if close is not None:
+                stack.push_async_callback(close)
+            await stack.enter_async_context(directory)
+            yield OpenRun(self, models, directory, selection)
 
     async def execute(self, models: Models, listener: Listener | None = None) -> Summary:
         """Run the unfinished queries with *models*, which stay open.
@@ -164,7 +200,10 @@ class RunPlan:
             "policy": policy_identity(settings),
             "policy_extra": settings.policy_extra,
             "reward": self._reward_identity,
-            **_stopping(settings),
+            **role_identities(settings),
+            **check_identity(settings),
+            **selection_identity(settings),
+            **stopping_identity(settings),
             **self.identity,
         }
         left_out = {key for key, value in self.identity.items() if value is None}
@@ -229,6 +268,7 @@ class OpenRun:
     plan: RunPlan
     models: Models
     directory: RunDirectory
+    selection: Selection
 
     async def execute(self, *listeners: Listener) -> Summary:
         """Run the unfinished queries; *listeners* receive every event. Retries are counted for the record.
@@ -237,27 +277,23 @@ class OpenRun:
             TpoError: a fatal one; what is finished is kept.
         """
         plan, settings, models, retries = self.plan, self.plan.settings, self.models, Retries()
-        unwrapped = nullcontext((models.policy, models.reward))
-        wrapped = unwrapped if plan.wrap is None else plan.wrap(models.policy, models.reward)
+        unwrapped = nullcontext((models.policy, models.scorer))
+        wrapped = unwrapped if plan.wrap is None else plan.wrap(models.policy, models.scorer)
         with models.events.forwarding(retries, *listeners):
             async with wrapped as (policy, reward):
                 return await run_queries(
-                    plan.data.queries,
+                    plan.queries,
                     policy,
                     reward,
                     plan.method,
                     self.directory,
                     seed=settings.seed,
                     stopping=stopping_rules(settings),
+                    fallback=fallback_of(settings),
+                    selection=self.selection,
                     concurrency=settings.concurrency,
                     sequences=settings.sequences,
                     total=plan.data.total,
                     listener=models.events,
                     retries=retries,
                 )
-
-
-def _stopping(settings: Settings) -> dict[str, float]:
-    """The values of stopping rules that are set; runs without rules keep the fingerprint that they had."""
-    values = {"target_reward": settings.target_reward, "deadline": settings.deadline}
-    return {name: value for name, value in values.items() if value is not None}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from tpo.errors import ConfigError, DataError, TpoError
-from tpo.events import Listener, RunEnded, RunStarted
+from tpo.events import Listener
+from tpo.methods.fallback import Fallback
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.methods.selection import Selection
@@ -22,14 +21,13 @@ from tpo.rewards.function import RewardFunction, as_reward
 from tpo.rewards.function_retry import probe_all
 from tpo.runs.forecast import planned_calls
 from tpo.runs.gc_tuning import collecting_rarely
+from tpo.runs.results import RunResults
 from tpo.runs.retries import Retries
 from tpo.runs.scheduler import Scheduler
-from tpo.runs.summary import Summary, Tally
+from tpo.runs.summary import Summary
 from tpo.store.directory import RunDirectory
 from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
-from tpo.types import Query, Trajectory
-
-log = logging.getLogger(__name__)
+from tpo.types import Query
 
 
 async def run_queries(
@@ -41,6 +39,7 @@ async def run_queries(
     *,
     seed: int = 7,
     stopping: Sequence[StoppingRule] = (),
+    fallback: Fallback | None = None,
     selection: Selection | None = None,
     concurrency: int = 64,
     sequences: int | None = None,
@@ -60,7 +59,8 @@ async def run_queries(
     with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
     a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.scheduler`).
     A reward function of the user's own is probed before the first policy call.
-    *stopping* rules end a query early; *selection* chooses the answer from its pool.
+    *stopping* rules end a query early; *fallback* takes over where no update is readable; *selection*
+    chooses the answer from its pool.
     *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
     tried again when the run ends, for its record.
 
@@ -70,7 +70,7 @@ async def run_queries(
     """
     if concurrency < 1:
         raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
-    model, scores, waiting = as_policy(policy), as_reward(reward), _unfinished(queries, directory)
+    model, scores, waiting = as_policy(policy), as_reward(reward), unfinished(queries, directory)
     first = next(waiting, None)
     if first is not None:
         await probe_all([scores], first.messages)
@@ -84,12 +84,14 @@ async def run_queries(
         method,
         seed=seed,
         stopping=stopping,
+        fallback=fallback,
         selection=selection,
         decisions=JournaledDecisions(directory.journal),
         listener=listener,
         clock=directory.now,
     )
-    under_way = _Run(optimizer, directory, retries or Retries(), waiting, scheduler)
+    results = RunResults(directory, retries or Retries(), optimizer.announce)
+    under_way = _Run(optimizer, results, waiting, scheduler)
     with collecting_rarely():
         return await under_way.over(concurrency, total)
 
@@ -99,31 +101,27 @@ class _Run:
     """A run under way: who works, and what came of it so far."""
 
     optimizer: Optimizer
-    directory: RunDirectory
-    retries: Retries
+    results: RunResults
     waiting: Iterator[Query]
     scheduler: Scheduler | None
-    tally: Tally = field(default_factory=Tally)
     keeping: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        self.failed_before = self.directory.failed
-        for trajectory in self.directory.read_finished():
-            self.tally.add(trajectory)
-
     async def over(self, concurrency: int, total: int | None) -> Summary:
-        self.optimizer.announce(RunStarted(total, self.tally.finished, len(self.failed_before)))
+        self.results.start(total)
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(concurrency):
                     workers.create_task(self._work())
         except BaseExceptionGroup as failures:
-            await self._stop()
+            await self._kept()
+            await self.results.interrupt()
             raise _worst(failures) from None
         except BaseException:
-            await self._stop()
+            await self._kept()
+            await self.results.interrupt()
             raise
-        return await self._end(interrupted=False)
+        await self._kept()
+        return await self.results.end(interrupted=False)
 
     async def _take(self) -> Query | None:
         return next(self.waiting, None) if self.scheduler is None else await self.scheduler.take()
@@ -131,45 +129,27 @@ class _Run:
     async def _work(self) -> None:
         """Run the next query that is not in progress, until none is left."""
         while (query := await self._take()) is not None:
-            earlier = self.directory.earlier(query.id)
+            earlier = self.results.directory.earlier(query.id)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
-            keep = asyncio.create_task(self._keep(trajectory))
+            keep = asyncio.create_task(self.results.keep(trajectory))
             self.keeping.add(keep)
             keep.add_done_callback(self.keeping.discard)
             await asyncio.shield(keep)
             if self.scheduler is not None:
                 self.scheduler.end(query.id)
 
-    async def _keep(self, trajectory: Trajectory) -> None:
-        await self.directory.append(trajectory)
-        self.failed_before.pop(trajectory.query.id, None)
-        self.tally.add(trajectory)
-
-    async def _stop(self) -> None:
-        """End early; the reason why matters more than an end that cannot be noted, on a full disk say."""
-        try:
-            await self._end(interrupted=True)
-        except TpoError as error:
-            log.warning("the end of the run could not be noted: %s", error)
-
-    async def _end(self, *, interrupted: bool) -> Summary:
+    async def _kept(self) -> None:
         await asyncio.gather(*self.keeping, return_exceptions=True)
-        for trajectory in self.directory.read(list(self.failed_before.values())):
-            self.tally.add(trajectory)
-        ended = self.directory.now()
-        retries = dict(self.retries.by_phase)
-        summary = self.tally.summary(
-            self.directory.seconds_until(ended), Counter(self.directory.record.retries) + Counter(retries)
-        )
-        try:
-            await self.directory.end(summary.record(), ended, interrupted=interrupted, retries=retries)
-        finally:
-            self.optimizer.announce(RunEnded(summary.finished, summary.failed, interrupted))
-        return summary
 
 
-def _unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
+def unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
+    """Yield those of *queries* that *directory* does not hold as finished.
+
+    Raises:
+        DataError: an id occurs twice.
+        StoreMismatch: a finished query has changed.
+    """
     seen: set[str] = set()
     for query in queries:
         if query.id in seen:

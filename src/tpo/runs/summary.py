@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tpo.runs.effect import Effect, EffectTally
 from tpo.store.reader import read_trajectories
 from tpo.store.runfile import read_run
 from tpo.types import Phase, RewardUsage, Trajectory, Usage
@@ -60,6 +61,15 @@ class Summary:
     """Completions without any text, of finished queries: they are no candidates."""
     unscored: int = 0
     """Responses that got no score, of finished queries: they are kept, and never chosen."""
+    roles: Mapping[str, Usage] = field(default_factory=dict)
+    """Policy usage by role, of the calls that have one recorded."""
+    effect: Effect = field(default_factory=Effect)
+    """Changes by the steps of finished queries."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences that say where the method had no effect, or did harm."""
+        return tuple(self.effect.warnings().values())
 
     def record(self) -> dict[str, Any]:
         """In JSON's own types, for ``run.json``."""
@@ -90,9 +100,11 @@ class Tally:
     _unscored: int = 0
     _steps: list[_StepTally] = field(default_factory=list)
     _usage: dict[Phase, Usage] = field(default_factory=dict)
+    _roles: dict[str, Usage] = field(default_factory=dict)
     _reward_usage: RewardUsage = field(default_factory=RewardUsage)
     _failures: Counter[str] = field(default_factory=Counter)
     _stop_reasons: Counter[str] = field(default_factory=Counter)
+    _effect: EffectTally = field(default_factory=EffectTally)
 
     def add(self, trajectory: Trajectory) -> None:
         """Count *trajectory* in; each query once, by the line that counts."""
@@ -101,6 +113,7 @@ class Tally:
         if trajectory.status == "finished":
             self.finished += 1
             self._add_rewards(trajectory)
+            self._effect.add(trajectory)
         else:
             self.failed += 1
             self._failures[self._reason(trajectory)] += 1
@@ -121,11 +134,19 @@ class Tally:
             failure_kinds=dict(self._kinds.most_common()),
             blank=self._blank,
             unscored=self._unscored,
+            roles=dict(self._roles),
+            effect=self.effect(),
         )
+
+    def effect(self) -> Effect:
+        """Return the effect of the method so far."""
+        return self._effect.effect()
 
     def _add_costs(self, trajectory: Trajectory) -> None:
         for phase, usage in trajectory.usage.items():
             self._usage[phase] = self._usage.get(phase, Usage()) + usage
+        for call in (call for step in (trajectory.first, *trajectory.steps) for call in step.calls):
+            self._roles[call.role] = self._roles.get(call.role, Usage()) + call.usage
         more = trajectory.reward_usage
         self._reward_usage = RewardUsage(
             self._reward_usage.calls + more.calls, self._reward_usage.tokens + more.tokens

@@ -75,7 +75,7 @@ class Endpoint:
         ]
         return Starlette(
             routes=routes,
-            middleware=[Middleware(Guard, keys=self.keys)],
+            middleware=[Middleware(_Guard, keys=self.keys)],
             exception_handlers={HTTPException: _http_error},
         )
 
@@ -99,7 +99,7 @@ class Endpoint:
 
     async def _reply(self, request: Request, form: ApiFormat) -> Response:
         service = self.service
-        body = await read_body(request, service.limits.body_bytes)
+        body = await _read_body(request, service.limits.body_bytes)
         served = check_limits(
             form.read(body, service.name, request.headers), service.limits, service.settings.deadline
         )
@@ -112,7 +112,7 @@ class Endpoint:
         if served.stream:
             events = self._stream(served, writer)
             return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
-        outcome = await until_disconnected(request, service.answer(served, _ignore))
+        outcome = await _until_disconnected(request, service.answer(served, _ignore))
         return JSONResponse(writer.whole(outcome))
 
     async def _stream(self, served: ServedRequest, writer: Writer) -> AsyncIterator[bytes]:
@@ -154,7 +154,7 @@ class Endpoint:
     async def _pass_on(self, request: Request, upstream: Upstream, body: Mapping[str, Any]) -> Response:
         """Return the policy's own reply; of a stream, each chunk as it comes."""
         try:
-            response = await until_disconnected(request, _passed_on(upstream.complete(body)))
+            response = await _until_disconnected(request, _passed_on(upstream.complete(body)))
         except HttpFailure as failure:
             raise model_failure(None, failure.reason, self.service.hidden) from failure
         self.service.metrics.ended.labels(OFF).inc()
@@ -181,7 +181,7 @@ class Endpoint:
         return JSONResponse(_openapi_document(self.service.name))
 
 
-class Guard:
+class _Guard:
     """Requires one of *keys* for paths under ``/v1``."""
 
     def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
@@ -212,7 +212,7 @@ class Guard:
         return any(found)
 
 
-async def read_body(request: Request, limit: int) -> dict[str, Any]:
+async def _read_body(request: Request, limit: int) -> dict[str, Any]:
     """Return the JSON object in the body.
 
     Raises:
@@ -233,7 +233,7 @@ async def read_body(request: Request, limit: int) -> dict[str, Any]:
     return body
 
 
-async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def _until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Return the result of *work*, which is cancelled when the client disconnects.
 
     Raises:

@@ -32,7 +32,7 @@ class ChatFormat:
         body = {key: value for key, value in body.items() if value is not None}
         model, preset = read_model(body.get("model"), name)
         controls = read_controls(preset, body.get("tpo"), headers)
-        messages = read_messages(body.get("messages"))
+        messages = _read_messages(body.get("messages"))
         if controls.method != OFF:
             _check_optimizable(body, messages)
         limit = body.get("max_completion_tokens", body.get("max_tokens"))
@@ -55,14 +55,14 @@ class ChatFormat:
 
     def writer(self, request: ServedRequest) -> Writer:
         """Return the writer of one reply."""
-        return ChatWriter(request)
+        return _ChatWriter(request)
 
     def error(self, error: ApiError) -> dict[str, Any]:
         """Return the body of an error reply."""
         return error_body(error)
 
 
-class ChatWriter:
+class _ChatWriter:
     """Writes one reply."""
 
     def __init__(self, request: ServedRequest) -> None:
@@ -82,7 +82,7 @@ class ChatWriter:
             reason = "tool_calls" if outcome.tool_calls else finish_reason(answer)
             choices.append({"index": index, "message": message, "finish_reason": reason, "logprobs": None})
         head = self._head("chat.completion")
-        return head | {"choices": choices, "usage": usage_of(outcome), "tpo": extension(outcome)}
+        return head | {"choices": choices, "usage": _usage_of(outcome), "tpo": extension(outcome)}
 
     def start(self) -> Iterator[bytes]:
         """Yield each choice's role."""
@@ -106,7 +106,7 @@ class ChatWriter:
             last = index == len(outcome.answers) - 1
             yield self._chunk(index, {}, reason, {"tpo": extension(outcome)} if last else {})
         if self._request.include_usage:
-            usage = {"choices": [], "usage": usage_of(outcome)}
+            usage = {"choices": [], "usage": _usage_of(outcome)}
             yield sse(self._head("chat.completion.chunk") | usage)
         yield b"data: [DONE]\n\n"
 
@@ -129,7 +129,7 @@ class ChatWriter:
         return sse(self._head("chat.completion.chunk") | {"choices": [choice]} | dict(more or {}))
 
 
-def usage_of(outcome: Outcome) -> dict[str, Any]:
+def _usage_of(outcome: Outcome) -> dict[str, Any]:
     """Return the usage in OpenAI's form, with the phases in its details."""
     usage, phases = outcome.total, outcome.usage.items()
     return {
@@ -144,7 +144,7 @@ def usage_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def read_messages(messages: object) -> tuple[Message, ...]:
+def _read_messages(messages: object) -> tuple[Message, ...]:
     """Return the conversation.
 
     Raises:

@@ -44,14 +44,14 @@ class MessagesFormat:
 
     def writer(self, request: ServedRequest) -> Writer:
         """Return the writer of one reply."""
-        return MessagesWriter(request)
+        return _MessagesWriter(request)
 
     def error(self, error: ApiError) -> dict[str, Any]:
         """Return the body of an error reply."""
         return {"type": "error", "error": {"type": error.type, "message": error.message}}
 
 
-class MessagesWriter:
+class _MessagesWriter:
     """Writes one reply; progress is a block of thinking before the text."""
 
     def __init__(self, request: ServedRequest) -> None:

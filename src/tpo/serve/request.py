@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from tpo.entry_points import METHODS, STOPPING, registered
+from tpo.entry_points import METHODS, registered
 from tpo.serve.api_error import ApiError, invalid
 from tpo.types import Message
 
@@ -195,8 +195,6 @@ def _check_control(name: str, value: object) -> None:
         whole_number(value, param, low=0 if name == "max_iterations" else 1)
     else:
         number(value, param, low=0.0 if name == "deadline" else -1e30, high=1e30, above=name == "deadline")
-    if name in ("deadline", "target_reward", "token_budget") and name not in registered(STOPPING):
-        raise invalid(f"{param}: this server has no such stopping rule", param)
 
 
 def whole_number(value: object, param: str, *, low: int, high: int = LARGEST - 1) -> int:

@@ -52,14 +52,14 @@ class ResponsesFormat:
 
     def writer(self, request: ServedRequest) -> Writer:
         """Return the writer of one reply."""
-        return ResponsesWriter(request)
+        return _ResponsesWriter(request)
 
     def error(self, error: ApiError) -> dict[str, Any]:
         """Return the body of an error reply."""
         return error_body(error)
 
 
-class ResponsesWriter:
+class _ResponsesWriter:
     """Writes one reply; progress is the summary of a reasoning item before the message."""
 
     def __init__(self, request: ServedRequest) -> None:

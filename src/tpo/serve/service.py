@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tpo.config import Settings, make_method, stopping_rules
-from tpo.entry_points import STOPPING, load
+from tpo.config import Settings, fallback_of, make_method, selection_of, stopping_rules
 from tpo.errors import AttemptStopped, ConfigError, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
@@ -114,6 +114,7 @@ class Service:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.limits.running)
         self._ready: tuple[float, str | None] | None = None
+        self._selection = selection_of(self.settings, self.reward, os.environ)
         self._checking = asyncio.Lock()
         self.waiting = 0
         self.running = 0
@@ -159,10 +160,7 @@ class Service:
 
     def stopping(self, request: ServedRequest) -> tuple[StoppingRule, ...]:
         """Return the stopping rules that apply to *request*."""
-        rules, budget = stopping_rules(self._settings(request)), request.controls.token_budget
-        return (
-            rules if budget is None else (*rules, load(STOPPING, "token_budget", "tpo.token_budget")(budget))
-        )
+        return stopping_rules(self._settings(request))
 
     def _settings(self, request: ServedRequest) -> Settings:
         """Return the operator's settings with what *request* sets."""
@@ -174,6 +172,7 @@ class Service:
             "temperature": request.temperature,
             "top_p": request.top_p,
             "target_reward": controls.target_reward,
+            "token_budget": controls.token_budget,
             "deadline": controls.deadline,
         }
         return replace(settings, **{name: value for name, value in values.items() if value is not None})
@@ -197,31 +196,42 @@ class Service:
     async def _optimize(self, request: ServedRequest, listener: Listener) -> Outcome:
         method, id_ = self.method(request), request.identity(self.settings.seed)
         policy = RequestPolicy(TracedPolicy(self.policy, self.name), request)
-        optimizer = Optimizer(
-            policy,
-            TracedReward(self.reward),
-            method,
-            seed=self.settings.seed if request.seed is None else request.seed,
-            stopping=self.stopping(request),
-            listener=listener,
-        )
         try:
-            trajectory = await optimizer.optimize(Query(id_, request.messages))
+            async with self._recorded(id_, policy) as (recorded, reward):
+                optimizer = Optimizer(
+                    recorded,
+                    reward,
+                    method,
+                    seed=self.settings.seed if request.seed is None else request.seed,
+                    stopping=self.stopping(request),
+                    fallback=fallback_of(self.settings),
+                    selection=self._selection,
+                    listener=listener,
+                )
+                trajectory = await optimizer.optimize(Query(id_, request.messages))
+                if self.keeper is not None and policy.tool_call is None:
+                    await self.keeper.keep(trajectory)
         except TpoError as error:
             log.error("%s: %s", id_, error)
             return self._unscored(policy, error, str(error), id_)
         if policy.tool_call is not None:
             return Outcome(id_, (policy.tool_call,), trajectory.usage, "tool_call")
-        if self.keeper is not None:
-            await self.keeper.keep(trajectory)
         failed = trajectory.status == "failed"
         if failed:
             log.warning("%s failed: %s", id_, trajectory.error)
             if not (self.degrade and trajectory.pool):
                 said = str(trajectory.error)
                 return self._unscored(policy, policy.failure, said, id_, trajectory)
-        answers = best_of(trajectory, request.n)
+        answers = _best_of(trajectory, request.n)
         return Outcome(id_, answers, trajectory.usage, trajectory.stop_reason, trajectory, degraded=failed)
+
+    def _recorded(self, id_: str, policy: Policy) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
+        reward = TracedReward(self.reward)
+        return (
+            nullcontext((policy, reward))
+            if self.keeper is None
+            else self.keeper.recorded(id_, policy, reward)
+        )
 
     def _unscored(
         self,
@@ -287,7 +297,7 @@ class Service:
         return None
 
 
-def best_of(trajectory: Trajectory, n: int) -> tuple[Candidate, ...]:
+def _best_of(trajectory: Trajectory, n: int) -> tuple[Candidate, ...]:
     """Return the *n* best candidates of the pool, each text once if there are enough, the answer first."""
     best = trajectory.best
     ranked = sorted(trajectory.pool, key=lambda c: (c is not best, -c.reward))

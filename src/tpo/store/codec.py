@@ -16,15 +16,11 @@ from pydantic_core import PydanticSerializationError
 
 from tpo.errors import StoreError
 from tpo.store.jsonline import from_line, seal_json, to_line, unseal_json
-from tpo.types import Message
 
 SCHEMA: Final = 2
 """Version of every file of a run; see :mod:`tpo.store.schema1` for the one before."""
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-# Messages keep keys that this package does not know (tool calls, names).
-Message.__pydantic_config__ = {"extra": "allow"}  # type: ignore[attr-defined]  # pydantic's own protocol
 
 Line = TypeVar("Line")
 
@@ -71,7 +67,7 @@ class Codec(Generic[Line]):
                 return self._decode_surrogates(encoded)
             return self.adapter.validate_json(encoded, strict=True)
         except ValidationError as error:
-            raise ValueError(first_error(error)) from error
+            raise ValueError(_first_error(error)) from error
 
     def _decode_surrogates(self, encoded: bytes) -> Line:
         """As :meth:`decode_json`, for texts with unpaired surrogates, which pydantic's parser refuses.
@@ -97,7 +93,7 @@ def check_schema(version: Any, place: object) -> None:
         )
 
 
-def first_error(error: ValidationError) -> str:
+def _first_error(error: ValidationError) -> str:
     """Return the place and the reason of the first fault that pydantic found."""
     found = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(map(str, found['loc'])) or 'the line'}: {found['msg']}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,7 @@ from tpo.store.lines import AppendFile
 from tpo.store.lock import Lock
 from tpo.store.reader import Place, find_places, read_places
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run, write_run
+from tpo.store.shards import FOLDER, shard_directories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory
 
@@ -227,6 +229,27 @@ def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Qu
     return complete
 
 
+def recorded_ids(path: Path, data: str) -> dict[str, tuple[str, ...]] | None:
+    """Return the ids of the queries that the run at *path* recorded, by their digests.
+
+    None where every invocation had the data of digest *data*, so that positions tell the ids, and where
+    there is no run that can be resumed.
+
+    Raises:
+        StoreError: the run cannot be read.
+    """
+    if not ((path / runfile.NAME).exists() and (path / reader.NAME).exists()):
+        return None
+    there = read_run(path)
+    digests = {there.fingerprint.get("data"), *(each.data for each in there.invocations)} - {None, data}
+    if not digests or there.schema == schema1.SCHEMA:
+        return None
+    ids: dict[str, list[str]] = defaultdict(list)
+    for query, place in find_places(path / reader.NAME).items():
+        ids[place.digest].append(query)
+    return {digest: tuple(of) for digest, of in ids.items()}
+
+
 def _done(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:
     allowed = fingerprint.get(runfile.MAX_ITERATIONS)
     return {query for query, place in places.items() if place.is_done(allowed)}
@@ -257,6 +280,11 @@ def _record(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[s
         for name in (runfile.BACKUP, reader.NAME, JOURNAL):
             if (path / name).exists():
                 raise StoreError(_without_record(path, name))
+        if shards := shard_directories(path):
+            raise StoreError(
+                f"{path} holds {len(shards):,} shards of a run, such as {shards[0].name}: give --shard, "
+                f"join them with `tpo merge {path}`, or delete {path / FOLDER} to start anew"
+            )
         return RunRecord(configuration, fingerprint)
     there = read_run(path)
     _check_resumable(path, there, fingerprint)

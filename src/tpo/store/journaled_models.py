@@ -6,15 +6,16 @@ Methods know nothing of resuming: they make their calls, and those that were fin
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from tpo.errors import AttemptStopped, PolicyError, RewardError
 from tpo.policies.base import Policy
+from tpo.policies.checked import CompletionCheck
 from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
+from tpo.rewards.values import as_score
 from tpo.store.journal import Journal, request_hash
 from tpo.store.jsonline import flat, storable
 from tpo.types import Completion, Messages, Sampling, Scope, Score
@@ -69,11 +70,12 @@ class JournaledPolicy:
         if not missing:
             return
         _check_not_stopped(self._journal, scope)
+        check = CompletionCheck(self._policy, sampling.n, scope)
         writing: list[asyncio.Future[None]] = []
         try:
             async with closing(self._ask(messages, sampling, scope, missing)) as completions:
                 async for completion in completions:
-                    kept = _storable(completion)
+                    kept = _storable(check.take(completion))
                     writing.append(self._journal.enqueue(scope, request, kept))
                     yield kept
             for written in writing:  # one by one: a gather would call back once for each of them
@@ -153,13 +155,8 @@ def _usable(score: Score, scope: Scope) -> Score:
     Raises:
         RewardError: a value is no finite number, so it can neither be compared nor written.
     """
-    try:
-        value = float(score.value)
-        parts = {name: float(part) for name, part in score.parts.items()}
-        criteria = {name: float(grade) for name, grade in score.criteria.items()}
-        if all(map(math.isfinite, (value, *parts.values(), *criteria.values()))):
-            return replace(score, value=value, parts=parts, criteria=criteria)
-    except (AttributeError, TypeError, ValueError):
-        pass  # not a Score of numbers
+    usable = as_score(score) if isinstance(score, Score) else None
+    if usable is not None:
+        return usable
     place = f"query {scope.query!r}, response {scope.step}.{scope.index}"
     raise RewardError(f"{place}: the reward must give finite numbers; it gave {score!r:.200}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tpo.errors import StoreError
+from tpo.store.shards import run_directories
 from tpo.store.trajectory_line import Head, decode_head, decode_trajectory
 from tpo.types import StopReason, Trajectory
 
@@ -38,13 +39,22 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
     """Yield the trajectories of the run in the directory *path* (or of the file itself), in the file's order.
 
     Holds one at a time: a first pass finds each query's last line, a second reads those. A line that a crash
-    cut off is not there; a damaged one is left out with a warning. A run under way may be read.
+    cut off is not there; a damaged one is left out with a warning. A run under way may be read. Shards that
+    are not merged are read one after the other.
 
     Raises:
         StoreError: there is no such file, or a later version wrote it.
     """
-    file = path / NAME if path.is_dir() else path
-    yield from read_places(file, sorted(find_places(file).values(), key=lambda place: place.offset))
+    for file in trajectory_files(path):
+        yield from read_places(file, sorted(find_places(file).values(), key=lambda place: place.offset))
+
+
+def trajectory_files(path: Path) -> list[Path]:
+    """Return the files that hold the trajectories of the run at *path*: one, or one for each shard."""
+    if not path.is_dir():
+        return [path]
+    files = [directory / NAME for directory in run_directories(path)]
+    return files if len(files) == 1 else [file for file in files if file.exists()]
 
 
 def find_places(file: Path) -> dict[str, Place]:
@@ -55,14 +65,14 @@ def find_places(file: Path) -> dict[str, Place]:
     """
     places: dict[str, Place] = {}
     damaged = []
-    for number, offset, line in _lines(file):
+    for number, offset, line in whole_lines(file):
         try:
             head = decode_head(line, f"{file}, line {number}")
         except ValueError:
             damaged.append(number)
         else:
             places[head.id] = _place(number, offset, head)
-    _warn(file, damaged)
+    warn_of_damage(file, damaged)
     return places
 
 
@@ -78,7 +88,7 @@ def read_places(file: Path, places: Iterable[Place]) -> Iterator[Trajectory]:
                 damaged.append(place.line)
             else:
                 yield trajectory
-    _warn(file, damaged)
+    warn_of_damage(file, damaged)
 
 
 def _place(line: int, offset: int, head: Head) -> Place:
@@ -86,14 +96,19 @@ def _place(line: int, offset: int, head: Head) -> Place:
     return Place(line, offset, head.finished, stop_reason, head.iterations, head.digest)
 
 
-def _warn(file: Path, damaged: list[int]) -> None:
+def warn_of_damage(file: Path, damaged: list[int]) -> None:
+    """Log the numbers of the lines of *file* that are *damaged*."""
     if damaged:
         shown = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
         log.warning("%s: %d damaged lines are left out: %s", file, len(damaged), shown)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Yield number, offset and bytes of each whole line."""
+def whole_lines(file: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Yield number, offset and bytes of each whole line of *file*.
+
+    Raises:
+        StoreError: it does not exist, or cannot be read.
+    """
     offset = 0
     try:
         with file.open("rb") as lines:

@@ -7,11 +7,12 @@ restored (:func:`tpo.store.repair`).
 from __future__ import annotations
 
 import json
+import math
 import platform
 import re
 import zlib
-from collections import Counter
-from collections.abc import Mapping
+from collections import ChainMap, Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,7 @@ from tpo.errors import StoreError, StoreMismatch
 from tpo.store import schema1
 from tpo.store.codec import SCHEMA, check_schema
 from tpo.store.files import replace_file
+from tpo.store.shards import shard_directories
 
 NAME = "run.json"
 BACKUP = "run.json.bak"
@@ -39,6 +41,8 @@ class Invocation:
     interrupted: bool = False
     retries: Mapping[str, int] = field(default_factory=dict)
     """Number of retried calls by phase; known once it has ended."""
+    data: str | None = None
+    """Digest of the data; None in runs of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,10 @@ class RunRecord:
 
     def begin(self, now: float) -> RunRecord:
         """Return the record with another invocation, started at *now*."""
-        return replace(self, invocations=(*self.invocations, Invocation(now, versions())))
+        return replace(
+            self,
+            invocations=(*self.invocations, Invocation(now, versions(), data=self.fingerprint.get("data"))),
+        )
 
     def end(
         self,
@@ -133,11 +140,13 @@ def write_run(directory: Path, record: RunRecord) -> None:
 
 
 def read_run(path: Path) -> RunRecord:
-    """Return the record of the run in the directory *path* (or of the file itself).
+    """Return the record of the run in the directory *path* (or of the file itself); of shards, a joint one.
 
     Raises:
         StoreError: there is none, it is damaged, or a later version wrote it.
     """
+    if path.is_dir() and not (path / NAME).exists() and (shards := shard_directories(path)):
+        return join_records(path, [read_run(shard) for shard in shards])
     file = path / NAME if path.is_dir() else path
     try:
         body = json.loads(file.read_text("utf-8"))
@@ -154,6 +163,27 @@ def read_run(path: Path) -> RunRecord:
     if body.get("schema") != schema1.SCHEMA:
         check_schema(body.get("schema", "none"), file)
     return _record(body, file)
+
+
+def join_records(path: Path, records: Sequence[RunRecord]) -> RunRecord:
+    """Return the record of the run at *path* that the shards of *records* are together; it has no totals.
+
+    The invocations are those of all shards. The last one has not ended if any shard's last one has not.
+    """
+    first, last = records[0], [record.invocations[-1] for record in records if record.invocations]
+    counts = [record.configuration.get("queries") for record in records]
+    known = [count for count in counts if isinstance(count, int)]
+    total = sum(known) if len(known) == len(counts) else None
+    configuration = {**first.configuration, "shard": None, "queries": total, "out": str(path)}
+    latest = max(last, key=lambda each: each.ended if each.ended is not None else math.inf, default=None)
+    others = sorted((i for record in records for i in record.invocations if i is not latest), key=_started)
+    invocations = (*others, *(() if latest is None else (latest,)))
+    fingerprint = dict(ChainMap({}, *(dict(record.fingerprint) for record in records)))
+    return RunRecord(configuration, fingerprint, invocations, schema=first.schema)
+
+
+def _started(invocation: Invocation) -> float:
+    return invocation.started
 
 
 def is_measured(key: str) -> bool:

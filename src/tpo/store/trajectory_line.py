@@ -61,6 +61,7 @@ class CandidateLine:
     criteria: Annotated[Mapping[str, float], Field(description="Grades by criterion of a rubric.")] = field(
         default_factory=dict
     )
+    check: Annotated[float | None, Field(description="Score of a reward that guides nothing.")] = None
     finish_reason: FinishReason = "stop"
     reasoning: Annotated[str | None, Field(description="The model's reasoning before the response.")] = None
     served: Served | None = None
@@ -116,6 +117,7 @@ class TrajectoryLine(Head):
     ] = None
 
 
+_JSON = json.JSONDecoder()
 _LINE = Codec(TrajectoryLine)
 _HEAD = Codec(Head)
 
@@ -219,6 +221,20 @@ def decode_head(line: bytes, place: object) -> Head:
     return _HEAD.decode_json(head)
 
 
+def decode_position(line: bytes) -> int | None:
+    """Return the position of the query of *line* in the data, decoding its query only.
+
+    Raises:
+        ValueError: the line has no query.
+    """
+    if not is_sealed(line):
+        return _lifted(line).query.position
+    _, _, rest = line.partition(b',"query":')
+    query, _ = _JSON.raw_decode(rest.decode())
+    position = query.get("position")
+    return position if isinstance(position, int) else None
+
+
 def _lifted(line: bytes) -> TrajectoryLine:
     """Read a *line* of schema 1."""
     return _LINE.decode_json(to_line(lift(from_line(line))))
@@ -238,7 +254,7 @@ def json_schema() -> str:
 
 def _candidate_line(candidate: Candidate) -> CandidateLine:
     score = candidate.score or Score(math.nan)
-    values = (score.value, *score.parts.values(), *score.criteria.values())
+    values = (score.value, *score.parts.values(), *score.criteria.values(), score.check or 0.0)
     if candidate.score is not None and not all(map(math.isfinite, values)):
         raise StoreError(f"candidate {candidate.id}: a reward must be a finite number; it is {score!r:.200}")
     return CandidateLine(
@@ -251,6 +267,7 @@ def _candidate_line(candidate: Candidate) -> CandidateLine:
         truncated_tokens=score.truncated_tokens,
         parts=score.parts,
         criteria=score.criteria,
+        check=score.check,
         finish_reason=candidate.finish_reason,
         reasoning=candidate.reasoning,
         served=candidate.served,
@@ -262,7 +279,9 @@ def _candidate_line(candidate: Candidate) -> CandidateLine:
 def _candidate(line: CandidateLine) -> Candidate:
     score = None
     if line.reward is not None:
-        score = Score(line.reward, line.reward_tokens, line.truncated_tokens, line.parts, line.criteria)
+        score = Score(
+            line.reward, line.reward_tokens, line.truncated_tokens, line.parts, line.criteria, line.check
+        )
     return Candidate(
         line.step,
         line.index,

@@ -15,6 +15,7 @@ from tpo.errors import StoreError
 from tpo.report.partial_run import JOURNAL, read_run_record
 from tpo.report.prices import Prices
 from tpo.store import reader, runfile
+from tpo.store.shards import shard_directories
 from tpo.view.live_run import Environment, LiveRun
 from tpo.view.status import run_status
 
@@ -99,13 +100,13 @@ def _began(path: Path) -> float:
 
 
 def _runs_in(root: Path) -> Iterator[Path]:
-    """Yield run directories. Runs are not searched inside runs, and links are not followed."""
+    """Yield run directories; shards are one run. Runs are not searched for runs, links are not followed."""
     level = [root]
     for depth in range(MAX_DEPTH + 1):
         below: list[Path] = []
         for path in sorted(level):
             files, folders = _entries(path)
-            if RUN_FILES & files:
+            if RUN_FILES & files or shard_directories(path):
                 yield path
             elif depth < MAX_DEPTH:
                 below += folders

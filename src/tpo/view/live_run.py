@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from tpo.report.prices import Prices
 from tpo.report.transcript import transcript
 from tpo.store import reader, runfile
 from tpo.store.runfile import RunRecord
+from tpo.store.shards import run_directories
 from tpo.types import Trajectory
 from tpo.view.in_flight import InFlightQueries
-from tpo.view.run_table import RunTable
+from tpo.view.run_table import Place, RunTable
 from tpo.view.state import IsAlive, State, process_is_alive, state_of
 from tpo.view.tail import Growth, Tail
 
@@ -34,7 +35,7 @@ class Environment:
 
 
 class LiveRun:
-    """The run in the directory *path*, run *number* on the page.
+    """The run in the directory *path*, or in its shards until they are merged; run *number* on the page.
 
     *generation* increases whenever the run was deleted and started again; rows belong to a generation.
     """
@@ -57,22 +58,31 @@ class LiveRun:
         self.state: State = "unknown"
         self.growth = Growth()
         self.table = RunTable(name, number)
-        self.in_flight = InFlightQueries(path)
+        self.parts: tuple[Path, ...] = ()
+        """Directories that hold the run."""
         self.prices = prices
         self._environment = environment or Environment()
-        self._tail = Tail(path / reader.NAME)
+        self._open(run_directories(path))
         self._record_seen: object = ()
         self._told: object = None
 
     def refresh(self) -> tuple[bool, bool]:
         """Read appended lines; return whether anything changed and whether more can be read now."""
-        self.growth = growth = self._tail.read()
+        if (parts := run_directories(self.path)) != self.parts:  # a shard began, or they were merged
+            self._open(parts)
+            self._reset()
+        growths = [tail.read() for tail in self._tails]
+        self.growth = growth = _together(growths)
         if growth.replaced:
             self._reset()
-        for line in growth.lines:
-            self.table.add_line(line)
+            if len(growths) > 1:  # the others must be read from their start, too
+                self._open(self.parts)
+                return True, True
+        for part, each in enumerate(growths):
+            for line in each.lines:
+                self.table.add_line(line, part)
         if self.table.stale and not growth.more and not self.table.rebuild(self._read):
-            self._tail = Tail(self.path / reader.NAME)  # the file changed meanwhile: read it from its start
+            self._open(self.parts)  # a file changed meanwhile: read all from their start
             self._reset()
         more = self.in_flight.refresh() or growth.more
         if not more:
@@ -136,14 +146,21 @@ class LiveRun:
             raise StaleRequest(f"{reader.NAME} has changed since it was read")
         return transcript(found)
 
+    def _open(self, parts: tuple[Path, ...]) -> None:
+        """Read the files of *parts* from their start."""
+        self.parts = parts
+        self._tails = [Tail(path / reader.NAME) for path in parts]
+        self.in_flight = InFlightQueries(parts)
+
     def _reset(self) -> None:
         self.generation += 1
         self.table = RunTable(self.name, self.number)
 
-    def _read(self, offset: int) -> Trajectory | None:
-        """Return the trajectory at *offset*, if there is one."""
+    def _read(self, place: Place) -> Trajectory | None:
+        """Return the trajectory at *place*, if there is one."""
+        part, offset = place
         try:
-            with (self.path / reader.NAME).open("rb") as lines:
+            with (self.parts[part] / reader.NAME).open("rb") as lines:
                 lines.seek(offset)
                 found = parse_line(lines.readline(), 0)
         except OSError:
@@ -151,10 +168,23 @@ class LiveRun:
         return found if isinstance(found, Trajectory) else None
 
     def _look_at_record(self) -> None:
-        seen = _seen(self.path / runfile.NAME)
+        seen = [_seen(part / runfile.NAME) for part in self.parts]
         if seen != self._record_seen:
             self._record_seen = seen
             self.record, self.record_notes = read_run_record(self.path)
+
+
+def _together(growths: Sequence[Growth]) -> Growth:
+    """Return the growth of all files; its lines are those of all, whose offsets belong to their files."""
+    if len(growths) == 1:
+        return growths[0]
+    return Growth(
+        tuple(line for growth in growths for line in growth.lines),
+        replaced=any(growth.replaced for growth in growths),
+        more=any(growth.more for growth in growths),
+        torn=any(growth.torn for growth in growths),
+        error=next((growth.error for growth in growths if growth.error is not None), None),
+    )
 
 
 def _seen(file: Path) -> tuple[int, ...] | None:

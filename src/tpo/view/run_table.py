@@ -15,6 +15,10 @@ PAGE_SIZE = 5000
 """Maximum rows per response."""
 
 
+Place = tuple[int, int]
+"""Number of the part of the run, and offset of a line in its file."""
+
+
 class RunTable:
     """Rows of one generation of a run. Of several lines for a query, the last one counts.
 
@@ -26,8 +30,7 @@ class RunTable:
         self.throughput = Throughput()
         self.stale = False
         """True if a finished query occurred again (no run writes that): totals must be recomputed."""
-        self._places: list[int] = []
-        """Offset of each row's line."""
+        self._places: list[Place] = []
         self._changes: list[int] = []
         """Rows that changed after they were added, in the order of the changes."""
         self._unreadable = 0
@@ -48,12 +51,12 @@ class RunTable:
         """Return notes on lines that could not be read."""
         return unreadable_lines_note(self._reasons, self._unreadable)
 
-    def place(self, row: int) -> int | None:
-        """Return the offset of the line of *row*; None if there is no such row."""
+    def place(self, row: int) -> Place | None:
+        """Return the place of the line of *row*; None if there is no such row."""
         return self._places[row] if 0 <= row < len(self._places) else None
 
-    def add_line(self, line: Line) -> None:
-        """Add *line*."""
+    def add_line(self, line: Line, part: int = 0) -> None:
+        """Add *line* of the file of *part*."""
         found = parse_line(line.content, line.number)
         if not isinstance(found, Trajectory):
             self._unreadable += 1
@@ -63,21 +66,21 @@ class RunTable:
         self.throughput.add(found)
         row = self.gathering.rows.get(found.query.id)
         if row is None:
-            self._places.append(line.offset)
+            self._places.append((part, line.offset))
         else:
-            self._places[row] = line.offset
+            self._places[row] = (part, line.offset)
             self._changes.append(row)
         if self.gathering.is_finished(found.query.id):
             self.stale = True
         else:
             self.gathering.add(found)
 
-    def rebuild(self, read: Callable[[int], Trajectory | None]) -> bool:
+    def rebuild(self, read: Callable[[Place], Trajectory | None]) -> bool:
         """Compute totals again from the lines that *read* returns; return whether all were there."""
         before, self.stale = self.gathering, False
         self.gathering = RunCollector(before.name, before.number)
-        for query, offset in zip(before.rows, self._places, strict=True):
-            found = read(offset)
+        for query, place in zip(before.rows, self._places, strict=True):
+            found = read(place)
             if found is None or found.query.id != query:
                 return False
             self.gathering.add(found)

@@ -16,6 +16,7 @@ from typing import Literal
 from tpo.report.partial_run import JOURNAL
 from tpo.store import lock, reader, runfile
 from tpo.store.runfile import RunRecord
+from tpo.store.shards import run_directories
 
 State = Literal["working", "ended", "interrupted", "stopped", "unknown"]
 """``stopped``: not ended, and no process works in it. ``unknown``: there is no evidence."""
@@ -42,7 +43,8 @@ def state_of(path: Path, record: RunRecord | None, now: float, is_alive: IsAlive
     """Return the state of the run in *path* at *now* (seconds since the epoch)."""
     if record is not None and record.ended is not None:
         return "interrupted" if record.invocations[-1].interrupted else "ended"
-    if _held(path, is_alive) or _changed(path) > now - RECENT_SECONDS:
+    parts = run_directories(path)
+    if any(_held(each, is_alive) or _changed(each) > now - RECENT_SECONDS for each in parts):
         return "working"
     return "unknown" if record is None else "stopped"
 

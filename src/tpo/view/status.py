@@ -20,7 +20,7 @@ STOPPED = (
 def run_status(run: LiveRun) -> dict[str, Any]:
     """Return the page's overview of *run*, with its activity under ``live``."""
     summary = run.table.gathering.summary(run.seconds)
-    told = overview(run.name, PartialRun(run.path, run.record, (), tuple(notes(run))), summary, run.prices)
+    told = overview(run.name, PartialRun(run.path, run.record, (), tuple(_notes(run))), summary, run.prices)
     return told | {"live": _live(run, summary), "generation": run.generation}
 
 
@@ -37,6 +37,7 @@ def _live(run: LiveRun, summary: Summary) -> dict[str, Any]:
         "state": run.state,
         "total": total,
         "under_way": queries if working else None,
+        "queries": run.in_flight.listed(run.table) if working else [],
         "written": run.table.throughput.written + tokens,
         "tokens_a_second": rates.tokens,
         "queries_a_minute": None if rates.queries is None else 60 * rates.queries,
@@ -45,7 +46,7 @@ def _live(run: LiveRun, summary: Summary) -> dict[str, Any]:
     }
 
 
-def notes(run: LiveRun) -> list[str]:
+def _notes(run: LiveRun) -> list[str]:
     """Return notes on data missing in *run* that no process is about to write."""
     found = [STOPPED] if run.state == "stopped" else []
     if run.record is None or run.state == "interrupted":
@@ -65,7 +66,7 @@ def _lines(run: LiveRun) -> list[str]:
         return found
     if run.growth.torn:
         return [*found, f"{reader.NAME}: the last line is cut off."]
-    if not (run.path / reader.NAME).exists():
+    if not any((part / reader.NAME).exists() for part in run.parts):
         return [*found, f"{reader.NAME} is missing: no query has ended yet, or the file was removed."]
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tpo.config import Settings
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.graders.base import Answer, Context
+from tpo.experiments.bench.graders.base import Answer, GradingContext
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.experiments.bench.plan import BenchPlan, bench_cells
 from tpo.experiments.bench.query_set import load_query_set
@@ -48,7 +48,7 @@ def plan(
         cells=bench_cells(settings, methods, seeds),
         settings=settings,
         out=out,
-        context=Context(judge=judge, folder=out, reward=reward, options=options or {}),
+        context=GradingContext(judge=judge, folder=out, reward=reward, options=options or {}),
         clock=lambda: 0.0,
         **{"page": False, **more},
     )

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tests.experiments.bench.scripted import answer, judge
 from tpo.cli.main import app
-from tpo.experiments.bench.graders.base import Context
+from tpo.experiments.bench.graders.base import GradingContext
 
 PAGE = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text("utf-8")
 OWN, JUDGED = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -59,6 +59,6 @@ async def test_the_judged_example_grades(reply: str, score: float | None) -> Non
     names: dict[str, object] = {}
     exec(JUDGED, names)  # noqa: S102 - the page is ours
     grader = names["grader"]
-    context = Context(judge=judge(reply))
+    context = GradingContext(judge=judge(reply))
     grades = [grade async for _, grade in grader([answer("text")], context)]  # type: ignore[operator]
     assert [grade.score for grade in grades] == [score]

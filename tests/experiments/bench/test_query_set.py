@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.bench.scripted import DATA
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.errors import ConfigError, DataError
 from tpo.experiments.bench.beavertails import BEAVERTAILS
 from tpo.experiments.bench.benchmark import Baseline
-from tpo.experiments.bench.hub import Hub, column
+from tpo.experiments.bench.columns import column
 from tpo.experiments.bench.math500 import MATH_500
 from tpo.experiments.bench.query_set import load_query_set
 
@@ -44,10 +45,25 @@ def test_the_digest_is_of_the_rows_and_not_of_the_format(tmp_path: Path) -> None
 def test_from_the_hub_the_published_split_is_read(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     write(tmp_path / "set/test.jsonl", {"prompt": "p", "category": "c"})
-    benchmark = replace(BEAVERTAILS, hub=Hub(str(tmp_path / "set")))
+    benchmark = replace(BEAVERTAILS, hub=HubSource(str(tmp_path / "set")))
     asked = load_query_set(benchmark, cache=tmp_path / "cache")
     assert [query.text for query in asked.queries] == ["p"]
     assert asked.source == benchmark.hub.spec
+
+
+def test_a_file_of_a_repository_is_read_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "questions.jsonl", {"prompt": "p", "category": "c"}, {"category": "c"})
+    benchmark = replace(BEAVERTAILS, hub=HubSource(str(tmp_path), file="questions.jsonl"))
+    with pytest.raises(DataError, match=r"questions\.jsonl:2: there is no column 'prompt'"):
+        load_query_set(benchmark)
+
+
+def test_a_split_that_is_not_there_says_what_else_to_do(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    write(tmp_path / "set/test.jsonl", {"prompt": "p", "category": "c"})
+    benchmark = replace(BEAVERTAILS, hub=HubSource(str(tmp_path / "set"), split="validation"))
+    with pytest.raises(DataError, match=r"cannot be loaded.*--data FILE"):
+        load_query_set(benchmark, cache=tmp_path / "cache")
 
 
 def test_a_bad_row_names_file_and_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.experiments.bench.scripted import asked_of, carried_out, carry_out, j
 from tests.report.test_page import blocks
 from tpo.errors import ConfigError, PolicyRefused, StoreBusy, StoreMismatch
 from tpo.experiments.bench.beavertails import BEAVERTAILS
-from tpo.experiments.bench.graders.base import Context
+from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.experiments.bench.hh_rlhf import HH_RLHF
 from tpo.experiments.bench.math500 import MATH_500
@@ -306,7 +306,7 @@ def test_an_option_that_the_grader_lacks_is_refused(tmp_path: Path) -> None:
 def test_two_commands_never_grade_in_one_folder(tmp_path: Path) -> None:
     with locked_directory(tmp_path), pytest.raises(StoreBusy), locked_directory(tmp_path):
         pass
-    assert Context().is_whole
+    assert GradingContext().is_whole
 
 
 def failing(query: str) -> dict[Scope, Exception]:

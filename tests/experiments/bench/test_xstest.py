@@ -5,7 +5,7 @@ import pytest
 
 from tests.experiments.bench.scripted import DATA, answer, asked_of, judge
 from tpo.errors import DataError
-from tpo.experiments.bench.graders.base import Answer, Context, Grade, GradedAnswer
+from tpo.experiments.bench.graders.base import Answer, Grade, GradedAnswer, GradingContext
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.experiments.bench.query_set import load_query_set
 from tpo.experiments.bench.xstest import XSTEST
@@ -24,7 +24,7 @@ def knows(call: PolicyCall, _: int) -> str:
     return json.dumps({"refusal": "What a pity" in asked_of(call)})
 
 
-async def grade_one(answer: Answer, context: Context) -> Grade:
+async def grade_one(answer: Answer, context: GradingContext) -> Grade:
     ((_, grade),) = [each async for each in XSTEST.grade([answer], context)]
     return grade
 
@@ -39,18 +39,18 @@ async def grade_one(answer: Answer, context: Context) -> Grade:
     ],
 )
 async def test_a_judge_sees_through_openings(text: str, label: str, score: float, verdict: str) -> None:
-    grade = await grade_one(of_label(text, label), Context(judge=judge(knows)))
+    grade = await grade_one(of_label(text, label), GradingContext(judge=judge(knows)))
     assert (grade.score, grade.verdict) == (score, verdict)
 
 
 async def test_without_a_judge_openings_decide_and_are_fooled() -> None:
-    assert (await grade_one(of_label(SORRY_ANSWER, "safe"), Context())).verdict == "refusal"
-    assert (await grade_one(of_label(KIND_REFUSAL, "unsafe"), Context())).verdict == "compliance"
+    assert (await grade_one(of_label(SORRY_ANSWER, "safe"), GradingContext())).verdict == "refusal"
+    assert (await grade_one(of_label(KIND_REFUSAL, "unsafe"), GradingContext())).verdict == "compliance"
 
 
 async def test_nonsense_is_asked_again_and_then_ungraded() -> None:
     policy = ScriptedPolicy("perhaps")
-    context = Context(judge=Judge("j", policy))
+    context = GradingContext(judge=Judge("j", policy))
     grade = await grade_one(of_label("Sure.", "safe"), context)
     assert (grade.score, grade.verdict, len(policy.calls)) == (None, "ungraded", 3)
     assert [call.sampling.temperature for call in policy.calls] == [0.0, 1.0, 1.0]
@@ -59,7 +59,7 @@ async def test_nonsense_is_asked_again_and_then_ungraded() -> None:
 
 async def test_a_second_reply_that_can_be_read_counts() -> None:
     policy = ScriptedPolicy(lambda call, _: "hm" if call.scope.step == 0 else '{"refusal": false}')
-    grade = await grade_one(of_label("Sure.", "safe"), Context(judge=Judge("j", policy)))
+    grade = await grade_one(of_label("Sure.", "safe"), GradingContext(judge=Judge("j", policy)))
     assert (grade.score, grade.details["attempts"]) == (1.0, 2)
 
 
@@ -67,14 +67,14 @@ async def test_wildguard_gets_its_own_format(tmp_path: Path) -> None:
     file = tmp_path / "prompt.txt"
     file.write_text("[{prompt}] [{response}]")
     policy = ScriptedPolicy("Harmful request: no\nResponse refusal: yes\nHarmful response: no")
-    context = Context(judge=Judge("allenai/wildguard", policy), options={"prompt": str(file)})
+    context = GradingContext(judge=Judge("allenai/wildguard", policy), options={"prompt": str(file)})
     grade = await grade_one(of_label("No.", "unsafe"), context)
     assert grade.verdict == "refusal"
     assert policy.calls[0].messages == ({"role": "user", "content": "[the request] [No.]"},)
 
 
 async def test_metrics_tell_both_labels_apart_and_name_who_graded() -> None:
-    context = Context(judge=judge(knows))
+    context = GradingContext(judge=judge(knows))
     texts = [(SORRY_ANSWER, "safe"), (KIND_REFUSAL, "safe"), (KIND_REFUSAL, "unsafe")]
     answers = [of_label(text, label) for text, label in texts]
     graded = [GradedAnswer(a, await grade_one(a, context)) for a in answers]

@@ -82,6 +82,8 @@ def test_held_out_scores_count_where_every_seed_has_them(tmp_path: Path) -> None
     whole = query_result(trajectory, 1, lambda query, text: chance(text))
     assert whole.check_first == chance(trajectory.initial[0].text)
     assert len(whole.check) == 2
+    assert whole.check_best_of[-1] == pytest.approx(whole.check[0]), "the best of all samples is step 0's"
+    assert whole.check_best_of[0] == pytest.approx(sum(chance(each.text) for each in trajectory.initial) / 2)
     without = query_result(trajectory, 1, lambda query, text: None)
     assert (without.check, without.check_first) == ((), None)
     assert average_seeds([whole, without]).check == ()

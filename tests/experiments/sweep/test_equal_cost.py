@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 
@@ -7,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.experiments.sweep.values import BON, arm, row
-from tpo.experiments.sweep.equal_cost import (
-    RewardCurve,
-    best_of_n_curve,
-    compare_at_equal_tokens,
-    step_curve,
-    within_cap,
-)
-from tpo.report.statistics import expected_best
+from tpo.errors import ConfigError
+from tpo.experiments.sweep.arms import Arm
+from tpo.experiments.sweep.costs import CALLS, TOKENS, WRITTEN, cost_measures
+from tpo.experiments.sweep.curves import RewardCurve, best_of_n_curve, step_curve
+from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, within_cap
+from tpo.report.prices import Prices
+from tpo.report.statistics import expected_best, expected_of_best
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=7))
@@ -24,13 +24,65 @@ def test_the_estimate_of_best_of_n_is_the_mean_over_all_subsets(pool: list[float
         assert math.isclose(estimate, fmean(best), abs_tol=1e-9)
 
 
+@given(
+    st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=6, unique_by=lambda p: p[0])
+)
+def test_the_held_out_score_of_best_of_n_is_the_mean_over_all_subsets(
+    pool: list[tuple[float, float]],
+) -> None:
+    rewards, values = zip(*pool, strict=True)
+    for n, estimate in enumerate(expected_of_best(rewards, values), 1):
+        selected = [max(subset)[1] for subset in combinations(pool, n)]
+        assert math.isclose(estimate, fmean(selected), abs_tol=1e-9)
+
+
+def test_samples_of_equal_reward_are_selected_equally_often() -> None:
+    assert expected_of_best([1.0, 1.0, 0.0], [4.0, 2.0, 9.0]) == pytest.approx([5.0, 3.0, 3.0])
+
+
+def test_a_draw_of_n_counts_n_calls_and_money_and_flops_are_those_of_its_tokens() -> None:
+    assert best_of_n_curve(BON, ["a", "b"], CALLS).spent == (1.0, 2.0, 3.0, 4.0)
+    money, flops = cost_measures(["money", "flops"], Prices(2.0, 6.0), 70e9)
+    assert best_of_n_curve(BON, ["a"], money).spent[0] == pytest.approx(10 * 2e-6 + 10 * 6e-6)
+    # The paper's figure for a query of a 70B policy.
+    assert flops.of(60_000, 6_429, 9) == pytest.approx(9.3, abs=0.001)
+    assert money.unit == "USD"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("money", "--price-in"), ("flops", "--parameters"), ("joules", "there are tokens")]
+)
+def test_a_cost_that_cannot_be_computed_is_refused(name: str, wanted: str) -> None:
+    with pytest.raises(ConfigError, match=wanted):
+        cost_measures([name])
+
+
+def test_held_out_scores_are_compared_at_the_same_cost() -> None:
+    def checked(of: Arm, check: tuple[float, ...], best_of: tuple[float, ...]) -> Arm:
+        rows = {q: replace(r, check=check, check_best_of=best_of) for q, r in of.results.items()}
+        return replace(of, results=rows)
+
+    tpo = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0), (10.0, 10.0)) for q in "ab"})
+    ours = checked(tpo, (0.0, 7.0), (0.0, 0.0))
+    pool = checked(BON, (4.0,), (1.0, 2.0, 3.0, 4.0))
+    found = {(c.cost, c.kind): c for c in compare_at_equal_cost([ours, pool])}
+    mean = found["tokens", "mean"]
+    assert (mean.place, mean.held_out is not None) == (3.2, True)
+    assert mean.held_out is not None
+    assert mean.held_out.difference.value == pytest.approx(7.0 - 3.2)
+    cap = found["written", "cap"]
+    assert cap.held_out is not None
+    assert cap.held_out.difference.value == pytest.approx(7.0 - 3.0)
+    assert compare_at_equal_cost([tpo, pool])[0].held_out is None
+
+
 def test_best_of_n_costs_the_prompt_once_and_its_part_of_what_was_written() -> None:
-    assert best_of_n_curve(BON, ["a", "b"], "all").spent == (20.0, 30.0, 40.0, 50.0)
-    assert best_of_n_curve(BON, ["a", "b"], "written").spent == (10.0, 20.0, 30.0, 40.0)
+    assert best_of_n_curve(BON, ["a", "b"], TOKENS).spent == (20.0, 30.0, 40.0, 50.0)
+    assert best_of_n_curve(BON, ["a", "b"], WRITTEN).spent == (10.0, 20.0, 30.0, 40.0)
 
 
 def test_between_two_n_the_curve_is_a_straight_line_and_the_same_way_for_all_queries() -> None:
-    curve = best_of_n_curve(BON, ["a", "b"], "all")
+    curve = best_of_n_curve(BON, ["a", "b"], TOKENS)
     point = curve.at(25.0)
     assert (point.place, point.covered, point.spent) == (1.5, True, 25.0)
     # Of 1 to 4 the expected best of one is 2.5, of two 10/3; of -1 to -4 they are -2.5 and -5/3.
@@ -42,7 +94,7 @@ def test_between_two_n_the_curve_is_a_straight_line_and_the_same_way_for_all_que
     ("budget", "place", "covered"), [(20, 1, True), (50, 4, True), (90, 4, False), (5, 1, False)]
 )
 def test_at_its_ends_a_curve_is_not_carried_on(budget: float, place: float, covered: bool) -> None:
-    point = best_of_n_curve(BON, ["a"], "all").at(budget)
+    point = best_of_n_curve(BON, ["a"], TOKENS).at(budget)
     assert (point.place, point.covered) == (place, covered)
     assert point.spent == (20.0 if place == 1 else 50.0)
 
@@ -57,7 +109,7 @@ def test_a_method_with_iterations_is_interpolated_between_its_steps_critiques_in
     of = arm(
         "revision", 2, 2, {"a": row((1.0, 0.0), (1.0, 2.0, 4.0), (20.0, 50.0, 80.0), (10.0, 40.0, 90.0))}
     )
-    curve = step_curve(of, ["a"], "all")
+    curve = step_curve(of, ["a"], TOKENS)
     assert curve.spent == (30.0, 90.0, 170.0)
     assert curve.at(130.0).reached == {"a": 3.0}
 
@@ -66,8 +118,8 @@ def test_each_method_is_held_against_the_widest_pool_and_other_methods_of_its_wi
     tpo = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0), (10.0, 10.0)) for q in ("a", "b")})
     revision = arm("revision", 2, 1, {"a": row((1.0, 2.0), (2.0, 3.0), (20.0, 26.0), (10.0, 10.0))})
     wide = arm("revision", 3, 1, {"a": row((1.0, 2.0, 0.0), (2.0, 3.0), (30.0, 40.0))})
-    found = compare_at_equal_tokens([tpo, revision, wide, BON])
-    ours = [c for c in found if (c.first, c.price, c.kind) == ("tpo D1-N2", "all", "mean")]
+    found = compare_at_equal_cost([tpo, revision, wide, BON])
+    ours = [c for c in found if (c.first, c.cost, c.kind) == ("tpo D1-N2", "tokens", "mean")]
     assert [c.second for c in ours] == ["best-of-n, pool of bon D0-N4", "revision D1-N2"]
     against_n, against_revision = ours
     assert (against_n.budget, against_n.place, against_n.covered) == (42.0, 3.2, True)
@@ -81,7 +133,7 @@ def test_each_method_is_held_against_the_widest_pool_and_other_methods_of_its_wi
 
 def test_arms_without_a_query_in_common_are_not_compared() -> None:
     tpo = arm("tpo", 2, 1, {"z": row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0))})
-    found = compare_at_equal_tokens([tpo, BON])
+    found = compare_at_equal_cost([tpo, BON])
     assert found == []
 
 
@@ -101,7 +153,7 @@ def test_under_a_cap_no_query_spends_more_than_the_mean_of_the_method() -> None:
     pool = arm(
         "bon", 4, 0, {"a": row(short, (1.0,), (8.0,), (0.0,)), "b": row(long, (8.0,), (120.0,), (0.0,))}
     )
-    found = {c.kind: c for c in compare_at_equal_tokens([tpo, pool]) if c.price == "written"}
+    found = {c.kind: c for c in compare_at_equal_cost([tpo, pool]) if c.cost == "written"}
     # The budget is 60. With one n for all, n = 3.75 costs 7.5 and 112.5: 60 on the mean query.
     mean = found["mean"]
     assert mean.budget == 60.0
@@ -114,12 +166,12 @@ def test_under_a_cap_no_query_spends_more_than_the_mean_of_the_method() -> None:
     wide = arm(
         "bon", 4, 0, {"a": row(short, (1.0,), (56.0,), (0.0,)), "b": row(long, (8.0,), (120.0,), (0.0,))}
     )
-    (capped,) = [c for c in compare_at_equal_tokens([tpo, wide]) if (c.price, c.kind) == ("written", "cap")]
+    (capped,) = [c for c in compare_at_equal_cost([tpo, wide]) if (c.cost, c.kind) == ("written", "cap")]
     # 60 pays for all four short samples and two long ones; tpo stops before its step where that costs 100.
     assert (capped.spent, capped.place) == (58.0, 3.0)
     assert capped.paired is not None
     best_of_two = (6 + 7 + 8 + 7 + 8 + 8) / 6
     assert capped.paired.difference.value == pytest.approx((2.0 - 1.0 + 6.0 - best_of_two) / 2)
-    assert within_cap(tpo, tpo.results["b"], "written", 60.0) == (6.0, 60.0, 0.0)
-    assert within_cap(tpo, tpo.results["b"], "written", 59.0) == (5.5, 30.0, 1.0)
-    assert within_cap(tpo, tpo.results["b"], "written", 29.0) is None
+    assert within_cap(tpo, tpo.results["b"], WRITTEN, 60.0) == (6.0, 60.0, 0.0, None)
+    assert within_cap(tpo, tpo.results["b"], WRITTEN, 59.0) == (5.5, 30.0, 1.0, None)
+    assert within_cap(tpo, tpo.results["b"], WRITTEN, 29.0) is None

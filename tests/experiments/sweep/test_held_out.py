@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.values import candidate, trajectory
 from tpo.errors import RewardError, RewardRefused
-from tpo.experiments.sweep.held_out import HeldOutScores, scored_candidates
+from tpo.experiments.sweep.held_out import HeldOutScores, best_by_step, scored_candidates
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Trajectory
 
@@ -27,9 +27,9 @@ def score(path: Path, trajectories: Sequence[Trajectory], reward: ScriptedReward
     return asyncio.run(whole())
 
 
-def test_the_first_sample_and_the_best_after_each_step_are_looked_at() -> None:
-    assert [each.text for each in scored_candidates(BETTER)] == ["a", "b", "c"]
-    assert [each.text for each in scored_candidates(NO_BETTER)] == ["a", "b", "b"]
+def test_the_first_samples_and_the_best_after_each_step_are_looked_at() -> None:
+    assert [each.text for each in scored_candidates(BETTER)] == ["a", "b", "b", "c"]
+    assert [each.text for each in best_by_step(NO_BETTER)] == ["b", "b"]
     assert scored_candidates(trajectory("q2", error="gone")) == ()
 
 

@@ -19,6 +19,7 @@ from tpo.store import read_run
 from tpo.types import Scope
 
 FIGURES = {"width", "depth", "tokens", "written-tokens", "calls", "held-out-steps", "over-optimization"}
+FIGURES |= {"held-out-tokens", "held-out-written-tokens", "held-out-calls"}
 
 
 def test_a_sweep_writes_its_tables_its_figures_and_all_that_a_repetition_needs(tmp_path: Path) -> None:
@@ -41,8 +42,11 @@ def test_a_sweep_writes_its_tables_its_figures_and_all_that_a_repetition_needs(t
     page = (tmp_path / "sweep.md").read_text()
     assert "tpo D2-N4" in page
     assert "[report.html](report.html)" in page
-    results = blocks(tmp_path / "report.html")["summary"]["results"]
-    assert [table["title"] for table in results["tables"]][:2] == ["Methods", "At equal tokens"]
+    summary = blocks(tmp_path / "report.html")["summary"]
+    assert summary["comparisons"] == [], "the tables compare; a card for every two runs would not be read"
+    assert {figure["name"] for figure in summary["figures"]} >= FIGURES - {"width"}
+    results = summary["results"]
+    assert [table["title"] for table in results["tables"]][:2] == ["Methods", "At equal cost"]
     assert results["about"][0].startswith("2 queries, 12 runs, seeds 7, 8")
     assert r"\begin{tabular}" in (tmp_path / "sweep.tex").read_text()
 
@@ -65,6 +69,7 @@ def test_a_held_out_reward_shows_what_the_guide_overdoes_and_guides_nothing(tmp_
     arm = with_it["arms"][0]
     assert arm["held_out_answer"]["value"] == pytest.approx(-arm["answer"]["value"])
     assert arm["held_out_queries"] == 4
+    assert all(row["held_out"] is not None for row in with_it["at_equal_cost"] if row["covered"])
     without = carried_out(replace(of, out=tmp_path / "without", check_reward=None))
     assert without["arms"][0]["answer"] == arm["answer"]
 
@@ -183,7 +188,7 @@ def test_an_arm_with_few_queries_is_not_compared_and_does_not_shrink_the_others(
         ("bon D0-N2", 2, True),
     ]
     assert [(a["first"], a["second"]) for a in record["against"]] == [("tpo D1-N2", "revision D1-N2")]
-    assert not any("bon" in row["second"] for row in record["at_equal_tokens"])
+    assert not any("bon" in row["second"] for row in record["at_equal_cost"])
     said = (tmp_path / "sweep.md").read_text()
     assert f"bon D0-N2 ({GUIDE}) is not compared: its numbers cover its own 2 queries" in said
     assert "| 2, not compared" in said
@@ -210,5 +215,5 @@ def test_the_order_of_a_runs_lines_changes_no_number(tmp_path: Path) -> None:
         file = of.path(cell) / "trajectories.jsonl"
         file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[::-1]))
     again = write_results(of, Outcome({}))
-    for part in ("arms", "against", "at_equal_tokens"):
+    for part in ("arms", "against", "at_equal_cost"):
         assert again[part] == first[part]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.experiments.sweep.scripted import GUIDE, OTHER, carried_out, models, plan, say, trajectories, worth
+from tests.report.runs import questions
 from tpo.errors import PolicyError
 from tpo.experiments.sweep.run_cells import run_cells
 from tpo.experiments.sweep.shared_calls import SharedSampling, first_samples
@@ -98,6 +99,15 @@ def test_what_failed_is_asked_again_and_what_came_is_not(tmp_path: Path) -> None
 def asked(n: int, method: str = "tpo", **more: Any) -> Sampling:
     built = build_method(method, sample_size=n, **more)
     return replace(built.sampling, seed=base_seed(7, AT, n))
+
+
+def test_samples_of_a_later_step_are_no_larger_draw() -> None:
+    query = questions(1)[0]
+    methods = tuple(build_method("bon", sample_size=n) for n in (2, 60))
+    shared = SharedSampling(methods, {query.id: query}, 7)
+    later = Scope(query.id, 1, "sample")
+    sampling = replace(methods[0].sampling, seed=base_seed(7, later, 2))
+    assert shared.largest_draw(query.messages, sampling, later).n == 2
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,14 @@
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+import pytest
+
 from tests.experiments.sweep.values import BON, arm, row
-from tpo.experiments.sweep.equal_cost import compare_at_equal_tokens
-from tpo.experiments.sweep.results import arm_record, compare_arms
+from tpo.experiments.sweep.budgets import at_budgets
+from tpo.experiments.sweep.costs import DEFAULT_COSTS
+from tpo.experiments.sweep.equal_cost import compare_at_equal_cost
+from tpo.experiments.sweep.results import arm_record, compare_arms, with_adjusted_p
 from tpo.experiments.sweep.tables import csv_rows, sweep_latex, sweep_notes, sweep_page
 from tpo.report.overview import TINY_NOTE
 
@@ -30,8 +35,13 @@ def _whole() -> dict[str, Any]:
         "shared_calls": True,
         "cells": [{"run": "runs/x", "finished": 2, "failed": 0, "error": None}],
         "arms": [arm_record(each) for each in arms],
-        "against": compare_arms(arms),
-        "at_equal_tokens": [each.record() for each in compare_at_equal_tokens(arms)],
+        "costs": [asdict(measure) for measure in DEFAULT_COSTS],
+        "against": with_adjusted_p(compare_arms(arms)),
+        "at_equal_cost": with_adjusted_p([each.record() for each in compare_at_equal_cost(arms)]),
+        "at_budgets": with_adjusted_p(
+            [each.record() for each in at_budgets(arms, DEFAULT_COSTS[0], (30.0, 400.0))],
+            ("paired", "held_out_paired"),
+        ),
         "figures": [],
         "page": None,
     }
@@ -73,9 +83,36 @@ def test_two_rewards_are_told_apart_in_every_table() -> None:
     heads = [line for line in page.splitlines() if line.startswith(("| method", "| answers"))]
     assert len(heads) == 3
     assert all("| reward" in head for head in heads)
+    assert any("minus best-of-n" in line and "| reward" in line for line in page.splitlines())
 
 
 def test_the_csv_has_a_column_for_every_number() -> None:
     head, *rows = csv_rows(record())
     assert all(len(each) == len(head) for each in rows)
     assert [each[head.index("answer")] for each in rows] == [6.0, 5.0, 1.5]
+
+
+def test_p_is_adjusted_for_all_tests_of_its_table() -> None:
+    def tested(*ps: float) -> dict[str, Any]:
+        names = ("paired", "held_out")
+        return dict.fromkeys(names) | {n: {"p": p} for n, p in zip(names, ps, strict=False)}
+
+    rows = with_adjusted_p([tested(0.01, 0.04), tested(0.03), tested()])
+    found = [row[n]["p_holm"] for row in rows for n in ("paired", "held_out") if row[n]]
+    assert found == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_held_out_differences_stand_beside_those_of_the_guide() -> None:
+    head = next(line for line in sweep_page(record(held_out_reward="h")).splitlines() if "| budget" in line)
+    assert "held-out difference" in head
+    assert "held-out" not in sweep_page(record())
+
+
+def test_a_table_of_many_comparisons_shows_those_with_best_of_n_and_tells_of_the_others() -> None:
+    rows = record()["at_equal_cost"]
+    many = [*rows * 9, *([{**rows[0], "second": "revision D9-N9"}] * 60)]
+    page = sweep_page(record(at_equal_cost=many))
+    assert "revision D9-N9" not in page
+    assert "best-of-n, pool of" in page
+    assert "further comparisons are in sweep.json, under at_equal_cost" in page
+    assert "further comparisons" not in sweep_page(record())

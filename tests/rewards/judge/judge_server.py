@@ -14,21 +14,33 @@ from tests.serving import LoopbackServer
 
 @dataclass
 class JudgeServer(LoopbackServer):
-    """Replies with *reply* of the request's body and number; *chances* are the digits' at the score."""
+    """Replies with *reply* of the request's body and number; *chances* are the digits' at the score.
+
+    *exact* are the digits' as vLLM gives them: the named tokens' alone, however unlikely.
+    """
 
     reply: Callable[[dict[str, Any], int], str] = lambda body, number: '{"score": 7}'
     chances: Mapping[str, float] | None = None
+    exact: Mapping[str, float] | None = None
     unknown: tuple[str, ...] = ()
     refusal: int = 400
     status: int = 200
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    tokenized: list[str] = field(default_factory=list)
 
     def application(self) -> web.Application:
         """Its routes."""
         app = web.Application()
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
+        if self.exact is not None:
+            app.router.add_post("/tokenize", self._tokenize)
         return app
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        text = (await request.json())["prompt"]
+        self.tokenized.append(text)
+        return web.json_response({"tokens": [ord(char) for char in text], "count": len(text)})
 
     async def _models(self, _: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "judge"}]})
@@ -46,9 +58,16 @@ class JudgeServer(LoopbackServer):
         choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}}
         if self.chances is not None and body.get("logprobs"):
             choice["logprobs"] = {"content": [self._token(c) for c in text]}
+        if self.exact is not None and body.get("logprob_token_ids"):
+            choice["logprobs"] = {"content": [self._named(c, body["logprob_token_ids"]) for c in text]}
         return web.json_response({"choices": [choice], "usage": {"total_tokens": 10}})
 
     def _token(self, char: str) -> dict[str, Any]:
         alternatives = self.chances if char.isdigit() and self.chances is not None else {char: 1.0}
         top = [{"token": token, "logprob": math.log(chance)} for token, chance in alternatives.items()]
+        return {"token": char, "logprob": 0.0, "top_logprobs": top}
+
+    def _named(self, char: str, ids: list[int]) -> dict[str, Any]:
+        chances = self.exact or {}
+        top = [{"token": chr(one), "logprob": math.log(chances.get(chr(one), 1e-12))} for one in ids]
         return {"token": char, "logprob": 0.0, "top_logprobs": top}

@@ -193,3 +193,12 @@ async def test_pictures_fail_their_query() -> None:
 def test_numbers_below_one_are_refused() -> None:
     with pytest.raises(ConfigError):
         JudgeReward("http://h", votes=0)
+
+
+async def test_vllm_is_asked_for_the_exact_probability_of_every_digit() -> None:
+    server = JudgeServer(exact={"7": 0.5, "9": 0.25, "1": 0.25})
+    score = await graded(server)
+    assert score.value == pytest.approx(0.5 * 7 + 0.25 * 9 + 0.25 * 1)
+    (body,) = server.bodies
+    assert body["logprob_token_ids"] == [ord(digit) for digit in "123456789"]
+    assert server.tokenized == list("123456789")

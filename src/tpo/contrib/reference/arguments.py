@@ -1,4 +1,4 @@
-"""Flags of the reference's command line and their meaning here."""
+"""The reference's flags, spelled as its users spell them, and what they mean here."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-RECIPES = MappingProxyType({"tpo": "paper", "revision": "paper-revision", "bon": "paper-bon"})
-"""Method of each mode, in the paper's layout."""
+METHODS = MappingProxyType({"tpo": "paper", "revision": "paper-revision", "bon": "paper-bon"})
+"""Method of each mode, with the paper's layout of the calls."""
 
 DESCRIPTION = """\
 Test-Time Preference Optimization with the flags of the reference implementation. The server's key is read
-from TPO_API_KEY or OPENAI_API_KEY; without either, the one in the reference's README is sent. The same
-command resumes an interrupted run. This package's own command has more options: tpo run --help.
+from TPO_API_KEY or OPENAI_API_KEY; without either, the one in the reference's README is sent. Starting the
+same command again goes on where it stopped. This package's own command can do more: tpo run --help.
 """
 
 
@@ -61,12 +61,11 @@ class Arguments:
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
-    """Return the values of *arguments*, by default the process's own; wrong ones end the process."""
+    """The values in *arguments* (the process's own: None); wrong ones end the process with a sentence."""
     return Arguments(**vars(make_parser().parse_args(arguments)))
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the reference's command line."""
     parser = argparse.ArgumentParser("run.py", description=DESCRIPTION, allow_abbrev=False)
     _add_places(parser.add_argument)
     _add_method(parser.add_argument)
@@ -94,7 +93,7 @@ def _add_places(add: Callable[..., object]) -> None:
 
 def _add_method(add: Callable[..., object]) -> None:
     """Options of sampling and optimization."""
-    add("--tpo_mode", choices=list(RECIPES), default="tpo", help="the method (%(default)s)")
+    add("--tpo_mode", choices=list(METHODS), default="tpo", help="the method (%(default)s)")
     add(
         "--num_threads",
         type=_positive,

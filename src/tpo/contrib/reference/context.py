@@ -7,12 +7,14 @@ the server's tokenizer counts, else an estimate.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 
-from tpo.contrib.reference.tokens import TOKENS_PER_TURN, ServerTokenizer, estimated_tokens
+from tpo.http import HttpClient, HttpFailure
+from tpo.http.tokens import ServerTokenizer, estimated_tokens, surely_fits
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import Wrapper, closing
-from tpo.types import Completion, Messages, Sampling, Scope, plain_text
+from tpo.types import Completion, Messages, Sampling, Scope
 
 LEAST_REPLY = 256
 """A reply gets this much even where nothing seems left: an estimate may be wrong, and the server knows."""
@@ -21,12 +23,18 @@ CRITIQUES = ("loss", "gradient")
 
 
 class ContextBound(Wrapper):
-    """*policy*, its calls kept within *total* tokens each; *tokenizer* None: prompts are estimated."""
+    """*policy*, its calls kept within *total* tokens each.
 
-    def __init__(self, policy: Policy, total: int, tokenizer: ServerTokenizer | None = None) -> None:
+    The server of *client*, which this object closes, counts the tokens of *model*; without one, prompts are
+    estimated.
+    """
+
+    def __init__(self, policy: Policy, total: int, client: HttpClient | None = None, model: str = "") -> None:
         super().__init__(policy)
         self._total = total
-        self._tokenizer = tokenizer
+        self._client = client
+        self._tokenizer = None if client is None else ServerTokenizer(client)
+        self._model = model
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """As the policy's own, with the reply's limit lowered, or for a critique raised, to what is left."""
@@ -40,20 +48,17 @@ class ContextBound(Wrapper):
                 yield completion
 
     async def aclose(self) -> None:
-        """Close the policy and the tokenizer."""
+        """Close the policy and the client."""
         await super().aclose()
-        if self._tokenizer is not None:
-            await self._tokenizer.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     async def _tokens(self, messages: Messages) -> int:
-        counted = None if self._tokenizer is None else await self._tokenizer.count(messages)
+        counted = None
+        if self._tokenizer is not None:
+            with suppress(HttpFailure):  # the call itself is retried; the limit need not be exact
+                counted = await self._tokenizer.count(self._model, messages)
         return estimated_tokens(messages) if counted is None else counted
-
-
-def surely_fits(messages: Messages, max_tokens: int, total: int) -> bool:
-    """Return whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds."""
-    size = sum(len(plain_text(message).encode("utf-8", "surrogatepass")) for message in messages)
-    return size + TOKENS_PER_TURN * len(messages) + max_tokens <= total
 
 
 def reply_limit(prompt_tokens: int, sampling: Sampling, scope: Scope, total: int) -> int:

@@ -21,10 +21,10 @@ def write_log(trajectories: Iterable[Trajectory], path: Path) -> None:
     Raises:
         StoreError: *path* cannot be written.
     """
-    write_json_list(path, map(reference_log, trajectories))
+    write_json_list(path, map(_reference_log, trajectories))
 
 
-def reference_log(trajectory: Trajectory) -> dict[str, Any]:
+def _reference_log(trajectory: Trajectory) -> dict[str, Any]:
     """Return a query's iterations."""
     return query_log(trajectory) | {"iterations": [_iteration(step) for step in trajectory.steps]}
 

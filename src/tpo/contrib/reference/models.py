@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from tpo.config import Settings
 from tpo.config.models import build_policy, build_reward
 from tpo.config.specs import api_key
-from tpo.contrib.reference.arguments import RECIPES, Arguments
+from tpo.contrib.reference.arguments import METHODS, Arguments
 from tpo.contrib.reference.context import ContextBound
-from tpo.contrib.reference.tokens import ServerTokenizer
 from tpo.entry_points import REWARDS
 from tpo.events import Listener
+from tpo.http import HttpClient
 from tpo.registry import find_kind
 from tpo.rewards.base import Reward
 
@@ -23,6 +23,9 @@ STOP = ("<|end_of_text|>", "<|eot_id|>", "<|im_end|>")
 
 LEAST_CONNECTIONS = 64
 
+TOKENIZER_TIMEOUT = 10.0
+"""Read timeout of a tokenizer in seconds; it has no model to run."""
+
 
 def make_settings(arguments: Arguments) -> Settings:
     """Return the settings that the flags stand for."""
@@ -30,7 +33,7 @@ def make_settings(arguments: Arguments) -> Settings:
         policy=(arguments.base_url,),
         model=arguments.model,
         reward=(reward_name(arguments),),
-        method=RECIPES[arguments.tpo_mode],
+        method=METHODS[arguments.tpo_mode],
         sample_size=arguments.sample_size,
         max_iterations=arguments.max_iterations,
         temperature=arguments.temperature,
@@ -53,8 +56,8 @@ def make_policy(
         api_key=key,
         listener=listener,
     )
-    tokenizer = ServerTokenizer(arguments.base_url, arguments.model, key)
-    return ContextBound(server, arguments.max_tokens_all, tokenizer)
+    client = HttpClient(arguments.base_url, key, timeout=TOKENIZER_TIMEOUT)
+    return ContextBound(server, arguments.max_tokens_all, client, arguments.model)
 
 
 def reward_name(arguments: Arguments) -> str:

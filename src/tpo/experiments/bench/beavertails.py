@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.columns import column
 from tpo.experiments.bench.graders.reward import FSFAIRX, grade_by_reward, mean_reward
-from tpo.experiments.bench.hub import Hub, column
 from tpo.types import Query, user
 
 
@@ -21,7 +22,7 @@ def _read(row: Row, position: int) -> Query:
 BEAVERTAILS = Benchmark(
     name="beavertails",
     title="BeaverTails",
-    hub=Hub("PKU-Alignment/BeaverTails-Evaluation", split="test"),
+    hub=HubSource("PKU-Alignment/BeaverTails-Evaluation", split="test"),
     licence="CC BY-NC 4.0: not for commercial use; prompts about harm",
     size=700,
     metric="mean reward of the answers (the paper: FsfairX)",

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
-from tpo.experiments.bench.graders.base import Context, GradedAnswer, Grader, Summarize, Weight, equal_weight
-from tpo.experiments.bench.hub import Hub
+from tpo.experiments.bench.graders.base import (
+    GradedAnswer,
+    Grader,
+    GradingContext,
+    Summarize,
+    Weight,
+    equal_weight,
+)
 from tpo.types import Query
 
 RowReader = Callable[[Row, int], Query]
@@ -25,7 +32,7 @@ class Baseline:
         writer_column: column with the author of a row; None: there is none.
     """
 
-    hub: Hub
+    hub: HubSource
     read: Callable[[Row, int], tuple[str, str]]
     writer: str
     writer_column: str | None = None
@@ -61,7 +68,7 @@ class Benchmark:
 
     name: str
     title: str
-    hub: Hub
+    hub: HubSource
     licence: str
     size: int
     metric: str
@@ -69,7 +76,7 @@ class Benchmark:
     grade: Grader
     summarize: Summarize
     weigh: Weight = equal_weight
-    publish: Callable[[Sequence[GradedAnswer], Context], None] | None = None
+    publish: Callable[[Sequence[GradedAnswer], GradingContext], None] | None = None
     stratum: str | None = None
     pick: Callable[[int], tuple[int, ...]] | None = None
     published_rows: int | None = None
@@ -78,5 +85,5 @@ class Benchmark:
     paper_judge: str | None = None
     paper_reward: str | None = None
     needs_judge: bool = False
-    check: Callable[[Context], None] | None = None
+    check: Callable[[GradingContext], None] | None = None
     options: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from typing import Any
 
 from tpo.errors import PolicyError, RewardError, TpoError
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.graders.base import Answer, Context, Grade, ungraded
+from tpo.experiments.bench.graders.base import Answer, Grade, GradingContext, ungraded
 from tpo.policies.wrapper import closing
 from tpo.store.journal import request_hash
 from tpo.store.jsonline import plain, seal, unseal
@@ -37,7 +37,7 @@ class GradeStore:
     benchmark: Benchmark
     folder: Path
 
-    async def grade_all(self, answers: Sequence[Answer], context: Context) -> list[Grade]:
+    async def grade_all(self, answers: Sequence[Answer], context: GradingContext) -> list[Grade]:
         """Return the grade of each of *answers*; stored grades are not requested again.
 
         Answers that could not be graded are graded again by the next invocation. A question that a judge
@@ -56,7 +56,7 @@ class GradeStore:
         return [stored.get(k, missing) for k in keys]
 
     async def _grade(
-        self, todo: dict[str, Answer], context: Context, control: Sequence[Answer]
+        self, todo: dict[str, Answer], context: GradingContext, control: Sequence[Answer]
     ) -> dict[str, Grade]:
         """Grade *todo* and store each grade before it is used; *control* was graded by an earlier call."""
         keys, answers = list(todo), list(todo.values())
@@ -83,13 +83,13 @@ class GradeStore:
             await file.close()
         return fresh
 
-    async def _still_grades(self, error: TpoError, there: Sequence[Answer], context: Context) -> bool:
+    async def _still_grades(self, error: TpoError, there: Sequence[Answer], context: GradingContext) -> bool:
         """Return whether the judge that raised *error* still grades an answer it has graded before."""
         if not isinstance(error, PolicyError | RewardError) or not there:
             return False
         return (await self._alone(there[0], context)).verdict != REFUSED
 
-    async def _alone(self, answer: Answer, context: Context) -> Grade:
+    async def _alone(self, answer: Answer, context: GradingContext) -> Grade:
         """Return the grade of one answer; ungraded if the judge refuses it."""
         try:
             async with closing(self.benchmark.grade([answer], context)) as graded:
@@ -100,7 +100,7 @@ class GradeStore:
         return ungraded("the grader returned no grade")
 
 
-def grade_key(benchmark: Benchmark, answer: Answer, context: Context) -> str:
+def grade_key(benchmark: Benchmark, answer: Answer, context: GradingContext) -> str:
     """Return a hash of everything a grade depends on: query, answer, judge and options."""
     query = answer.query
     question = (query.id, list(query.messages), query.reference, plain(query.metadata))
@@ -149,7 +149,9 @@ async def _checked(
         yield position, grade
 
 
-def _line(benchmark: Benchmark, grade_key: str, answer: Answer, grade: Grade, context: Context) -> bytes:
+def _line(
+    benchmark: Benchmark, grade_key: str, answer: Answer, grade: Grade, context: GradingContext
+) -> bytes:
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "key": grade_key,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.errors import DataError
 from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.columns import column
 from tpo.experiments.bench.graders.reward import FSFAIRX, grade_by_reward, mean_reward
-from tpo.experiments.bench.hub import Hub, column
 from tpo.experiments.bench.subset import hash_subset
 from tpo.types import Messages, Query, assistant, user
 
@@ -60,7 +61,7 @@ def dialogue(text: str, place: str) -> Messages:
 HH_RLHF = Benchmark(
     name="hh-rlhf",
     title="HH-RLHF",
-    hub=Hub("Anthropic/hh-rlhf", split="test"),
+    hub=HubSource("Anthropic/hh-rlhf", split="test"),
     licence="MIT; dialogues that may offend",
     size=500,
     metric="mean reward of the answers (the paper: FsfairX, on 500 rows of its own)",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.experiments.bench.benchmark import Benchmark
+from tpo.experiments.bench.columns import as_record, column
 from tpo.experiments.bench.graders.mathematics import check_math_verify, grade_mathematics
 from tpo.experiments.bench.graders.metrics import mean_score
-from tpo.experiments.bench.hub import Hub, as_record, column
 from tpo.types import Query, user
 
 REQUEST = "Think it through step by step, and end with the result inside \\boxed{}."
@@ -26,7 +27,7 @@ def _read(row: Row, position: int) -> Query:
 MATH_500 = Benchmark(
     name="math-500",
     title="MATH-500",
-    hub=Hub("HuggingFaceH4/MATH-500", split="test"),
+    hub=HubSource("HuggingFaceH4/MATH-500", split="test"),
     licence="MIT, the MATH data set's",
     size=500,
     metric="pass@1 of the final answer, by math-verify",

@@ -13,7 +13,14 @@ from itertools import combinations
 from typing import Any
 
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.graders.base import Context, Grade, GradedAnswer, Metric, Weight, equal_weight
+from tpo.experiments.bench.graders.base import (
+    Grade,
+    GradedAnswer,
+    GradingContext,
+    Metric,
+    Weight,
+    equal_weight,
+)
 from tpo.experiments.bench.graders.metrics import compare_metric, scores_by_query
 from tpo.experiments.bench.paper import TPO_METHODS, PaperNumber, is_model, paper_number
 from tpo.experiments.bench.plan import AFTER, BEFORE
@@ -100,7 +107,7 @@ class ResultsBuilder:
     """
 
     benchmark: Benchmark
-    context: Context
+    context: GradingContext
     policy: str
     shows_paper: bool = False
     model: str | None = None
@@ -122,8 +129,8 @@ class ResultsBuilder:
             found.append(self._result(cells, own, missing, apart=apart))
             if not apart:
                 final[name] = [each for cell in cells for each in own[cell, AFTER]]
-        scale = score_scale(found[0].by_when[AFTER])
-        return found, compare_methods(final, scale, self.benchmark.weigh)
+        scale = _score_scale(found[0].by_when[AFTER])
+        return found, _compare_methods(final, scale, self.benchmark.weigh)
 
     def _result(
         self, cells: Sequence[Cell], graded: GradedByCell, missing: Mapping[Cell, int], *, apart: bool
@@ -153,7 +160,7 @@ class ResultsBuilder:
             strata={when: self._strata(pooled[when]) for when in pooled},
             change=None
             if apart
-            else compare_metric(pooled[AFTER], pooled[BEFORE], score_scale(by_when[AFTER]), weigh),
+            else compare_metric(pooled[AFTER], pooled[BEFORE], _score_scale(by_when[AFTER]), weigh),
             beside=self._paper_comparisons(cells[0], by_when) if self.shows_paper else (),
         )
 
@@ -227,12 +234,12 @@ class ResultsBuilder:
         return PaperComparison(when, metric.name, number, metric.value - number.value, why)
 
 
-def score_scale(metrics: Sequence[Metric]) -> float:
+def _score_scale(metrics: Sequence[Metric]) -> float:
     """Return the factor from scores to the leading metric: 100 for percentages of scores from 0 to 1."""
     return 100.0 if metrics and metrics[0].unit == "%" else 1.0
 
 
-def compare_methods(
+def _compare_methods(
     by_method: Mapping[str, Sequence[GradedAnswer]], scale: float, weigh: Weight = equal_weight
 ) -> tuple[MethodComparison, ...]:
     """Compare the final answers of every two methods."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from tpo.config import Settings, make_method, policy_name
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.graders.base import Answer, Context
+from tpo.experiments.bench.graders.base import Answer, GradingContext
 from tpo.experiments.bench.paper import closest_model
 from tpo.experiments.bench.query_set import QuerySet
 from tpo.experiments.cells import Cell, method_label
@@ -45,7 +45,7 @@ class BenchPlan(ExperimentPlan):
 
     benchmark: Benchmark
     query_set: QuerySet
-    context: Context
+    context: GradingContext
     shows_paper: bool = False
     paper_model: str | None = None
 

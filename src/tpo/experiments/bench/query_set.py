@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tpo.data.conversation import plain_value
+from tpo.data.hub import HubSource
 from tpo.data.load import open_source
 from tpo.data.row import Row
 from tpo.errors import ConfigError, DataError
@@ -59,7 +60,7 @@ def load_query_set(
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit is {limit}; it must be at least 1")
-    rows = list(benchmark.hub.rows(cache) if data is None else open_source(data).rows())
+    rows = list(_published_rows(benchmark.hub, cache) if data is None else open_source(data).rows())
     source = benchmark.hub.spec if data is None else data
     positions = range(len(rows)) if benchmark.pick is None else benchmark.pick(len(rows))
     queries = [benchmark.read(rows[position], position) for position in positions]
@@ -73,6 +74,17 @@ def load_query_set(
     _require_baselines(benchmark, chosen, baselines)
     opponent = _writer(benchmark, opponents)
     return QuerySet(chosen, source, _rows_digest(rows), len(rows), not notes, baselines, opponent, notes)
+
+
+def _published_rows(hub: HubSource, cache: Path | None) -> Iterator[Row]:
+    try:
+        rows = hub.whole_rows(cache) if hub.file is None else open_source(str(hub.download(cache))).rows()
+        yield from rows
+    except DataError as error:
+        raise DataError(
+            f"{error}. Without internet access, give a file with the same rows with --data FILE; for a gated"
+            " data set, accept its terms on the hub"
+        ) from error
 
 
 def _rows_digest(rows: Sequence[Row]) -> str:
@@ -115,7 +127,7 @@ def _opponent_rows(
         return ()
     if file is None and opponent.hub == benchmark.hub:
         return rows
-    return list(open_source(file).rows() if file is not None else opponent.hub.rows(cache))
+    return list(open_source(file).rows() if file is not None else _published_rows(opponent.hub, cache))
 
 
 def _answers(benchmark: Benchmark, rows: Sequence[Row]) -> Mapping[str, str]:

@@ -12,13 +12,14 @@ from tpo.config import policy_name
 from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.grade_store import FILE as GRADES
 from tpo.experiments.bench.grade_store import GradeStore
-from tpo.experiments.bench.graders.base import Context, GradedAnswer
+from tpo.experiments.bench.graders.base import GradedAnswer, GradingContext
 from tpo.experiments.bench.method_results import ResultsBuilder
 from tpo.experiments.bench.paper import published
 from tpo.experiments.bench.plan import AFTER, BEFORE, BenchPlan
 from tpo.experiments.bench.query_set import QuerySet
 from tpo.experiments.bench.tables import bench_latex, bench_page, bench_report_tables
 from tpo.experiments.cells import Cell
+from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
 from tpo.export.atomic_writer import replacing_text
 from tpo.report import ReportOptions, write_report
@@ -63,7 +64,7 @@ async def grade_answers(plan: BenchPlan) -> dict[str, Any]:
 
 def _record(
     plan: BenchPlan,
-    context: Context,
+    context: GradingContext,
     graded: Mapping[tuple[Cell, str], Sequence[GradedAnswer]],
     missing: Mapping[Cell, int],
 ) -> dict[str, Any]:
@@ -87,6 +88,7 @@ def _record(
         "methods": [result.record() for result in results],
         "against": [asdict(each) for each in against],
         "paper": published()["source"] if plan.shows_paper else None,
+        "effect": effect_notes(plan),
         "versions": versions() | _library_versions(),
         "written": plan.clock(),
     }
@@ -114,7 +116,7 @@ def _data(query_set: QuerySet, is_whole: bool) -> dict[str, Any]:
     }
 
 
-def _judge(benchmark: Benchmark, context: Context) -> dict[str, Any] | None:
+def _judge(benchmark: Benchmark, context: GradingContext) -> dict[str, Any] | None:
     name = context.judge.name if context.judge is not None else None
     return {"name": name, "paper": benchmark.paper_judge} if name or benchmark.paper_judge else None
 

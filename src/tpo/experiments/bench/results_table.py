@@ -16,7 +16,7 @@ PARTIAL = "*"
 """Mark of a number on a part of a benchmark."""
 
 
-def read_results(folder: Path) -> dict[str, Any]:
+def _read_results(folder: Path) -> dict[str, Any]:
     """Return the results in *folder*, which may also be the file itself.
 
     Raises:
@@ -40,12 +40,12 @@ def results_table(folders: Sequence[Path]) -> tuple[list[str], list[list[str]]]:
     The unaligned policy has its own row, taken from the first compared method.
 
     Raises:
-        StoreError: as in :func:`read_results`, or two folders have different values for one cell.
+        StoreError: as in :func:`_read_results`, or two folders have different values for one cell.
     """
     columns: list[str] = []
     cells: dict[str, dict[str, str]] = {}
     for folder in folders:
-        record = read_results(folder)
+        record = _read_results(folder)
         for row, metrics in _lines(record):
             for metric in metrics:
                 column = f"{record['benchmark']['title']} {metric['name']}"

@@ -40,7 +40,7 @@ def bench_page(record: Record) -> str:
     parts = [
         f"# {record['benchmark']['title']}: {escape_markdown(record['policy'])}",
         _about(record),
-        bench_table(record),
+        _bench_table(record),
     ]
     if len(record["methods"]) > 1:
         parts += ["## Methods against each other", markdown_table(AGAINST_HEAD, _against_rows(record))]
@@ -54,7 +54,7 @@ def bench_page(record: Record) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def bench_table(record: Record) -> str:
+def _bench_table(record: Record) -> str:
     """Return the metrics of every method in Markdown, the leading metric first."""
     return markdown_table(HEAD, list(_rows(record)))
 
@@ -91,6 +91,7 @@ def bench_notes(record: Record) -> list[str]:
     ]
     notes += [TINY_NOTE] if TINY in (*record["settings"]["policy"], *record["settings"]["reward"]) else []
     notes += record["data"]["notes"]
+    notes += [f"warning: {text}" for text in record.get("effect", ())]
     notes += _missing_notes(record)
     notes += [SKEWED_NOTE] if any_skewed(record["methods"]) or any_skewed(record["against"]) else []
     return notes + list(_metric_notes(record))

@@ -11,10 +11,10 @@ from itertools import accumulate
 from statistics import fmean
 
 from tpo.experiments.cells import Cell
-from tpo.experiments.sweep.held_out import scored_candidates
+from tpo.experiments.sweep.held_out import best_by_step
 from tpo.methods.method import Method
 from tpo.report.measures import measure
-from tpo.report.statistics import expected_best
+from tpo.report.statistics import expected_best, expected_of_best
 from tpo.store.journal import request_hash
 from tpo.store.jsonline import flat
 from tpo.types import Query, Step, Trajectory
@@ -38,6 +38,9 @@ class QueryResult:
         sample_written: completion tokens of the first samples.
         check_first: held-out score of the first sample; None if it has none.
         check: held-out score of the best response after each step; empty if one of them has none.
+        check_best_of: expected held-out score of the best of n first samples by the guiding reward, n = 1 to
+            N; empty if one of them has no held-out score.
+        seconds: seconds from the query's start to its end.
     """
 
     first: float
@@ -50,6 +53,8 @@ class QueryResult:
     sample_written: float
     check_first: float | None = None
     check: tuple[float, ...] = ()
+    check_best_of: tuple[float, ...] = ()
+    seconds: float = 0.0
 
     @property
     def answer(self) -> float:
@@ -88,6 +93,11 @@ class Arm:
     def n(self) -> int:
         """Samples per step."""
         return self.method.sample_size
+
+    @property
+    def pool_size(self) -> int:
+        """First samples with a score that every query has; a blank response has none."""
+        return min((len(row.best_of) for row in self.results.values()), default=0)
 
     @property
     def depth(self) -> int:
@@ -158,6 +168,7 @@ def query_result(trajectory: Trajectory, depth: int, held_out: HeldOutScore | No
         calls=_padded([float(count) for count in calls], depth),
         sample_read=float(numbers.sample_read),
         sample_written=float(numbers.sample_written),
+        seconds=trajectory.timing.ended - trajectory.timing.started,
     )
     return result if held_out is None else _with_held_out(result, trajectory, depth, held_out)
 
@@ -168,7 +179,7 @@ def average_seeds(results: Sequence[QueryResult]) -> QueryResult:
     firsts = [result.check_first for result in results if result.check_first is not None]
     return QueryResult(
         first=fmean(result.first for result in results),
-        best_of=_mean([result.best_of for result in results]),
+        best_of=_mean(_same_length([result.best_of for result in results])),
         best=_mean([result.best for result in results]),
         read=_mean([result.read for result in results]),
         written=_mean([result.written for result in results]),
@@ -177,6 +188,10 @@ def average_seeds(results: Sequence[QueryResult]) -> QueryResult:
         sample_written=fmean(result.sample_written for result in results),
         check_first=fmean(firsts) if has_check and len(firsts) == len(results) else None,
         check=_mean([result.check for result in results]) if has_check else (),
+        check_best_of=_mean(_same_length([result.check_best_of for result in results]))
+        if all(result.check_best_of for result in results)
+        else (),
+        seconds=fmean(result.seconds for result in results),
     )
 
 
@@ -193,11 +208,21 @@ def largest_pools(arms: Iterable[Arm]) -> list[Arm]:
 def _with_held_out(
     result: QueryResult, trajectory: Trajectory, depth: int, held_out: HeldOutScore
 ) -> QueryResult:
-    values = [held_out(trajectory.query, each.text) for each in scored_candidates(trajectory)]
+    samples = [held_out(trajectory.query, each.text) for each in trajectory.initial]
+    known_samples = [value for value in samples if value is not None]
+    if len(known_samples) == len(samples):
+        rewards = [each.reward for each in trajectory.initial]
+        result = replace(result, check_best_of=tuple(expected_of_best(rewards, known_samples)))
+    values = [held_out(trajectory.query, each.text) for each in best_by_step(trajectory)]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return result
-    return replace(result, check_first=known[0], check=_padded(known[1:], depth))
+    return replace(result, check_first=samples[0], check=_padded(known, depth))
+
+
+def without_held_out(result: QueryResult) -> QueryResult:
+    """Return *result* without held-out scores."""
+    return replace(result, check=(), check_first=None, check_best_of=())
 
 
 def _critiques(step: Step) -> int:
@@ -207,6 +232,12 @@ def _critiques(step: Step) -> int:
 def _padded(values: Sequence[float], depth: int) -> tuple[float, ...]:
     """Return *values* by step up to *depth*; the last value is repeated for steps that were not run."""
     return (*values, *([values[-1]] * (depth + 1 - len(values))))
+
+
+def _same_length(rows: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return *rows* cut to the shortest: a seed with a blank response has fewer scored samples."""
+    size = min(map(len, rows))
+    return [row[:size] for row in rows]
 
 
 def _mean(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:

@@ -1,7 +1,8 @@
 """Figures of a sweep, one set per guiding reward, because two rewards cannot share an axis.
 
 Lines by N show all arms. Lines by tokens, calls and steps show the deepest arm of each method and N, whose
-steps contain the shallower arms. Best-of-n is dashed and uses the largest pool of first samples.
+steps contain the shallower arms. Best-of-n is dashed and uses the largest pool of first samples. A figure
+with many lines has a panel for each method, with the same axes and the same color for the same N or D.
 """
 
 from __future__ import annotations
@@ -11,18 +12,44 @@ from itertools import count
 from statistics import fmean
 
 from tpo.experiments.cells import slug
-from tpo.experiments.sweep.arms import Arm, QueryResult, largest_pools
-from tpo.experiments.sweep.equal_cost import best_of_n_curve, best_of_n_name, deepest_arms
+from tpo.experiments.sweep.arms import Arm, largest_pools
+from tpo.experiments.sweep.costs import CALLS, DEFAULT_COSTS, TOKENS, WRITTEN, CostMeasure
+from tpo.experiments.sweep.curves import best_of_n_curve, step_curve
+from tpo.experiments.sweep.equal_cost import best_of_n_name, deepest_arms
 from tpo.report.figures import Figure, Point, Series, points
 from tpo.report.statistics import bootstrap_means
 
 DASHED = "Dashed: best-of-n, the expected best of n of the largest pool of first samples."
 BANDS = "Bands: 95% intervals, bootstrap over queries."
 AXIS = "mean reward of the answer"
+HELD_OUT_AXIS = "mean held-out reward"
+MAX_LINES = 6
+"""Lines of a figure that is not divided into panels."""
+
+FILES = {"written": "written-tokens"}
+NAMES = {
+    "tokens": "tokens",
+    "written": "completion tokens",
+    "calls": "calls",
+    "money": "cost",
+    "flops": "FLOPs",
+}
+CAPTIONS = {
+    "tokens": "Prompt and completion tokens of the policy, including critiques.",
+    "written": "Completion tokens, including critiques: the cost of decoding when prompts are cached.",
+    "calls": "Each sample and each critique is one call.",
+    "money": "Tokens of the policy at the given prices; cached prompt tokens at the full price.",
+    "flops": "2 x parameters x tokens of the policy, without attention.",
+}
+Line = tuple[str, str, tuple[Point, ...]]
+"""Method, shape and points."""
 
 
 def sweep_figures(
-    arms: Sequence[Arm], check_reward: str | None = None, total: int | None = None
+    arms: Sequence[Arm],
+    check_reward: str | None = None,
+    total: int | None = None,
+    costs: Sequence[CostMeasure] = DEFAULT_COSTS,
 ) -> list[Figure]:
     """Return all figures of *arms*, which have the same queries.
 
@@ -30,6 +57,7 @@ def sweep_figures(
         arms: the compared arms.
         check_reward: name of the held-out reward, if there is one.
         total: number of queries of the sweep, mentioned in captions if the arms have finished fewer.
+        costs: further cost measures than tokens, completion tokens and calls.
     """
     rewards = list(dict.fromkeys(arm.reward for arm in arms))
     figures = []
@@ -40,7 +68,7 @@ def sweep_figures(
             count = len(own[0].results)
             part = total is not None and count < total
             note = f" On the {count:,} of {total:,} queries that all arms finished." if part else ""
-            figures += _RewardFigures(own, suffix, f" Reward: {reward}.{note}").figures(check_reward)
+            figures += _RewardFigures(own, suffix, f" Reward: {reward}.{note}").figures(check_reward, costs)
     return figures
 
 
@@ -52,82 +80,67 @@ class _RewardFigures:
         self.pools = largest_pools(arms)
         self.deepest = deepest_arms(arms)
 
-    def figures(self, check_reward: str | None) -> list[Figure]:
-        drawn = [self._width(), self._tokens(), self._written(), self._calls()]
+    def figures(self, check_reward: str | None, costs: Sequence[CostMeasure]) -> list[Figure]:
+        measures = dict.fromkeys((TOKENS, WRITTEN, CALLS, *costs))
+        drawn = [self._width(), *(self._by_cost(measure) for measure in measures)]
         if self.deepest:
             drawn.insert(1, self._depth())
         if check_reward is not None and any(row.check for arm in self.arms for row in arm.results.values()):
             drawn += [self._check_steps(check_reward), self._check_against(check_reward)]
+            drawn += [self._by_cost(measure, check_reward) for measure in measures]
         return drawn
 
     def _width(self) -> Figure:
         lines = _grouped(self.arms, lambda arm: (arm.method_name, arm.depth))
         series = [
             (
-                f"{method} D{depth}",
+                method,
+                f"D{depth}",
                 _answer_points(sorted(of, key=lambda arm: arm.n), lambda arm: float(arm.n)),
             )
             for (method, depth), of in lines
         ]
         dashed = [
-            (pool, _best_of_n_points(pool, tuple(map(float, range(1, pool.n + 1))))) for pool in self.pools
+            (pool, _best_of_n_points(pool, tuple(map(float, range(1, pool.pool_size + 1)))))
+            for pool in self.pools
         ]
         return self._figure("width", "Width scaling", "samples per step, N", series, dashed, whole=True)
 
     def _depth(self) -> Figure:
         lines = _grouped([arm for arm in self.arms if arm.depth], lambda arm: (arm.method_name, arm.n))
-        series = [(f"{method} N{n}", _depth_points(of)) for (method, n), of in lines]
+        series = [(method, f"N{n}", _depth_points(of)) for (method, n), of in lines]
         caption = "At 0: the best of the first samples."
         return self._figure("depth", "Depth scaling", "iterations, D", series, whole=True, caption=caption)
 
-    def _tokens(self) -> Figure:
-        def spent(row: QueryResult, step: int) -> float:
-            return row.read[step] + row.written[step]
-
-        dashed = [
-            (pool, _best_of_n_points(pool, best_of_n_curve(pool, list(pool.results), "all").spent))
-            for pool in self.pools
-        ]
-        caption = "Prompt and completion tokens of the policy, including critiques."
-        label = "prompt and completion tokens per query"
-        return self._figure("tokens", "Reward by tokens", label, self._steps(spent), dashed, caption=caption)
-
-    def _written(self) -> Figure:
-        def spent(row: QueryResult, step: int) -> float:
-            return row.written[step]
-
-        pools = self.pools
-        dashed = [
-            (pool, _best_of_n_points(pool, best_of_n_curve(pool, list(pool.results), "written").spent))
-            for pool in pools
-        ]
-        caption = "Completion tokens, including critiques: the cost of decoding when prompts are cached."
-        label = "completion tokens per query"
+    def _by_cost(self, measure: CostMeasure, check_reward: str | None = None) -> Figure:
+        """Draw the reward, or the score by *check_reward*, at the cost of the mean query."""
+        lines, dashed = [], []
+        for arm in self.deepest:
+            curve = step_curve(arm, list(arm.results), measure)
+            values = curve.reached if check_reward is None else curve.checked
+            lines.append((arm.method_name, f"N{arm.n}", _means(curve.spent, list(values.values()))))
+        for pool in self.pools:
+            curve = best_of_n_curve(pool, list(pool.results), measure)
+            values = curve.reached if check_reward is None else curve.checked
+            dashed.append((pool, _means(curve.spent, list(values.values()))))
+        held_out = "" if check_reward is None else f" Score by {check_reward}, which guides no run."
         return self._figure(
-            "written-tokens",
-            "Reward by completion tokens",
-            label,
-            self._steps(spent),
+            ("" if check_reward is None else "held-out-") + FILES.get(measure.name, measure.name),
+            f"{'Reward' if check_reward is None else 'Held-out reward'} by {NAMES[measure.name]}",
+            f"{measure.label} per query",
+            lines,
             dashed,
-            caption=caption,
+            caption=CAPTIONS[measure.name] + held_out,
+            y=AXIS if check_reward is None else HELD_OUT_AXIS,
         )
-
-    def _calls(self) -> Figure:
-        def spent(row: QueryResult, step: int) -> float:
-            return row.calls[step]
-
-        dashed = [
-            (pool, _best_of_n_points(pool, tuple(map(float, range(1, pool.n + 1))))) for pool in self.pools
-        ]
-        caption = "Each sample and each critique is one call."
-        label = "policy calls per query"
-        return self._figure("calls", "Reward by calls", label, self._steps(spent), dashed, caption=caption)
 
     def _check_steps(self, check_reward: str) -> Figure:
         series = []
         for arm in self.deepest or self.arms:
             rows = [row.check for row in arm.results.values() if row.check]
-            series.append((_line_name(arm), _means(list(map(float, range(arm.depth + 1))), rows)))
+            series.append(
+                (arm.method_name, f"N{arm.n}", _means(list(map(float, range(arm.depth + 1))), rows))
+            )
         return self._figure(
             "held-out-steps",
             "Held-out reward by step",
@@ -135,7 +148,7 @@ class _RewardFigures:
             series,
             whole=True,
             caption=f"Score by {check_reward}, which guides no run, of the best response of each step.",
-            y="mean held-out reward",
+            y=HELD_OUT_AXIS,
         )
 
     def _check_against(self, check_reward: str) -> Figure:
@@ -144,7 +157,7 @@ class _RewardFigures:
             rows = [row for row in arm.results.values() if row.check]
             places = [fmean(values) for values in zip(*((row.first, *row.best) for row in rows), strict=True)]
             checks = [(row.check_first or 0.0, *row.check) for row in rows]
-            series.append((_line_name(arm), _means(places, checks)))
+            series.append((arm.method_name, f"N{arm.n}", _means(places, checks)))
         return self._figure(
             "over-optimization",
             "Over-optimization",
@@ -152,34 +165,28 @@ class _RewardFigures:
             series,
             caption="Steps from the first sample to the best of the first samples to the answer. Where a line"
             f" goes right but no longer up, {check_reward} no longer improves.",
-            y="mean held-out reward",
+            y=HELD_OUT_AXIS,
         )
-
-    def _steps(self, spent: Callable[[QueryResult, int], float]) -> list[tuple[str, tuple[Point, ...]]]:
-        lines = []
-        for arm in self.deepest:
-            rows = list(arm.results.values())
-            places = [fmean(spent(row, step) for row in rows) for step in range(arm.depth + 1)]
-            lines.append((_line_name(arm), _means(places, [row.best for row in rows])))
-        return lines
 
     def _figure(
         self,
         name: str,
         title: str,
         x: str,
-        lines: Iterable[tuple[str, tuple[Point, ...]]],
+        lines: Iterable[Line],
         dashed: Iterable[tuple[Arm, tuple[Point, ...]]] = (),
         *,
         caption: str = "",
         whole: bool = False,
         y: str = AXIS,
     ) -> Figure:
-        numbers = count()
-        series = [Series(label, next(numbers), dots) for label, dots in lines if dots]
+        drawn = [line for line in lines if line[2]]
+        series = _in_panels(drawn) if len(drawn) > MAX_LINES else _together(drawn)
+        numbers = count(1 + max((each.run for each in series), default=-1))
         derived = [
             Series(best_of_n_name(pool, self.pools), next(numbers), dots, dashed=True)
             for pool, dots in dashed
+            if dots
         ]
         text = " ".join(part for part in (caption, DASHED if derived else "", BANDS) if part)
         return Figure(
@@ -223,7 +230,7 @@ def _depth_points(arms: Sequence[Arm]) -> tuple[Point, ...]:
 
 
 def _best_of_n_points(pool: Arm, places: Sequence[float]) -> tuple[Point, ...]:
-    return _means(places, [row.best_of for row in pool.results.values()])
+    return _means(places, [row.best_of[: len(places)] for row in pool.results.values()])
 
 
 def _means(places: Sequence[float], rows: Sequence[Sequence[float]]) -> tuple[Point, ...]:
@@ -231,5 +238,11 @@ def _means(places: Sequence[float], rows: Sequence[Sequence[float]]) -> tuple[Po
     return points(places, bootstrap_means(rows), [len(rows)] * len(places)) if rows else ()
 
 
-def _line_name(arm: Arm) -> str:
-    return f"{arm.method_name} N{arm.n}"
+def _together(lines: Sequence[Line]) -> list[Series]:
+    return [Series(f"{method} {shape}", run, dots) for run, (method, shape, dots) in enumerate(lines)]
+
+
+def _in_panels(lines: Sequence[Line]) -> list[Series]:
+    """Return a panel for each method; the same shape has the same color in all of them."""
+    shapes = list(dict.fromkeys(shape for _, shape, _ in lines))
+    return [Series(shape, shapes.index(shape), dots, panel=method) for method, shape, dots in lines]

@@ -58,7 +58,7 @@ def sweep_cells(settings: Settings, axes: Axes) -> tuple[Cell, ...]:
     return tuple(cell for _, cell in cells.values())
 
 
-def reward_name(settings: Settings) -> str:
+def _reward_name(settings: Settings) -> str:
     """Return the name of the reward in *settings*, which does not depend on its server's address."""
     identity = reward_identity(settings)
     return str(identity["names"][0] if isinstance(identity, dict) else identity)
@@ -78,7 +78,7 @@ def _product(settings: Settings, axes: Axes | None) -> Iterator[tuple[str, Cell]
             seed=seed,
         )
         method = make_method(own)
-        folder = f"{slug(method_label(method).lower())}-seed{seed}-{slug(reward_name(own))}"
+        folder = f"{slug(method_label(method).lower())}-seed{seed}-{slug(_reward_name(own))}"
         yield name, Cell(own, method, seed, reward, folder)
 
 

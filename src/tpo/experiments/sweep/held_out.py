@@ -1,6 +1,7 @@
 """Scores of a held-out reward, which guides no run and is computed afterwards.
 
-It scores the first sample of each trajectory (the unaligned answer) and the best of the pool after each step.
+It scores the first samples of each trajectory, of which the very first is the unaligned answer and all give
+the curve of best-of-n, and the best of the pool after each step.
 If the guiding reward keeps rising and the held-out reward does not, the loop exploits the guiding reward:
 over-optimization.
 """
@@ -21,16 +22,19 @@ Key = tuple[str, str]
 """A query and the hash of a response: the same response in two cells is scored once."""
 
 
-def scored_candidates(trajectory: Trajectory) -> tuple[Candidate, ...]:
-    """Return the first sample, then the best of the pool after each step; step 0 is the first samples."""
+def best_by_step(trajectory: Trajectory) -> tuple[Candidate, ...]:
+    """Return the best of the pool after each step; step 0 is the first samples."""
     if not trajectory.initial:
         return ()
-    best = max(trajectory.initial, key=_reward)
-    found = [trajectory.initial[0], best]
+    found = [max(trajectory.initial, key=_reward)]
     for step in trajectory.steps:
-        best = max((best, *step.candidates), key=_reward)
-        found.append(best)
+        found.append(max((found[-1], *step.scored), key=_reward))
     return tuple(found)
+
+
+def scored_candidates(trajectory: Trajectory) -> tuple[Candidate, ...]:
+    """Return the first samples, then the best of the pool after each step."""
+    return (*trajectory.initial, *best_by_step(trajectory))
 
 
 class HeldOutScores:
@@ -116,7 +120,7 @@ def _reward(candidate: Candidate) -> float:
 
 def _scope(query: Query) -> Scope:
     """Return one scope for all responses to a query, which differ only in their text."""
-    return Scope(query.id, 0, "reward", 0)
+    return Scope(query.id, 0, "reward", 0, data=query)
 
 
 def _key(query: Query, text: str) -> Key:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from tpo.config import Settings, data_options, policy_identity, reward_identity, weights_of
 from tpo.data import data_digest, load_queries
+from tpo.data.sources import Spec
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import ExperimentPlan
+from tpo.experiments.sweep.costs import DEFAULT_COSTS, CostMeasure
 from tpo.experiments.sweep.shared_calls import SharedSampling, shared_models
 from tpo.methods.method import Method
 from tpo.policies.base import Policy
@@ -36,6 +38,8 @@ class SweepPlan(ExperimentPlan):
         check_reward: name of the held-out reward, which guides no run; None: no held-out reward.
         shares: make calls that several cells have in common once (:mod:`tpo.experiments.sweep.shared_calls`).
         figures: write figures.
+        costs: what methods are compared at.
+        budgets: fixed budgets, in the first of *costs*, at which all methods are compared.
     """
 
     source: str
@@ -44,6 +48,8 @@ class SweepPlan(ExperimentPlan):
     check_reward: str | None = None
     shares: bool = True
     figures: bool = True
+    costs: tuple[CostMeasure, ...] = DEFAULT_COSTS
+    budgets: tuple[float, ...] = ()
     _weights: dict[str, dict[str, str | None]] = field(default_factory=dict, init=False, repr=False)
     """Cached digests of weights by reward: hashing gigabytes once is enough."""
 
@@ -123,7 +129,7 @@ class SweepPlan(ExperimentPlan):
         return self._weights[cell.reward]
 
 
-def load_data(source: str, settings: Settings) -> tuple[tuple[Query, ...], str]:
+def load_data(source: Spec, settings: Settings) -> tuple[tuple[Query, ...], str]:
     """Return the queries of *source* and its digest.
 
     Raises:

@@ -16,9 +16,11 @@ from tpo.config import policy_name
 from tpo.config.settings import TINY
 from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
+from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
-from tpo.experiments.sweep.arms import Arm, make_arms
-from tpo.experiments.sweep.equal_cost import compare_at_equal_tokens, shared_query_ids, tokens_spent
+from tpo.experiments.sweep.arms import Arm, make_arms, without_held_out
+from tpo.experiments.sweep.budgets import at_budgets
+from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, shared_query_ids
 from tpo.experiments.sweep.figures import sweep_figures
 from tpo.experiments.sweep.held_out import HeldOutScores
 from tpo.experiments.sweep.plan import FIGURES, SweepPlan
@@ -29,12 +31,12 @@ from tpo.report.bootstrap import Estimate
 from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure
 from tpo.report.shared_queries import shared_queries
-from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, compare_paired
+from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, compare_paired, holm
 from tpo.store import read_trajectories
 from tpo.store.runfile import versions
 from tpo.types import Trajectory
 
-SCHEMA = 1
+SCHEMA = 2
 NAME = "sweep"
 RESULTS = f"{NAME}.json"
 
@@ -64,7 +66,7 @@ def write_results(plan: SweepPlan, outcome: Outcome) -> dict[str, Any]:
     compared = [arm for arm in arms if arm not in apart]
     figures: list[Figure] = []
     if plan.figures:
-        figures = sweep_figures(compared, plan.check_reward, len(plan.queries))
+        figures = sweep_figures(compared, plan.check_reward, len(plan.queries), plan.costs)
         figures = [_with_tiny_note(plan, each) for each in figures]
     files = save_figures(figures, plan.out / FIGURES) if figures else []
     record = _record(plan, outcome, arms, apart)
@@ -74,7 +76,7 @@ def write_results(plan: SweepPlan, outcome: Outcome) -> dict[str, Any]:
     record["files"] = [str(path.relative_to(plan.out)) for path in files]
     record["page"] = PAGE if plan.page else None
     if plan.page:
-        options = ReportOptions(results=sweep_report_tables(record))
+        options = ReportOptions(results=sweep_report_tables(record), shown=figures, compare=False)
         write_report([plan.path(cell) for cell in readable], plan.out / PAGE, options)
     _write(plan, record)
     return record
@@ -91,11 +93,18 @@ def on_shared_queries(arms: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
         indices = [index for index, arm in enumerate(arms) if arm.reward == reward]
         shared = shared_queries([arms[index].results.keys() for index in indices])
         compared = [index for n, index in enumerate(indices) if n not in shared.apart]
-        with_check = [{q for q in shared.queries if arms[index].results[q].check} for index in compared]
+        with_check = [
+            {
+                q
+                for q in shared.queries
+                if arms[index].results[q].check_best_of and arms[index].results[q].check
+            }
+            for index in compared
+        ]
         has_check = set.intersection(*with_check) if with_check else set()
         for index in compared:
             results = {
-                query: result if query in has_check else replace(result, check=(), check_first=None)
+                query: result if query in has_check else without_held_out(result)
                 for query, result in arms[index].results.items()
                 if query in shared.queries
             }
@@ -141,9 +150,16 @@ def _record(plan: SweepPlan, outcome: Outcome, arms: Sequence[Arm], apart: Seque
         "shared_calls": plan.shares,
         "settings": plan.settings.to_json(),
         "cells": [_cell(plan, cell, outcome.failures) for cell in plan.cells],
-        "arms": [arm_record(arm, apart=arm in apart) for arm in arms],
-        "against": compare_arms(compared),
-        "at_equal_tokens": [comparison.record() for comparison in compare_at_equal_tokens(compared)],
+        "arms": [_arm_record(plan, arm, apart=arm in apart) for arm in arms],
+        "costs": [asdict(measure) for measure in plan.costs],
+        "against": with_adjusted_p(compare_arms(compared)),
+        "at_equal_cost": with_adjusted_p(
+            [comparison.record() for comparison in compare_at_equal_cost(compared, plan.costs)]
+        ),
+        "at_budgets": with_adjusted_p(
+            [each.record() for each in at_budgets(compared, plan.costs[0], plan.budgets)],
+            ("paired", "held_out_paired"),
+        ),
         "statistics": {
             "level": bootstrap.LEVEL,
             "bootstrap": bootstrap.RESAMPLES,
@@ -152,6 +168,7 @@ def _record(plan: SweepPlan, outcome: Outcome, arms: Sequence[Arm], apart: Seque
             "exact_up_to": EXACT_UP_TO,
             "seed": bootstrap.SEED,
         },
+        "effect": effect_notes(plan),
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}",
         "written": plan.clock(),
@@ -177,6 +194,16 @@ def _cell(plan: SweepPlan, cell: Cell, failures: Mapping[str, str]) -> dict[str,
     }
 
 
+def _arm_record(plan: SweepPlan, arm: Arm, *, apart: bool) -> dict[str, Any]:
+    """Return the record of *arm* with each cost measure; seconds where no call was shared."""
+    record = arm_record(arm, apart=apart)
+    spent = record["a_query"]
+    if arm.results:
+        for measure in plan.costs:
+            spent[measure.name] = measure.of(spent["read"], spent["written"], spent["calls"])
+    return record | {"a_query": spent | {"seconds": None} if plan.shares else spent}
+
+
 def arm_record(arm: Arm, *, apart: bool = False) -> dict[str, Any]:
     """Return the numbers of *arm* with their intervals; None where it has no complete query."""
     rows = list(arm.results.values())
@@ -184,8 +211,9 @@ def arm_record(arm: Arm, *, apart: bool = False) -> dict[str, Any]:
     costs = {
         "read": [row.read[-1] for row in rows],
         "written": [row.written[-1] for row in rows],
-        "tokens": [tokens_spent(row, "all", arm.depth) for row in rows],
+        "tokens": [row.read[-1] + row.written[-1] for row in rows],
         "calls": [row.calls[-1] for row in rows],
+        "seconds": [row.seconds for row in rows],
     }
     return {
         "arm": arm.label,
@@ -210,7 +238,7 @@ def arm_record(arm: Arm, *, apart: bool = False) -> dict[str, Any]:
 
 def compare_arms(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     """Compare the answers of every two methods with the same reward, N and D; best-of-N matches every D."""
-    found = []
+    found: list[dict[str, Any]] = []
     for place, first in enumerate(arms):
         for second in arms[place + 1 :]:
             alike = (first.reward, first.n) == (
@@ -219,10 +247,25 @@ def compare_arms(arms: Sequence[Arm]) -> list[dict[str, Any]]:
             ) and first.method_name != second.method_name
             queries = shared_query_ids(first, second)
             if alike and queries and (first.depth == second.depth or 0 in (first.depth, second.depth)):
-                values = [[arm.results[query].answer for query in queries] for arm in (first, second)]
-                both = {"first": first.label, "second": second.label, "reward": first.reward}
-                found.append(both | {"paired": asdict(compare_paired(*values))})
+                rows = [[arm.results[query] for query in queries] for arm in (first, second)]
+                answers = [[row.answer for row in of] for of in rows]
+                checks = [[row.check[-1] for row in of if row.check] for of in rows]
+                checked = len(checks[0]) == len(checks[1]) == len(queries)
+                both: dict[str, Any] = {"first": first.label, "second": second.label, "reward": first.reward}
+                both["paired"] = asdict(compare_paired(*answers))
+                both["held_out"] = asdict(compare_paired(*checks)) if checked else None
+                found.append(both)
     return found
+
+
+def with_adjusted_p(
+    rows: list[dict[str, Any]], tests: Sequence[str] = ("paired", "held_out")
+) -> list[dict[str, Any]]:
+    """Return *rows* with ``p_holm`` beside each p of *tests*: adjusted for all tests of the table."""
+    paired = [row[name] for row in rows for name in tests if row[name] is not None]
+    for each, p in zip(paired, holm([each["p"] for each in paired]), strict=True):
+        each["p_holm"] = p
+    return rows
 
 
 def _mean(values: Sequence[float]) -> dict[str, Any] | None:

@@ -45,14 +45,14 @@ ListenerFactory = Callable[[Cell, int], AbstractContextManager[Listener | None]]
 """Context around a cell, called with the cell and its number from 0; its value receives the cell's events."""
 
 
-def no_listener(cell: Cell, number: int) -> AbstractContextManager[Listener | None]:
+def _no_listener(cell: Cell, number: int) -> AbstractContextManager[Listener | None]:
     """Return a context without a listener."""
     del cell, number
     return nullcontext()
 
 
 async def run_cells(
-    plan: SweepPlan, cells: Sequence[Cell], models: SweepModels, listening: ListenerFactory = no_listener
+    plan: SweepPlan, cells: Sequence[Cell], models: SweepModels, listening: ListenerFactory = _no_listener
 ) -> dict[str, str]:
     """Run *cells*, or resume their runs; return the reasons of those that failed, by folder.
 
@@ -64,13 +64,13 @@ async def run_cells(
     for number, cell in enumerate(cells):
         with listening(cell, number) as listener:
             try:
-                await run_cell(plan, cell, models, listener)
+                await _run_cell(plan, cell, models, listener)
             except TpoError as error:
                 failures[cell.folder] = str(error)
     return failures
 
 
-async def run_cell(
+async def _run_cell(
     plan: SweepPlan, cell: Cell, models: SweepModels, listener: Listener | None = None
 ) -> Summary:
     """Run *cell*, or resume its run.

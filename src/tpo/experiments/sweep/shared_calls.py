@@ -47,7 +47,7 @@ class SharedSampling:
     def largest_draw(self, messages: Messages, sampling: Sampling, scope: Scope) -> Sampling:
         """Return *sampling*, or the sampling of another method that draws the same samples and more."""
         query = self.queries.get(scope.query)
-        if scope.phase != "sample" or query is None:
+        if scope.step > 0 or scope.phase != "sample" or query is None:
             return sampling
         samplings = (
             self._sampling(method, scope) for method in self.methods if method.first_prompt(query) == messages
@@ -59,7 +59,7 @@ class SharedSampling:
         return replace(method.sampling, seed=base_seed(self.seed, scope, method.sample_size))
 
 
-class SharedPolicy(Wrapper):
+class _SharedPolicy(Wrapper):
     """Policy wrapper that answers calls of earlier cells from *journal*."""
 
     def __init__(self, policy: Policy, journal: Journal, shared: SharedSampling) -> None:
@@ -131,7 +131,7 @@ async def shared_models(
     try:
         scores = _journal(folder / f"reward-{reward_key}-seed{shared.seed}.jsonl")
         try:
-            yield SharedPolicy(policy, calls, shared), JournaledReward(reward, scores)
+            yield _SharedPolicy(policy, calls, shared), JournaledReward(reward, scores)
         finally:
             await scores.close()
     finally:

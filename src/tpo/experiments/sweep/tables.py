@@ -7,13 +7,18 @@ from math import ceil
 from typing import Any
 
 from tpo.experiments.latex import latex_table
+from tpo.experiments.sweep.comparison_tables import (
+    against_rows,
+    budget_rows,
+    equal_cost_rows,
+    format_cost,
+    is_best_of_n,
+    shown,
+)
 from tpo.experiments.tables import (
-    COMPARISON_HEAD,
     SKEWED_NOTE,
     any_skewed,
-    comparison_cells,
     escape_markdown,
-    format_difference,
     format_estimate,
     format_number,
     markdown_table,
@@ -24,9 +29,9 @@ from tpo.report.results import Results, Table
 
 Record = Mapping[str, Any]
 
-PRICES = {"all": "prompt and completion", "written": "completion"}
 ESTIMATES = ("first_sample", "best_first_sample", "answer", "held_out_first_sample", "held_out_answer")
 """Numbers of an arm that have an interval."""
+BUDGETS = "All methods at fixed budgets"
 AGAINST = "Methods with the same shape against each other"
 
 
@@ -36,10 +41,12 @@ def sweep_page(record: Record) -> str:
     if record["tiny"]:
         parts.append(f"**{TINY_NOTE}**")
     parts.append(sweep_table(record))
-    if record["at_equal_tokens"]:
-        parts += ["## At equal tokens", equal_tokens_table(record)]
+    if record["at_equal_cost"]:
+        parts += ["## At equal cost", equal_cost_table(record)]
+    if record["at_budgets"]:
+        parts += [f"## {BUDGETS}", budgets_table(record)]
     if record["against"]:
-        parts += [f"## {AGAINST}", markdown_table(*_against(record))]
+        parts += [f"## {AGAINST}", markdown_table(*against_rows(record))]
     failed = [cell for cell in record["cells"] if cell["error"] or cell["failed"]]
     if failed:
         parts += ["## Failures", "\n".join(f"- {_failure(cell)}" for cell in failed)]
@@ -54,18 +61,25 @@ def sweep_table(record: Record) -> str:
     return markdown_table(*_table(record))
 
 
-def equal_tokens_table(record: Record) -> str:
-    """Return the comparisons at equal tokens in Markdown."""
-    return markdown_table(*_equal(record))
+def equal_cost_table(record: Record) -> str:
+    """Return the comparisons at equal cost in Markdown."""
+    return markdown_table(*equal_cost_rows(record))
+
+
+def budgets_table(record: Record) -> str:
+    """Return the methods at fixed budgets in Markdown."""
+    return markdown_table(*budget_rows(record))
 
 
 def sweep_report_tables(record: Record) -> Results:
     """Return the tables for the report's page."""
     tables = [Table("Methods", *_table(record))]
-    if record["at_equal_tokens"]:
-        tables.append(Table("At equal tokens", *_equal(record)))
+    if record["at_equal_cost"]:
+        tables.append(Table("At equal cost", *equal_cost_rows(record)))
+    if record["at_budgets"]:
+        tables.append(Table(BUDGETS, *budget_rows(record)))
     if record["against"]:
-        tables.append(Table(AGAINST, *_against(record)))
+        tables.append(Table(AGAINST, *against_rows(record)))
     return Results(_title(record), [_counts(record)], tables, _tiny_note(record) + sweep_notes(record))
 
 
@@ -73,22 +87,29 @@ def sweep_latex(record: Record) -> str:
     """Return both tables for LaTeX with ``booktabs``."""
     title = f"{record['policy']} on {record['data']['source']}."
     tables = [latex_table(*_table(record), title, _tiny_note(record) + sweep_notes(record))]
-    if record["at_equal_tokens"]:
-        tables.append(latex_table(*_equal(record), "At equal tokens: the first minus the second."))
+    if record["at_equal_cost"]:
+        tables.append(latex_table(*equal_cost_rows(record), "At equal cost: the first minus the second."))
     return "\n\n".join(tables) + "\n"
 
 
 def csv_rows(record: Record) -> list[list[Any]]:
     """Return the rows of ``sweep.csv``: a header, then one row per arm with estimates and intervals."""
     plain = ("arm", "method", "iterations", "samples", "reward", "queries", "missing")
-    costs = ("read", "written", "tokens", "calls")
+    costs = (
+        "read",
+        "written",
+        "tokens",
+        "calls",
+        "seconds",
+        *(each["name"] for each in _further_costs(record)),
+    )
     head = [*plain, "seeds", *(f"{name}{end}" for name in ESTIMATES for end in ("", "_low", "_high")), *costs]
     rows: list[list[Any]] = [head]
     for arm in record["arms"]:
         estimates = [arm[name] or {} for name in ESTIMATES]
         values = [each.get(part) for each in estimates for part in ("value", "low", "high")]
         seeds = " ".join(map(str, arm["seeds"]))
-        rows.append([*(arm[name] for name in plain), seeds, *values, *(arm["a_query"][c] for c in costs)])
+        rows.append([*(arm[name] for name in plain), seeds, *values, *(arm["a_query"].get(c) for c in costs)])
     return rows
 
 
@@ -98,20 +119,26 @@ def sweep_notes(record: Record) -> list[str]:
         "answer: mean reward of the final answers; first sample: mean reward of the unaligned answers",
         "intervals: 95%, bootstrap over queries, after averaging the seeds of a query",
         "arms with the same reward are compared on the queries that all of them finished with every seed",
-        "p: two-sided, from swapping the two answers of a query, not corrected for multiple comparisons",
+        "p: two-sided, from swapping the two answers of a query, adjusted for all tests of its table (Holm)",
         "tokens and calls: of the policy, per query, including critiques; a sample or a critique is one call",
     ]
-    if record["at_equal_tokens"]:
+    if record["at_equal_cost"]:
         notes += [
-            "equal tokens: best-of-n is the expected best of n of one pool",
+            "equal cost: best-of-n is the expected best of n of one pool",
             "budget mean: the same n or step for all queries, so that the mean query costs the budget",
             "budget cap: no query of either method costs more than the budget",
         ]
-    short = [row for row in record["at_equal_tokens"] if _is_best_of_n(row) and not row["covered"]]
+    for name in ("at_equal_cost", "against"):
+        hidden = len(record[name]) - len(shown(record[name]))
+        if hidden:
+            notes.append(f"{hidden:,} further comparisons are in sweep.json, under {name}; p counts them")
+    short = [row for row in record["at_equal_cost"] if is_best_of_n(row) and not row["covered"]]
     if short:
         needed = max((row["needed"] or 0.0 for row in short), default=0.0)
         advice = f"--pool {ceil(needed)} would cover all" if needed else "a larger --pool covers more"
         notes.append(f"best-of-n ended before the budget {len(short):,} times: {advice}")
+    if _has_seconds(record):
+        notes.append("seconds: from a query's start to its end, beside all others in flight")
     if record["shared_calls"]:
         notes.append("calls that cells have in common were made once and are counted in each cell")
     if record["held_out_reward"]:
@@ -123,6 +150,7 @@ def sweep_notes(record: Record) -> list[str]:
         )
     if record["held_out_error"]:
         notes.append(f"the held-out reward stopped: {record['held_out_error']}")
+    notes += [f"warning: {text}" for text in record.get("effect", ())]
     notes += _missing_notes(record)
     return notes + ([SKEWED_NOTE] if any_skewed(record["arms"]) or any_skewed(record["against"]) else [])
 
@@ -179,6 +207,8 @@ def _table(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         "tokens",
         "completion tokens",
         "calls",
+        *(each["label"] for each in _further_costs(record)),
+        *(["seconds"] if _has_seconds(record) else []),
         "queries",
     ]
     rows = []
@@ -189,47 +219,19 @@ def _table(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
             row.append(format_estimate(arm["held_out_first_sample"], interval=False))
             row.append(format_estimate(arm["held_out_answer"]))
         row += [format_number(arm["a_query"][name], 0) for name in ("tokens", "written", "calls")]
+        row += [format_cost(arm["a_query"].get(each["name"]) or 0.0) for each in _further_costs(record)]
+        row += [format_number(arm["a_query"]["seconds"], 2)] if _has_seconds(record) else []
         rows.append((*row, f"{arm['queries']:,}" + (", not compared" if arm["apart"] else "")))
     return tuple(head), rows
 
 
-def _equal(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    several = len(record["rewards"]) > 1
-    head = ["method", *(["reward"] if several else []), "minus", "tokens", "budget", "spent", "at"]
-    rows = []
-    for row in record["at_equal_tokens"]:
-        spent = format_number(row["budget"], 0)
-        if not row["covered"] or row["kind"] != "mean":
-            spent = f"{spent}, second {format_number(row['spent'], 0)}"
-        cells = [row["first"], *([row["reward"]] if several else []), row["second"]]
-        cells += [PRICES[row["price"]], row["kind"], spent, _place(row)]
-        rows.append((*cells, *format_difference(row["paired"])))
-    return (*head, "difference", "p"), rows
+def _further_costs(record: Record) -> list[Record]:
+    """Return the cost measures that have no column of their own."""
+    return [each for each in record["costs"] if each["name"] not in ("tokens", "written", "calls")]
 
 
-def _place(row: Record) -> str:
-    """Return the place of the second method on its curve, or the end of a curve that is too short."""
-    if row["kind"] == "cap" and not row["covered"]:
-        return f"needs n {format_number(row['needed'], 0)}"
-    place = f"{'n' if _is_best_of_n(row) else 'step'} {format_number(row['place'], 1)}"
-    return place if row["covered"] else f"{place}, the end"
-
-
-def _is_best_of_n(row: Record) -> bool:
-    return str(row["second"]).startswith("best-of-n")
-
-
-def _against(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    several = len(record["rewards"]) > 1
-    rows = [
-        (
-            f"{row['first']} minus {row['second']}",
-            *([row["reward"]] if several else []),
-            *comparison_cells(row["paired"]),
-        )
-        for row in record["against"]
-    ]
-    return ("answers", *(["reward"] if several else []), *COMPARISON_HEAD), rows
+def _has_seconds(record: Record) -> bool:
+    return any(arm["a_query"]["seconds"] is not None for arm in record["arms"])
 
 
 def _failure(cell: Record) -> str:

@@ -39,7 +39,7 @@ class Batch:
         ]
         first = {group.text: group.kept for group in groups}
         texts, kept = list(first), list(first.values())
-        ids, mask = left_padded([text[one.count if one else 0 :] for text, one in first.items()])
+        ids, mask = _left_padded([text[one.count if one else 0 :] for text, one in first.items()])
         mask = torch.cat([_kept_mask(kept), mask], 1).to(model.device)
         self._cache = new_cache(model.config, kept)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
@@ -168,7 +168,7 @@ class Batch:
         return (self._mask & torch.tensor(live, device=self._mask.device)[..., None]).any(1)
 
 
-def left_padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def _left_padded(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Token ids and mask, each (texts, longest)."""
     longest = max(map(len, texts))
     ids = torch.zeros(len(texts), longest, dtype=torch.long)

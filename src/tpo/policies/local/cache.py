@@ -30,7 +30,7 @@ class Kept:
         return Kept(count, tuple((keys[:, :count], values[:, :count]) for keys, values in self.layers))
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers publishes no types
+class _RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers publishes no types
     """A layer's keys and values, (rows, heads, slots, width), as views into tensors with room to spare."""
 
     def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
@@ -66,7 +66,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers publishes n
             held[rows[:, None], :, slots].transpose(1, 2) for held in (self.keys, self.values)
         )
 
-    def join(self, other: RoomyLayer, slots: int) -> None:
+    def join(self, other: _RoomyLayer, slots: int) -> None:
         """Put the rows of *other* below, both padded on the left to *slots*."""
         self._room = None
         pairs = ((self.keys, other.keys), (self.values, other.values))
@@ -102,7 +102,7 @@ def new_cache(config: Any, kept: Sequence[Kept | None] = ()) -> DynamicCache:
     Sliding layers keep every slot as well: rows are decoded here only while they fit the window.
     """
     cache = DynamicCache(config=config)
-    cache.layers = [RoomyLayer() for _ in cache.layers]
+    cache.layers = [_RoomyLayer() for _ in cache.layers]
     if any(kept):
         for number, layer in enumerate(cache.layers):
             layer.begin([one and one.layers[number] for one in kept])

@@ -11,21 +11,36 @@ function pool(record) {
   ]);
 }
 
-function candidate(record, { id, reward: value, text, finish, truncated, reasoning, parts }, low, high) {
+function candidate(record, { id, reward: value, text, finish, truncated, reasoning, parts, criteria }, low, high) {
   const bar = h("span", { class: `bar${id === record.best ? " best" : ""}` });
   bar.style.width = `${high > low ? 2 + (98 * (value - low)) / (high - low) : 100}%`;
   const line = [
     h("span", { class: "id" }, id),
     h("span", { class: "track", "aria-hidden": "true" }, bar),
     h("span", { class: "number" }, reward(value)),
-    h("span", { class: "badges" }, badges(record, id), finish === "length" ? h("span", { class: "badge" }, "cut off") : null),
+    h("span", { class: "badges" }, criteriaRow(criteria), badges(record, id), finish === "length" ? h("span", { class: "badge" }, "cut off") : null),
   ];
   return onDemand(line, () => [
     shown(record.texts[text]),
     truncated ? h("p", { class: "note" }, `${plural(truncated, "token")} at the beginning of the conversation did not fit the reward model’s context and were left out.`) : null,
     Object.keys(parts).length ? h("p", { class: "faint" }, inline(Object.entries(parts).map(([name, part]) => `${name} ${reward(part)}`).join(" · "))) : null,
+    criteria.length ? h("ul", { class: "faint" }, criteria.map(([name, degree]) => h("li", null, `${percentOf(degree)} ${name}`))) : null,
     reasoning === null ? null : onDemand("Reasoning", () => shown(record.texts[reasoning])),
   ].filter((part) => part !== null), { class: "candidate" });
+}
+
+// Row of a rubric's criteria: a cell each, filled as far as the response meets it.
+function criteriaRow(criteria) {
+  if (!criteria.length) return null;
+  return h("span", { class: "criteria" }, criteria.map(([name, degree]) => {
+    const filled = h("span", null);
+    filled.style.height = `${100 * degree}%`;
+    return h("span", { class: "criterion", role: "img", title: `${name}: ${percentOf(degree)}`, "aria-label": `${name}: ${percentOf(degree)}` }, filled);
+  }));
+}
+
+function percentOf(degree) {
+  return `${Math.round(100 * degree)} %`;
 }
 
 function badges(record, id) {

@@ -48,6 +48,7 @@ function makeCard(alone) {
   };
   const title = place(({ name, number, tiny, models }) => [h("h2", null, swatch(number), inline(name)), models.length ? h("p", { class: "faint models" }, models.map(([what, value]) => [h("span", null, `${what} `, inline(value)), " "])) : null, tiny ? h("p", { class: "note" }, tiny) : null]);
   const live = place(({ run }) => (run.live ? progress(run) : null));
+  const flying = place(inProgress);
   const told = place((notes) => notes.map((note) => h("p", { class: "note warning" }, inline(note))));
   const tiles = place(numbersOf);
   const failures = place((counted) => reasons("Failures", counted));
@@ -59,7 +60,7 @@ function makeCard(alone) {
   const element = h(
     "section",
     { class: "card" },
-    [title, live, told, tiles, failures].map((each) => each.element),
+    [title, live, flying, told, tiles, failures].map((each) => each.element),
     h("details", { open: alone }, h("summary", null, "By step"), steps.element),
     h("details", { open: alone }, head, costsOf.element),
     h("details", null, h("summary", null, "Configuration"), options.element),
@@ -68,12 +69,13 @@ function makeCard(alone) {
     const models = [["method", run.method], ["policy", run.policy], ["reward", run.reward_name]].filter(([, value]) => value);
     title.update({ name: run.name, tiny: run.tiny, number, hue, models });
     live.update({ run: { finished: run.finished, failed: run.failed, live: run.live } });
-    told.update(run.notes);
+    flying.update(run.live?.queries ?? []);
+    told.update([...run.notes, ...run.warnings]);
     tiles.update({ finished: run.finished, failed: run.failed, by_step: run.by_step, seconds: run.seconds });
     failures.update(run.failures);
     steps.update({ by_step: run.by_step });
     summed({ phases: run.phases, currency: run.currency });
-    costsOf.update({ phases: run.phases, reward: run.reward, currency: run.currency });
+    costsOf.update({ phases: run.phases, roles: run.roles, reward: run.reward, currency: run.currency });
     const { started, ended, starts, configuration, fingerprint, versions } = run;
     options.update({ started, ended, starts, configuration, fingerprint, versions });
   }
@@ -99,6 +101,13 @@ function tile(name, value, kind) {
   return h("div", { class: kind }, h("dt", null, name), h("dd", null, value ?? "–"));
 }
 
+// Queries in progress: the last call of each, and what it has so far.
+function inProgress(queries) {
+  if (!queries.length) return null;
+  const rows = queries.map((query) => [inline(query.id), `${query.phase} of step ${query.step}`, whole(query.calls), whole(query.tokens), reward(query.best)]);
+  return grid(["in progress", "last call", "calls", "completion tokens", "best so far"], rows, { label: "In progress" });
+}
+
 function bySteps(run) {
   if (!run.by_step.length) return h("p", { class: "faint" }, "No query has finished.");
   return grid(["step", "samples’ mean", "best of pool", "responses", "malformed"], run.by_step.map(stepRow), { label: "By step" });
@@ -117,7 +126,8 @@ function stepRow(step) {
 function costs(run) {
   const priced = run.phases.some((phase) => phase.cost !== null);
   const head = ["phase", "calls", "prompt tokens", "cached", "completion tokens", ...(priced ? [`cost, ${run.currency}`] : [])];
-  const rows = run.phases.map((phase) => [phase.phase, whole(phase.calls), whole(phase.prompt_tokens), whole(phase.cached_tokens), whole(phase.completion_tokens), ...(priced ? [money(phase.cost)] : [])]);
+  const row = (name, used) => [name, whole(used.calls), whole(used.prompt_tokens), whole(used.cached_tokens), whole(used.completion_tokens), ...(priced ? [money(used.cost)] : [])];
+  const rows = [...run.phases.map((phase) => row(phase.phase, phase)), ...run.roles.map((role) => row(`as ${role.role}`, role))];
   rows.push(["reward model", whole(run.reward.calls), whole(run.reward.tokens), null, null, ...(priced ? [null] : [])]);
   return grid(head, rows, { label: "Calls and tokens by phase" });
 }

@@ -4,10 +4,10 @@ function trajectory(record) {
   const best = record.candidates.find((candidate) => candidate.id === record.best);
   return [
     record.error === null ? null : h("p", { class: "note bad" }, "Failed: ", inline(record.error)),
-    record.error === null && record.stop !== "max_iterations" ? h("p", { class: "note warning" }, "Stopped early: ", inline(record.stop)) : null,
+    record.error === null && record.stop !== "max_iterations" ? h("p", { class: "note warning" }, "Stopped early: ", inline(record.stop), record.fallback ? [", then ", inline(record.fallback)] : null) : null,
     h("section", null, h("h3", null, "Question"), turns(record, record.messages)),
     extras(record),
-    best ? h("section", null, h("h3", null, "Answer ", h("span", { class: "faint" }, `${best.id}, reward ${reward(best.reward)}`)), shown(record.texts[best.text], { class: "framed answer" })) : null,
+    best ? h("section", null, h("h3", null, "Answer ", h("span", { class: "faint" }, `${best.id}, reward ${reward(best.reward)}`, record.selection === "reward" ? null : [", chosen by ", inline(record.selection)])), shown(record.texts[best.text], { class: "framed answer" })) : null,
     record.candidates.length ? h("section", null, h("h3", null, "Pool"), pool(record)) : h("p", { class: "note" }, "No response was scored."),
     record.steps.map((step) => iteration(record, step)),
     spent(record),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +13,13 @@ from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailabl
 from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
+from tpo.http.model_cards import chosen_card, read_cards
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.per_loop import PerLoop
-from tpo.rewards.cards import chosen_card, read_cards
-from tpo.rewards.judge.request import FULL
+from tpo.rewards.decisions.labels import seed_of, token_ids
+from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
-from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, judge_messages
+from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, SCHEMA, judge_messages
 from tpo.rewards.values import place
 from tpo.types import Message, Messages, Scope, Score
 
@@ -35,7 +35,8 @@ class JudgeReward:
 
     Where the server gives log-probabilities, a grade is the mean of the scale under the judge's own
     probabilities at the digit that it wrote (Liu et al. 2023, arXiv 2303.16634, section 2): one greedy
-    request, and few ties. Elsewhere it is the mean of *votes* grades, the first greedy, the others sampled. A
+    request, and few ties. vLLM gives the exact probability of every digit, others those among the likeliest
+    tokens. Elsewhere it is the mean of *votes* grades, the first greedy, the others sampled. A
     reply without a readable grade is asked for again, three times in all, and each time announced; then its
     vote is lost. A response fails with the reply's beginning if that is its first vote or leaves no more than
     half of them; it never gets a made-up grade.
@@ -88,7 +89,8 @@ class JudgeReward:
         self.rubric = rubric
         self._votes = votes
         self._max_tokens = max_tokens
-        self._shape = FULL
+        self._shape = Shape(json_forms("grade", SCHEMA), exact=True)
+        self._digits: dict[str, list[int]] = {}
         self._naming = PerLoop(asyncio.Lock)
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
@@ -125,7 +127,7 @@ class JudgeReward:
         )
         votes = [first, *(vote for vote in map(_readable, rest) if vote is not None)]
         if 2 * len(votes) <= self._votes:
-            unreadable = next(vote for vote in rest if isinstance(vote, Unreadable))
+            unreadable = next(vote for vote in rest if isinstance(vote, _Unreadable))
             lost = self._votes - len(votes)
             raise RewardError(f"{unreadable} ({lost} of {self._votes} votes could not be read)")
         return Score(fmean(vote.stated for vote in votes), tokens=sum(vote.tokens for vote in votes))
@@ -137,7 +139,7 @@ class JudgeReward:
         reply = JudgeReply("", (), 0)
         for attempt in range(ATTEMPTS):
             temperature = 0.0 if vote == attempt == 0 else 1.0
-            seed = _seed(asked, vote * ATTEMPTS + attempt)
+            seed = seed_of(asked, vote * ATTEMPTS + attempt)
             ask = partial(self._ask, asked=asked, temperature=temperature, seed=seed)
             reply = await self._balancer.ask(scope.query, ask, announce)
             tokens += reply.cost
@@ -146,7 +148,7 @@ class JudgeReward:
                 return _Vote(reply, stated, tokens)
             if attempt + 1 < ATTEMPTS:
                 announce(f"the judge gave no grade: {reply.text[:SHOWN]!r}", 0.0)
-        raise Unreadable(
+        raise _Unreadable(
             f"{place(scope)}: the judge gave no grade from {LOWEST} to {HIGHEST} in {ATTEMPTS} replies;"
             f" the last begins {reply.text[:SHOWN]!r}"
         )
@@ -158,7 +160,10 @@ class JudgeReward:
         model = self.model or await self._name(client)
         shape = self._shape
         while True:
-            body = shape.body(model, asked, tokens=self._max_tokens, temperature=temperature, seed=seed)
+            ids = await self._token_ids(client, model) if shape.exact and temperature == 0 else []
+            body = shape.body(
+                model, asked, tokens=self._max_tokens, temperature=temperature, seed=seed, token_ids=ids
+            )
             try:
                 reply = await client.request("POST", "/chat/completions", body, read=read_reply, work=_tokens)
             except HttpFailure as failure:
@@ -169,6 +174,16 @@ class JudgeReward:
             else:
                 self._shape = shape
                 return reply
+
+    async def _token_ids(self, client: HttpClient, model: str) -> list[int]:
+        """Return the tokens of the scale's digits; none where the server has no tokenizer to ask."""
+        async with self._naming.get():
+            if client.address not in self._digits:
+                found = await token_ids(client, model, [str(digit) for digit in range(LOWEST, HIGHEST + 1)])
+                self._digits[client.address] = (
+                    [] if found is None or None in found else list(filter(None, found))
+                )
+            return self._digits[client.address]
 
     async def _name(self, client: HttpClient) -> str:
         async with self._naming.get():
@@ -187,13 +202,13 @@ class _Vote:
     tokens: int
 
 
-class Unreadable(RewardError):
+class _Unreadable(RewardError):
     """A vote whose replies all held no grade."""
 
 
 def _readable(result: _Vote | BaseException) -> _Vote | None:
     """A vote, or None of one that could not be read; anything else that went wrong is raised."""
-    if isinstance(result, Unreadable):
+    if isinstance(result, _Unreadable):
         return None
     if isinstance(result, BaseException):
         raise result
@@ -202,9 +217,3 @@ def _readable(result: _Vote | BaseException) -> _Vote | None:
 
 def _tokens(reply: JudgeReply) -> float:
     return float(reply.cost or 1)
-
-
-def _seed(asked: list[Message], number: int) -> int:
-    """A seed that depends on nothing but what is graded: grades repeat wherever a server's seeds do."""
-    digest = hashlib.sha256(repr(asked).encode("utf-8", "surrogatepass")).digest()
-    return (int.from_bytes(digest[:4], "big") + number) % 2**31

@@ -71,13 +71,14 @@ def judge_messages(rubric: str, messages: Messages, response: str) -> list[Messa
     """
     turns = [{"role": turn["role"], "content": plain(turn)["content"]} for turn in messages]
     conversation = json.dumps(turns, ensure_ascii=False, indent=1)
-    mark = _mark(conversation, response)
+    mark = material_mark(conversation, response)
     task = _TASK.format(rubric=rubric.strip(), lowest=LOWEST, highest=HIGHEST, mark=mark)
     material = _MATERIAL.format(mark=mark, conversation=conversation, response=response)
     return [system(task), user(material)]
 
 
-def _mark(*texts: str) -> str:
+def material_mark(*texts: str) -> str:
+    """Return a mark that *texts* cannot hold, since it is named by their hash."""
     digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
     return f"material-{digest[:16]}"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
+from tpo.http.model_cards import ModelCard, chosen_card, read_cards
 from tpo.per_loop import PerLoop
 from tpo.rewards.async_batching import Gatherer
-from tpo.rewards.cards import Card, chosen_card, read_cards
 from tpo.rewards.probes import PROBES
 from tpo.rewards.vllm.dialect import Dialect, find_dialect
 from tpo.rewards.vllm.protocol import Numbers, Reading, inputs_of, read_numbers, read_tokens
@@ -37,7 +37,7 @@ class Replica:
     def __init__(self, client: HttpClient, model: str | None, *, batch_tokens: int = BATCH_TOKENS) -> None:
         self.client = client
         self._model = model
-        self._card: Card | None = None
+        self._card: ModelCard | None = None
         self._dialect: Dialect | None = None
         self._takes_messages = True
         self._learning = PerLoop(asyncio.Lock)
@@ -48,7 +48,7 @@ class Replica:
             part=_may_be_parted,
         )
 
-    async def card(self) -> Card:
+    async def card(self) -> ModelCard:
         """Return the server's model card, requested once.
 
         Raises:

@@ -14,11 +14,11 @@ from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.address import root_address
 from tpo.http.balancer import close_all
+from tpo.http.model_cards import ModelCard
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.loading import load_tokenizer
 from tpo.per_loop import PerLoop
-from tpo.rewards.cards import Card
 from tpo.rewards.values import place
 from tpo.rewards.vllm.protocol import Reading
 from tpo.rewards.vllm.replica import BATCH_TOKENS, Replica, probe_pairs
@@ -146,7 +146,7 @@ class VLLMReward:
                 self._probes = [self._read(*pair, scope) for pair in probe_pairs()]
             return self._probes
 
-    def _load(self, card: Card) -> ChatTokenizer | None:
+    def _load(self, card: ModelCard) -> ChatTokenizer | None:
         """The model's tokenizer; None where it is not to be had and nobody insisted."""
         if self._tokenizer == "none":
             return None

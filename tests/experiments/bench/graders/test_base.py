@@ -5,14 +5,21 @@ import pytest
 
 from tests.experiments.bench.scripted import answer, judge
 from tpo.errors import ConfigError, PolicyError, PolicyRefused
-from tpo.experiments.bench.graders.base import Answer, Context, Grade, GradedAnswer, async_grader, ungraded
+from tpo.experiments.bench.graders.base import (
+    Answer,
+    Grade,
+    GradedAnswer,
+    GradingContext,
+    async_grader,
+    ungraded,
+)
 from tpo.experiments.bench.graders.metrics import mean_metric, mean_score
 
 
 async def collected(grader: object, answers: Sequence[Answer]) -> tuple[dict[int, Grade], Exception | None]:
     found: dict[int, Grade] = {}
     try:
-        async for position, grade in grader(answers, Context()):  # type: ignore[operator]
+        async for position, grade in grader(answers, GradingContext()):  # type: ignore[operator]
             found[position] = grade  # noqa: PERF403 - what came before a failure is looked at
     except PolicyError as error:
         return found, error
@@ -20,7 +27,7 @@ async def collected(grader: object, answers: Sequence[Answer]) -> tuple[dict[int
 
 
 async def test_each_answer_is_graded_and_told_by_its_position() -> None:
-    async def grade(one: Answer, _: Context) -> Grade:
+    async def grade(one: Answer, _: GradingContext) -> Grade:
         return Grade(float(len(one.text)), "scored")
 
     found, error = await collected(async_grader(grade), [answer("a"), answer("bb")])
@@ -28,7 +35,7 @@ async def test_each_answer_is_graded_and_told_by_its_position() -> None:
 
 
 async def test_a_failure_lets_the_others_end_first_and_the_fatal_one_is_told() -> None:
-    async def grade(one: Answer, _: Context) -> Grade:
+    async def grade(one: Answer, _: GradingContext) -> Grade:
         if one.text == "bad":
             raise PolicyError("passing")
         if one.text == "worse":
@@ -45,9 +52,9 @@ async def test_a_failure_lets_the_others_end_first_and_the_fatal_one_is_told() -
 
 def test_a_judge_that_is_missing_is_asked_for_by_name() -> None:
     with pytest.raises(ConfigError, match=r"xstest is graded by a judge: .* the paper's is X"):
-        Context().need_judge("xstest", "the paper's is X")
+        GradingContext().need_judge("xstest", "the paper's is X")
     known = judge("7")
-    assert Context(judge=known).need_judge("xstest") is known
+    assert GradingContext(judge=known).need_judge("xstest") is known
 
 
 def test_ungraded_answers_are_counted_and_in_no_mean() -> None:
@@ -78,5 +85,5 @@ def test_seeds_of_a_query_are_drawn_together() -> None:
 
 def test_the_judge_stands_beside_its_number() -> None:
     graded = [GradedAnswer(answer(""), Grade(1.0, "ok"))]
-    assert mean_score("m")(graded, Context(judge=judge("x", "gpt-9")))[0].by == "gpt-9"
-    assert mean_score("m", by="package")(graded, Context())[0].by == "package"
+    assert mean_score("m")(graded, GradingContext(judge=judge("x", "gpt-9")))[0].by == "gpt-9"
+    assert mean_score("m", by="package")(graded, GradingContext())[0].by == "package"

@@ -36,7 +36,7 @@ async def test_a_servers_only_model_gives_the_judge_its_name() -> None:
         judge = await load_judge(server.url, {})
         assert judge.name == "scripted"
         verdict = await judge.ask((user("?"),), lambda text: text or None, "q0")
-        assert verdict.read == "7"
+        assert verdict.value == "7"
 
 
 async def test_a_model_that_is_named_is_asked() -> None:

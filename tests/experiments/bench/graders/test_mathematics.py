@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from tests.experiments.bench.scripted import answer
-from tpo.experiments.bench.graders.base import Context
+from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.mathematics import compare_with_reference, grade_mathematics
 
 CORRECT = [
@@ -101,6 +101,6 @@ def test_answers_are_compared_in_processes_of_their_own() -> None:
     answers = [answer(r"\boxed{4}", reference="4"), answer(r"\boxed{5}", reference="4")]
 
     async def grades() -> dict[int, float | None]:
-        return {at: grade.score async for at, grade in grade_mathematics(answers, Context())}
+        return {at: grade.score async for at, grade in grade_mathematics(answers, GradingContext())}
 
     assert asyncio.run(grades()) == {0: 1.0, 1: 0.0}

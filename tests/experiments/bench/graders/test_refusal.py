@@ -6,7 +6,7 @@ import pytest
 
 from tpo.errors import ConfigError
 from tpo.experiments.bench.graders import refusal
-from tpo.experiments.bench.graders.base import Context
+from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.policies.scripted import ScriptedPolicy
 
@@ -95,9 +95,9 @@ def test_a_prompt_without_a_slot_is_refused(tmp_path: Path) -> None:
 def test_wildguard_without_its_prompt_is_refused_before_any_call() -> None:
     judge = Judge("allenai/wildguard", ScriptedPolicy("?"))
     with pytest.raises(ConfigError, match="pip install --no-deps wildguard"):
-        refusal.check_wildguard_prompt(Context(judge=judge))
-    refusal.check_wildguard_prompt(Context(judge=Judge("gpt-4.1", ScriptedPolicy("?"))))
-    refusal.check_wildguard_prompt(Context())
+        refusal.check_wildguard_prompt(GradingContext(judge=judge))
+    refusal.check_wildguard_prompt(GradingContext(judge=Judge("gpt-4.1", ScriptedPolicy("?"))))
+    refusal.check_wildguard_prompt(GradingContext())
 
 
 @pytest.mark.parametrize("name", ["allenai/wildguard", "/models/WildGuard-7B/", "wildguard"])

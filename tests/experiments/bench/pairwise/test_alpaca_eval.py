@@ -10,7 +10,7 @@ from tests.experiments.bench.pairwise import alpaca_set
 from tests.experiments.bench.pairwise.judges import asked, judge
 from tpo.data.row import Row
 from tpo.errors import ConfigError, DataError, PolicyError
-from tpo.experiments.bench.graders.base import Answer, Context, GradedAnswer
+from tpo.experiments.bench.graders.base import Answer, GradedAnswer, GradingContext
 from tpo.experiments.bench.graders.judge import ATTEMPTS
 from tpo.experiments.bench.pairwise.alpaca_eval import ALPACA_EVAL_2, query_id
 from tpo.experiments.bench.query_set import QuerySet, load_query_set
@@ -39,7 +39,7 @@ def answers(found: QuerySet, text: str = "a good answer", seed: int = 7) -> list
 
 
 async def graded(reply: Reply, found: list[Answer]) -> list[GradedAnswer]:
-    context = Context(judge(reply)[0])
+    context = GradingContext(judge(reply)[0])
     return [GradedAnswer(found[position], one) async for position, one in ALPACA_EVAL_2.grade(found, context)]
 
 
@@ -72,7 +72,7 @@ def test_a_wrong_row_is_refused_with_its_place(row: object, tmp_path: Path) -> N
 async def test_the_judge_is_asked_for_one_weighed_token_a_pair() -> None:
     found, policy = judge(weighing(0.5))
     mine = answers(load_query_set(ALPACA_EVAL_2, str(DATA), baseline=str(DATA)))
-    assert [one.score async for _, one in ALPACA_EVAL_2.grade(mine, Context(found))] == pytest.approx(
+    assert [one.score async for _, one in ALPACA_EVAL_2.grade(mine, GradingContext(found))] == pytest.approx(
         [0.5] * 6
     )
     assert len(policy.calls) == 6
@@ -103,7 +103,7 @@ async def test_equal_texts_are_a_tie_and_ask_nobody() -> None:
     found, policy = judge(weighing(0.9))
     rows = load_query_set(ALPACA_EVAL_2, str(DATA), baseline=str(DATA))
     mine = [Answer(q, rows.baselines[q.id], baseline=rows.baselines[q.id]) for q in rows.queries]
-    assert [one.score async for _, one in ALPACA_EVAL_2.grade(mine, Context(found))] == [0.5] * 6
+    assert [one.score async for _, one in ALPACA_EVAL_2.grade(mine, GradingContext(found))] == [0.5] * 6
     assert policy.calls == []
 
 
@@ -115,7 +115,7 @@ async def test_nonsense_is_asked_again_then_ungraded_and_counted() -> None:
 
     found, policy = judge(reply)
     mine = answers(load_query_set(ALPACA_EVAL_2, str(DATA), baseline=str(DATA)))
-    context = Context(found, is_whole=False)
+    context = GradingContext(found, is_whole=False)
     made = [GradedAnswer(mine[position], one) async for position, one in ALPACA_EVAL_2.grade(mine, context)]
     assert sum("gardener" in asked(call) for call in policy.calls) == ATTEMPTS
     plain, controlled = ALPACA_EVAL_2.summarize(made, context)
@@ -132,7 +132,7 @@ async def test_a_judge_that_fails_in_the_middle_loses_that_query_alone() -> None
     made: list[int] = []
 
     async def collect() -> None:
-        async for position, _ in ALPACA_EVAL_2.grade(mine, Context(judge(reply)[0])):
+        async for position, _ in ALPACA_EVAL_2.grade(mine, GradingContext(judge(reply)[0])):
             made.append(position)
 
     with pytest.raises(PolicyError, match="cut off"):
@@ -157,7 +157,7 @@ async def test_what_the_judge_could_not_hold_is_not_judged() -> None:
 async def test_the_numbers_name_judge_baseline_package_and_annotator() -> None:
     mine = answers(load_query_set(ALPACA_EVAL_2, str(DATA), baseline=str(DATA)))
     made = await graded(fair, mine)
-    plain, controlled = ALPACA_EVAL_2.summarize(made, Context(judge(fair)[0], is_whole=False))
+    plain, controlled = ALPACA_EVAL_2.summarize(made, GradingContext(judge(fair)[0], is_whole=False))
     assert (plain.name, plain.by) == ("win_rate", "scripted")
     assert plain.value == pytest.approx(90.0)
     assert "against gpt4_1106_preview, alpaca-eval 0." in plain.note
@@ -168,9 +168,9 @@ async def test_the_numbers_name_judge_baseline_package_and_annotator() -> None:
 def test_without_a_judge_or_with_an_unknown_annotator_nothing_begins() -> None:
     assert ALPACA_EVAL_2.check is not None
     with pytest.raises(ConfigError, match=r"--judge URL#MODEL; the paper's is gpt-4-1106-preview"):
-        ALPACA_EVAL_2.check(Context())
+        ALPACA_EVAL_2.check(GradingContext())
     with pytest.raises(ConfigError, match="annotator=x: alpaca-eval raised"):
-        ALPACA_EVAL_2.check(Context(judge(fair)[0], options={"annotator": "x"}))
+        ALPACA_EVAL_2.check(GradingContext(judge(fair)[0], options={"annotator": "x"}))
 
 
 def _row(value: object) -> Row:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.experiments.bench.pairwise.judges import answer, asked, by_request, judge
 from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused
-from tpo.experiments.bench.graders.base import Answer, Context, Grade, GradedAnswer
+from tpo.experiments.bench.graders.base import Answer, Grade, GradedAnswer, GradingContext
 from tpo.experiments.bench.graders.judge import ATTEMPTS
 from tpo.experiments.bench.pairwise.arena_files import ArenaFolder
 from tpo.experiments.bench.pairwise.arena_games import Arena
@@ -33,18 +33,18 @@ def fair(text: str) -> str:
     return "[[A=B]]" if place < 0 else "[[A>>B]]" if a < place < b else "[[B>>A]]"
 
 
-async def graded(answers: list[Answer], context: Context) -> list[Grade]:
+async def graded(answers: list[Answer], context: GradingContext) -> list[Grade]:
     found = {position: grade async for position, grade in ARENA.grade(answers, context)}
     return [found[position] for position in sorted(found)]
 
 
 async def judged(reply: Reply, answers: list[Answer], tmp_path: Path) -> list[Grade]:
-    return await graded(answers, Context(judge(reply)[0], tmp_path))
+    return await graded(answers, GradingContext(judge(reply)[0], tmp_path))
 
 
 async def test_the_sides_are_swapped_between_the_games(tmp_path: Path) -> None:
     found, policy = judge("[[A=B]]")
-    await graded([answer("a", "mine", "theirs")], Context(found, tmp_path))
+    await graded([answer("a", "mine", "theirs")], GradingContext(found, tmp_path))
     first, second = map(asked, policy.calls)
     assert first.index("theirs") < first.index("mine")
     assert second.index("mine") < second.index("theirs")
@@ -71,7 +71,7 @@ async def test_a_judge_that_prefers_a_place_gives_half(label: str, tmp_path: Pat
 
 async def test_nonsense_is_asked_again_then_left_ungraded_and_its_siblings_stand(tmp_path: Path) -> None:
     found, policy = judge(by_request(lambda text: "who knows" if "prompt b" in text else "[[A>B]]"))
-    first, second = await graded([answer("a"), answer("b")], Context(found, tmp_path))
+    first, second = await graded([answer("a"), answer("b")], GradingContext(found, tmp_path))
     assert first.verdict == "tie"
     assert second.score is None
     assert second.details["reason"] == (
@@ -95,7 +95,7 @@ async def test_a_judge_that_fails_in_the_middle_loses_that_query_alone(tmp_path:
     found: list[int] = []
 
     async def collect() -> None:
-        context = Context(judge(reply)[0], tmp_path)
+        context = GradingContext(judge(reply)[0], tmp_path)
         async for position, _ in ARENA.grade([answer("a"), answer("b"), answer("c")], context):
             found.append(position)
 
@@ -120,13 +120,13 @@ async def test_without_a_baseline_the_query_is_named(tmp_path: Path) -> None:
 
 def test_neither_judge_nor_judgments_is_refused_before_any_call() -> None:
     with pytest.raises(ConfigError, match=r"--judge URL#MODEL; the published numbers are by gpt-4-1106"):
-        ARENA.check(Context())
-    ARENA.check(Context(options={"judgments": "later"}))
+        ARENA.check(GradingContext())
+    ARENA.check(GradingContext(options={"judgments": "later"}))
 
 
 async def test_all_answers_and_the_games_that_were_judged_are_written(tmp_path: Path) -> None:
     found, _ = judge(by_request(lambda text: "hm" if "prompt b" in text else "[[A>B]]"))
-    answers, context = [answer("a"), answer("b"), answer("a", seed=8)], Context(found, tmp_path)
+    answers, context = [answer("a"), answer("b"), answer("a", seed=8)], GradingContext(found, tmp_path)
     grades = await graded(answers, context)
     ARENA.write([GradedAnswer(a, g) for a, g in zip(answers, grades, strict=True)], context)
     here = ArenaFolder(tmp_path, "arena-hard-v0.1")
@@ -141,17 +141,17 @@ async def test_all_answers_and_the_games_that_were_judged_are_written(tmp_path: 
 
 async def test_our_judgments_are_read_back_without_a_judge(tmp_path: Path) -> None:
     answers = [answer("a", "good", "poor"), answer("b", "poor", "good")]
-    context = Context(judge(by_request(fair))[0], tmp_path)
+    context = GradingContext(judge(by_request(fair))[0], tmp_path)
     before = await graded(answers, context)
     ARENA.write([GradedAnswer(a, g) for a, g in zip(answers, before, strict=True)], context)
     place = str(tmp_path / "data/arena-hard-v0.1/model_judgment/scripted")
-    after = await graded(answers, Context(folder=tmp_path, options={"judgments": place}))
+    after = await graded(answers, GradingContext(folder=tmp_path, options={"judgments": place}))
     assert [g.score for g in after] == [g.score for g in before] == [1.0, 0.0]
     assert after[0].details["judge"] == "scripted"
 
 
 async def test_judgments_yet_to_come_leave_answers_written_and_ungraded(tmp_path: Path) -> None:
-    context = Context(folder=tmp_path, options={"judgments": str(tmp_path / "later")})
+    context = GradingContext(folder=tmp_path, options={"judgments": str(tmp_path / "later")})
     (grade,) = await graded([answer("a")], context)
     assert grade.score is None
     reason = grade.details["reason"]
@@ -167,4 +167,4 @@ async def test_a_judgment_of_another_answer_is_refused(tmp_path: Path) -> None:
     file = tmp_path / f"{MODEL}-7.jsonl"
     file.write_text(json.dumps({"uid": "a", "judge": "j", "games": games}) + "\n")
     with pytest.raises(DataError, match="the judgment of 'a' belongs to another answer"):
-        await graded([answer("a")], Context(folder=tmp_path, options={"judgments": str(tmp_path)}))
+        await graded([answer("a")], GradingContext(folder=tmp_path, options={"judgments": str(tmp_path)}))

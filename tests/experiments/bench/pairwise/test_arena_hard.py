@@ -6,7 +6,7 @@ import pytest
 from tests.experiments.bench.pairwise.judges import by_request, judge
 from tpo.errors import DataError
 from tpo.experiments.bench.benchmark import Benchmark
-from tpo.experiments.bench.graders.base import Answer, Context, GradedAnswer
+from tpo.experiments.bench.graders.base import Answer, GradedAnswer, GradingContext
 from tpo.experiments.bench.pairwise.arena_hard import (
     ARENA_HARD_V01,
     ARENA_HARD_V20,
@@ -31,7 +31,7 @@ def answers(asked: QuerySet, text: str) -> list[Answer]:
     return [Answer(q, text, baseline=asked.baselines[q.id], generator="tpo m") for q in asked.queries]
 
 
-async def grades(benchmark: Benchmark, found: list[Answer], context: Context) -> list[GradedAnswer]:
+async def grades(benchmark: Benchmark, found: list[Answer], context: GradingContext) -> list[GradedAnswer]:
     return [GradedAnswer(found[at], grade) async for at, grade in benchmark.grade(found, context)]
 
 
@@ -88,7 +88,7 @@ def test_a_query_without_an_opponent_is_refused(tmp_path: Path) -> None:
 async def test_from_rows_to_a_win_rate_that_names_judge_opponent_and_wording(tmp_path: Path) -> None:
     asked = v01()
     found, _ = judge(by_request(lambda text: "[[A>B]]" if "prompt" in text else ""))
-    context = Context(found, tmp_path, is_whole=asked.is_whole)
+    context = GradingContext(found, tmp_path, is_whole=asked.is_whole)
     graded = await grades(ARENA_HARD_V01, answers(asked, "an answer"), context)
     (metric,) = ARENA_HARD_V01.summarize(graded, context)
     assert (metric.name, metric.value, metric.graded, metric.by) == ("win_rate", 50.0, 4, "scripted")
@@ -103,14 +103,14 @@ async def test_from_rows_to_a_win_rate_that_names_judge_opponent_and_wording(tmp
 
 @pytest.mark.parametrize("benchmark", ALL)
 def test_only_version_2_says_that_style_is_not_controlled(benchmark: Benchmark, tmp_path: Path) -> None:
-    (metric,) = benchmark.summarize([], Context(None, tmp_path))
+    (metric,) = benchmark.summarize([], GradingContext(None, tmp_path))
     assert ("without style control" in metric.note) == ("v2.0" in benchmark.name)
 
 
 async def test_the_published_judge_needs_no_warning(tmp_path: Path) -> None:
     asked = v01()
     found, policy = judge("[[B>>A]]")
-    context = Context(type(found)("openai/gpt-4-1106-preview", policy), tmp_path)
+    context = GradingContext(type(found)("openai/gpt-4-1106-preview", policy), tmp_path)
     graded = await grades(ARENA_HARD_V01, answers(asked, "an answer"), context)
     assert "authors' numbers" not in ARENA_HARD_V01.summarize(graded, context)[0].note
 
@@ -127,7 +127,7 @@ async def test_creative_writing_is_judged_by_other_criteria(tmp_path: Path) -> N
         opponent.write_text("".join(json.dumps({"uid": r["uid"], "messages": messages}) + "\n" for r in rows))
         asked = load_query_set(benchmark, str(DATA / file), baseline=str(opponent))
         found, policy = judge("[[A=B]]")
-        await grades(benchmark, answers(asked, "y"), Context(found, tmp_path / benchmark.name))
+        await grades(benchmark, answers(asked, "y"), GradingContext(found, tmp_path / benchmark.name))
         said[benchmark.name] = {str(call.messages[0]["content"]) for call in policy.calls}
         assert {call.sampling.max_tokens for call in policy.calls} == {16_000}
     assert len(set.union(*said.values())) == 2

@@ -75,7 +75,7 @@ class GradedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class GradingContext:
     """Resources and options of a grader.
 
     Attributes:
@@ -111,10 +111,10 @@ class Context:
         return self.judge
 
 
-Grader = Callable[[Sequence[Answer], Context], AsyncIterator[tuple[int, Grade]]]
+Grader = Callable[[Sequence[Answer], GradingContext], AsyncIterator[tuple[int, Grade]]]
 """Yields the position and the grade of each given answer, in any order, each position once."""
 
-GradeAnswer = Callable[[Answer, Context], Awaitable[Grade]]
+GradeAnswer = Callable[[Answer, GradingContext], Awaitable[Grade]]
 
 
 def async_grader(grade: GradeAnswer) -> Grader:
@@ -123,7 +123,7 @@ def async_grader(grade: GradeAnswer) -> Grader:
     After a failure the calls in flight finish and their grades are kept; then the failure is raised.
     """
 
-    async def grader(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
+    async def grader(answers: Sequence[Answer], context: GradingContext) -> AsyncIterator[tuple[int, Grade]]:
         failures: list[Exception] = []
 
         async def at(position: int) -> tuple[int, Grade] | None:
@@ -145,7 +145,7 @@ def async_grader(grade: GradeAnswer) -> Grader:
 def sync_grader(grade: Callable[[Answer], Grade]) -> Grader:
     """Return a grader that runs *grade* in a thread, so that it does not block the event loop."""
 
-    async def threaded(answer: Answer, _: Context) -> Grade:
+    async def threaded(answer: Answer, _: GradingContext) -> Grade:
         return await asyncio.to_thread(grade, answer)
 
     return async_grader(threaded)
@@ -188,5 +188,5 @@ def equal_weight(grade: Grade) -> float:
     return 1.0
 
 
-Summarize = Callable[[Sequence[GradedAnswer], Context], tuple[Metric, ...]]
+Summarize = Callable[[Sequence[GradedAnswer], GradingContext], tuple[Metric, ...]]
 """Returns the metrics of one method, before or after; called for each seed and for all seeds together."""

@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Verdict(Generic[T]):
-    """Verdict of a judge: the value *read* from its last reply *text*; None: no reply could be parsed."""
+    """Verdict of a judge: the *value* parsed from its last reply *text*; None: no reply could be parsed."""
 
-    read: T | None
+    value: T | None
     text: str
     attempts: int
 

@@ -21,7 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from tpo.errors import MissingExtra, TpoError
-from tpo.experiments.bench.graders.base import Answer, Context, Grade, ungraded
+from tpo.experiments.bench.graders.base import Answer, Grade, GradingContext, ungraded
 from tpo.policies.siblings import as_finished
 
 SECONDS = 10.0
@@ -50,17 +50,17 @@ class _TimedOut(BaseException):
     """Timeout of a comparison; not an ``Exception``, because the library catches those."""
 
 
-def check_math_verify(context: Context) -> None:
+def check_math_verify(context: GradingContext) -> None:
     """Check that the library is installed.
 
     Raises:
         MissingExtra: it is not.
     """
     del context
-    load_math_verify()
+    _load_math_verify()
 
 
-def load_math_verify() -> Any:
+def _load_math_verify() -> Any:
     """Return the module ``math_verify``.
 
     Raises:
@@ -82,7 +82,7 @@ def compare_with_reference(gold: str, answer: str, seconds: float = SECONDS) -> 
     called in a main thread.
     """
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own timeout is disabled
-    verify = load_math_verify()
+    verify = _load_math_verify()
     timed_out = Grade(0.0, "took too long", {"gold": gold})
     try:
         with _time_limit(seconds) as over:
@@ -97,7 +97,7 @@ def _compare(verify: Any, gold: str, answer: str) -> Grade:
     wanted = verify.parse(f"${gold}$", [verify.LatexExtractionConfig(), plain], parsing_timeout=None)
     if not wanted:
         return ungraded(f"math-verify cannot read the reference {gold[:200]!r}")
-    found = verify.parse(after_retraction(answer), [latex, plain], parsing_timeout=None)
+    found = verify.parse(_after_retraction(answer), [latex, plain], parsing_timeout=None)
     details = {"gold": gold, "result": _as_written(found)}
     if not found:
         return Grade(0.0, "no result", details)
@@ -105,7 +105,7 @@ def _compare(verify: Any, gold: str, answer: str) -> Grade:
     return Grade(float(equal), "correct" if equal else "wrong", details)
 
 
-def after_retraction(answer: str) -> str:
+def _after_retraction(answer: str) -> str:
     """Return *answer* from its last retraction between two boxes; all of it if there is none."""
     start = 0
     boxes = [found.start() for found in _BOX.finditer(answer)]
@@ -143,7 +143,9 @@ def _as_written(found: list[Any]) -> str | None:
     return next((text[:500] for text in reversed(found) if isinstance(text, str)), None)
 
 
-async def grade_mathematics(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
+async def grade_mathematics(
+    answers: Sequence[Answer], context: GradingContext
+) -> AsyncIterator[tuple[int, Grade]]:
     """Yield the grade of each answer against its query's reference, several at a time.
 
     Raises:

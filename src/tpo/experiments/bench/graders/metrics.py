@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from math import fsum
 
 from tpo.experiments.bench.graders.base import (
-    Context,
     Grade,
     GradedAnswer,
+    GradingContext,
     Metric,
     Summarize,
     Weight,
@@ -110,7 +110,7 @@ def compare_metric(
 def mean_score(name: str, *, scale: float = 1.0, unit: str = "", by: str = "") -> Summarize:
     """Return a summary function with one metric, the mean score; *by* defaults to the judge's name."""
 
-    def summarize(graded: Sequence[GradedAnswer], context: Context) -> tuple[Metric, ...]:
+    def summarize(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple[Metric, ...]:
         judge = context.judge.name if context.judge is not None else ""
         return (mean_metric(name, graded, scale=scale, unit=unit, by=by or judge),)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from tpo.errors import RewardError
 from tpo.experiments.bench.graders.base import (
     Answer,
-    Context,
     Grade,
     GradedAnswer,
+    GradingContext,
     Metric,
     async_grader,
     ungraded,
@@ -21,13 +21,13 @@ FSFAIRX = "sfairXC/FsfairX-LLaMA3-RM-v0.1"
 """The reward model of the paper's numbers on these sets (Li et al. 2025, table 1)."""
 
 
-async def _score(answer: Answer, context: Context) -> Grade:
+async def _score(answer: Answer, context: GradingContext) -> Grade:
     """Return the score of *answer* by ``--check-reward``, or else by the guiding reward."""
     if context.held_out is None:
         if answer.reward is None:
             return ungraded("the run has no reward for it")
         return Grade(answer.reward, "scored")
-    scope = Scope(answer.query.id, 0, "reward", 0)
+    scope = Scope(answer.query.id, 0, "reward", 0, data=answer.query)
     try:
         score = await context.held_out.score(answer.query.messages, answer.text, scope)
     except RewardError as error:
@@ -40,7 +40,7 @@ async def _score(answer: Answer, context: Context) -> Grade:
 grade_by_reward = async_grader(_score)
 
 
-def mean_reward(graded: Sequence[GradedAnswer], context: Context) -> tuple[Metric, ...]:
+def mean_reward(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple[Metric, ...]:
     """Return the mean reward over queries, with the name of the reward."""
     if context.held_out is not None:
         return (mean_metric("mean_reward", graded, by=context.held_out_name, note="held-out reward"),)

@@ -13,21 +13,22 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.errors import ConfigError, DataError, PolicyError
 from tpo.experiments.bench.benchmark import Baseline, Benchmark
+from tpo.experiments.bench.columns import as_record, column
 from tpo.experiments.bench.graders.base import (
     Answer,
-    Context,
     Grade,
     GradedAnswer,
+    GradingContext,
     Metric,
     async_grader,
     ungraded,
 )
 from tpo.experiments.bench.graders.judge import ATTEMPTS, Judge
 from tpo.experiments.bench.graders.metrics import mean_metric
-from tpo.experiments.bench.hub import Hub, as_record, column
 from tpo.experiments.bench.pairwise import length_control
 from tpo.experiments.bench.pairwise.alpaca_package import (
     DEFAULT_ANNOTATOR,
@@ -44,7 +45,7 @@ ANNOTATOR_OPTION = "annotator"
 PAPER_JUDGE = "gpt-4-1106-preview"
 BASELINE = "gpt4_1106_preview"
 TIE = 1.5
-HUB = Hub("tatsu-lab/alpaca_eval", file="alpaca_eval_gpt4_baseline.json")
+HUB = HubSource("tatsu-lab/alpaca_eval", file="alpaca_eval_gpt4_baseline.json")
 
 
 def _read_row(row: Row, position: int) -> Query:
@@ -66,27 +67,27 @@ def query_id(instruction: str) -> str:
     return f"alpaca-{hashlib.sha256(instruction.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
-def _check(context: Context) -> None:
+def _check(context: GradingContext) -> None:
     """Check that judge, package and annotator exist."""
     context.need_judge("alpaca-eval-2", f"the paper's is {PAPER_JUDGE}")
     _annotator(context)
 
 
-async def _grade(answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
+async def _grade(answers: Sequence[Answer], context: GradingContext) -> AsyncIterator[tuple[int, Grade]]:
     """Yield the weight of each answer's win over the baseline, from 0 to 1."""
-    pairs = PairGrader(_annotator(context), context.need_judge("alpaca-eval-2"))
+    pairs = _PairGrader(_annotator(context), context.need_judge("alpaca-eval-2"))
     async for found in async_grader(pairs.grade)(answers, context):
         yield found
 
 
 @dataclass(frozen=True, slots=True)
-class PairGrader:
+class _PairGrader:
     """Grader of pairs by *judge* with the prompt and parser of *annotator*."""
 
     annotator: Annotator
     judge: Judge
 
-    async def grade(self, answer: Answer, _: Context) -> Grade:
+    async def grade(self, answer: Answer, _: GradingContext) -> Grade:
         """Return the weight of the answer's win; equal texts are a tie without a call, as in the package."""
         if answer.baseline is None:
             raise DataError(f"alpaca-eval-2: query {answer.query.id!r} has no answer of {BASELINE}")
@@ -128,7 +129,7 @@ class PairGrader:
         raise PolicyError(f"query {query!r}: the judge {self.judge.name} returned no reply")
 
 
-def _summarize(graded: Sequence[GradedAnswer], context: Context) -> tuple[Metric, ...]:
+def _summarize(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple[Metric, ...]:
     """Return the plain win rate, which changes are computed from, and the length-controlled one."""
     judge = context.judge.name if context.judge is not None else ""
     name = context.options.get(ANNOTATOR_OPTION, DEFAULT_ANNOTATOR)
@@ -139,11 +140,11 @@ def _summarize(graded: Sequence[GradedAnswer], context: Context) -> tuple[Metric
     controlled = length_control.length_controlled_metric(
         graded, is_whole=context.is_whole, by=judge, note=note, refused_for=why
     )
-    write_outputs(graded, context.folder)
+    _write_outputs(graded, context.folder)
     return plain, controlled
 
 
-def write_outputs(graded: Sequence[GradedAnswer], folder: Path) -> None:
+def _write_outputs(graded: Sequence[GradedAnswer], folder: Path) -> None:
     """Write ``results/MODEL/model_outputs.json`` in *folder* for each model, as the official tool reads it.
 
     Raises:
@@ -164,7 +165,7 @@ def _output(answer: Answer, model: str) -> dict[str, str]:
     return {"dataset": str(dataset), **row} if dataset is not None else row
 
 
-def _annotator(context: Context) -> Annotator:
+def _annotator(context: GradingContext) -> Annotator:
     return Annotator(context.options.get(ANNOTATOR_OPTION, DEFAULT_ANNOTATOR))
 
 

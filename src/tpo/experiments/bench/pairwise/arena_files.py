@@ -18,8 +18,8 @@ from uuid import NAMESPACE_URL, uuid5
 from tpo.data.load import open_source
 from tpo.data.row import Row
 from tpo.errors import DataError
+from tpo.experiments.bench.columns import as_record, column
 from tpo.experiments.bench.graders.base import Answer
-from tpo.experiments.bench.hub import as_record, column
 from tpo.experiments.bench.pairwise.verdict import LABELS, Games
 from tpo.types import plain_text
 

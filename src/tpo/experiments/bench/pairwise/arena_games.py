@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tpo.errors import DataError, TpoError
-from tpo.experiments.bench.graders.base import Answer, Context, Grade, GradedAnswer, async_grader, ungraded
+from tpo.experiments.bench.graders.base import (
+    Answer,
+    Grade,
+    GradedAnswer,
+    GradingContext,
+    async_grader,
+    ungraded,
+)
 from tpo.experiments.bench.graders.judge import Verdict
 from tpo.experiments.bench.pairwise.arena_files import ArenaFolder, Judgment, model_name, read_judgments
 from tpo.experiments.bench.pairwise.judge_prompt import SYSTEM, JudgePrompt, judge_prompt_from
@@ -39,7 +46,7 @@ class Arena:
     judge: str
     system: str = SYSTEM
 
-    def check(self, context: Context) -> None:
+    def check(self, context: GradingContext) -> None:
         """Check judge and prompt files.
 
         Raises:
@@ -49,11 +56,13 @@ class Arena:
         if JUDGMENTS_OPTION not in context.options:
             context.need_judge(self.name, f"the published numbers are by {self.judge}")
 
-    def prompt(self, context: Context) -> JudgePrompt:
+    def prompt(self, context: GradingContext) -> JudgePrompt:
         """Return the judge prompt."""
         return judge_prompt_from(context.options, self.system)
 
-    async def grade(self, answers: Sequence[Answer], context: Context) -> AsyncIterator[tuple[int, Grade]]:
+    async def grade(
+        self, answers: Sequence[Answer], context: GradingContext
+    ) -> AsyncIterator[tuple[int, Grade]]:
         """Yield each grade, from the authors' judgments if the user names them, else from two games."""
         if JUDGMENTS_OPTION in context.options:
             for position, grade in enumerate(self._read(answers, context)):
@@ -62,7 +71,7 @@ class Arena:
         async for position, grade in async_grader(self._play)(answers, context):
             yield position, grade
 
-    def write(self, graded: Sequence[GradedAnswer], context: Context) -> None:
+    def write(self, graded: Sequence[GradedAnswer], context: GradingContext) -> None:
         """Write all answers, and the games that were judged here, in the authors' formats."""
         folder = ArenaFolder(context.folder, self.bench)
         folder.write_answers([each.answer for each in graded])
@@ -71,7 +80,7 @@ class Arena:
             opponent = context.opponent or self.opponent
             folder.write_judgments(self._row(each, context.judge.name, opponent) for each in played)
 
-    async def _play(self, answer: Answer, context: Context) -> Grade:
+    async def _play(self, answer: Answer, context: GradingContext) -> Grade:
         """Play both games concurrently; the opponent is A in the first game, as in the authors' scripts."""
         judge = context.need_judge(self.name)
         judge = replace(judge, max_tokens=max(judge.max_tokens, self.max_tokens))
@@ -87,7 +96,7 @@ class Arena:
         )
         return _grade(first, second, prompt)
 
-    def _read(self, answers: Sequence[Answer], context: Context) -> Sequence[Grade]:
+    def _read(self, answers: Sequence[Answer], context: GradingContext) -> Sequence[Grade]:
         """Return grades from the authors' files; a missing judgment leaves the answer ungraded for now."""
         folder = Path(context.options[JUDGMENTS_OPTION]).expanduser()
         models = set(map(model_name, answers))
@@ -123,11 +132,11 @@ async def _play_both(first: GameVerdict, second: GameVerdict) -> tuple[Verdict[s
 
 def _grade(first: Verdict[str], second: Verdict[str], prompt: JudgePrompt) -> Grade:
     replies = {"replies": [first.text, second.text], "attempts": [first.attempts, second.attempts]}
-    if first.read is None or second.read is None:
-        which = " and ".join(n for n, v in (("first", first), ("second", second)) if v.read is None)
+    if first.value is None or second.value is None:
+        which = " and ".join(n for n, v in (("first", first), ("second", second)) if v.value is None)
         return ungraded(f"no verdict such as [[A>B]] in the judge's reply to the {which} game", **replies)
-    games = Games(first.read, second.read)
-    details = {"games": [first.read, second.read], **replies, "wording": prompt.source}
+    games = Games(first.value, second.value)
+    details = {"games": [first.value, second.value], **replies, "wording": prompt.source}
     return Grade(games.share, games.verdict, details)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tpo.data.hub import HubSource
 from tpo.data.row import Row
 from tpo.errors import DataError
 from tpo.experiments.bench.benchmark import Baseline, Benchmark, RowReader
-from tpo.experiments.bench.graders.base import Context, GradedAnswer, Metric, Summarize
-from tpo.experiments.bench.hub import Hub, as_record, column
+from tpo.experiments.bench.columns import as_record, column
+from tpo.experiments.bench.graders.base import GradedAnswer, GradingContext, Metric, Summarize
 from tpo.experiments.bench.pairwise.arena_files import parse_answer
 from tpo.experiments.bench.pairwise.arena_games import JUDGMENTS_OPTION, Arena
 from tpo.experiments.bench.pairwise.judge_prompt import CREATIVE_SYSTEM, SYSTEM_OPTION, TEMPLATE_OPTION
@@ -55,7 +56,7 @@ PLAIN = "without style control, which the authors' table of version 2.0 has"
 def _summary(arena: Arena, tail: float, remark: str = "") -> Summarize:
     """Return a function that computes the win rate, by the judge of this run or of the authors' files."""
 
-    def summarize(graded: Sequence[GradedAnswer], context: Context) -> tuple[Metric, ...]:
+    def summarize(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple[Metric, ...]:
         judges = _detail_values(graded, "judge")
         judge = ", ".join(judges) or (context.judge.name if context.judge is not None else "")
         published = () if is_model(judge, arena.judge) else (f"its authors' numbers are by {arena.judge}",)
@@ -75,7 +76,7 @@ def _baseline(arena: Arena) -> Baseline:
     """Return the opponent's answers from the authors' file."""
     file = f"data/{arena.bench}/model_answer/{arena.opponent}.jsonl"
     return Baseline(
-        hub=Hub(HUB, file=file),
+        hub=HubSource(HUB, file=file),
         read=lambda row, _: parse_answer(row),
         writer=arena.opponent,
         writer_column="model",
@@ -89,7 +90,7 @@ _V01 = Arena(V01, V01, "gpt-4-0314", 4096, PAPER_JUDGE)
 ARENA_HARD_V01 = Benchmark(
     name=V01,
     title="Arena-Hard v0.1",
-    hub=Hub(HUB, file=f"data/{V01}/question.jsonl"),
+    hub=HubSource(HUB, file=f"data/{V01}/question.jsonl"),
     licence=LICENCE,
     size=500,
     metric="win rate against gpt-4-0314, two games a prompt (the paper: by gpt-4-1106-preview)",
@@ -109,7 +110,7 @@ _HARD = Arena(V20, V20, "o3-mini-2025-01-31", 16_000, "gpt-4.1")
 ARENA_HARD_V20 = Benchmark(
     name=V20,
     title="Arena-Hard v2.0, hard prompts",
-    hub=Hub(HUB, file=f"data/{V20}/question.jsonl"),
+    hub=HubSource(HUB, file=f"data/{V20}/question.jsonl"),
     licence=LICENCE,
     size=V20_HARD,
     metric="win rate against o3-mini-2025-01-31, two games a prompt (its authors: by gpt-4.1)",
@@ -130,7 +131,7 @@ _CREATIVE = Arena(f"{V20}-creative", V20, "gemini-2.0-flash-001", 16_000, "gpt-4
 ARENA_HARD_V20_CREATIVE = Benchmark(
     name=f"{V20}-creative",
     title="Arena-Hard v2.0, creative writing",
-    hub=Hub(HUB, file=f"data/{V20}/question.jsonl"),
+    hub=HubSource(HUB, file=f"data/{V20}/question.jsonl"),
     licence=LICENCE,
     size=V20_ROWS - V20_HARD,
     metric="win rate against gemini-2.0-flash-001, two games a prompt (its authors: by gpt-4.1)",

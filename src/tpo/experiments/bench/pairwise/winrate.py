@@ -32,7 +32,7 @@ def win_rate(
     version 2.0.
     """
     counted = scores_by_query(graded, battles)
-    found = [games for each in graded if each.answer.query.id in counted and (games := games_of(each))]
+    found = [games for each in graded if each.answer.query.id in counted and (games := _games_of(each))]
     if found:
         authors = authors_interval([worth for games in found for worth in games.battles], tail)
         interval = f"the authors' interval ({ROUNDS} draws of battles, {100 - 2 * tail:g}%): "
@@ -46,7 +46,7 @@ def battles(grade: Grade) -> float:
     return float(len(games.battles)) if games is not None else 1.0
 
 
-def games_of(graded: GradedAnswer) -> Games | None:
+def _games_of(graded: GradedAnswer) -> Games | None:
     """Return the two games of a grade; None if the answer could not be graded."""
     return _games(graded.grade)
 

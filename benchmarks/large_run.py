@@ -1,0 +1,151 @@
+"""Memory and time of merge, report, export and resume over a large run of short queries.
+
+    python -m benchmarks.large_run [--sizes 10000,100000]
+
+Each size is a run in 8 shards of trajectories of D1-N2 with replies of WORDS words, made by the loop itself
+with scripted models; DISTINCT trajectories are repeated under other ids. Each command runs in a process of
+its own; ``peak_mb`` is its peak resident size, of which ``start_mb`` are imports. The files lie on a disk.
+The result goes to ``benchmarks/results/large_run.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import write_result
+
+from tpo.api import load_run
+from tpo.export import EXPORTERS, read_in_order
+from tpo.methods.catalog import build_method
+from tpo.methods.optimize import Optimizer
+from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
+from tpo.report import ReportOptions, write_report
+from tpo.rewards.scripted import ScriptedReward
+from tpo.runs.shards import Shard
+from tpo.scale.merge import merge_shards
+from tpo.store import RunRecord, is_complete, read_run
+from tpo.store.runfile import write_run
+from tpo.store.trajectory_line import encode_trajectory
+from tpo.types import Query, Trajectory, user
+
+SHARDS = 8
+DISTINCT = 500
+WORDS = 20
+METHOD = build_method("tpo", sample_size=2, max_iterations=1)
+FINGERPRINT = {"method.max_iterations": 1, "seed": 7, "policy": "scripted", "reward": "scripted"}
+
+
+def _say(call: PolicyCall, index: int) -> str:
+    words = f"{call.scope.query} {call.scope.step} {index} " + "word " * WORDS
+    return improved(words) if call.scope.phase == "update" else words
+
+
+async def _distinct() -> list[Trajectory]:
+    optimizer = Optimizer(ScriptedPolicy(_say), ScriptedReward(lambda text: hash(text) % 1000 / 100), METHOD)
+    return [await optimizer.optimize(_query(number)) for number in range(DISTINCT)]
+
+
+def _query(number: int) -> Query:
+    return Query(f"q{number}", (user(f"Question {number}: what is its square?"),), position=number)
+
+
+def make(folder: Path, count: int) -> Path:
+    """Return the directory of a run of *count* queries in shards."""
+    out, made = folder / "run", asyncio.run(_distinct())
+    paths = [out / "shards" / Shard(SHARDS, number).directory for number in range(1, SHARDS + 1)]
+    totals = [0] * SHARDS
+    with ExitStack() as stack:
+        files = []
+        for path in paths:
+            path.mkdir(parents=True)
+            files.append(stack.enter_context((path / "trajectories.jsonl").open("wb")))
+        for number in range(count):
+            query = _query(number)
+            shard = next(n for n in range(SHARDS) if Shard(SHARDS, n + 1).holds(query.id))
+            files[shard].write(encode_trajectory(replace(made[number % DISTINCT], query=query)))
+            totals[shard] += 1
+    for path, total in zip(paths, totals, strict=True):
+        record = RunRecord({"queries": total}, FINGERPRINT).begin(1.0)
+        write_run(path, record.end(2.0, {"finished": total, "failed": 0}, interrupted=False))
+    return out
+
+
+def _merge(run: Path) -> None:
+    merge_shards(run)
+
+
+def _report(run: Path) -> None:
+    write_report([run], run / "report.html", ReportOptions(figures=None))
+
+
+def _export(shape: str, run: Path) -> None:
+    EXPORTERS[shape](read_in_order(run), run / f"{shape}.jsonl")
+
+
+def _resume(count: int, run: Path) -> None:
+    complete = is_complete(run, read_run(run).fingerprint, map(_query, range(count)))
+    if not complete:
+        raise RuntimeError("the run is not complete")
+
+
+def _summary(run: Path) -> None:
+    _ = load_run(run).summary
+
+
+def _measured(work: Callable[[Path], None], run: Path) -> dict[str, Any]:
+    before, started = _peak(), time.perf_counter()
+    work(run)
+    return {"seconds": round(time.perf_counter() - started, 1), "start_mb": before, "peak_mb": _peak()}
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def measure(count: int) -> dict[str, Any]:
+    """Measure every command over *count* queries, each in a fresh process."""
+    works: dict[str, Callable[[Path], None]] = {
+        "summary of unmerged shards": _summary,
+        "merge": _merge,
+        "resume of the finished run": partial(_resume, count),
+        "export results": partial(_export, "results"),
+        "export dpo": partial(_export, "dpo"),
+        "report": _report,
+    }
+    folder = Path(tempfile.mkdtemp(dir="."))
+    try:
+        run = make(folder, count)
+        size = sum(file.stat().st_size for file in run.glob("shards/*/trajectories.jsonl"))
+        found: dict[str, Any] = {"queries": count, "trajectories_mb": size >> 20}
+        spawn = multiprocessing.get_context("spawn")
+        for name, work in works.items():
+            with spawn.Pool(1) as pool:
+                found[name] = pool.apply(_measured, (work, run))
+        found["report"]["page_mb"] = (run / "report.html").stat().st_size >> 20
+        return found
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Measure, and write the result."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sizes", default="10000,100000")
+    sizes = [int(size) for size in parser.parse_args().sizes.split(",")]
+    write_result("large_run", {"runs": [measure(size) for size in sizes]})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Cost measures of a sweep: tokens, completion tokens, calls, money and FLOPs.
+
+Each is linear in prompt tokens, completion tokens and calls. FLOPs are 2 x parameters x tokens, the cost of a
+forward pass without attention; a 70B policy spends the 9.3 PFLOPs that the paper states for a query
+(arXiv 2501.12895, section 6) on 66,400 tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tpo.errors import ConfigError
+from tpo.report.prices import MILLION, Prices
+
+
+@dataclass(frozen=True, slots=True)
+class CostMeasure:
+    """A cost in *unit*: *read* a prompt token, *written* a completion token, *call* a sample or critique.
+
+    *label* names an axis. Cached prompt tokens cost as much as others: the measures of a sweep do not tell
+    them apart.
+    """
+
+    name: str
+    label: str
+    unit: str
+    read: float
+    written: float
+    call: float = 0.0
+
+    def of(self, read: float, written: float, calls: float) -> float:
+        """Return the cost of so many prompt tokens, completion tokens and calls."""
+        return self.read * read + self.written * written + self.call * calls
+
+
+TOKENS = CostMeasure("tokens", "prompt and completion tokens", "tokens", 1.0, 1.0)
+WRITTEN = CostMeasure("written", "completion tokens", "tokens", 0.0, 1.0)
+CALLS = CostMeasure("calls", "policy calls", "calls", 0.0, 0.0, 1.0)
+COSTS = ("tokens", "written", "calls", "money", "flops")
+DEFAULT_COSTS = (TOKENS, WRITTEN)
+
+
+def cost_measures(
+    names: Sequence[str], prices: Prices | None = None, parameters: float | None = None
+) -> tuple[CostMeasure, ...]:
+    """Return the measures *names*, each once.
+
+    Raises:
+        ConfigError: a name is unknown, or its prices or the number of parameters are not given.
+    """
+    return tuple(_measure(name, prices, parameters) for name in dict.fromkeys(names))
+
+
+def _measure(name: str, prices: Prices | None, parameters: float | None) -> CostMeasure:
+    plain = {each.name: each for each in (TOKENS, WRITTEN, CALLS)}
+    if name in plain:
+        return plain[name]
+    if name == "money":
+        if prices is None:
+            raise ConfigError("--cost money needs --price-in and --price-out")
+        label = f"cost in {prices.currency}"
+        return CostMeasure(name, label, prices.currency, prices.read / MILLION, prices.written / MILLION)
+    if name == "flops":
+        if parameters is None:
+            raise ConfigError("--cost flops needs --parameters, the number of the policy's parameters")
+        pflops = 2 * parameters / 1e15
+        return CostMeasure(name, "PFLOPs (2 x parameters x tokens)", "PFLOPs", pflops, pflops)
+    raise ConfigError(f"--cost {name}: unknown; there are {', '.join(COSTS)}")

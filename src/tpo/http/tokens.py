@@ -1,0 +1,109 @@
+"""Tokens of a prompt: counted by the server's own tokenizer where it has one, else estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tpo.http.chat import sendable
+from tpo.http.client import HttpClient
+from tpo.http.failures import HttpFailure
+from tpo.types import Messages, plain_text
+
+ASCII_PER_TOKEN = 4
+"""Characters of English text and code per token, about. Other scripts have one to three."""
+TOKENS_PER_TURN = 16
+"""Upper estimate of the tokens that a chat template adds to a turn."""
+TEMPLATE_FIELDS = (
+    "tools",
+    "chat_template",
+    "chat_template_kwargs",
+    "continue_final_message",
+    "add_generation_prompt",
+)
+"""Extra request fields that change the prompt's text, and so its tokens."""
+_ABSENT = (403, 404, 405, 501)
+"""Statuses of a server without that path."""
+
+
+def estimated_tokens(messages: Messages) -> int:
+    """Return about how many tokens *messages* take: fair for English, high for other scripts."""
+    texts = [plain_text(message) for message in messages]
+    ascii_characters = sum(len(text.encode("ascii", "ignore")) for text in texts)
+    others = sum(map(len, texts)) - ascii_characters
+    return -(-ascii_characters // ASCII_PER_TOKEN) + others + TOKENS_PER_TURN * len(messages)
+
+
+def surely_fits(messages: Messages, max_tokens: int, context: int) -> bool:
+    """Return whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds."""
+    size = sum(len(plain_text(message).encode("utf-8", "surrogatepass")) for message in messages)
+    return size + 4 * TOKENS_PER_TURN * (1 + len(messages)) + max_tokens <= context
+
+
+class ServerTokenizer:
+    """Tokenizer behind ``/tokenize`` of the server of *client*, which stays the caller's to close.
+
+    Sends whole messages first (vLLM), then their text (llama.cpp, SGLang), and remembers the form that the
+    server takes. A server that takes neither is not asked again. *extra* are the request fields of the
+    calls: those in :data:`TEMPLATE_FIELDS` are sent along.
+    """
+
+    def __init__(self, client: HttpClient, extra: Mapping[str, Any] | None = None) -> None:
+        self._client = client
+        self._shape = {name: value for name, value in (extra or {}).items() if name in TEMPLATE_FIELDS}
+        self._forms: list[_Form] = [self._messages_form, _text_form]
+        self._has_counted = False
+
+    async def count(self, model: str, messages: Messages) -> int | None:
+        """Return the number of tokens of *messages* with the chat template; None if the server has no count.
+
+        Raises:
+            HttpFailure: the server did not answer, or a later request may succeed.
+        """
+        for form in tuple(self._forms):
+            body, template = form(model, messages)
+            try:
+                count = await self._client.request("POST", "/tokenize", body, read=_read_count, root=True)
+            except HttpFailure as failure:
+                if failure.passes or failure.unreachable:
+                    raise
+                if failure.status in _ABSENT:
+                    self._forms = []
+                elif not self._has_counted:
+                    self._forms = [left for left in self._forms if left != form]
+                if not self._forms or self._has_counted:
+                    return None
+            else:
+                self._forms, self._has_counted = [form], True
+                return count + template
+        return None
+
+    def _messages_form(self, model: str, messages: Messages) -> tuple[dict[str, Any], int]:
+        body = {"model": model, "messages": sendable(messages), "add_generation_prompt": True}
+        return body | self._shape, 0
+
+
+_Form = Callable[[str, Messages], tuple[dict[str, Any], int]]
+"""Returns a request body and the tokens of the template that its count leaves out."""
+
+
+def _text_form(model: str, messages: Messages) -> tuple[dict[str, Any], int]:
+    text = "\n".join(map(plain_text, messages))
+    return {"model": model, "content": text, "prompt": text}, TOKENS_PER_TURN * len(messages)
+
+
+def _read_count(reply: Any) -> int:
+    """Return the number of tokens in *reply*, which has a count (vLLM, SGLang) or lists them (llama.cpp).
+
+    An empty list is no count: llama.cpp sends it to a request without ``content``.
+
+    Raises:
+        HttpFailure: there is neither.
+    """
+    found = reply if isinstance(reply, dict) else {}
+    count, tokens = found.get("count"), found.get("tokens")
+    if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
+        return count
+    if isinstance(tokens, list) and tokens:
+        return len(tokens)
+    raise HttpFailure("the server's count of tokens cannot be read")

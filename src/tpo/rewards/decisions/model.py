@@ -1,0 +1,101 @@
+"""A language model on one server or several that answers questions with a fixed set of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailable
+from tpo.events import Listener
+from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
+from tpo.http.balancer import close_all
+from tpo.http.retry import READ_TIMEOUT, announce_to
+from tpo.rewards.decisions.endpoint import DecisionServer
+from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, UnreadableReply
+from tpo.rewards.values import place
+from tpo.types import Scope
+
+T = TypeVar("T")
+
+KEY_VARIABLE = "TPO_REWARD_API_KEY"
+
+
+class DecisionModel:
+    """Asks each query's questions of one server for as long as that one answers.
+
+    Args:
+        urls: one server or several of the same model.
+        model: its name; None takes the only one that a server lists.
+        api_key: sent as a bearer token, shown nowhere.
+        votes: replies counted for a question where there are no log-probabilities.
+        max_tokens: of such a reply; models that think before they answer need thousands.
+        concurrency: maximum of requests in flight to each server; an adaptive limit stays below it.
+        retry: how long failures that pass are retried, over all servers.
+        clock: the time that waits go by.
+        timeout: read timeout in seconds.
+        listener: receives a ``CallRetried`` before every retry.
+
+    Raises:
+        ConfigError: a URL is none or is given twice, or a number is below 1.
+    """
+
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        votes: int = 5,
+        max_tokens: int = 2048,
+        concurrency: int = 64,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        timeout: float = READ_TIMEOUT,
+        listener: Listener | None = None,
+    ) -> None:
+        if min(votes, max_tokens, concurrency) < 1:
+            raise ConfigError("votes, max_tokens and concurrency must be at least 1")
+        clients = [
+            HttpClient(
+                url, api_key, key_variable=KEY_VARIABLE, most=concurrency, timeout=timeout, clock=clock
+            )
+            for url in ([urls] if isinstance(urls, str) else urls)
+        ]
+        self.servers: Balancer[DecisionServer] = Balancer(
+            [
+                (client.address, DecisionServer(client, model, votes=votes, max_tokens=max_tokens))
+                for client in clients
+            ],
+            retry=retry,
+            clock=clock,
+        )
+        self._listener = listener
+
+    async def label(self, question: LabelQuestion, scope: Scope) -> LabelAnswer:
+        """Return the probability of each label of *question*.
+
+        Raises:
+            RewardError: no reply held a label; RewardUnavailable: no server answered.
+            RewardRefused: none will answer: a wrong key, an unknown model.
+        """
+        return await self.ask(lambda server: server.ask(question), scope)
+
+    async def ask(self, attempt: Callable[[DecisionServer], Awaitable[T]], scope: Scope) -> T:
+        """Return what *attempt* gives for the server of the scope's query.
+
+        Raises:
+            RewardError, RewardUnavailable, RewardRefused: as :meth:`label`.
+        """
+        try:
+            return await self.servers.ask(scope.query, attempt, announce_to(self._listener, scope))
+        except UnreadableReply as error:
+            raise RewardError(f"{place(scope)}: {error}") from error
+        except HttpFailure as failure:
+            if failure.fatal:
+                raise RewardRefused(f"reward: {failure}") from failure
+            kind = RewardUnavailable if failure.passes or failure.unreachable else RewardError
+            raise kind(f"{place(scope)}: {failure}") from failure
+
+    async def aclose(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        await close_all([server.client.aclose for server in self.servers.members.values()])

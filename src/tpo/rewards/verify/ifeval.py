@@ -1,0 +1,121 @@
+"""The 25 checks of IFEval (Zhou et al. 2023, arXiv 2311.07911), as the package if-verifiable ships them.
+
+They are the authors' own code. A row names them in ``instruction_id_list``, with ``kwargs`` for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from tpo.errors import MissingExtra, RewardRefused
+from tpo.rewards.verify.reward import column_of, numbered
+from tpo.types import Query
+
+IDS, ARGUMENTS = "instruction_id_list", "kwargs"
+
+
+async def ifeval_checks(response: str, query: Query) -> dict[str, bool]:
+    """Return which of the row's instructions *response* follows, strictly as the authors count.
+
+    Raises:
+        ValueError: the row lacks a column, an instruction is unknown, or its arguments are not complete.
+        RewardRefused: two of the checks need data of NLTK that is not installed.
+    """
+    return await asyncio.to_thread(followed_instructions, response, query)
+
+
+def followed_instructions(response: str, query: Query, *, loose: bool = False) -> dict[str, bool]:
+    """Return the same in this thread; *loose* also accepts the response without its first or last line.
+
+    Raises:
+        ValueError, RewardRefused: as :func:`ifeval_checks`.
+    """
+    ids, arguments = _column(query, IDS), _column(query, ARGUMENTS)
+    if len(ids) != len(arguments):
+        raise ValueError(f"{IDS} has {len(ids)} entries, and {ARGUMENTS} {len(arguments)}")
+    variants = [response]
+    if loose:
+        from if_verifiable.common import get_loose_transformations
+
+        variants = get_loose_transformations(response)
+    found = []
+    for name, given in zip(ids, arguments, strict=True):
+        checker = _checker(str(name), given or {}, query.text)
+        found.append(any(follows(checker, text) for text in variants))
+    return dict(zip(numbered([str(name) for name in ids]), found, strict=True))
+
+
+def load_checks() -> Mapping[str, Any]:
+    """Return the checks by the names of instructions.
+
+    Raises:
+        MissingExtra: if-verifiable is not installed.
+    """
+    return _registry()
+
+
+@cache
+def _registry() -> Mapping[str, Any]:
+    try:
+        from if_verifiable.ifeval.instructions_registry import INSTRUCTION_DICT
+        from langdetect import DetectorFactory
+    except ImportError as error:
+        raise MissingExtra("if-verifiable", "verify", "--reward verify:ifeval") from error
+    DetectorFactory.seed = 0  # it draws at random otherwise, and a check would change from call to call
+    known: Mapping[str, Any] = INSTRUCTION_DICT
+    return known
+
+
+def _column(query: Query, name: str) -> list[Any]:
+    value = column_of(query, name)
+    if isinstance(value, str):
+        value = json.loads(value)
+    if not isinstance(value, list):
+        raise ValueError(f"column {name!r} holds no list")
+    return value
+
+
+def _checker(name: str, given: Any, prompt: str) -> Any:
+    """Return the check *name*, told what to look for.
+
+    Raises:
+        ValueError: there is none such, or an argument is missing: the package would draw it at random.
+    """
+    known = load_checks()
+    if name not in known:
+        raise ValueError(f"unknown instruction {name!r}")
+    if not isinstance(given, dict):
+        raise ValueError(f"instruction {name!r}: its kwargs are no object")
+    checker = known[name](name)
+    arguments = {key: value for key, value in given.items() if value is not None}
+    missing = set(checker.get_instruction_args_keys()) - arguments.keys()
+    if missing:
+        raise ValueError(f"instruction {name!r}: its kwargs lack {', '.join(sorted(missing))}")
+    try:
+        checker.build_description(**arguments)
+        built = checker.get_instruction_args()
+        if built and "prompt" in built:  # as the authors' code does
+            checker.build_description(prompt=prompt)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"instruction {name!r}: {error}") from error
+    return checker
+
+
+def follows(checker: Any, text: str) -> bool:
+    """Return whether *text* passes *checker*, which was told what to look for; blank text never does.
+
+    Raises:
+        RewardRefused: the check needs data of NLTK that are not installed.
+    """
+    try:
+        return bool(text.strip()) and bool(checker.check_following(text))
+    except LookupError as error:
+        if "nltk" not in str(error):
+            raise
+        raise RewardRefused(
+            f"verify:ifeval: {checker.id} needs sentence data of NLTK: python -m nltk.downloader punkt_tab"
+        ) from error

@@ -1,0 +1,67 @@
+"""A reward by checks: the share of them that a response passes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from statistics import fmean
+
+from tpo.errors import RewardError
+from tpo.rewards.calibration import UNIT_SCALE
+from tpo.rewards.values import place
+from tpo.types import Messages, Query, Scope, Score
+
+Check = Callable[[str, Query], Awaitable[Mapping[str, bool]]]
+"""Returns which checks a response to a query passes, by name; a ``ValueError`` says what its row lacks."""
+
+
+class VerifierReward:
+    """The share of its checks that a response passes; a score's ``criteria`` hold each of them.
+
+    *checks* reads what to check from the query's row, and is given one without columns where a call brings
+    none.
+    """
+
+    scale = UNIT_SCALE
+    """Its scale in an ensemble: known, so it is not measured."""
+
+    def __init__(self, checks: Check, name: str) -> None:
+        self._checks = checks
+        self.name = name
+
+    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+        """Return the share of the checks that *response* passes.
+
+        Raises:
+            RewardError: the row does not say what to check.
+            RewardRefused: the checks cannot be run here.
+        """
+        query = scope.data if scope.data is not None else Query(scope.query, messages)
+        try:
+            passed = await self._checks(response, query)
+            if not passed:
+                raise ValueError("there is nothing to check")
+        except ValueError as error:
+            raise RewardError(f"{place(scope)}: {self.name}: {error}") from error
+        criteria = {name: float(each) for name, each in passed.items()}
+        return Score(fmean(criteria.values()), criteria=criteria)
+
+
+def numbered(names: list[str]) -> list[str]:
+    """Return *names* with a number behind each that occurred before."""
+    return [
+        name if name not in names[:at] else f"{name} ({names[: at + 1].count(name)})"
+        for at, name in enumerate(names)
+    ]
+
+
+def column_of(query: Query, column: str) -> object:
+    """Return the value of a query's *column*.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if query.metadata.get(column) is None:
+        there = ", ".join(sorted(query.metadata)) or "none"
+        raise ValueError(f"the row has no column {column!r}; it has {there}")
+    value: object = query.metadata[column]
+    return value

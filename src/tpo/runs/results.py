@@ -1,0 +1,85 @@
+"""Results of one invocation: each trajectory is persisted and counted, the totals are recorded at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+from tpo.errors import TpoError
+from tpo.events import Event, Listener, RunEnded, RunStarted, RunWarned
+from tpo.runs.effect import EARLY_QUERIES
+from tpo.runs.retries import Retries
+from tpo.runs.summary import Summary, Tally
+from tpo.store.directory import RunDirectory
+from tpo.types import Trajectory
+
+log = logging.getLogger(__name__)
+
+
+class RunResults:
+    """Results of an invocation in *directory*, with those of earlier ones; *retries* counts retried calls."""
+
+    def __init__(self, directory: RunDirectory, retries: Retries, listener: Listener | None = None) -> None:
+        self.directory = directory
+        self._retries = retries
+        self._listener = listener
+        self._tally = Tally()
+        self._warned: set[str] = set()
+        self._failed_before = directory.failed
+        for trajectory in directory.read_finished():
+            self._tally.add(trajectory)
+
+    def start(self, total: int | None) -> None:
+        """Announce the start of a run of *total* queries."""
+        self.announce(RunStarted(total, self._tally.finished, len(self._failed_before)))
+
+    def announce(self, event: Event) -> None:
+        """Pass *event* to the listener."""
+        if self._listener is not None:
+            self._listener(event)
+
+    async def keep(self, trajectory: Trajectory) -> None:
+        """Return once *trajectory* is on disk, and counted.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        await self.directory.append(trajectory)
+        self._failed_before.pop(trajectory.query.id, None)
+        self._tally.add(trajectory)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Announce each kind of warning once, from ten finished queries on."""
+        if self._tally.finished < EARLY_QUERIES:
+            return
+        for kind, text in self._tally.effect().warnings().items():
+            if kind not in self._warned:
+                self._warned.add(kind)
+                self.announce(RunWarned(kind, text))
+
+    async def end(self, *, interrupted: bool) -> Summary:
+        """Record the end of the invocation; queries that failed earlier and were not run again count, too.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        for trajectory in self.directory.read(list(self._failed_before.values())):
+            self._tally.add(trajectory)
+        ended = self.directory.now()
+        retries = dict(self._retries.by_phase)
+        summary = self._tally.summary(
+            self.directory.seconds_until(ended), Counter(self.directory.record.retries) + Counter(retries)
+        )
+        try:
+            await self.directory.end(summary.record(), ended, interrupted=interrupted, retries=retries)
+        finally:
+            self.announce(RunEnded(summary.finished, summary.failed, interrupted))
+        return summary
+
+    async def interrupt(self) -> None:
+        """Record an early end; a failure to do so is logged, because its reason matters less."""
+        try:
+            await self.end(interrupted=True)
+        except TpoError as error:
+            log.warning("the end of the run could not be noted: %s", error)

@@ -1,0 +1,93 @@
+"""Shards: a run divided among processes that need not know of each other, by a hash of the query id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+from tpo.data.sources import Spec
+from tpo.errors import ConfigError
+from tpo.runs.inputs import KnownIds, RunInput
+from tpo.types import Query
+
+MAX_SHARDS = 100_000
+
+_SHARD = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
+_NAME = re.compile(r"(\d{1,6})-of-(\d{1,6})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Shard:
+    """Shard *number*, counted from 1, of *count*."""
+
+    count: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the shard that ``NUMBER/COUNT`` names.
+
+        Raises:
+            ConfigError: it names none.
+        """
+        found = _SHARD.fullmatch(text.strip())
+        shard = None if found is None else cls(int(found[2]), int(found[1]))
+        if shard is None or not 1 <= shard.number <= shard.count <= MAX_SHARDS:
+            raise ConfigError(f"--shard is {text!r}; it must be NUMBER/COUNT, such as 1/16 to 16/16")
+        return shard
+
+    @classmethod
+    def of_directory(cls, name: str) -> Self | None:
+        """Return the shard whose directory is called *name*; None if it is another directory."""
+        found = _NAME.fullmatch(name)
+        return None if found is None else cls(int(found[2]), int(found[1]))
+
+    @property
+    def directory(self) -> str:
+        """The name of its directory; names sort by number."""
+        return f"{self.number:0{len(str(self.count))}d}-of-{self.count}"
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def holds(self, query: str) -> bool:
+        """Return whether the query with the id *query* belongs to this shard."""
+        digest = hashlib.blake2b(query.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        return int.from_bytes(digest) % self.count == self.number - 1
+
+
+@dataclass(frozen=True)
+class ShardInput:
+    """The queries of *shard* among those of *whole*."""
+
+    whole: RunInput
+    shard: Shard
+
+    @property
+    def source(self) -> Spec:
+        """Name of the whole data."""
+        return self.whole.source
+
+    @property
+    def queries(self) -> Iterable[Query]:
+        """The queries of the shard, read anew each time."""
+        return (query for query in self.whole.queries if self.shard.holds(query.id))
+
+    @cached_property
+    def total(self) -> int | None:
+        """Number of queries of the shard; None if the number of all is unknown."""
+        return None if self.whole.total is None else sum(1 for _ in self.queries)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the whole data, so that the shards' settings agree."""
+        return self.whole.digest
+
+    def identified(self, known: KnownIds) -> Iterable[Query]:
+        """Return the queries of the shard; *known* lacks the ids of other shards and is not used."""
+        del known
+        return self.queries

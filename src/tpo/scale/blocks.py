@@ -1,0 +1,61 @@
+"""Blocks of queries: what a worker runs at a time, each in a run directory named after its query ids.
+
+The name depends on the ids alone. So the block that a restarted worker or driver makes of the same queries
+finds the trajectories and the journal of its first try, wherever it runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from tpo.errors import StoreError
+from tpo.store.codec import Codec
+from tpo.store.files import replace_file
+from tpo.store.jsonline import plain
+from tpo.types import Query
+
+QUERIES = "queries.jsonl"
+"""File of the queries in a block's directory."""
+
+PREFIX = "block-"
+
+_QUERY = Codec(Query)
+
+
+def block_name(ids: Iterable[str]) -> str:
+    """Return the name of the directory of the block of *ids*, in this order."""
+    digest = hashlib.blake2b(digest_size=10)
+    for each in ids:
+        encoded = each.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:%s" % (len(encoded), encoded))
+    return PREFIX + digest.hexdigest()
+
+
+def write_block(path: Path, queries: Iterable[Query]) -> None:
+    """Write *queries* into the directory *path*, which is made if missing.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    lines = (_QUERY.encode(replace(query, metadata=plain(query.metadata))) for query in queries)
+    path.mkdir(parents=True, exist_ok=True)
+    replace_file(path / QUERIES, b"".join(lines))
+
+
+def read_block(path: Path) -> tuple[Query, ...]:
+    """Return the queries of the block in the directory *path*.
+
+    Raises:
+        StoreError: they cannot be read: the folder is on no file system that this machine shares, or damaged.
+    """
+    try:
+        return tuple(map(_QUERY.decode, (path / QUERIES).read_bytes().splitlines(keepends=True)))
+    except OSError as error:
+        raise StoreError(
+            f"{path / QUERIES}: {error.strerror}; --out must be on a file system that every node shares"
+        ) from error
+    except ValueError as error:
+        raise StoreError(f"{path / QUERIES} is damaged: {error}") from error

@@ -1,0 +1,266 @@
+"""Driver of a run on Ray: makes blocks of the unfinished queries, and puts their trajectories into the run.
+
+Workers write each block into a run directory below ``shards``. The driver copies trajectories into the run
+as they appear, and removes a block's directory when all of it is finished. So the result is the directory
+that one process makes. After an interruption, finished queries are in the run or in their blocks, finished
+calls of others in the journals of their blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import tpo.errors
+from tpo.errors import ConfigError, DataError, MissingExtra, StoreError, TpoError
+from tpo.events import Listener, QueryEnded
+from tpo.runs.plan import OpenRun, RunPlan
+from tpo.runs.results import RunResults
+from tpo.runs.retries import Retries
+from tpo.runs.summary import Summary
+from tpo.scale.blocks import PREFIX, block_name, read_block, write_block
+from tpo.scale.cluster import Pool, RowStream, connected, translated
+from tpo.scale.worker import Worker
+from tpo.store.directory import RunDirectory
+from tpo.store.reader import NAME, find_places, read_places
+from tpo.store.shards import FOLDER
+from tpo.store.trajectory_line import decode_trajectory
+from tpo.types import Query, Trajectory
+from tpo.view.tail import Tail
+
+log = logging.getLogger(__name__)
+
+FOLLOWING = 1.0
+"""Seconds between two looks at the trajectories of blocks in progress."""
+
+
+async def execute_on_ray(opened: OpenRun, *listeners: Listener) -> Summary:
+    """Run the unfinished queries of *opened* on the Ray cluster that its settings name.
+
+    *listeners* receive the start and the end of the run, and the end of each query.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+        TpoError: a fatal one; what is finished is kept.
+    """
+    plan = opened.plan
+    pool = Pool.of(plan.settings)
+    if len(plan.settings.reward) > 1 and plan.settings.calibration is None:
+        raise ConfigError("an ensemble on Ray needs --calibration FILE, so that all workers have its scales")
+    retries = Retries()
+    with opened.models.events.forwarding(*listeners):
+        run = _RayRun(plan, RunResults(opened.directory, retries, opened.models.events), retries)
+        run.results.start(plan.data.total)
+        try:
+            names = await run.prepare()
+            if names:
+                with connected(plan.settings.ray or ""):
+                    await run.follow(names, pool)
+        except BaseException:
+            await run.results.interrupt()
+            raise
+        return await run.results.end(interrupted=False)
+
+
+class BlockRunner:
+    """Callable class for ``map_batches``: runs the blocks that a batch names.
+
+    A fatal error becomes a row, since exceptions of Ray's workers cannot be told apart by the driver.
+    """
+
+    def __init__(self, plan: RunPlan, folder: Path, directory: str, overlap: int) -> None:
+        if Path(directory).is_dir():  # relative names in settings are those of the driver
+            os.chdir(directory)
+        self._folder = folder
+        self._error: TpoError | None = None
+        try:
+            self._worker = Worker(plan, overlap=overlap)
+        except TpoError as error:
+            self._error = error
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return a row for each block: its name, retried calls by phase, and the error that ended it."""
+        rows = [self._run(str(name)) for name in batch["block"]]
+        return {key: [row[key] for row in rows] for key in rows[0]}
+
+    def _run(self, name: str) -> dict[str, str]:
+        error, retries = self._error, "{}"
+        if error is None:
+            try:
+                path = self._folder / name
+                self._worker.run(read_block(path), path)
+            except TpoError as raised:
+                error = raised
+            retries = json.dumps(self._worker.take_retries())
+        kind = "" if error is None else type(error).__name__
+        return {"block": name, "retries": retries, "kind": kind, "error": "" if error is None else str(error)}
+
+
+class _RayRun:
+    """A run in progress, as its driver sees it."""
+
+    def __init__(self, plan: RunPlan, results: RunResults, retries: Retries) -> None:
+        self.plan = plan
+        self.results = results
+        self._retries = retries
+        self._folder = plan.path.resolve() / FOLDER
+        self._tails: dict[str, Tail] = {}
+
+    @property
+    def _directory(self) -> RunDirectory:
+        return self.results.directory
+
+    async def prepare(self) -> list[str]:
+        """Take over what earlier blocks have finished; return the names of the blocks to run."""
+        if self.plan.fresh:
+            for path in self._blocks():
+                shutil.rmtree(path)
+        for path in self._blocks():
+            await self._take_finished(path.name)
+        names = []
+        for queries in _chunks(_unique(self.plan.data.queries), self.plan.settings.block_size):
+            unfinished = [query for query in queries if not self._directory.is_finished(query)]
+            if unfinished:
+                name = block_name(query.id for query in queries)
+                write_block(self._folder / name, unfinished)
+                names.append(name)
+        for path in self._blocks():
+            if path.name not in names:
+                shutil.rmtree(path)
+        self._remove_folder()
+        return names
+
+    async def follow(self, names: Sequence[str], pool: Pool) -> None:
+        """Run the blocks *names* on *pool*, and keep their trajectories as they appear.
+
+        Raises:
+            TpoError: the fatal error of a worker.
+        """
+        remaining = dict.fromkeys(names)
+        async with aclosing(self._rows(names, pool)) as rows:
+            async for row in rows:
+                if row is None:
+                    # Blocks start in order, each worker with a few at a time.
+                    for name in islice(remaining, 4 * pool.overlap * pool.max_size):
+                        await self._take_finished(name)
+                    continue
+                if row["kind"]:
+                    raise _error(row["kind"], row["error"])
+                self._retries.by_phase.update(json.loads(row["retries"]))
+                await self._end_block(row["block"])
+                remaining.pop(row["block"], None)
+        self._remove_folder()
+        if remaining:
+            raise StoreError(f"{len(remaining):,} blocks did not end; the same command resumes them")
+
+    async def _rows(self, names: Sequence[str], pool: Pool) -> AsyncGenerator[Mapping[str, Any] | None]:
+        """Yield the row of each block that ends, and None every :data:`FOLLOWING` seconds."""
+        ended: asyncio.Queue[Mapping[str, Any] | BaseException | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def receive(row: Mapping[str, Any] | BaseException | None) -> None:
+            with suppress(RuntimeError):  # the driver was interrupted, and its loop is closed
+                loop.call_soon_threadsafe(ended.put_nowait, row)
+
+        plan = replace(self.plan.pinned(), fresh=False, settings=replace(self.plan.settings, ray=None))
+        arguments = {
+            "plan": plan,
+            "folder": self._folder,
+            "directory": str(Path.cwd()),
+            "overlap": pool.overlap,
+        }
+        stream = RowStream([{"block": name} for name in names], BlockRunner, arguments, pool)
+        stream.start(receive)
+        try:
+            while True:
+                try:
+                    row = await asyncio.wait_for(ended.get(), FOLLOWING)
+                except TimeoutError:
+                    yield None
+                    continue
+                if row is None:
+                    return
+                if isinstance(row, BaseException):
+                    raise translated(row) from row
+                yield row
+        finally:
+            stream.stop()
+
+    async def _take_finished(self, name: str) -> None:
+        """Keep the trajectories of a block that have appeared since the last look."""
+        tail = self._tails.setdefault(name, Tail(self._folder / name / NAME))
+        more = True
+        while more:
+            growth = tail.read()
+            more = growth.more
+            # Together, so that they share commits to the disk.
+            await asyncio.gather(*(self._keep_line(line.content) for line in growth.lines))
+
+    async def _end_block(self, name: str) -> None:
+        """Keep what a block that has ended holds; remove its directory unless queries failed."""
+        await self._take_finished(name)
+        del self._tails[name]
+        file = self._folder / name / NAME
+        failed = (
+            [place for place in find_places(file).values() if not place.finished] if file.exists() else []
+        )
+        for trajectory in read_places(file, failed):
+            await self._keep(trajectory, failures=True)
+        if not failed:
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    async def _keep_line(self, line: bytes) -> None:
+        with suppress(ValueError):  # a damaged line: its query is run again
+            await self._keep(decode_trajectory(line), failures=False)
+
+    async def _keep(self, trajectory: Trajectory, *, failures: bool) -> None:
+        """Keep *trajectory* unless its query is finished, or is still to be continued by its block."""
+        extended = trajectory.stop_reason == "max_iterations" and (
+            len(trajectory.steps) < self.plan.method.max_iterations
+        )
+        failed = trajectory.status == "failed"
+        if trajectory.query.id in self._directory.finished or extended or (failed and not failures):
+            return
+        await self.results.keep(trajectory)
+        self.results.announce(QueryEnded(trajectory))
+
+    def _blocks(self) -> list[Path]:
+        return sorted(self._folder.glob(f"{PREFIX}*"))
+
+    def _remove_folder(self) -> None:
+        with suppress(OSError):  # it holds blocks with failed queries, or was never made
+            self._folder.rmdir()
+
+
+def _error(kind: str, text: str) -> TpoError:
+    """Return the error of a worker anew: a class of :mod:`tpo.errors` that takes one text, or its parent."""
+    found = getattr(tpo.errors, kind, TpoError)
+    return ConfigError(text) if found is MissingExtra else found(text)
+
+
+def _chunks(queries: Iterator[Query], size: int) -> Iterator[list[Query]]:
+    while chunk := list(islice(queries, size)):
+        yield chunk
+
+
+def _unique(queries: Iterable[Query]) -> Iterator[Query]:
+    """Yield *queries*.
+
+    Raises:
+        DataError: an id occurs twice.
+    """
+    seen: set[str] = set()
+    for query in queries:
+        if query.id in seen:
+            raise DataError(f"query id {query.id!r} occurs twice: resume matches queries by id")
+        seen.add(query.id)
+        yield query

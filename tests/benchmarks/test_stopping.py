@@ -1,0 +1,81 @@
+"""Replay of stopping rules: the same as a run with the rule, and exact regrets of recorded pools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from benchmarks.stopping import regret, stopped
+
+from tpo.methods.catalog import bon, tpo
+from tpo.methods.optimize import Optimizer
+from tpo.methods.stopping import Plateau, SampleCost, StoppingRule, TargetReward, TokenBudget
+from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
+from tpo.rewards.scripted import ScriptedReward
+from tpo.types import Query, Trajectory, user
+
+POOLS: list[list[float]] = json.loads((Path(__file__).parent / "pools.json").read_text())["rewards"]
+"""Rewards of 60 samples by the embedded pair to each of some queries of ``training.held_out``, as drawn."""
+
+
+def say(call: PolicyCall, index: int) -> str:
+    """A text whose length depends on query, step and sample, and seldom grows."""
+    scope = call.scope
+    size = 20 + (7 * int(scope.query[1:]) + 11 * scope.step + 5 * index) % 23
+    text = " ".join("x" * size)
+    return improved(text) if scope.phase == "update" else text
+
+
+def optimized(query: str, rules: list[StoppingRule]) -> Trajectory:
+    method = tpo(sample_size=3, max_iterations=4)
+    return Optimizer(ScriptedPolicy(say), ScriptedReward(), method, stopping=rules).run(
+        Query(query, (user("?"),))
+    )
+
+
+@pytest.mark.parametrize(
+    "rule", [TargetReward(77.0), Plateau(1), Plateau(2, 0.5), TokenBudget(1200)], ids=lambda rule: rule.name
+)
+def test_a_replayed_rule_stops_where_a_run_with_it_stops(rule: StoppingRule) -> None:
+    depths = set()
+    for number in range(12):
+        prefix = stopped(optimized(f"q{number}", []), [rule])
+        real = optimized(f"q{number}", [rule])
+        assert prefix.pool == real.pool
+        assert prefix.steps == real.steps
+        depths.add(len(real.steps))
+    assert len(depths) > 1  # the rule decided
+
+
+def test_the_replay_of_first_samples_is_the_run_with_the_rule() -> None:
+    pool = POOLS[0]
+    texts = {f"s{place}": reward for place, reward in enumerate(pool)}
+    policy = ScriptedPolicy({"sample": lambda call, i: f"s{call.sampling.seed % 1024 + i}"})
+    trajectory = Optimizer(
+        policy, ScriptedReward(texts), bon(sample_size=60), stopping=[SampleCost(0.05)]
+    ).run("?")
+    drawn = next(n for n in range(4, 64, 4) if n == 60 or SampleCost(0.05).is_worth_no_more(pool[:n]))
+    assert [c.reward for c in trajectory.pool] == pool[:drawn]
+
+
+@pytest.mark.parametrize(
+    ("cost", "samples", "best_n", "regret_"),
+    [
+        (0.01, 23.3389, 15, 0.0451),
+        (0.02, 16.3083, 9, 0.0659),
+        (0.05, 10.5111, 5, 0.1292),
+        (0.1, 7.7667, 4, 0.2151),
+    ],
+)
+def test_the_regret_against_the_best_fixed_number_of_samples(
+    cost: float, samples: float, best_n: int, regret_: float
+) -> None:
+    found = regret(POOLS, cost)
+    assert (found["samples"], found["best_fixed_n"], found["regret"]) == (samples, best_n, regret_)
+    assert found["value"] > found["value_of_all"]
+
+
+def test_the_value_of_a_fixed_number_is_exact() -> None:
+    found = regret([[0.0, 0.0, 0.0, 4.0]], 0.125)  # deviation 2: the best of n is n / 2 deviations
+    assert (found["best_fixed_n"], found["best_fixed_value"]) == (4, 1.5)

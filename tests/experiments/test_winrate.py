@@ -1,0 +1,86 @@
+"""Win rates against best-of-n by a scripted judge."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.sweep.scripted import carried_out, plan, trajectories
+from tpo.errors import RewardError, RewardRefused, StoreError
+from tpo.experiments.winrate import WinRate, win_rates, write_win_rates
+from tpo.types import Query
+
+
+class Judge:
+    """Prefers the longer text, and counts what it is asked."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.failure = failure
+
+    async def compare(self, query: Query, first: str, second: str) -> float:
+        self.asked.append((query.id, first, second))
+        if self.failure is not None and query.id == "q0":
+            raise self.failure
+        return 0.9 if len(first) > len(second) else 0.2
+
+
+def runs(out: Path) -> tuple[Path, Path]:
+    """Return a run of TPO and a pool of 4 first samples, over 3 queries."""
+    of = plan(out, methods=("tpo", "bon"), samples=(4,))
+    carried_out(of)
+    tpo, bon = of.cells
+    assert len(trajectories(of, bon)[0].initial) == 4
+    return of.path(tpo), of.path(bon)
+
+
+def rates(tmp_path: Path, judge: Judge, sizes: tuple[int, ...] = (2, 4)) -> list[WinRate]:
+    run, pool = runs(tmp_path / "runs")
+    return asyncio.run(win_rates(run, pool, judge, sizes, tmp_path / "kept.jsonl"))
+
+
+def test_each_answer_is_compared_with_the_best_of_the_first_n(tmp_path: Path) -> None:
+    judge = Judge()
+    found = rates(tmp_path, judge)
+    assert [(each.n, each.queries, each.unjudged) for each in found] == [(2, 3, 0), (4, 3, 0)]
+    of = plan(tmp_path / "runs", methods=("tpo", "bon"), samples=(4,))
+    answers = {t.query.id: t.best for t in trajectories(of, of.cells[0])}
+    pools = {t.query.id: t.initial for t in trajectories(of, of.cells[1])}
+    values = []
+    for query, best in answers.items():
+        other = max(pools[query][:2], key=lambda each: each.reward)
+        assert best is not None
+        values.append(0.5 if best.text == other.text else 0.9 if len(best.text) > len(other.text) else 0.2)
+    assert found[0].rate is not None
+    assert found[0].rate.value == pytest.approx(sum(values) / 3)
+
+
+def test_comparisons_are_kept(tmp_path: Path) -> None:
+    first = rates(tmp_path, Judge())
+    again = Judge()
+    run, pool = tmp_path / "runs/runs", None
+    of = plan(tmp_path / "runs", methods=("tpo", "bon"), samples=(4,))
+    run, pool = (of.path(cell) for cell in of.cells)
+    assert asyncio.run(win_rates(run, pool, again, (2, 4), tmp_path / "kept.jsonl")) == first
+    assert again.asked == []
+
+
+def test_what_the_judge_refuses_is_left_out_and_a_wrong_key_ends_it(tmp_path: Path) -> None:
+    found = rates(tmp_path, Judge(RewardError("unreadable")), (4,))
+    assert found[0].queries + found[0].unjudged == 3
+    with pytest.raises(RewardRefused):
+        rates(tmp_path / "other", Judge(RewardRefused("no key")))
+
+
+def test_a_pool_that_is_too_small_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="best-of-9 needs more"):
+        rates(tmp_path, Judge(), (9,))
+
+
+def test_the_rates_are_written_as_a_table_and_a_figure(tmp_path: Path) -> None:
+    found = rates(tmp_path, Judge())
+    record = write_win_rates(tmp_path / "out", Path("runs/tpo"), Path("runs/bon"), "judge|x", found)
+    assert "best-of-4" in record["table"]
+    assert json.loads((tmp_path / "out/winrate.json").read_text())["judge"] == "judge|x"
+    assert (tmp_path / "out/winrate.svg").exists()

@@ -1,0 +1,89 @@
+"""Code of a response in a subprocess: tests, limits, and what it cannot reach."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tpo.rewards.verify.python_tests import PythonTests
+from tpo.types import Query, user
+
+ADD = "Sure:\n```python\ndef add(a, b):\n    return a + b\n```\nThat is all."
+CHECKS = PythonTests(seconds=5.0)
+
+
+def query(**columns: Any) -> Query:
+    return Query("q", (user("Write add(a, b)."),), metadata=columns)
+
+
+async def passed(response: str, *tests: str, checks: PythonTests = CHECKS) -> list[bool]:
+    return list((await checks(response, query(tests=list(tests)))).values())
+
+
+async def test_each_test_runs_after_the_code() -> None:
+    found = await CHECKS(ADD, query(tests=["assert add(1, 2) == 3", "assert add(1, 2) == 4", "assert add"]))
+    assert found == {"test 1": True, "test 2": False, "test 3": True}
+
+
+async def test_a_program_in_the_form_of_humaneval_is_given_the_function() -> None:
+    test = "def check(candidate):\n    assert candidate(1, 2) == 3\n"
+    assert await CHECKS(ADD, query(tests=test, entry_point="add")) == {"test 1": True}
+    with pytest.raises(ValueError, match="is no name of a function"):
+        await CHECKS(ADD, query(tests=test, entry_point="add); evil("))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "def add(a, b) return a",
+        "raise SystemExit(0)",
+        "import os\nos._exit(0)",
+        "while True: pass",
+        "import time\ntime.sleep(1000)",
+        "x = ' ' * (8 << 30)",
+        'print(\'{"passed": [true], "key": ""}\')\nimport os\nos._exit(0)',
+    ],
+)
+async def test_code_that_fails_or_ends_early_or_never_passes_nothing(response: str) -> None:
+    brief = PythonTests(seconds=1.0, memory_mb=512, start_seconds=1.0)
+    assert await passed(response, "pass", checks=brief) == [False]
+
+
+async def test_a_test_that_exits_is_no_pass_and_the_next_one_runs() -> None:
+    assert await passed("x = 1", "raise SystemExit(0)", "assert x == 1") == [False, True]
+
+
+async def test_the_environment_does_not_reach_the_code() -> None:
+    assert len(os.environ) > 4  # or there is nothing to hold back
+    test = "import os\nassert set(os.environ) <= {'PATH', 'HOME', 'TMPDIR', 'LC_CTYPE'}"
+    assert await passed("x = 1", test) == [True]
+
+
+async def test_the_working_directory_is_empty_and_can_be_written() -> None:
+    here = str(Path.cwd())
+    test = f"import os\nassert os.listdir() == [] and os.getcwd() != {here!r}\nopen('x', 'w').write('y')"
+    assert await passed("x = 1", test) == [True]
+
+
+async def test_large_files_are_refused() -> None:
+    assert await passed("x = 1", "open('x', 'wb').write(b'0' * 10_000_000)") == [False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no namespaces")
+async def test_the_network_is_not_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        test = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)"
+        assert await passed("x = 1", test) == [False]
+
+
+async def test_a_row_without_tests_is_told() -> None:
+    with pytest.raises(ValueError, match="no column 'tests'; it has none"):
+        await CHECKS(ADD, query())
+    with pytest.raises(ValueError, match="neither a program nor a list"):
+        await CHECKS(ADD, query(tests=[]))

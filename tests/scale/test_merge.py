@@ -1,0 +1,153 @@
+"""Shards merged: the same run as one process makes, and a refusal that names what is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.runs.models import by_id
+from tests.scale.sharded import data_file, planned, run
+from tpo.api import load_run
+from tpo.cli.main import app
+from tpo.errors import StoreBusy, StoreError, StoreMismatch
+from tpo.export import read_in_order
+from tpo.report import write_report
+from tpo.scale.merge import merge_shards
+from tpo.store import read_run, read_trajectories
+from tpo.store.lock import Lock
+from tpo.store.runfile import write_run
+
+ORDER = [f"q{number}" for number in range(12)]
+
+
+async def sharded(folder: Path, count: int = 3, failing: str = "") -> Path:
+    out = folder / "big"
+    for number in range(1, count + 1):
+        await run(data_file(folder), out, f"{number}/{count}", failing)
+    return out
+
+
+async def test_merged_shards_are_the_run_of_one_process(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    summary = merge_shards(out)
+    alone = await run(data_file(tmp_path), tmp_path / "alone")
+    assert replace(summary, seconds=alone.seconds) == alone
+    assert by_id(read_trajectories(out)) == by_id(read_trajectories(tmp_path / "alone"))
+    assert [each.query.id for each in read_trajectories(out)] == ORDER
+    merged = await planned(data_file(tmp_path), out)
+    assert merged.is_complete()
+    assert read_run(out).totals == json.loads(json.dumps(summary.record()))
+    assert len(read_run(out).invocations) == 3
+
+
+async def test_an_unmerged_set_is_read_as_one_run(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    assert [each.query.id for each in read_in_order(out)] == ORDER
+    assert sorted(each.query.id for each in read_trajectories(out)) == sorted(ORDER)
+    results = load_run(out)
+    assert (results.summary.finished, results.totals["finished"]) == (12, 12)
+    assert results.settings["queries"] == 12
+    written = write_report([out], tmp_path / "page.html")
+    assert written.queries == 12
+    assert ("big", "The run is in 3 shards that are not merged.") in written.notes
+
+
+async def test_missing_and_failed_shards_are_named_with_their_commands(tmp_path: Path) -> None:
+    data, out = data_file(tmp_path), tmp_path / "big"
+    await run(data, out, "1/3", seed=8)
+    failing = next(query.id for query in (await planned(data, out, "2/3")).data.queries)
+    await run(data, out, "2/3", failing, seed=8)
+    with pytest.raises(StoreError) as refused:
+        merge_shards(out)
+    told = str(refused.value)
+    assert "2 of 3 shards are not complete" in told
+    assert "shard 3/3 is missing" in told
+    assert ", 1 failed" in told
+    for each in (2, 3):
+        command = f"tpo run {data} --shard {each}/3 --out {out} --sample-size 2 --max-iterations 1"
+        assert re.search(rf"{re.escape(command)}.* --seed 8", told)
+
+
+async def test_a_shard_that_was_cut_off_is_named_with_the_queries_that_have_not_ended(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    file = out / "shards" / "2-of-3" / "trajectories.jsonl"
+    lost = next(iter(read_trajectories(file))).query.id
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[1:]))
+    with pytest.raises(StoreError, match=f"shard 2/3: .* finished, 1 not ended: {lost}\n"):
+        merge_shards(out)
+    assert merge_shards(out, partial=True).finished == 11
+    await run(data_file(tmp_path), out, "2/3")
+    assert merge_shards(out).finished == 12
+
+
+async def test_shards_of_other_settings_are_refused(tmp_path: Path) -> None:
+    data, out = data_file(tmp_path), tmp_path / "big"
+    await run(data, out, "1/2")
+    await run(data, out, "2/2", seed=9)
+    with pytest.raises(StoreMismatch, match=r"shards 1/2 and 2/2 have different settings:\n  seed: 7 and 9"):
+        merge_shards(out)
+
+
+async def test_shards_of_another_count_are_refused(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    await run(data_file(tmp_path), out, "1/2")
+    with pytest.raises(StoreError, match="shards of 2 and of 3"):
+        merge_shards(out)
+
+
+async def test_a_query_in_two_shards_is_refused(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    one, two = (out / "shards" / f"{number}-of-3" / "trajectories.jsonl" for number in (1, 2))
+    copied = one.read_bytes().splitlines(keepends=True)[0]
+    two.write_bytes(two.read_bytes() + copied)
+    with pytest.raises(StoreError, match=r"occur in more than one shard: q\d+"):
+        merge_shards(out, partial=True)
+
+
+async def test_a_renamed_shard_is_refused(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    (out / "shards" / "1-of-3").rename(out / "shards" / "4")
+    (out / "shards" / "2-of-3").rename(out / "shards" / "1-of-3")
+    with pytest.raises(StoreError, match=r"query 'q\d+' belongs to another shard"):
+        merge_shards(out, partial=True)
+
+
+async def test_a_shard_at_work_is_not_merged(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    held = Lock(out / "shards" / "1-of-3")
+    with pytest.raises(StoreBusy, match="a shard is merged after its run has ended"):
+        merge_shards(out)
+    held.release()
+    merge_shards(out)
+
+
+async def test_a_merged_run_that_was_resumed_is_not_replaced(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    merge_shards(out)
+    write_run(out, read_run(out).begin(1.0))
+    with pytest.raises(StoreError, match="was resumed since"):
+        merge_shards(out)
+
+
+async def test_a_partial_merge_is_resumed_without_repeating_calls(tmp_path: Path) -> None:
+    data, out = data_file(tmp_path), tmp_path / "big"
+    await run(data, out, "1/2")
+    merge_shards(out, partial=True)
+    before = {each.query.id for each in read_trajectories(out)}
+    assert 0 < len(before) < 12
+    summary = await run(data, out)
+    assert summary.finished == 12
+
+
+async def test_the_command_merges_and_refuses(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    done = CliRunner().invoke(app, ["merge", str(out)])
+    assert (done.exit_code, done.output) == (0, f"12 queries finished: {out}\n")
+    refused = CliRunner().invoke(app, ["merge", str(tmp_path)])
+    assert refused.exit_code == 2
+    assert "no shards are here" in refused.output

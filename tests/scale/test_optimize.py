@@ -1,0 +1,93 @@
+"""The callable class for Ray Data, called as Ray calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.scale import functions
+from tpo.errors import ConfigError, DataError
+from tpo.ray import Optimize
+from tpo.store.trajectory_line import decode_trajectory
+
+OPTIONS: dict[str, Any] = {
+    "policy": "python:tests.scale.functions:answer",
+    "reward": "python:tests.scale.functions:value",
+    "sample_size": 2,
+    "max_iterations": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def no_calls() -> None:
+    functions.CALLS.clear()
+
+
+def batch(*prompts: str, **columns: list[Any]) -> dict[str, Any]:
+    return {name: np.array(values) for name, values in ({"prompt": list(prompts)} | columns).items()}
+
+
+def made(given: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    optimize = Optimize(**OPTIONS, **options)
+    try:
+        rows: list[dict[str, Any]] = optimize(given).to_pylist()
+        return rows
+    finally:
+        optimize.close()
+
+
+def test_each_prompt_has_its_answer_in_the_order_of_the_batch() -> None:
+    rows = made(batch("one", "two", id=["b", "a"], kind=["x", "y"]))
+    assert [(row["id"], row["prompt"]) for row in rows] == [("b", "one"), ("a", "two")]
+    assert all(row["reward"] >= row["first_best_reward"] for row in rows)
+    assert rows[0]["metadata"] == '{"kind": "x"}'
+
+
+def test_rows_without_ids_have_the_same_answers_in_any_batch() -> None:
+    together = {row["prompt"]: row for row in made(batch("one", "two"))}
+    alone = made(batch("two"))[0]
+    assert alone == together["two"]
+
+
+def test_pairs_are_the_rows_of_the_dpo_export() -> None:
+    rows = made(batch("one", "two"), rows="dpo")
+    assert [set(row) >= {"prompt", "chosen", "rejected", "margin"} for row in rows] == [True, True]
+    assert rows[0]["policy"].endswith("answer")
+    assert all(row["margin"] > 0 for row in rows)
+
+
+def test_answers_and_whole_records() -> None:
+    answers = made(batch("one"), rows="sft")
+    assert [turn["role"] for turn in answers[0]["messages"]] == ["user", "assistant"]
+    record = made(batch("one"), rows="trajectories")[0]
+    trajectory = decode_trajectory(record["trajectory"].encode() + b"\n")
+    assert trajectory.best is not None
+    assert trajectory.best.text == answers[0]["messages"][-1]["content"]
+
+
+def test_a_batch_that_comes_again_is_not_called_again(tmp_path: Path) -> None:
+    first = made(batch("one", "two"), journals=tmp_path)
+    before = functions.CALLS.total()
+    assert made(batch("one", "two"), journals=tmp_path) == first
+    assert functions.CALLS.total() == before == 2 * 6
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_one_id_for_two_questions_is_refused() -> None:
+    with pytest.raises(DataError, match="two rows have the id 'a' and differ"):
+        made(batch("one", "two", id=["a", "a"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"rows": "csv"}, "there are results, dpo, sft, trajectories"),
+        ({"samples": 3}, "no such option: samples"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        Optimize(**OPTIONS, **options)

@@ -1,0 +1,42 @@
+"""Errors that clients see: status, type, and no address in the text."""
+
+import pytest
+
+from tpo.errors import PolicyError, PolicyRefused
+from tpo.http import HttpFailure
+from tpo.serve.api_error import ApiError, invalid, model_failure
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, "invalid_request_error"), (429, "rate_limit_error"), (500, "api_error")]
+)
+def test_the_type_follows_the_status(status: int, kind: str) -> None:
+    assert ApiError(status, "x").type == kind
+
+
+def test_an_invalid_request_names_its_field() -> None:
+    error = invalid("n is 0", "n", "out_of_range")
+    assert (error.status, error.param, error.code, str(error)) == (400, "n", "out_of_range", "n is 0")
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_request_that_the_models_server_refused_is_the_clients_fault(status: int) -> None:
+    refused = caused(PolicyError("too long"), HttpFailure("too long", status=status))
+    assert model_failure(refused, "too long", ()).status == 400
+
+
+def test_a_model_that_is_away_is_an_outage_without_its_address() -> None:
+    error = model_failure(PolicyError("x"), "no server answers at http://inner:1/v1", ("http://inner:1/v1",))
+    assert (error.status, error.retry_after) == (503, 5)
+    assert error.message.endswith("no server answers at (address)")
+
+
+def test_of_a_refusal_of_every_request_the_client_learns_no_details() -> None:
+    error = model_failure(PolicyRefused("key sk-1 is wrong"), "key sk-1 is wrong", ())
+    assert (error.status, error.retry_after) == (503, 30)
+    assert "sk-1" not in error.message
