@@ -14,7 +14,7 @@ PAGES = [
     ROOT / "training" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-LANGUAGES = {"bash", "python", "toml", "json", "text"}
+LANGUAGES = {"bash", "python", "toml", "json", "text", "yaml"}
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 

@@ -66,6 +66,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
 
 
 def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the reference's command line."""
     parser = argparse.ArgumentParser("run.py", description=DESCRIPTION, allow_abbrev=False)
     _add_places(parser.add_argument)
     _add_method(parser.add_argument)
