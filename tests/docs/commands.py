@@ -77,7 +77,7 @@ def commands(text: str, variables: dict[str, str]) -> Iterator[ShellCommand]:
 
 def check(command: ShellCommand, here: Path) -> None:
     """Fail unless the command exists and takes these arguments."""
-    first, *rest = command.words
+    first, *rest = command.words[1:] if command.words[0] == "srun" else command.words
     program = Path(first).name
     if program == "tpo":
         _check_tpo([PLACEHOLDERS.get(word, word) for word in rest], here)

@@ -165,7 +165,7 @@ def _current(argument: str, known: Collection[str]) -> str:
 def _with_bare_values(args: Sequence[str]) -> list[str]:
     """Return *args* with the value of each flag that may be given without one."""
     bare = {each.flag: each.option.bare for each in OPTIONS.values() if each.option.bare is not None}
-    following = [*args[1:], "-"]
+    following = [*args, "-"][1:]
     return [
         f"{each}={bare[each]}" if each in bare and after.startswith("-") else each
         for each, after in zip(args, following, strict=True)
