@@ -25,7 +25,7 @@ from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.plan import SweepPlan, load_data
 from tpo.experiments.sweep.results import write_results
 from tpo.experiments.sweep.tables import budgets_table
-from tpo.experiments.tables import format_number, markdown_table
+from tpo.experiments.tables import SKEWED_NOTE, format_number, markdown_table
 from tpo.report.overview import TINY_NOTE
 from tpo.store import read_trajectories
 
@@ -86,6 +86,7 @@ table says how the methods run, not how good they are.
 followed along its iterations with N = 5, `fusion` along N. Best-of-n: the expected best of n of {pool} first
 samples. The held-out score is the hidden score, which guides nothing. Intervals: 95%, bootstrap over queries;
 p: paired by query, adjusted for all tests of the table (Holm). A dash: the method does not reach the budget.
+{skewed}.
 
 ```bash
 python -m benchmarks.all_methods --queries {count}
@@ -96,7 +97,7 @@ def page(plan: SweepPlan, record: Mapping[str, Any]) -> str:
     """Return the page in Markdown."""
     rows = [(cell.label, *readable(plan, cell)) for cell in plan.cells if cell.method.max_iterations]
     head = ("method", "responses that could be read", "queries whose answer is no first sample")
-    about = ABOUT.format(tiny=f"**{TINY_NOTE}**", count=len(plan.queries), pool=POOL)
+    about = ABOUT.format(tiny=f"**{TINY_NOTE}**", count=len(plan.queries), pool=POOL, skewed=SKEWED_NOTE)
     parts = ["# All methods at equal token budgets", about, budgets_table(record)]
     parts += ["## Whether the methods had an effect", markdown_table(head, rows)]
     return "\n\n".join(parts) + "\n"

@@ -3,10 +3,10 @@
     PYTHONPATH=. python -m benchmarks.ray_run [--queries 100000] [--rewards 1000]
 
 Runs in an environment with Ray (``make ray`` makes one, .venv-ray). Queries of D1-N2 are answered at once by
-a scripted engine, so that all time is that of this package and of Ray. Throughput is given by wall clock and
-by CPU time of the process that runs the queries, since the machine may be shared; on Ray between the first
-mark and the last. ``--rewards`` queries are then scored by the embedded reward in one and in two workers of
-one thread each; 0 leaves that out. The result goes to ``benchmarks/results/ray_run.json``.
+a scripted engine, in 20 words, so that all time is that of this package and of Ray. Throughput is given by
+wall clock and by CPU time of the process that runs the queries, since the machine may be shared; on Ray
+between the first mark and the last. ``--rewards`` queries are then scored by the embedded reward in one and
+in two workers of one thread each; 0 leaves that out. The result goes to ``benchmarks/results/ray_run.json``.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
-from benchmarks.memory import Instant
 from benchmarks.record import write_result
 
-from tpo.config import load_settings
-from tpo.config.models import load_reward
+from tpo.config import load_reward, load_settings
 from tpo.events import Event, QueryEnded
+from tpo.methods.tags import CLOSING, OPENING
 from tpo.rewards.base import Reward
 from tpo.runs.inputs import KnownIds, RunInput
 from tpo.runs.models import Models, Relay, no_models
 from tpo.runs.plan import RunPlan
 from tpo.runs.summary import Summary
 from tpo.scale.driver import execute_on_ray
-from tpo.types import Messages, Query, Scope, Score, user
+from tpo.types import Completion, Messages, Query, Sampling, Scope, Score, Usage, user
+
+WORDS = 20
 
 MARKS = (0.1, 0.5, 0.95)
 """Shares of the queries at which memory is read; at the end, workers may be gone."""
@@ -61,6 +62,19 @@ class Questions:
         return self.queries
 
 
+class Brief:
+    """A policy that answers in the next turn of the loop, with *WORDS* words that differ by sample."""
+
+    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+        """Yield so many completions."""
+        del messages
+        for index in range(sampling.n):
+            await asyncio.sleep(0)
+            body = f"{scope.query} {index} " + "word " * WORDS
+            text = f"{OPENING}{body}{CLOSING}" if scope.phase == "update" else body
+            yield Completion(index, text, usage=Usage(int(index == 0), 100, 0, WORDS))
+
+
 class Length:
     """A reward of the text's length, which keeps nothing."""
 
@@ -72,7 +86,7 @@ class Length:
 
 def scripted(events: Relay) -> Models:
     """Return the scripted models."""
-    return Models(Instant(), Length(), events)
+    return Models(Brief(), Length(), events)
 
 
 def embedded(events: Relay) -> Models:
@@ -81,7 +95,7 @@ def embedded(events: Relay) -> Models:
 
     torch.set_num_threads(1)
     reward: Reward = load_reward("tiny")
-    return Models(Instant(), reward, events)
+    return Models(Brief(), reward, events)
 
 
 @dataclass

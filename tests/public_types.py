@@ -82,6 +82,7 @@ def values() -> None:
     tpo.Sampling(n=2, temperature=0.5, max_tokens=16, seed=3)
     tpo.Scope("a", 1, "update")
     tpo.Completion(0, "text", usage=tpo.Usage())
+    tpo.Delta(0, "te")
     tpo.Query("a")  # type: ignore[call-arg]
     tpo.Query("a", "Why?")  # type: ignore[arg-type]
     tpo.Sampling(temprature=0.5)  # type: ignore[call-arg]

@@ -12,8 +12,8 @@ import pytest
 from tests.options_table import table
 from tpo.config import Settings, build_policy, build_reward, load_axes, load_settings, make_method
 from tpo.config.settings import OPTIONS, TINY_MAX_TOKENS
-from tpo.config.specs import api_key
 from tpo.errors import ConfigError
+from tpo.methods.named_models import api_key
 from tpo.rewards.function import FunctionReward
 
 TEXTS = {

@@ -17,12 +17,13 @@ from tpo.config import (
     make_method,
     name_model,
     policy_identity,
+    policy_short_name,
+    policy_spec,
     resolve,
     reward_identity,
     reward_of,
     weights_of,
 )
-from tpo.config.specs import policy_short_name, policy_spec
 from tpo.entry_points import METHODS, POLICIES, REWARDS, load, names
 from tpo.errors import ConfigError
 from tpo.experiments.bench.registry import benchmark_names, load_benchmark

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__ finds the same
     from tpo.api import Run, arun, load_run, run
-    from tpo.config import load_policy, load_reward
     from tpo.errors import (
         ConfigError,
         DataError,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
     from tpo.methods.contrast import contrast
     from tpo.methods.fallback import BestOfNFallback, RevisionFallback
     from tpo.methods.method import Method, StepCall
+    from tpo.methods.named_models import load_policy, load_reward
     from tpo.methods.optimize import Optimizer
     from tpo.methods.selection import HighestReward, Selection
     from tpo.methods.stopping import Deadline, Plateau, SampleCost, StoppingRule, TargetReward, TokenBudget
@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
         Call,
         Candidate,
         Completion,
+        Delta,
         Message,
         Messages,
         Pair,
@@ -73,7 +74,6 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
 
 _HOMES = {
     "tpo.api": "Run arun load_run run",
-    "tpo.config": "load_policy load_reward",
     "tpo.errors": "ConfigError DataError MissingExtra PolicyError PolicyRefused RewardError RewardRefused"
     " StoreBusy StoreError StoreMismatch TpoError",
     "tpo.methods.attempt": "Attempt",
@@ -83,6 +83,7 @@ _HOMES = {
     "tpo.methods.consensus": "Consensus",
     "tpo.methods.fallback": "BestOfNFallback RevisionFallback",
     "tpo.methods.method": "Method StepCall",
+    "tpo.methods.named_models": "load_policy load_reward",
     "tpo.methods.optimize": "Optimizer",
     "tpo.methods.selection": "HighestReward Selection",
     "tpo.methods.stopping": "Deadline Plateau SampleCost StoppingRule TargetReward TokenBudget",
@@ -96,7 +97,7 @@ _HOMES = {
     "tpo.rewards.hf": "HFReward",
     "tpo.rewards.scripted": "ScriptedReward",
     "tpo.runs.plan": "RunPlan",
-    "tpo.types": "Call Candidate Completion Message Messages Pair Query Reply Sampling Scope Score Step"
+    "tpo.types": "Call Candidate Completion Delta Message Messages Pair Query Reply Sampling Scope Score Step"
     " Trajectory Usage assistant system user",
 }
 _REPLACED = {"Recipe": "Method", "build_recipe": "build_method", "Feedback": "Call"}
@@ -150,6 +151,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Call",
     "Candidate",
     "Completion",
+    "Delta",
     "Message",
     "Messages",
     "Pair",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tpo.types import Call, Candidate, Completion, Pair, Query, Reply, Scope, Trajectory
+from tpo.types import Call, Candidate, Completion, Delta, Pair, Query, Reply, Scope, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,14 @@ class CallStarted:
 
     scope: Scope
     samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextWritten:
+    """The policy wrote a piece of a completion; announced by :meth:`tpo.Optimizer.stream` alone."""
+
+    scope: Scope
+    delta: Delta
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,7 @@ Event = (
     | QueryStarted
     | StepStarted
     | CallStarted
+    | TextWritten
     | Sampled
     | CandidateScored
     | ScoringFailed

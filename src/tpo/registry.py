@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypedDict, TypeVar
 
 from tpo.entry_points import POLICIES, REWARDS, load, names, registered
 from tpo.errors import ConfigError
@@ -22,6 +22,27 @@ if TYPE_CHECKING:
     from tpo.types import Sampling
 
 ModelT_co = TypeVar("ModelT_co", covariant=True)
+
+
+class ModelKeywords(TypedDict, total=False):
+    """Keywords of functions that build a model: the fields of :class:`ModelOptions`."""
+
+    model: str | None
+    extra: Mapping[str, Any]
+    dtype: str | None
+    device: str | None
+    trust_remote_code: bool
+    max_batch_tokens: int | None
+    timeout: float
+    retry_timeout: float
+    concurrency: int
+    sampling: Sampling | None
+    tokenizer: str | None
+    rubric: Path | None
+    votes: int
+    api_key: str | None
+    listener: Listener | None
+    own: Any
 
 
 @dataclass(frozen=True, kw_only=True)

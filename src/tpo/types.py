@@ -199,6 +199,14 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Delta:
+    """Piece of the text of sample *index*, while it is being written."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallCompletion(Completion):
     """A completion that calls tools, as the server sent the calls; it holds no response to score."""
 

@@ -298,13 +298,13 @@ class TestAsALibrary:
 
     def test_a_conversation_may_be_given_as_it_is(self) -> None:
         talk = [user("Hi."), {"role": "assistant", "content": "Yes?"}, user("Again.")]
-        trajectory = Optimizer(ScriptedPolicy(), ScriptedReward()).run(talk)  # type: ignore[arg-type]
+        trajectory = Optimizer(ScriptedPolicy(), ScriptedReward()).run(talk)
         assert trajectory.query.text == "Again."
 
     @pytest.mark.parametrize("talk", [[], [{"role": "assistant", "content": "Yes?"}]])
     def test_a_conversation_must_end_with_a_user(self, talk: list[dict[str, str]]) -> None:
         with pytest.raises(DataError, match="must end with a user's turn"):
-            Optimizer(ScriptedPolicy(), ScriptedReward()).run(talk)  # type: ignore[arg-type]
+            Optimizer(ScriptedPolicy(), ScriptedReward()).run(talk)
 
     def test_time_is_the_clocks(self) -> None:
         clock = iter([10.0, 12.5])

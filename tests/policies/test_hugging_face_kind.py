@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.models import save_policy
-from tpo.config.models import build_policy, resolve
+from tpo.config import build_policy, resolve
 from tpo.config.settings import Settings
 from tpo.errors import ConfigError
 from tpo.types import Sampling, Scope, user

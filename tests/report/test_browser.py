@@ -73,7 +73,7 @@ def test_the_overview_shows_runs_figures_and_the_comparison(page: Page) -> None:
         "tpo",
         "revision",
     ]
-    page.until("document.querySelectorAll('.chart canvas').length === 9")
+    page.until("document.querySelectorAll('.chart canvas').length === 11")
     assert "tpo against revision" in page.run(
         "return document.querySelector('.comparison').textContent.replaceAll('  ', ' ')"
     )

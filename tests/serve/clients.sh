@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.."
 if [ ! -e .venv-clients/.installed ] || [ tests/serve/clients.sh -nt .venv-clients/.installed ]; then
     "${PYTHON:-python3}" -m venv .venv-clients
     .venv-clients/bin/python -m pip install --quiet --disable-pip-version-check \
-        openai anthropic langchain-openai litellm schemathesis
+        openai anthropic langchain-openai litellm schemathesis dspy fastapi flask httpx uvloop joblib \
+        ipykernel nbclient --editable .
     touch .venv-clients/.installed
 fi
 exec .venv/bin/python -m pytest -m clients tests/serve "$@"

@@ -62,7 +62,7 @@ def show_queries(page: Page) -> None:
 def test_the_overview_follows_a_run_to_its_end(page: Page, growing: Growing) -> None:
     page.until("document.getElementById('state').textContent === 'live'")
     page.until("document.querySelector('.doing').textContent.includes('20 of 60 queries')")
-    page.until("document.querySelectorAll('.chart canvas').length === 9", 60)
+    page.until("document.querySelectorAll('.chart canvas').length === 11", 60)
     growing.call("q99")
     growing.grow(10)
     page.until("document.querySelector('.doing').textContent.includes('30 of 60 queries')")
@@ -75,7 +75,7 @@ def test_the_overview_follows_a_run_to_its_end(page: Page, growing: Growing) -> 
 
 
 def test_figures_are_drawn_again_where_they_stand(page: Page, growing: Growing) -> None:
-    page.until("document.querySelectorAll('.chart canvas').length === 9", 60)
+    page.until("document.querySelectorAll('.chart canvas').length === 11", 60)
     page.run("document.querySelector('#figure-training-curve details').open = true")
     page.until("document.querySelector('#figure-training-curve td:last-child')?.textContent === '20'")
     page.run("document.querySelector('#figure-answer-step').scrollIntoView({ block: 'center' })")
@@ -86,7 +86,7 @@ def test_figures_are_drawn_again_where_they_stand(page: Page, growing: Growing) 
     page.until("document.querySelector('#figure-training-curve td:last-child').textContent === '35'", 60)
     after = "[...document.querySelectorAll('.chart')].map((c) => c.getBoundingClientRect().top)"
     page.until(f"JSON.stringify({after}) === JSON.stringify(window.places)")
-    assert page.run("return document.querySelectorAll('.chart canvas').length") == 9
+    assert page.run("return document.querySelectorAll('.chart canvas').length") == 11
     assert page.run("return document.querySelector('#figure-training-curve details').open")
 
 

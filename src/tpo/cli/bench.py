@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
-from tpo.config.settings import DATA, DATA_OPTIONS, METHOD, SAMPLING
+from tpo.config.settings import DATA, DATA_OPTIONS, METHOD, OPTIONS, SAMPLING
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -25,6 +25,12 @@ tpo bench run beavertails --data rows.jsonl --limit 50 --repeats 3 --policy URL 
 """
 
 GRADING = "Grading"
+OF_A_LOOP = (METHOD, SAMPLING)
+OF_A_POLICY = (
+    *("policy", "model", "policy_extra", "sequences"),
+    *(name for name in DATA_OPTIONS if name != "limit"),
+)
+"""Settings without meaning for a reward alone."""
 SOME_FAILED = 1
 
 app = typer.Typer(
@@ -151,6 +157,45 @@ def run_benchmark(
 
     if Benching.of(name, flags, given.config).carry_out():
         raise typer.Exit(SOME_FAILED)
+
+
+REWARD_EXAMPLES = """\
+[bold]Examples[/bold]
+
+[dim]a reward model on RewardBench 2, from the hub[/dim]
+tpo bench reward --reward hf:Skywork/Skywork-Reward-V2-Llama-3.1-8B
+
+[dim]200 rows of a file of the same schema, spread over the subsets[/dim]
+tpo bench reward --reward vllm:http://localhost:8001 --data rows.jsonl --limit 200
+"""
+
+
+@app.command(name="reward", epilog=REWARD_EXAMPLES, cls=options.Command)
+@options.with_settings(
+    without=(*(name for name, each in OPTIONS.items() if each.option.panel in OF_A_LOOP), *OF_A_POLICY),
+    texts={"limit": "About how many rows to score, spread over the subsets."},
+)
+def bench_reward_model(
+    given: options.Given,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rows in the schema of RewardBench 2 (.jsonl, .json, .parquet)."
+            " [dim]\\[default: from the hub][/dim]",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+) -> None:
+    """Measure a reward model on RewardBench 2: how often the right one of four responses scores highest.
+
+    Scores are kept: the same command resumes after a crash.
+    """
+    from tpo.cli.common import axes_of
+    from tpo.cli.reward_session import bench_reward
+
+    settings, _ = axes_of(dict(given.flags), given.config, ())
+    bench_reward(settings, data)
 
 
 @app.command()

@@ -33,7 +33,7 @@ tpo doctor --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001
 WOULD_NOT_WORK = 1
 
 
-@options.with_settings(without=("sequences",))
+@options.with_settings(without=("sequences",), scale=True)
 def doctor(
     given: options.Given,
     data: Annotated[
@@ -104,8 +104,8 @@ def _setup_from(settings: Settings, data: Spec | None, golden: str | None) -> Se
     import os
 
     from tpo.config import make_method, policy_of, reward_of
-    from tpo.config.specs import REWARD_KEY_VARIABLE, api_key
     from tpo.doctor import Setup
+    from tpo.methods.named_models import REWARD_KEY_VARIABLE, api_key
 
     return Setup(
         settings,

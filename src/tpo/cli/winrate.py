@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tpo.cli.options import Debug
 from tpo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tpo.rewards.judge.pairwise import PairwiseJudge
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -59,15 +62,14 @@ def winrate(
     echo(record["table"])
 
 
-def _judge(url: str, model: str | None) -> Any:
+def _judge(url: str, model: str | None) -> PairwiseJudge:
     """Return the pairwise judge at *url*."""
-    from tpo.config.specs import REWARD_KEY_VARIABLE
+    from tpo.methods.named_models import REWARD_KEY_VARIABLE
     from tpo.registry import refuse_secrets
-    from tpo.user_objects import load_object
+    from tpo.rewards.judge.pairwise import PairwiseJudge
 
     refuse_secrets("--judge", url, REWARD_KEY_VARIABLE)
-    kind = load_object("tpo.rewards.judge.pairwise:PairwiseJudge", "--judge")
-    return kind(url, model=model, api_key=os.environ.get(REWARD_KEY_VARIABLE))
+    return PairwiseJudge(url, model=model, api_key=os.environ.get(REWARD_KEY_VARIABLE))
 
 
 def _sizes(text: str) -> list[int]:

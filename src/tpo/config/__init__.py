@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tpo.config.models import (
-        build_policy,
-        build_reward,
         check_of,
         data_options,
-        load_policy,
-        load_reward,
         make_method,
         name_model,
         policy_of,
@@ -37,20 +33,27 @@ if TYPE_CHECKING:
         policy_identity,
         policy_name,
         policy_short_name,
-        policy_spec,
         reward_identity,
         reward_specs,
         role_identities,
     )
+    from tpo.methods.named_models import (
+        build_policy,
+        build_reward,
+        load_policy,
+        load_reward,
+        policy_spec,
+    )
 
 _HOMES = {
-    "tpo.config.models": "build_policy build_reward check_of load_policy load_reward make_method"
-    " data_options name_model policy_of resolve reward_of weights_of",
+    "tpo.config.models": "check_of make_method data_options name_model policy_of resolve reward_of"
+    " weights_of",
     "tpo.config.rules": "fallback_of selection_identity selection_of stopping_identity stopping_rules",
     "tpo.config.settings": "Settings",
     "tpo.config.sources": "load_axes load_settings",
-    "tpo.config.specs": "check_identity policy_identity policy_name policy_short_name policy_spec"
-    " reward_identity reward_specs role_identities",
+    "tpo.config.specs": "check_identity policy_identity policy_name policy_short_name reward_identity"
+    " reward_specs role_identities",
+    "tpo.methods.named_models": "build_policy build_reward load_policy load_reward policy_spec",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from tpo.config.settings import Settings
 from tpo.config.specs import (
     CHECK_KEY_VARIABLE,
-    REWARD_KEY_VARIABLE,
     all_reward_specs,
-    api_key,
     check_spec,
     own_options,
     policy_options,
-    policy_spec,
-    require_taken,
     reward_options,
     role_options,
     role_specs,
 )
 from tpo.data import ReadOptions
-from tpo.entry_points import REWARDS
 from tpo.events import Listener
 from tpo.inprocess.weights import weights_digest
 from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
+from tpo.methods.named_models import policy_spec, require_taken
 from tpo.policies.base import Policy
-from tpo.registry import ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
 
 
@@ -150,57 +144,6 @@ def check_of(
         return None
     key = (environment or {}).get(CHECK_KEY_VARIABLE)
     return spec.build(replace(options, api_key=key, own=own_options(spec, settings)))
-
-
-def build_policy(specification: str | Sequence[str], **options: Any) -> Policy:
-    """Build the policy that *specification* names: ``tiny``, ``hf:ID-or-path``, a base URL or several.
-
-    *options* are those of :class:`tpo.registry.ModelOptions`.
-
-    Raises:
-        ConfigError: it names none, or an option does not go with it.
-        MissingExtra, PolicyRefused: the model cannot be loaded.
-    """
-    spec = policy_spec((specification,) if isinstance(specification, str) else specification)
-    values = ModelOptions(**options)
-    require_taken(spec, values)
-    return spec.build(values)
-
-
-def build_reward(specification: str, **options: Any) -> Reward:
-    """Build the reward that *specification* names, such as ``hf:ID-or-path`` or ``vllm:URL``.
-
-    *options* are those of :class:`tpo.registry.ModelOptions`.
-
-    Raises:
-        ConfigError: it names none.
-        MissingExtra, RewardRefused: the model cannot be loaded.
-    """
-    spec: ModelSpec[Reward] = parse(REWARDS, specification, "--reward")
-    return spec.build(ModelOptions(**options))
-
-
-def load_policy(specification: str | Sequence[str], **options: Any) -> Policy:
-    """Build the policy that *specification* names as on the command line.
-
-    *options* are those of :class:`tpo.registry.ModelOptions`. A server's key comes from ``TPO_API_KEY`` or
-    ``OPENAI_API_KEY`` unless *api_key* is given.
-    """
-    return build_policy(specification, **({"api_key": api_key(os.environ)} | options))
-
-
-def load_reward(specification: str | Sequence[str], **options: Any) -> Reward:
-    """Build the reward that *specification* names as on the command line; several make an ensemble.
-
-    *options* are those of :class:`tpo.registry.ModelOptions`. A server's key comes from
-    ``TPO_REWARD_API_KEY`` unless *api_key* is given.
-    """
-    options = {"api_key": os.environ.get(REWARD_KEY_VARIABLE)} | options
-    if isinstance(specification, str):
-        return build_reward(specification, **options)
-    from tpo.rewards.ensemble import Ensemble
-
-    return Ensemble({name: build_reward(name, **options) for name in specification})
 
 
 def weights_of(settings: Settings) -> dict[str, str | None]:

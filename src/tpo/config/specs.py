@@ -11,19 +11,17 @@ from typing import Any
 
 from tpo.config.option import flag_of
 from tpo.config.settings import TINY, Settings
-from tpo.entry_points import POLICIES, REWARDS
+from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.events import Listener
+from tpo.methods.named_models import REWARD_KEY_VARIABLE, api_key, policy_spec, require_taken
 from tpo.policies.base import Policy
 from tpo.registry import ModelOptions, ModelSpec, parse, usages
 from tpo.rewards.base import Reward
 from tpo.types import CRITIC, EDITOR, Sampling
 
-API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
-"""Environment variables with the key of a policy's server."""
-REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
 CHECK_KEY_VARIABLE = "TPO_CHECK_API_KEY"
-"""A reward's server is not the policy's, and must not be sent its key."""
+"""Environment variable with the key of the check reward's server; other keys are not sent there."""
 KEY_FIELDS = frozenset(
     {
         *("api_key", "apikey", "x_api_key", "authorization", "access_token", "auth_token", "bearer_token"),
@@ -35,26 +33,6 @@ KEY_FIELDS = frozenset(
 
 ROLES = (CRITIC, EDITOR)
 """Roles that may have a model of their own; its key is in ``TPO_CRITIC_API_KEY``, ``TPO_EDITOR_API_KEY``."""
-
-
-def policy_spec(names: Sequence[str], option: str = "--policy") -> ModelSpec[Policy]:
-    """Parse the policy *names*, given with *option*: one, or several servers of one model.
-
-    Raises:
-        ConfigError: one is unknown, or several are not different servers of one kind.
-    """
-    specs: list[ModelSpec[Policy]] = [parse(POLICIES, name, option) for name in names]
-    first, *others = specs
-    if not others:
-        return first
-    for spec in specs:
-        if not spec.urls or type(spec) is not type(first):
-            raise ConfigError(
-                f"{option} {spec.name}: several policies must all be servers' URLs, of the same model"
-            )
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{option}: {', '.join(names)}: name each server once")
-    return first.join(others)
 
 
 def role_specs(settings: Settings) -> dict[str, ModelSpec[Policy]]:
@@ -224,11 +202,6 @@ def policy_short_name(settings: Settings) -> str:
     return policy_spec(settings.policy).short_name(policy_options(settings))
 
 
-def api_key(environment: Mapping[str, str]) -> str | None:
-    """Return the policy server's key, from the first variable that holds one."""
-    return next((environment[name] for name in API_KEY_VARIABLES if environment.get(name)), None)
-
-
 def policy_options(
     settings: Settings, environment: Mapping[str, str] | None = None, listener: Listener | None = None
 ) -> ModelOptions:
@@ -264,14 +237,6 @@ def reward_options(
         api_key=(environment or {}).get(REWARD_KEY_VARIABLE),
         listener=listener,
     )
-
-
-def require_taken(spec: ModelSpec[Policy], options: ModelOptions, role: str = "policy") -> None:
-    """Refuse options for servers that the kind of the policy of *role* does not take."""
-    for name, value in (("model", options.model), ("extra", options.extra or None)):
-        if value is not None and name not in spec.takes:
-            option = flag_of("model" if (role, name) == ("policy", "model") else f"{role}_{name}")
-            raise ConfigError(f"{option} is for a server's base URL; --{role} {spec.name} takes none")
 
 
 def own_options(spec: ModelSpec[Any], settings: Settings) -> Any:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardUnavailable, StoreError, TpoError
-from tpo.events import CallStarted, CandidateScored, Listener, Sampled, ScoringFailed, UpdateMalformed
+from tpo.events import (
+    CallStarted,
+    CandidateScored,
+    Listener,
+    Sampled,
+    ScoringFailed,
+    TextWritten,
+    UpdateMalformed,
+)
 from tpo.methods.replay import Replay
 from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader
-from tpo.policies.base import Policy
+from tpo.policies.base import Policy, StreamingPolicy
 from tpo.policies.checked import CompletionCheck, place_of
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
@@ -22,6 +30,7 @@ from tpo.types import (
     Call,
     Candidate,
     Completion,
+    Delta,
     Messages,
     Phase,
     Query,
@@ -96,6 +105,8 @@ class Calls:
     replay: Replay = field(default_factory=Replay)
     usage: dict[Phase, Usage] = field(default_factory=dict)
     reward_usage: RewardUsage = field(default_factory=RewardUsage)
+    streams: bool = False
+    """Whether pieces of text are announced, where the policy has them."""
 
     def open(self, scope: Scope, messages: Messages, sampling: Sampling) -> OpenCall:
         """Return the call at *scope* with its seed; nothing is sent yet."""
@@ -221,6 +232,11 @@ class Calls:
         )
         self._add(call, candidate)
 
+    def _source(self) -> Callable[[Messages, Sampling, Scope], AsyncIterator[Completion | Delta]]:
+        if self.streams and isinstance(self.policy, StreamingPolicy):
+            return self.policy.stream
+        return self.policy.sample
+
     async def _scored(self, text: str, scope: Scope) -> Score:
         """Return the reward of *text*.
 
@@ -247,8 +263,11 @@ class Calls:
         count, check = 0, CompletionCheck(self.policy, n, scope)
         self.announce(CallStarted(scope, n))
         try:
-            async with closing(self.policy.sample(call.messages, sampling, scope)) as completions:
+            async with closing(self._source()(call.messages, sampling, scope)) as completions:
                 async for completion in completions:
+                    if isinstance(completion, Delta):
+                        self.announce(TextWritten(scope, replace(completion, index=completion.index + start)))
+                        continue
                     check.take(completion)
                     count += 1
                     found = replace(completion, index=completion.index + start) if start else completion

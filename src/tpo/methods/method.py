@@ -7,7 +7,8 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
 
 from tpo.errors import ConfigError
 from tpo.methods.attempt import Attempt
@@ -15,6 +16,19 @@ from tpo.methods.wording import Wording
 from tpo.types import Messages, Phase, Query, Sampling, user
 
 NO_WORDING = Wording({})
+
+
+class Shape(TypedDict, total=False):
+    """Keywords of functions that build a method by its name."""
+
+    prompts: Path | None
+    sample_size: int
+    max_iterations: int
+    temperature: float
+    top_p: float
+    critique_temperature: float
+    critique_top_p: float
+    max_tokens: int
 
 
 class StepCall(NamedTuple):

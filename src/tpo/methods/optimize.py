@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import logging
+import pickle
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol, Self, Unpack
 
-from tpo.errors import AttemptStopped, DataError, PolicyError, RewardError, TpoError
+from typing_extensions import TypeIs
+
+from tpo.errors import (
+    AttemptStopped,
+    ConfigError,
+    DataError,
+    MissingExtra,
+    PolicyError,
+    RewardError,
+    TpoError,
+)
 from tpo.events import Event, Listener, QueryEnded, QueryStarted
 from tpo.methods.attempt import Attempt
 from tpo.methods.calls import Calls, worst
-from tpo.methods.catalog import tpo
+from tpo.methods.catalog import build_method
 from tpo.methods.fallback import Fallback, NoReadableUpdate
-from tpo.methods.method import Method
+from tpo.methods.many import Iteration, events_of, in_order
+from tpo.methods.method import Method, Shape
+from tpo.methods.named_models import load_policy, load_reward, unknown_option
+from tpo.methods.query_value import QueryValue, as_query
 from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
-from tpo.methods.stopping import StoppingRule, TimedRule, is_journaled
-from tpo.methods.synchronous import run_blocking
+from tpo.methods.stopping import Deadline, StoppingRule, TimedRule, is_journaled
+from tpo.methods.synchronous import run_blocking, run_in_background
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
-from tpo.types import FailureKind, Message, Query, StopReason, Timing, Trajectory, user
+from tpo.types import FailureKind, Query, StopReason, Timing, Trajectory
 
 log = logging.getLogger(__name__)
 
@@ -39,20 +56,28 @@ class Decisions(Protocol):
 
 
 class Optimizer:
-    """Optimize one query at a time with a method; by default TPO (Li et al. 2025, arXiv 2501.12895).
+    """Optimize queries with a method; by default TPO (Li et al. 2025, arXiv 2501.12895).
 
-    *policy* and *reward* may be plain functions (see :func:`tpo.policies.function.as_policy` and
-    :func:`tpo.rewards.function.as_reward`). Nothing is kept between queries, so one optimizer serves any
-    number at once. *listener* receives every event; one that fails is logged, and never breaks the method.
-    *stopping* rules end a query early, *fallback* takes over where the first step brings no readable update,
-    *selection* chooses the answer from the pool, and *decisions* keeps what timed rules decided.
+    *policy* and *reward* are names as on the command line, plain functions (see
+    :func:`tpo.policies.function.as_policy` and :func:`tpo.rewards.function.as_reward`) or objects. *method*
+    is a :class:`Method`, or a name with its *shape* (``sample_size=8``, ...). Nothing is kept
+    between queries, so one optimizer serves any number at once, from any thread. *listener* receives every
+    event; one that fails is logged, and never breaks the method. *stopping* rules end a query early,
+    *fallback* takes over where the first step brings no readable update, *selection* chooses the answer from
+    the pool, and *decisions* keeps what timed rules decided.
+
+    Closing it, as ``async with`` and ``with`` do, closes the models that it loaded by name.
+
+    Raises:
+        ConfigError: the policy, the reward, the method or an option is none.
+        MissingExtra, PolicyRefused, RewardRefused: a model cannot be loaded.
     """
 
     def __init__(
         self,
-        policy: Policy | PolicyFunction,
-        reward: Reward | RewardFunction,
-        method: Method | None = None,
+        policy: Policy | PolicyFunction | str | Sequence[str],
+        reward: Reward | RewardFunction | str | Sequence[str],
+        method: Method | str | None = None,
         *,
         seed: int = 7,
         stopping: Sequence[StoppingRule] = (),
@@ -61,58 +86,231 @@ class Optimizer:
         decisions: Decisions | None = None,
         listener: Listener | None = None,
         clock: Callable[[], float] = time.time,
+        **shape: Unpack[Shape],
     ) -> None:
-        self.policy = as_policy(policy)
-        self.reward = as_reward(reward)
-        self.method = method if method is not None else tpo()
+        self.method = as_method(method, shape)
+        self._given = policy, reward
+        with python_names():
+            self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
+            self.reward = load_reward(reward) if _is_named(reward) else as_reward(reward)
+        self._is_closed = False
+        self.streams = False
         self.seed = seed
         self.stopping = tuple(stopping)
         self.fallback = fallback
         self.selection = selection if selection is not None else HighestReward()
         self.decisions = decisions
         self.now = clock
-        self._listener = listener
+        self._listeners = () if listener is None else (listener,)
 
     async def optimize(
-        self, query: Query | str | Sequence[Message], *, earlier: Trajectory | None = None
+        self,
+        query: QueryValue,
+        *,
+        id: str | None = None,  # noqa: A002 - as the query's field is named
+        seed: int | None = None,
+        listener: Listener | None = None,
+        deadline: float | None = None,
+        earlier: Trajectory | None = None,
     ) -> Trajectory:
         """Return the trajectory of *query*, from its first samples to its answer.
 
-        A query that fails comes back as a failed trajectory, with its reason and its pool so far. Calls that
-        an *earlier* trajectory of the same query holds are not made again.
+        A query that fails comes back as a failed trajectory, with its reason and its pool so far.
+
+        Args:
+            query: a text, a conversation that ends with a user's turn, or a :class:`Query`.
+            id: its id; else a digest of its content, so that equal queries draw with equal seeds.
+            seed: seed of this query instead of the optimizer's.
+            listener: also receives the events of this query.
+            deadline: seconds after which the best response so far is the answer.
+            earlier: a trajectory of the same query, whose calls are not made again.
 
         Raises:
+            DataError, ConfigError: *query* or an option is no such thing; nothing was sampled.
             TpoError: only a fatal one, which every other query would meet as well.
         """
-        return await _Driver(self, _as_query(query), Replay(earlier)).run()
+        at = self._for_call(seed, listener, deadline)
+        return await _Driver(at, as_query(query, id), Replay(earlier)).run()
 
-    def run(self, query: Query | str | Sequence[Message]) -> Trajectory:
-        """The same as :meth:`optimize` without await; works inside a running loop, as in a notebook."""
-        return run_blocking(self.optimize(query))
+    def run(
+        self,
+        query: QueryValue,
+        *,
+        id: str | None = None,  # noqa: A002 - as the query's field is named
+        seed: int | None = None,
+        listener: Listener | None = None,
+        deadline: float | None = None,
+    ) -> Trajectory:
+        """Do the same as :meth:`optimize` without await; works inside a running loop, as in a notebook.
+
+        Calls of all threads share one event loop in the background.
+        """
+        return run_blocking(self.optimize(query, id=id, seed=seed, listener=listener, deadline=deadline))
+
+    def map(
+        self,
+        queries: Iterable[QueryValue] | AsyncIterable[QueryValue],
+        *,
+        concurrency: int = 32,
+        deadline: float | None = None,
+    ) -> Iteration[Trajectory]:
+        """Return an iterable, for ``for`` and ``async for``, of the trajectories of *queries* in their order.
+
+        *concurrency* queries are in flight. Queries are taken as they are needed. A query that fails comes
+        back as a failed trajectory; leaving the loop cancels what is in flight.
+        """
+        return in_order(queries, lambda query: self.optimize(query, deadline=deadline), concurrency)
+
+    def stream(
+        self,
+        query: QueryValue,
+        *,
+        id: str | None = None,  # noqa: A002 - as the query's field is named
+        seed: int | None = None,
+        deadline: float | None = None,
+    ) -> Iteration[Event | Trajectory]:
+        """Return an iterable, for ``for`` and ``async for``, of the events of *query*, then its trajectory.
+
+        A policy with a ``stream`` method adds a :class:`tpo.events.TextWritten` for each piece of text.
+        """
+        at = self._for_call(seed, None, deadline)
+        at.streams = True
+        return events_of(lambda listener: at.optimize(query, id=id, listener=listener))
+
+    def close(self) -> None:
+        """Close the models that were loaded by name, from synchronous code."""
+        run_blocking(self.aclose())
+
+    async def aclose(self) -> None:
+        """Close the models that were loaded by name; those that the caller brought stay open."""
+        self._is_closed = True
+        await self._close_models()
+        await run_in_background(self._close_models)
+
+    async def _close_models(self) -> None:
+        for model, given in zip((self.policy, self.reward), self._given, strict=True):
+            close = getattr(model, "aclose", None)
+            if close is not None and _is_named(given):
+                await close()
 
     def announce(self, event: Event) -> None:
-        """Tell the listener."""
-        if self._listener is None:
-            return
-        try:
-            self._listener(event)
-        except Exception:  # whatever a listener does, the method goes on
-            log.exception("a listener failed on %s", type(event).__name__)
+        """Tell the listeners."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:  # whatever a listener does, the method goes on
+                log.exception("a listener failed on %s", type(event).__name__)
+
+    def _for_call(self, seed: int | None, listener: Listener | None, deadline: float | None) -> Optimizer:
+        """Return an optimizer with the values of one call.
+
+        Raises:
+            ConfigError: one is out of its range, or the optimizer is closed.
+        """
+        if self._is_closed:
+            raise ConfigError("this Optimizer is closed")
+        if not (seed is None or isinstance(seed, int)):
+            raise ConfigError(f"seed must be an int, not {seed!r:.200}")
+        at = copy.copy(self)
+        at.seed = self.seed if seed is None else seed
+        if listener is not None:
+            at._listeners = (*self._listeners, listener)
+        if deadline is not None:
+            at.stopping = (*self.stopping, Deadline(deadline))
+        return at
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __copy__(self) -> Self:
+        same = object.__new__(type(self))
+        same.__dict__ = self.__dict__.copy()
+        return same
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a process needs to build the same optimizer: names, functions and values.
+
+        Raises:
+            pickle.PicklingError: a model or another part cannot be sent to a process.
+        """
+        state = {name: value for name, value in vars(self).items() if name not in ("policy", "reward")}
+        for name, value in [*zip(("policy", "reward"), self._given, strict=True), *state.items()]:
+            _require_picklable(name.strip("_"), value)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+        policy, reward = self._given
+        self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
+        self.reward = load_reward(reward) if _is_named(reward) else as_reward(reward)
+
+    def __repr__(self) -> str:
+        policy, reward = (each if _is_named(each) else _shown(each) for each in self._given)
+        shape = f"{self.method.name}, sample_size={self.method.sample_size}"
+        return f"Optimizer({policy}, {reward}, {shape}, max_iterations={self.method.max_iterations})"
 
 
-def _as_query(query: Query | str | Sequence[Message]) -> Query:
-    """Return a text or a conversation as a query.
+def as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
+    """Return *method*, or the one of that name with its *shape*.
 
     Raises:
-        DataError: the conversation is empty or does not end with a user's turn.
+        ConfigError: there is none, or it does not take an option.
     """
-    if isinstance(query, str):
-        query = (user(query),)
-    if not isinstance(query, Query):
-        query = Query("q0", tuple(query))
-    if not query.messages or query.messages[-1]["role"] != "user":
-        raise DataError(f"query {query.id!r}: its messages must end with a user's turn")
-    return query
+    known = tuple(Shape.__annotations__)
+    for name in shape:
+        if name not in known:
+            hint = "it is called method" if name == "recipe" else unknown_option(name, known)
+            raise ConfigError(f"Optimizer: {name}: {hint}")
+    if method is None or isinstance(method, str):
+        with python_names():
+            return build_method(method or "tpo", **shape)
+    if not isinstance(method, Method):
+        raise ConfigError(f"method must be a name or a tpo.Method, not {method!r:.200}")
+    if shape:
+        raise ConfigError(f"{next(iter(shape))}: the method is a value; set its own {next(iter(shape))}")
+    return method
+
+
+@contextmanager
+def python_names() -> Iterator[None]:
+    """Have errors of the block name options as Python's keywords, and not as flags."""
+    try:
+        yield
+    except ConfigError as error:
+        if isinstance(error, MissingExtra):
+            raise
+        named = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
+        raise ConfigError(named) from error
+
+
+def _is_named(model: object) -> TypeIs[str | Sequence[str]]:
+    return isinstance(model, str) or (isinstance(model, list | tuple) and bool(model))
+
+
+def _shown(model: object) -> str:
+    return getattr(model, "__name__", type(model).__name__)
+
+
+def _require_picklable(name: str, value: object) -> None:
+    """Refuse a part that is no function and cannot be pickled; of functions pickle's own error is clear."""
+    if inspect.isroutine(value) or isinstance(value, type):
+        return
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        raise pickle.PicklingError(
+            f"this Optimizer cannot be pickled: its {name} is {value!r:.100} ({error}). Name the model, or"
+            " give a function of a module; or build an Optimizer in each process"
+        ) from error
 
 
 class _Driver:
@@ -123,7 +321,7 @@ class _Driver:
         self._query = query
         self._started = at.now()
         self._fallback: str | None = None
-        self._calls = Calls(query, at.policy, at.reward, at.seed, at.announce, replay)
+        self._calls = Calls(query, at.policy, at.reward, at.seed, at.announce, replay, streams=at.streams)
         self._attempt = Attempt(
             self._calls,
             sampling=at.method.sampling,

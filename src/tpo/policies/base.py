@@ -1,9 +1,9 @@
 """Policy protocol: one method. Retry, limits, journal and metrics wrap it in the same shape."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from tpo.types import Completion, Messages, Sampling, Scope
+from tpo.types import Completion, Delta, Messages, Sampling, Scope
 
 
 class Policy(Protocol):
@@ -21,4 +21,15 @@ class Policy(Protocol):
 
     def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield ``sampling.n`` completions of *messages*."""
+        ...
+
+
+@runtime_checkable
+class StreamingPolicy(Policy, Protocol):
+    """A policy that also yields the text of its completions while it is being written."""
+
+    def stream(
+        self, messages: Messages, sampling: Sampling, scope: Scope
+    ) -> AsyncIterator[Completion | Delta]:
+        """Yield the completions as :meth:`sample` does, each after the pieces of its text."""
         ...

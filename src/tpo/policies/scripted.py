@@ -14,12 +14,13 @@ A reply is
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Union
 
 from tpo.errors import PolicyError
-from tpo.types import Completion, Messages, Phase, Sampling, Scope, Usage, plain_text
+from tpo.types import Completion, Delta, Messages, Phase, Sampling, Scope, Usage, plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,15 @@ class ScriptedPolicy:
                 yield completion
         finally:
             self.in_flight -= 1
+
+    async def stream(
+        self, messages: Messages, sampling: Sampling, scope: Scope
+    ) -> AsyncIterator[Completion | Delta]:
+        """Do the same, and yield the words of each reply before it."""
+        async for completion in self.sample(messages, sampling, scope):
+            for piece in re.findall(r"\S+\s*|\s+", completion.text):
+                yield Delta(completion.index, piece)
+            yield completion
 
     async def _replies(self, call: PolicyCall) -> AsyncIterator[Completion]:
         self._fail_at(call.scope)

@@ -153,11 +153,13 @@ class _RayRun:
                     for name in islice(remaining, 4 * pool.overlap * pool.max_size):
                         await self._take_finished(name)
                     continue
+                if row["block"] not in remaining:  # Ray ran it again after its directory was removed
+                    continue
                 if row["kind"]:
                     raise _error(row["kind"], row["error"])
                 self._retries.by_phase.update(json.loads(row["retries"]))
                 await self._end_block(row["block"])
-                remaining.pop(row["block"], None)
+                del remaining[row["block"]]
         self._remove_folder()
         if remaining:
             raise StoreError(f"{len(remaining):,} blocks did not end; the same command resumes them")

@@ -12,8 +12,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from tpo.config import Settings, policy_spec, reward_specs
-from tpo.config.specs import api_key
 from tpo.errors import ConfigError
+from tpo.methods.named_models import api_key
 from tpo.runs.models import Models
 from tpo.serve.app import Endpoint
 from tpo.serve.keeper import Keeper

@@ -72,7 +72,8 @@ def test_budgets_are_numbers_in_order() -> None:
 def test_a_query_with_a_blank_sample_shortens_the_curve_of_best_of_n() -> None:
     rows = {**BON.results, "b": row((1.0, 2.0, 3.0), (3.0,), (30.0,))}
     shorter = replace(BON, results=rows)
-    at = found([shorter, TPO], 40.0)["best-of-n"]
+    # Three of its samples cost 10 tokens and three quarters of 35.
+    at = found([shorter, TPO], 36.0)["best-of-n"]
     assert (at.covered, shorter.pool_size) == (True, 3)
-    assert not found([shorter, TPO], 49.0)["best-of-n"].covered
+    assert not found([shorter, TPO], 37.0)["best-of-n"].covered
     assert sweep_figures([shorter])

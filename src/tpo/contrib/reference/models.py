@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tpo.config import Settings
-from tpo.config.models import build_policy, build_reward
-from tpo.config.specs import api_key
+from tpo.config import Settings, build_policy, build_reward
 from tpo.contrib.reference.arguments import METHODS, Arguments
 from tpo.contrib.reference.context import ContextBound
 from tpo.entry_points import REWARDS
 from tpo.events import Listener
 from tpo.http import HttpClient
+from tpo.methods.named_models import api_key
 from tpo.registry import find_kind
 from tpo.rewards.base import Reward
 

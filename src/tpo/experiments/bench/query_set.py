@@ -60,7 +60,7 @@ def load_query_set(
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit is {limit}; it must be at least 1")
-    rows = list(_published_rows(benchmark.hub, cache) if data is None else open_source(data).rows())
+    rows = list(published_rows(benchmark.hub, cache) if data is None else open_source(data).rows())
     source = benchmark.hub.spec if data is None else data
     positions = range(len(rows)) if benchmark.pick is None else benchmark.pick(len(rows))
     queries = [benchmark.read(rows[position], position) for position in positions]
@@ -73,10 +73,15 @@ def load_query_set(
     baselines = _answers(benchmark, opponents)
     _require_baselines(benchmark, chosen, baselines)
     opponent = _writer(benchmark, opponents)
-    return QuerySet(chosen, source, _rows_digest(rows), len(rows), not notes, baselines, opponent, notes)
+    return QuerySet(chosen, source, rows_digest(rows), len(rows), not notes, baselines, opponent, notes)
 
 
-def _published_rows(hub: HubSource, cache: Path | None) -> Iterator[Row]:
+def published_rows(hub: HubSource, cache: Path | None) -> Iterator[Row]:
+    """Yield the rows of *hub*.
+
+    Raises:
+        DataError: they cannot be loaded.
+    """
     try:
         rows = hub.whole_rows(cache) if hub.file is None else open_source(str(hub.download(cache))).rows()
         yield from rows
@@ -87,7 +92,7 @@ def _published_rows(hub: HubSource, cache: Path | None) -> Iterator[Row]:
         ) from error
 
 
-def _rows_digest(rows: Sequence[Row]) -> str:
+def rows_digest(rows: Sequence[Row]) -> str:
     """Return ``sha256:`` of *rows* as sorted JSON lines, which does not depend on the file format."""
     total = hashlib.sha256()
     for row in rows:
@@ -127,7 +132,7 @@ def _opponent_rows(
         return ()
     if file is None and opponent.hub == benchmark.hub:
         return rows
-    return list(open_source(file).rows() if file is not None else _published_rows(opponent.hub, cache))
+    return list(open_source(file).rows() if file is not None else published_rows(opponent.hub, cache))
 
 
 def _answers(benchmark: Benchmark, rows: Sequence[Row]) -> Mapping[str, str]:

@@ -1,13 +1,15 @@
-"""The 25 checks of IFEval (Zhou et al. 2023, arXiv 2311.07911), as the package if-verifiable ships them.
+"""The 25 checks of IFEval (Zhou et al. 2023, arXiv 2311.07911) and the 58 of IFBench (arXiv 2507.02833).
 
-They are the authors' own code. A row names them in ``instruction_id_list``, with ``kwargs`` for each.
+They are the authors' own code, as the package if-verifiable ships it. A row names them in
+``instruction_id_list``, with ``kwargs`` for each.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -15,6 +17,7 @@ from tpo.errors import MissingExtra, RewardRefused
 from tpo.rewards.verify.reward import column_of, numbered
 from tpo.types import Query
 
+NLTK_DATA = "punkt_tab averaged_perceptron_tagger_eng stopwords"
 IDS, ARGUMENTS = "instruction_id_list", "kwargs"
 
 
@@ -23,7 +26,7 @@ async def ifeval_checks(response: str, query: Query) -> dict[str, bool]:
 
     Raises:
         ValueError: the row lacks a column, an instruction is unknown, or its arguments are not complete.
-        RewardRefused: two of the checks need data of NLTK that is not installed.
+        RewardRefused: some checks need data of NLTK that are not installed.
     """
     return await asyncio.to_thread(followed_instructions, response, query)
 
@@ -50,12 +53,38 @@ def followed_instructions(response: str, query: Query, *, loose: bool = False) -
 
 
 def load_checks() -> Mapping[str, Any]:
-    """Return the checks by the names of instructions.
+    """Return IFEval's checks by the names of instructions.
 
     Raises:
         MissingExtra: if-verifiable is not installed.
     """
     return _registry()
+
+
+@cache
+def load_ifbench_checks() -> Mapping[str, Any]:
+    """Return IFBench's checks by the names of instructions.
+
+    Raises:
+        MissingExtra: if-verifiable is not installed.
+    """
+    _registry()
+    with _without_downloads():
+        from if_verifiable.ifbench.instructions_registry import INSTRUCTION_DICT
+    known: Mapping[str, Any] = INSTRUCTION_DICT
+    return known
+
+
+@contextmanager
+def _without_downloads() -> Iterator[None]:
+    """Keep NLTK from downloading data during the block: the import of IFBench's checks would."""
+    import nltk
+
+    download, nltk.download = nltk.download, lambda *_, **__: False
+    try:
+        yield
+    finally:
+        nltk.download = download
 
 
 @cache
@@ -87,6 +116,8 @@ def _checker(name: str, given: Any, prompt: str) -> Any:
     """
     known = load_checks()
     if name not in known:
+        known = load_ifbench_checks()
+    if name not in known:
         raise ValueError(f"unknown instruction {name!r}")
     if not isinstance(given, dict):
         raise ValueError(f"instruction {name!r}: its kwargs are no object")
@@ -117,5 +148,5 @@ def follows(checker: Any, text: str) -> bool:
         if "nltk" not in str(error):
             raise
         raise RewardRefused(
-            f"verify:ifeval: {checker.id} needs sentence data of NLTK: python -m nltk.downloader punkt_tab"
+            f"{checker.id} needs data of NLTK: python -m nltk.downloader {NLTK_DATA}"
         ) from error

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tpo.config.models import build_policy
+from tpo.config import build_policy
 from tpo.entry_points import POLICIES
 from tpo.errors import ConfigError, PolicyRefused
 from tpo.experiments.bench.graders.judge import Judge
