@@ -20,8 +20,10 @@ from tests.openai_server import OpenAIServer, improving
 from tests.serve.serving import served
 from tpo.tiny import policy_path, reward_path
 
-ELSEWHERE = {"from trl import": "tests/export/test_trainer.py"}
-"""Blocks that another test runs, by a part of their text."""
+ELSEWHERE = {"from trl import": "tests/export/test_trainer.py", "import ray\n": "tests/scale/test_ray.py"}
+"""Blocks that another test runs or whose objects it tests, by a part of their text."""
+PAGES_ELSEWHERE = {"docs/programs.md": "tests/serve/test_programs.py"}
+"""Pages whose blocks another test runs."""
 
 
 def model(messages: list[dict[str, str]], temperature: float, seed: int) -> str:
@@ -70,6 +72,8 @@ def reply(body: dict[str, Any], index: int) -> str:
     """Answer as a policy that knows the tags of both ways to write an update."""
     if "<IMPROVED_VARIABLE>" in str(body["messages"]):
         return f"<IMPROVED_VARIABLE>Thank you, number {index}</IMPROVED_VARIABLE>"
+    if "A pear." in str(body["messages"]):
+        return "A"  # a judge of pairs
     return improving(body, index)
 
 
@@ -81,6 +85,7 @@ def with_models(source: str, server: str, endpoint: str) -> str:
         r"http://(127\.0\.0\.1|localhost|a):8\d+/v1": server,
         r"http://b:\d+/v1": server.replace("127.0.0.1", "localhost"),
         r"vllm:http://localhost:8001": "tiny",
+        r"http://localhost:8001(?=\")": server,
         r"hf:(ORG/MODEL|sfairXC/FsfairX-LLaMA3-RM-v0\.1)": "tiny",
         r"sfairXC/FsfairX-LLaMA3-RM-v0\.1": str(reward_path()),
         r"Qwen/Qwen3-1\.7B": str(policy_path()),
@@ -97,7 +102,7 @@ def execute(block: Block, source: str, names: dict[str, Any]) -> None:
         exec(code, names)  # noqa: S102 - as above
 
 
-@pytest.mark.parametrize("page", sorted({block.page for block in blocks("python")}))
+@pytest.mark.parametrize("page", sorted({block.page for block in blocks("python")} - PAGES_ELSEWHERE.keys()))
 async def test_the_blocks_of_a_page_run(page: str, here: Path) -> None:
     names = given(page)
     async with OpenAIServer(reply).up() as server, served() as client:
