@@ -39,7 +39,7 @@ EDITOR = "editor"
 """Role of a call that samples improved responses."""
 
 FinishReason = Literal["stop", "length", "other"]
-"""Why a completion ended: by itself, cut at its token limit, or for a reason of the provider's own."""
+"""Reason for a completion's end: by itself, at its token limit, or a provider's own reason."""
 
 EMPTY: Mapping[str, Any] = {}
 
@@ -389,7 +389,7 @@ class Step:
 
 Status = Literal["finished", "failed"]
 FailureKind = Literal["server", "reward", "data", "method"]
-"""What a failed query failed of: the policy's server or model, the reward, its data, or the method's code."""
+"""Kind of a failure: the policy's server or model, the reward, the data, or the method's code."""
 StopReason = str
 """``max_iterations``, ``error``, or the name of the rule that spoke."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SOME_FAILED, NO_SERVER, NO_REWARD = 1, 3, 4
 """Some queries failed; all did, most of them because of the policy's server; because of the reward."""
 INTERRUPTED = 130
-"""What shells expect of a command that Ctrl-C ended."""
+"""Exit code of an interrupted command."""
 
 
 def settings_of(given: Given) -> Settings:

@@ -20,7 +20,7 @@ from tpo.config.option import Setting, flag_of
 from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING, SCALE
 
 DEBUG = "tpo.debug"
-"""Where a context remembers that tracebacks are wanted."""
+"""Key in a context's ``meta`` that requests tracebacks."""
 
 FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
     "--samples": "--sample-size",
@@ -90,7 +90,7 @@ def with_settings(
 
         @wraps(function)
         def command(**values: Any) -> None:
-            del values["debug"]  # heeded where errors are translated
+            del values["debug"]  # used where errors are translated
             flags = {name: values.pop(name) for name in taken}
             function(given=Given(flags, values.pop("config")), **values)
 
@@ -165,7 +165,7 @@ def _current(argument: str, known: Collection[str]) -> str:
 def _with_bare_values(args: Sequence[str]) -> list[str]:
     """Return *args* with the value of each flag that may be given without one."""
     bare = {each.flag: each.option.bare for each in OPTIONS.values() if each.option.bare is not None}
-    following = [*args[1:], "-"]
+    following = [*args, "-"][1:]
     return [
         f"{each}={bare[each]}" if each in bare and after.startswith("-") else each
         for each, after in zip(args, following, strict=True)

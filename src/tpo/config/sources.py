@@ -20,7 +20,7 @@ from tpo.errors import ConfigError
 from tpo.registry import split_names
 
 NO_SETTINGS = frozenset({"api_key", "reward_api_key", "judge_api_key", "config", "debug"})
-"""What the environment may hold under our prefix beside settings."""
+"""Variables with our prefix that are not settings."""
 
 SECRETS = frozenset({"reward_api_key", "api_key", "key", "token", "openai_api_key", "tpo_api_key"})
 

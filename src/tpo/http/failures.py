@@ -38,11 +38,11 @@ WORDS_KEPT = 500
 class HttpFailure(Exception):
     """A request that brought no usable reply; its text is the reason, without any key.
 
-    ``passes``: the same request may succeed later. ``fatal``: no other request will fare better.
+    ``passes``: the same request may succeed later. ``fatal``: every other request would fail, too.
     ``status``: the server's, None if it gave none. ``retry_after``: seconds that it asked to wait.
-    ``unreachable``: no connection came about. ``broken``: one broke off, so that whoever answers next may be
-    another than before. ``ambiguous``: fatal from a server that never answered, but of one that has answered
-    well it may be a moment's error of a gateway before it.
+    ``unreachable``: no connection was made. ``broken``: a connection broke, so another server may answer
+    next. ``ambiguous``: fatal from a server that never answered; from one that has answered, it may be a
+    passing error of a gateway.
     """
 
     def __init__(

@@ -106,7 +106,7 @@ class Calls:
     usage: dict[Phase, Usage] = field(default_factory=dict)
     reward_usage: RewardUsage = field(default_factory=RewardUsage)
     streams: bool = False
-    """Whether pieces of text are announced, where the policy has them."""
+    """True if pieces of text are announced, where the policy has them."""
 
     def open(self, scope: Scope, messages: Messages, sampling: Sampling) -> OpenCall:
         """Return the call at *scope* with its seed; nothing is sent yet."""

@@ -14,7 +14,7 @@ from tpo.registry import ModelKeywords, ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
-"""Where a policy server's key is looked for; nowhere else."""
+"""Environment variables with a policy server's key; it is read from nowhere else."""
 REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
 """A reward's server is not the policy's, and must not be sent its key."""
 

@@ -145,4 +145,4 @@ class BatchedReward:
 class _WrongCount(Exception):
     """A batched function that did not give one value for each response."""
 
-    fatal = True  # parting the batch would not help
+    fatal = True  # splitting the batch would not help

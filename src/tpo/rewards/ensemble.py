@@ -117,7 +117,7 @@ class Ensemble:
             return self._scales
 
     def keep(self, scales: Scales) -> None:
-        """Score on *scales*, those of a run that is gone on with, unless others were given.
+        """Use *scales*, those of the run that is resumed, unless others were given.
 
         Raises:
             ConfigError: they cannot be written to the calibration file.

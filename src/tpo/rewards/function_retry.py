@@ -12,7 +12,7 @@ from tpo.http.retry import Clock, RetryPolicy, announce_to
 from tpo.types import Messages, Scope, Score
 
 ATTEMPTS = 3
-"""How often a score is asked for until its response is left without one."""
+"""Attempts to score a response before it is left without a score."""
 DELAYS = RetryPolicy(initial=0.25)
 PROBES = ("This is a short answer.", "42", '{"answer": 42}')
 """Responses of which a working function scores at least one."""

@@ -224,7 +224,7 @@ def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Qu
     if places and not (known or same_data):
         raise StoreMismatch(
             f"{path} holds a run over other data: none of its {len(places):,} queries is in the data now. "
-            "Give another --out, or --fresh to throw that run away and start anew"
+            "Give another --out, or --fresh to delete that run and start again"
         )
     return complete
 
@@ -296,7 +296,7 @@ def _check_resumable(path: Path, there: RunRecord, fingerprint: Mapping[str, Any
     if there.schema == schema1.SCHEMA:
         raise StoreMismatch(
             f"{path} holds a run of an earlier version of tpo (schema 1), which report, view and export read "
-            "but which cannot be resumed: give another --out, or --fresh to throw it away and start anew"
+            "but which cannot be resumed: give another --out, or --fresh to delete it and start again"
         )
     check_fingerprint(path, there.fingerprint, fingerprint)
 
@@ -305,8 +305,8 @@ def _without_record(path: Path, name: str) -> str:
     if name == runfile.BACKUP:
         return f"{path} has lost its {runfile.NAME}: `tpo repair {path}` restores it from {name}"
     return (
-        f"{path} holds {name} but no {runfile.NAME}, so nothing tells what made it. "
-        "Give another --out, or --fresh to throw it away"
+        f"{path} holds {name} but no {runfile.NAME}, so its settings are unknown. "
+        "Give another --out, or --fresh to delete it"
     )
 
 

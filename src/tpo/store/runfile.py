@@ -223,7 +223,7 @@ def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[st
     if rows:
         raise StoreMismatch(
             f"{directory} holds a run of another configuration:\n" + "\n".join(rows) + "\n"
-            "Give another --out, or --fresh to throw that run away and start anew"
+            "Give another --out, or --fresh to delete that run and start again"
         )
 
 

@@ -59,7 +59,7 @@ class Choice:
     turning: Sequence[TurningPoint]
     need: Need | None
     held_out: bool
-    """Whether the held-out reward judged; it does if every response has its score."""
+    """True if every response has its held-out score."""
 
 
 def choose(

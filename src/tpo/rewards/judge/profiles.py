@@ -15,7 +15,7 @@ Form = Literal["log-odds", "verdict", "score"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a family of generative reward models is asked.
+    """Request and reply format of a family of generative reward models.
 
     Attributes:
         name: the family.

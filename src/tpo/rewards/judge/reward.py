@@ -26,7 +26,7 @@ from tpo.types import Message, Messages, Scope, Score
 
 KEY_VARIABLE = "TPO_REWARD_API_KEY"
 ATTEMPTS = 3
-"""How often a vote is asked for until its reply can be read."""
+"""Attempts to get a readable vote."""
 SHOWN = 200
 """Characters of an unreadable reply that its error quotes."""
 

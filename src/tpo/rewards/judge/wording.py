@@ -57,7 +57,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["score"],
     "additionalProperties": False,
 }
-"""What a reply must be, for servers that can be held to it."""
+"""JSON schema of a reply, for servers that support one."""
 
 
 def judge_messages(rubric: str, messages: Messages, response: str) -> list[Message]:

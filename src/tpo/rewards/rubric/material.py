@@ -13,7 +13,7 @@ from tpo.types import Messages
 
 TRIES = 6
 SPARE = 1.1
-"""How much more than computed is cut, since tokens are not spread evenly."""
+"""Factor by which more is cut than computed, since tokens are not distributed evenly."""
 
 _TEXT = """\
 You check one response of an assistant to a conversation, by one criterion at a time. What stands between \
