@@ -10,15 +10,15 @@ from rich.console import Console
 
 from tests.docs.pages import ROOT
 from tpo import Optimizer, build_method, load_policy, load_reward
+from tpo.cli.ask import QUESTION
 from tpo.cli.live_query import Conversation
 
-QUESTION = "Congratulate Pawes on winning the race. When: on Wednesday in the red tent, from Lucas."
 PICTURE = ROOT / "docs" / "pictures" / "ask.svg"
 
 
 async def draw() -> str:
     """Return the picture of one query with one iteration."""
-    console = Console(record=True, width=106, file=io.StringIO(), force_terminal=True, highlight=False)
+    console = Console(record=True, width=126, file=io.StringIO(), force_terminal=True, highlight=False)
     console.print(f'$ tpo ask "{QUESTION}" -d 1')
     method = build_method("tpo", sample_size=5, max_iterations=1)
     optimizer = Optimizer(

@@ -7,13 +7,13 @@ import shlex
 
 from typer.testing import CliRunner
 
-from tests.ask_picture import PICTURE, QUESTION
+from tests.ask_picture import PICTURE
 from tests.docs.pages import ROOT
 from tests.notebook import NOTEBOOK, PAGE, notebook
-from tpo.cli.ask import EXAMPLES
+from tpo.cli.ask import EXAMPLES, QUESTION
 from tpo.cli.main import app
 
-FACTS = ("Pawes", "winning the race", "Wednesday", "in the red tent", "Lucas")
+FACTS = ("Omar", "our wedding", "Sunday at 10:15 pm", "in the church hall", "Lily")
 """What the first example asks for."""
 
 
@@ -35,7 +35,7 @@ def test_the_first_example_is_the_same_everywhere() -> None:
         assert QUESTION in text
     shown = PICTURE.read_text("utf-8").replace("&#160;", " ")
     assert QUESTION in shown
-    assert "We meet in the red tent." in shown
+    assert "in the church hall." in shown
 
 
 def test_the_notebook_is_the_tutorial() -> None:

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
     from tpo.runs.models import Models
     from tpo.types import Trajectory
 
-EXAMPLES = """\
+QUESTION = (
+    "Write a few lines to ask Omar to come to our wedding on Sunday at 10:15 pm in the church hall."
+    " It is from Lily."
+)
+"""An example that the embedded pair improves."""
+
+EXAMPLES = f"""\
 [bold]Examples[/bold]
 
-tpo ask "Congratulate Pawes on winning the race. When: on Wednesday in the red tent, from Lucas."
+tpo ask "{QUESTION}"
 
 tpo ask "Why is the sky blue?" --policy http://localhost:8000/v1 --reward hf:ORG/MODEL
 
