@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from aiohttp import web
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, LlamaForCausalLM
 
 from tests.families import make_config
 from tests.known_models import LLAMA_TURNS, known_tokenizer, save_known
 from tests.known_models_table import PAGE, tables
+from tests.serving import LoopbackServer
 from tpo.doctor.known_model import layout_fault
 from tpo.errors import RewardRefused
 from tpo.rewards.function import FunctionReward
@@ -127,6 +129,35 @@ async def test_the_example_for_principles_gives_the_difference_of_log_probabilit
             chances = torch.log_softmax(model(input_ids=ids).logits[0, -1], -1)
         expected.append(float(chances[yes] - chances[no]))
     assert await scores_of(FunctionReward(score)) == pytest.approx(expected, abs=1e-4)
+
+
+class SGLangServer(LoopbackServer):
+    """SGLang's ``/classify`` as the README of Skywork-Reward-V2 calls it, with the weights in *folder*."""
+
+    path: ClassVar[str] = "/classify"
+
+    def __init__(self, folder: Path) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post(self.path, self._classify)
+        return app
+
+    async def _classify(self, request: web.Request) -> web.Response:
+        texts = (await request.json())["text"]
+        with torch.inference_mode():
+            rows = [self.model(**self.tokenizer(text, return_tensors="pt")).logits[0] for text in texts]
+        return web.json_response([{"embedding": row.tolist()} for row in rows])
+
+
+def test_the_example_for_sglang_scores_as_the_card_does(tmp_path: Path) -> None:
+    folder = save_known(tmp_path, SKYWORK)
+    with SGLangServer(folder) as server:
+        score = example("sglang_reward", MODEL=str(folder), URL=server.url)
+        found = score([list(QUERY)] * len(RESPONSES), RESPONSES)
+    assert found == pytest.approx([as_the_cards_do(folder, text) for text in RESPONSES], abs=2e-4)
 
 
 def test_another_template_and_missing_start_tokens_are_told(tmp_path: Path) -> None:
