@@ -14,6 +14,7 @@ from tpo.doctor.estimate import check_estimate
 from tpo.doctor.finding import Finding, failure
 from tpo.doctor.golden import check_golden_scores
 from tpo.doctor.iteration import check_iteration
+from tpo.doctor.known_model import check_known_model
 from tpo.doctor.loading import check_policy_loads, check_reward_loads
 from tpo.doctor.prefix_cache import check_prefix_cache
 from tpo.doctor.reward import check_reward_order
@@ -35,6 +36,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("finish reasons", check_finish_reasons),
     ("prefix cache", check_prefix_cache),
     ("reward", check_reward_loads),
+    ("known reward model", check_known_model),
     ("reward order", check_reward_order),
     ("golden scores", check_golden_scores),
     ("iteration", check_iteration),

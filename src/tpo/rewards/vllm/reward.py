@@ -130,6 +130,11 @@ class VLLMReward:
         paths = ", ".join(sorted(f"{d.path} with {d.switch}" for d in dialects))
         return f"{len(self._balancer.members)} server(s), raw logits by {paths}, conversations as {how}"
 
+    @property
+    def chat(self) -> ChatTokenizer | None:
+        """The tokenizer of conversations; None before the first call and where they go as messages."""
+        return self._chat
+
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
         await close_all([replica.client.aclose for replica in self._balancer.members.values()])
