@@ -19,9 +19,9 @@ from tpo.runs.shards import Shard
 from tpo.runs.summary import Summary, Tally
 from tpo.scale.run_command import run_command
 from tpo.store import RunRecord, read_run
-from tpo.store.directory import JOURNAL
 from tpo.store.files import rewrite_file, sync_directory
 from tpo.store.index import TrajectoryIndex
+from tpo.store.journal import JOURNAL
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME
 from tpo.store.runfile import NAME as RUN_FILE
