@@ -19,7 +19,7 @@ from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
 from tpo.http.chat import read_completions
-from tpo.http.model_cards import ModelCard, chosen_card, read_cards
+from tpo.http.model_cards import ModelCard, request_card
 from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
 from tpo.rewards.decisions.request import Shape, json_forms
@@ -117,8 +117,7 @@ class LabelServer:
             HttpFailure: it has no such model, or several where none was named.
         """
         if self._card is None:
-            cards = await self.client.request("GET", "/models", read=read_cards)
-            self._card = chosen_card(cards, self._model, self.client.address)
+            self._card = await request_card(self.client, self._model)
         return self._card
 
     async def ask(self, question: LabelQuestion) -> LabelAnswer:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tpo.inprocess.chat import plain
 from tpo.rewards.decisions.endpoint import SPARE_TOKENS, Decision, DecisionServer
-from tpo.rewards.judge.wording import material_mark
+from tpo.rewards.judge.wording import conversation_json, material_mark
 from tpo.types import Messages
 
 TRIES = 6
@@ -46,8 +44,7 @@ class Material:
         Raises:
             ValueError: a turn holds what is no text.
         """
-        turns = [{"role": turn["role"], "content": plain(turn)["content"]} for turn in messages]
-        return cls(json.dumps(turns, ensure_ascii=False, indent=1), response)
+        return cls(conversation_json(messages), response)
 
     def text(self, cut: int = 0) -> str:
         """Return the text without the first *cut* characters of the conversation.
