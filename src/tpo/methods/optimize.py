@@ -72,9 +72,9 @@ class Optimizer:
         clock: Callable[[], float] = time.time,
         **shape: Unpack[Shape],
     ) -> None:
-        self.method = as_method(method, shape)
+        self.method = _as_method(method, shape)
         self._given = policy, reward
-        with python_names():
+        with _python_names():
             self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
             self.reward = load_reward(reward) if _is_named(reward) else as_reward(reward)
         self._is_closed = False
@@ -243,7 +243,7 @@ class Optimizer:
         return f"Optimizer({policy}, {reward}, {shape}, max_iterations={self.method.max_iterations})"
 
 
-def as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
+def _as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
     """Return *method*, or the one of that name with its *shape*.
 
     Raises:
@@ -255,7 +255,7 @@ def as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
             hint = "it is called method" if name == "recipe" else unknown_option(name, known)
             raise ConfigError(f"Optimizer: {name}: {hint}")
     if method is None or isinstance(method, str):
-        with python_names():
+        with _python_names():
             return build_method(method or "tpo", **shape)
     if not isinstance(method, Method):
         raise ConfigError(f"method must be a name or a tpo.Method, not {method!r:.200}")
@@ -265,7 +265,7 @@ def as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
 
 
 @contextmanager
-def python_names() -> Iterator[None]:
+def _python_names() -> Iterator[None]:
     """Have errors of the block name options as Python's keywords, and not as flags."""
     try:
         yield

@@ -58,7 +58,7 @@ class Material:
         return _TEXT.format(mark=mark, conversation=conversation, response=self.response)
 
 
-class TooLong(ValueError):
+class _TooLong(ValueError):
     """A response that does not fit into the context, even without its conversation."""
 
 
@@ -90,4 +90,4 @@ async def fitted_text(
             break
         text = material.text(cut)
         tokens = await server.count(f"{text}\n\n{longest}")
-    raise TooLong(f"the response and a criterion take more than the {context:,} tokens that the model reads")
+    raise _TooLong(f"the response and a criterion take more than the {context:,} tokens that the model reads")
