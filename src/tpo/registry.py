@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tpo.events import Listener
     from tpo.types import Sampling
 
+REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
+"""Holds the key of a reward's server, which must not be sent the policy's."""
+
 ModelT_co = TypeVar("ModelT_co", covariant=True)
 
 

@@ -105,7 +105,8 @@ def _setup_from(settings: Settings, data: Spec | None, golden: str | None) -> Se
 
     from tpo.config import make_method, policy_of, reward_of
     from tpo.doctor import Setup
-    from tpo.methods.named_models import REWARD_KEY_VARIABLE, api_key
+    from tpo.methods.named_models import api_key
+    from tpo.registry import REWARD_KEY_VARIABLE
 
     return Setup(
         settings,

@@ -14,9 +14,9 @@ from tpo.config.settings import TINY, Settings
 from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.events import Listener
-from tpo.methods.named_models import REWARD_KEY_VARIABLE, api_key, policy_spec, require_taken
+from tpo.methods.named_models import api_key, policy_spec, require_taken
 from tpo.policies.base import Policy
-from tpo.registry import ModelOptions, ModelSpec, parse, usages
+from tpo.registry import REWARD_KEY_VARIABLE, ModelOptions, ModelSpec, parse, usages
 from tpo.rewards.base import Reward
 from tpo.types import CRITIC, EDITOR, Sampling
 

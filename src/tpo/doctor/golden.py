@@ -12,7 +12,7 @@ from tpo.entry_points import REWARDS
 from tpo.errors import TpoError
 from tpo.http import Balancer, HttpClient
 from tpo.http.address import root_address
-from tpo.http.model_cards import chosen_card, read_cards
+from tpo.http.model_cards import request_card
 from tpo.registry import ModelSpec, find_kind, parse
 from tpo.rewards.base import Reward
 from tpo.rewards.diagnosis import Fault
@@ -82,8 +82,7 @@ async def served_model_name(setup: Setup, state: CheckState, served: ModelSpec[R
     client = HttpClient(served.urls[0], setup.reward_key, address=root_address)
     state.close_later(client)
     balancer = Balancer([(client.address, client)], retry=BRIEF_RETRY)
-    cards = await balancer.ask("", lambda it: it.request("GET", "/v1/models", read=read_cards))
-    card = chosen_card(cards, served.model, client.address)
+    card = await balancer.ask("", lambda it: request_card(it, served.model, "/v1/models"))
     return card.root or card.name
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tpo.errors import ConfigError
 from tpo.http.adaptive_limit import AdaptiveLimit
 from tpo.http.address import base_address, proxy_of
-from tpo.http.failures import HttpFailure, Reply, Server, StreamedReply, read_json, status_failure
+from tpo.http.failures import HttpFailure, HttpReply, Server, StreamedReply, read_json, status_failure
 from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.per_loop import PerLoop
 
@@ -99,7 +99,7 @@ class HttpClient:
             session = self._session.get()
             try:
                 async with session.send(method, url, body) as response:
-                    reply = Reply(response.status, response.headers, await response.read())
+                    reply = HttpReply(response.status, response.headers, await response.read())
             except session.errors as error:
                 raise self._failed(session.failure(error)) from error
             finally:
@@ -121,7 +121,7 @@ class HttpClient:
         try:
             async with session.send("POST", self.address + path, body) as reply:
                 if reply.status in (401, 402, 403, 404, 408, 429) or reply.status >= 500:
-                    whole = Reply(reply.status, reply.headers, await reply.read())
+                    whole = HttpReply(reply.status, reply.headers, await reply.read())
                     raise status_failure(whole, self._server)
                 self._has_answered = True
                 yield StreamedReply(reply.status, reply.headers, reply.content.iter_any())

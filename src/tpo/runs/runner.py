@@ -70,7 +70,7 @@ async def run_queries(
     """
     if concurrency < 1:
         raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
-    model, scores, waiting = as_policy(policy), as_reward(reward), unfinished(queries, directory)
+    model, scores, waiting = as_policy(policy), as_reward(reward), _unfinished(queries, directory)
     first = next(waiting, None)
     if first is not None:
         await probe_all([scores], first.messages)
@@ -143,7 +143,7 @@ class _Run:
         await asyncio.gather(*self.keeping, return_exceptions=True)
 
 
-def unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
+def _unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
     """Yield those of *queries* that *directory* does not hold as finished.
 
     Raises:

@@ -103,10 +103,10 @@ class RunRecord:
         return replace(self, invocations=(*self.invocations[:-1], last), totals=totals)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed libraries that shape results; none is imported."""
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of Python and of the installed libraries that shape results, and of *more*."""
     found = {"python": platform.python_version()}
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, *more):
         try:
             found[library] = metadata.version(library)
         except metadata.PackageNotFoundError:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailable
+from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
-from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
+from tpo.http import Balancer, Clock, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.rewards.decisions.endpoint import DecisionServer
 from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, UnreadableReply
+from tpo.rewards.servers import reward_clients, reward_error
 from tpo.rewards.values import place
 from tpo.types import Scope
 
 T = TypeVar("T")
-
-KEY_VARIABLE = "TPO_REWARD_API_KEY"
 
 
 class DecisionModel:
@@ -57,12 +56,7 @@ class DecisionModel:
     ) -> None:
         if min(votes, max_tokens, concurrency) < 1:
             raise ConfigError("votes, max_tokens and concurrency must be at least 1")
-        clients = [
-            HttpClient(
-                url, api_key, key_variable=KEY_VARIABLE, most=concurrency, timeout=timeout, clock=clock
-            )
-            for url in ([urls] if isinstance(urls, str) else urls)
-        ]
+        clients = reward_clients(urls, api_key, most=concurrency, timeout=timeout, clock=clock)
         asking: dict[str, Any] = {"votes": votes, "max_tokens": max_tokens, "thinks": thinks}
         members = [(client.address, DecisionServer(client, model, **asking)) for client in clients]
         self.servers: Balancer[DecisionServer] = Balancer(members, retry=retry, clock=clock)
@@ -90,10 +84,7 @@ class DecisionModel:
         except UnreadableReply as error:
             raise RewardError(f"{place(scope)}: {error}") from error
         except HttpFailure as failure:
-            if failure.fatal:
-                raise RewardRefused(f"reward: {failure}") from failure
-            kind = RewardUnavailable if failure.passes or failure.unreachable else RewardError
-            raise kind(f"{place(scope)}: {failure}") from failure
+            raise reward_error(failure, scope) from failure
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from tpo.http.retry import RetryPolicy
 from tpo.model_kinds import ServedSpec
-from tpo.registry import ModelOptions
+from tpo.registry import REWARD_KEY_VARIABLE, ModelOptions
 from tpo.rewards.base import Reward
 
 
@@ -19,7 +19,7 @@ class Judge(ServedSpec[Reward]):
     usage: ClassVar[str] = "judge:URL"
     summary: ClassVar[str] = "a language model that grades by a rubric"
     takes: ClassVar[frozenset[str]] = frozenset({"rubric"})
-    key_variable: ClassVar[str] = "TPO_REWARD_API_KEY"
+    key_variable: ClassVar[str] = REWARD_KEY_VARIABLE
 
     def resolve(self, options: ModelOptions) -> None:
         """Read the rubric."""
