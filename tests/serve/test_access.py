@@ -1,6 +1,5 @@
 """API keys of clients."""
 
-from collections.abc import Sequence
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
