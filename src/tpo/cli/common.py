@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 def settings_of(given: Given) -> Settings:
     """Load the settings of a command line with the environment and its file."""
-    return load_settings(given.flags, os.environ, given.config, _note)
+    return load_settings(given.flags, os.environ, given.config, _note, given.defaults)
 
 
 def axes_of(

@@ -23,7 +23,9 @@ tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 
 
 SERVING = "Serving"
 KEYS_VARIABLE = "TPO_SERVE_API_KEYS"
-NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences", "check_reward")
+NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences")
+RETRY_TIMEOUT = 10.0
+"""Seconds: a client waits, and has retries of its own; the settings' default is made for long runs."""
 
 
 def _option(text: str, *flags: str, **more: object) -> object:
@@ -33,6 +35,7 @@ def _option(text: str, *flags: str, **more: object) -> object:
 @options.with_settings(
     without=NOT_TAKEN,
     texts={"concurrency": "Maximum optimized requests at a time, and calls in flight per server."},
+    defaults={"retry_timeout": RETRY_TIMEOUT},
 )
 def serve(
     given: options.Given,
@@ -54,6 +57,21 @@ def serve(
     max_n: Annotated[int, _option("Maximum choices of a reply.", metavar="K", min=1)] = 16,
     max_sample_size: Annotated[int, _option("Maximum N of a request.", metavar="N", min=1)] = 16,
     max_steps: Annotated[int, _option("Maximum D of a request.", metavar="D", min=0)] = 5,
+    allow_method: Annotated[
+        list[str] | None,
+        _option(
+            "Method that requests may name. Repeatable. [dim]\\[default: all][/dim]",
+            metavar="NAME",
+        ),
+    ] = None,
+    max_token_budget: Annotated[
+        int | None,
+        _option(
+            "Maximum token budget, for requests without one too. [dim]\\[default: none][/dim]",
+            metavar="TOKENS",
+            min=1,
+        ),
+    ] = None,
     max_deadline: Annotated[
         float | None,
         _option(
@@ -107,6 +125,8 @@ def serve(
             n=max_n,
             sample_size=max(max_sample_size, settings.sample_size),
             max_iterations=max(max_steps, settings.max_iterations),
+            methods=None if not allow_method else tuple(allow_method),
+            token_budget=max_token_budget,
             deadline=max_deadline,
             running=settings.concurrency,
             waiting=max_waiting,
