@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 _PAIRS = (
     (r"<think>", r"</think>"),
@@ -24,6 +25,11 @@ _QUOTED = "`'\"\\"
 _WORDS = ("think", "thought", "<|channel|>")
 """Texts of which each mark contains one: searching for them is 100 times as fast as for the marks."""
 _MARKS = "|".join(f"({begin})|({end})" for begin, end in _PAIRS)
+_CLOSING = "|".join(end for _, end in _PAIRS)
+_FIRST = "<[◁"
+"""Characters that marks begin with."""
+_LONGEST = 80
+"""Characters of the longest mark, spaces included."""
 _ANY = re.compile(rf"(?=[<\[◁])(?:{_MARKS})", re.IGNORECASE)
 
 
@@ -114,3 +120,64 @@ def _in_code_block(before: str) -> bool:
 
 def _is_closed(marks: list[tuple[int, int, int, bool]], after: int, kind: int) -> bool:
     return any(begin >= after and closes and other == kind for begin, _, other, closes in marks)
+
+
+class ReasoningSplitter:
+    """Separates the reasoning at the beginning of a text that arrives in pieces.
+
+    Only an opening mark with which the text begins counts, or, if *opened*, one that the template wrote.
+    :func:`split_reasoning` also finds what only the whole text tells. The answer after reasoning has no space
+    around it.
+    """
+
+    def __init__(self, *, opened: bool = False) -> None:
+        self._held = ""
+        self._state: Literal["start", "reasoning", "answer", "text"] = "reasoning" if opened else "start"
+        self._closing = _CLOSING if opened else ""
+        self._answered = False
+
+    def take(self, piece: str) -> list[tuple[str, bool]]:
+        """Return the texts that *piece* completes, each with whether it is reasoning."""
+        self._held += piece
+        found: list[tuple[str, bool]] = []
+        if self._state == "start":
+            self._begin()
+        if self._state == "reasoning":
+            found.append((self._reasoning(), True))
+        if self._state == "answer":
+            found.append((self._answer(), False))
+        elif self._state == "text":
+            found.append((self._held, False))
+            self._held = ""
+        return [each for each in found if each[0]]
+
+    def end(self) -> list[tuple[str, bool]]:
+        """Return what was held back, since a mark could have begun there."""
+        held, self._held = self._held, ""
+        return [(held, self._state == "reasoning")] if held and self._state != "answer" else []
+
+    def _begin(self) -> None:
+        start = self._held.lstrip()
+        for opening, closing in _PAIRS:
+            if found := re.match(opening, start, re.IGNORECASE):
+                self._state, self._closing, self._held = "reasoning", closing, start[found.end() :]
+                return
+        if start and (start[0] not in _FIRST or len(start) >= _LONGEST):
+            self._state = "text"
+
+    def _reasoning(self) -> str:
+        found = re.search(self._closing, self._held, re.IGNORECASE)
+        if found is not None:
+            thought, self._held = self._held[: found.start()], self._held[found.end() :].lstrip()
+            self._state = "answer"
+            return thought
+        recent = range(max(0, len(self._held) - _LONGEST), len(self._held))
+        cut = next((place for place in recent if self._held[place] in _FIRST), len(self._held))
+        thought, self._held = self._held[:cut], self._held[cut:]
+        return thought
+
+    def _answer(self) -> str:
+        held = self._held if self._answered else self._held.lstrip()
+        text = held.rstrip()
+        self._held, self._answered = held[len(text) :], self._answered or bool(text)
+        return text

@@ -31,12 +31,16 @@ class VirtualTime:
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply: *body* as JSON, or text as it is; *cut* ends the connection in its middle."""
+    """A reply: *body* as JSON, or text as it is; *cut* ends the connection in its middle.
+
+    What follows the first event of a stream waits for *hold*.
+    """
 
     body: Any = ""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
+    hold: asyncio.Event | None = None
 
 
 @dataclass
@@ -80,9 +84,17 @@ async def _sent(request: web.Request, answer: Answer) -> web.StreamResponse:
     if answer.cut:
         response = web.StreamResponse(headers={"Content-Length": "1000"})
         await response.prepare(request)
-        await response.write(b'{"choices": [')
+        await response.write(str(answer.body or '{"choices": [').encode())
         assert request.transport is not None
         request.transport.close()
+        return response
+    if answer.hold is not None:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        first, blank, rest = answer.body.partition("\n\n")
+        await response.write(f"{first}{blank}".encode())
+        await answer.hold.wait()
+        await response.write(rest.encode())
         return response
     if isinstance(answer.body, str):
         return web.Response(text=answer.body, status=answer.status, headers=answer.headers)

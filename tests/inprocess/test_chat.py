@@ -6,7 +6,7 @@ import pytest
 
 from tests.models import BOS, EOS, EOT, HEAD, HEAD_END, TEMPLATE, make_tokenizer
 from tpo.errors import PolicyRefused
-from tpo.inprocess.chat import ChatTokenizer
+from tpo.inprocess.chat import ChatTokenizer, Detokenizer
 from tpo.types import Messages, assistant, user
 
 MESSAGES: Messages = (user("Dear Anna"), assistant("Friday"))
@@ -84,3 +84,15 @@ def test_a_tokenizer_without_a_template_is_refused_by_name() -> None:
 def test_a_template_that_cannot_be_used_is_one_sentence(template: str) -> None:
     with pytest.raises(PolicyRefused, match=r"^model: its chat template fails \([^\n]+\)$"):
         chat(template=template)[0].turn_ends()
+
+
+@pytest.mark.parametrize(
+    "text", ["Dear Anna, until Friday.", "Füße 海 🙂 e\u0301", "  spaces  and\nlines \n"]
+)
+def test_tokens_one_by_one_give_the_text_of_all(text: str) -> None:
+    reader, tokenizer = chat()
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    detokenizer = Detokenizer(reader)
+    pieces = [detokenizer.add(token) for token in ids]
+    assert "".join(pieces) == reader.text(ids)
+    assert "\N{REPLACEMENT CHARACTER}" not in "".join(pieces)

@@ -5,7 +5,7 @@ from typing import Any
 from tests.http.loopback import Answer, Loopback, VirtualTime
 from tpo.events import Event
 from tpo.policies import OpenAIPolicy
-from tpo.types import Completion, Sampling, Scope, user
+from tpo.types import Completion, Delta, Sampling, Scope, user
 
 SCOPE = Scope("q7", 1, "update")
 
@@ -29,6 +29,15 @@ class Served:
             policy = self._policy(url, model)
             try:
                 return [await drawn(policy, n, **sampling) for _ in range(calls)][-1]
+            finally:
+                await policy.aclose()
+
+    async def stream(self, n: int = 1, **sampling: Any) -> list[Completion | Delta]:
+        async with self.loopback.up() as url:
+            policy = self._policy(url, "m")
+            try:
+                values = Sampling(n=n, seed=100, **sampling)
+                return [piece async for piece in policy.stream((user("hi"),), values, SCOPE)]
             finally:
                 await policy.aclose()
 

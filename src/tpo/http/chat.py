@@ -59,20 +59,25 @@ def request_body(
     extra: Mapping[str, Any],
     *,
     limit_field: str = LIMIT_FIELDS[0],
+    streams: bool = False,
+    counts: bool = True,
 ) -> dict[str, Any]:
     """The request for ``sampling.n`` choices; *extra* wins, and a None in it leaves its field out.
 
-    *limit_field* is what the server calls the reply's limit.
+    *limit_field* is what the server calls the reply's limit. With *streams*, a stream is requested, which if
+    *counts* ends with the usage.
     """
     body: dict[str, Any] = {
         "model": model,
         "messages": sendable(messages),
-        "stream": False,
+        "stream": streams,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         limit_field: sampling.max_tokens,
         "seed": sampling.seed,
     }
+    if streams and counts:
+        body["stream_options"] = {"include_usage": True}
     if sampling.n > 1:
         body["n"] = sampling.n
     if isinstance(sampling, WeighedSampling):
@@ -139,6 +144,19 @@ def read_completions(reply: Any, n: int, served: Served | None = None) -> list[C
     found = {index: choice for index, choice in zip(indices, choices, strict=True) if index < n}
     usages = chain([read_usage(reply.get("usage"))], repeat(Usage()))
     return [_completion(index, found[index], next(usages), served) for index in sorted(found)]
+
+
+def read_pieces(event: Any) -> list[tuple[int, str, str]]:
+    """Return index, text and reasoning of each piece of a choice in *event* of a stream."""
+    choices = event.get("choices") if isinstance(event, dict) else None
+    found: list[tuple[int, str, str]] = []
+    for choice in choices if isinstance(choices, list) else ():
+        said = choice.get("delta") if isinstance(choice, dict) else None
+        index = choice.get("index") or 0 if isinstance(choice, dict) else None
+        if isinstance(said, dict) and isinstance(index, int):
+            reasoning = text_of(said.get("reasoning_content")) or text_of(said.get("reasoning"))
+            found.append((index, text_of(said.get("content")) or text_of(said.get("refusal")), reasoning))
+    return found
 
 
 def are_copies(completions: Sequence[Completion]) -> bool:

@@ -14,6 +14,7 @@ from tpo.http.adaptive_limit import AdaptiveLimit
 from tpo.http.address import base_address, proxy_of
 from tpo.http.failures import HttpFailure, HttpReply, Server, StreamedReply, read_json, status_failure
 from tpo.http.retry import READ_TIMEOUT, Clock
+from tpo.http.sse import EventReader
 from tpo.per_loop import PerLoop
 
 if TYPE_CHECKING:  # aiohttp takes a fifth of a second to import: only a first request pays for it
@@ -84,11 +85,13 @@ class HttpClient:
         read: Callable[[Any], T],
         work: Callable[[T], float] | None = None,
         root: bool = False,
+        on_event: Callable[[Any], None] | None = None,
     ) -> T:
         """Return what *read* makes of the JSON reply; it may raise an :class:`HttpFailure` of its own.
 
         *work* tells how much a reply was worth, in the same unit for all requests to a server: the adaptive
-        limit learns from replies that have it. With *root*, *path* is beside ``/v1`` and not below it.
+        limit learns from replies that have it. With *root*, *path* is beside ``/v1`` and not below it. If the
+        reply is a stream, *on_event* receives each event as it arrives.
 
         Raises:
             HttpFailure: no usable reply came. One that cannot be reached and has never replied is fatal.
@@ -99,7 +102,9 @@ class HttpClient:
             session = self._session.get()
             try:
                 async with session.send(method, url, body) as response:
-                    reply = HttpReply(response.status, response.headers, await response.read())
+                    chunks = response.content.iter_any()
+                    whole = await (_streamed(chunks, on_event) if on_event else response.read())
+                    reply = HttpReply(response.status, response.headers, whole)
             except session.errors as error:
                 raise self._failed(session.failure(error)) from error
             finally:
@@ -164,6 +169,16 @@ class HttpClient:
         from tpo.http.session import Session
 
         return Session(self._server, *self._timeouts)
+
+
+async def _streamed(chunks: AsyncIterator[bytes], on_event: Callable[[Any], None]) -> bytes:
+    """Return the whole body; *on_event* receives its events meanwhile."""
+    events, whole = EventReader(), []
+    async for chunk in chunks:
+        whole.append(chunk)
+        for event in events.add(chunk):
+            on_event(event)
+    return b"".join(whole)
 
 
 def _checked(key: str | None, variable: str) -> str | None:

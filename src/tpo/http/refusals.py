@@ -58,12 +58,15 @@ def told_reply_limit(failure: HttpFailure) -> int | None:
 
 def other_limit_field(failure: HttpFailure, field: str) -> str | None:
     """Return the other name of the reply's limit, if *field* is what the server does not take; else None."""
-    if failure.status not in (400, 422):
-        return None
-    reason = failure.reason
-    if not (re.search(rf"\b{field}\b", reason) and _NOT_TAKEN.search(reason)):
+    if not refuses_field(failure, field):
         return None
     return next(name for name in LIMIT_FIELDS if name != field)
+
+
+def refuses_field(failure: HttpFailure, field: str) -> bool:
+    """Return whether a server's words say that it does not take *field*."""
+    named = re.search(rf"\b{field}\b", failure.reason)
+    return failure.status in (400, 422) and bool(named and _NOT_TAKEN.search(failure.reason))
 
 
 def refuses_system_role(failure: HttpFailure) -> bool:

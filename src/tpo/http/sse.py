@@ -1,10 +1,13 @@
-"""A chat completion that a server streams although it was asked for one reply."""
+"""Chat completions as streams of server-sent events, requested or not."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from typing import Any
 
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
@@ -40,6 +43,22 @@ def joined(body: bytes) -> Any:
     return whole | {"choices": [choices[index] for index in sorted(choices)]}
 
 
+class EventReader:
+    """Reads the JSON events of a stream that arrives in chunks; what is none is left out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def add(self, chunk: bytes) -> list[Any]:
+        """Return the events that *chunk* completes."""
+        *blocks, self._rest = _BLANK_LINE.split(self._rest + chunk)
+        found: list[Any] = []
+        for block in blocks:
+            with contextlib.suppress(ValueError):  # [DONE], or no JSON, which fails the whole reply later
+                found += [json.loads(data) for data in _events(block)]
+        return found
+
+
 def _events(body: bytes) -> list[str]:
     """Return the data of each event; an event's lines of data are one text."""
     blocks = body.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
@@ -59,9 +78,27 @@ def _add(choices: dict[int, dict[str, Any]], piece: Any) -> None:
     for name in _TEXTS:
         if isinstance(said.get(name), str):
             message[name] = message.get(name, "") + said[name]
+    for call in said.get("tool_calls") or ():
+        _add_call(message.setdefault("tool_calls", []), call)
     for name in ("finish_reason", "error"):
         if piece.get(name) is not None:
             choice[name] = piece[name]
     logprobs = piece.get("logprobs")
     if isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):
         choice.setdefault("logprobs", {"content": []})["content"] += logprobs["content"]
+
+
+def _add_call(calls: list[dict[str, Any]], piece: Any) -> None:
+    """Append a piece to the tool call that it continues."""
+    if not isinstance(piece, dict):
+        raise ValueError("a streamed tool call is no object")
+    number = piece.get("index", len(calls))
+    if number not in range(len(calls) + 1):
+        raise ValueError("a streamed tool call has no place")
+    if number == len(calls):
+        calls.append({"type": "function", "function": {}})
+    whole, said = calls[number], piece.get("function") or {}
+    whole |= {name: piece[name] for name in ("id", "type") if piece.get(name)}
+    for name in ("name", "arguments"):
+        if isinstance(said.get(name), str):
+            whole["function"][name] = whole["function"].get(name, "") + said[name]

@@ -91,10 +91,11 @@ class ChatTokenizer:
 
     def answer(self, ids: Sequence[int]) -> Answer:
         """Return the text of *ids* apart from the reasoning in it, which the template may have opened."""
-        return split_reasoning(self.text(ids), opened=self._opens_reasoning)
+        return split_reasoning(self.text(ids), opened=self.template_opens_reasoning)
 
     @cached_property
-    def _opens_reasoning(self) -> bool:
+    def template_opens_reasoning(self) -> bool:
+        """Return whether the template itself writes the opening mark of the model's reasoning."""
         return opens_reasoning(self._render((user("?"),), opening=True))
 
     def turn_ends(self) -> frozenset[int]:
@@ -126,6 +127,26 @@ class ChatTokenizer:
         with self._lock:
             ids: list[int] = self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
         return ids
+
+
+class Detokenizer:
+    """Text of a growing list of tokens, piece by piece; half a character waits for its other half."""
+
+    def __init__(self, chat: ChatTokenizer) -> None:
+        self._chat = chat
+        self._tokens: list[int] = []
+        self._before = 0
+
+    def add(self, token: int) -> str:
+        """Return the text that *token* adds."""
+        known, self._tokens = self._tokens, [*self._tokens, token]
+        told, text = self._chat.text(known[: self._before]), self._chat.text(self._tokens)
+        if len(text) <= len(told) or text.endswith("\N{REPLACEMENT CHARACTER}"):
+            return ""
+        # A token's text depends on the one before it: a space, say.
+        self._tokens = self._tokens[self._before :]
+        self._before = len(self._tokens)
+        return text[len(told) :]
 
 
 def plain(message: Message) -> dict[str, Any]:

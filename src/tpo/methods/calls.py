@@ -20,7 +20,7 @@ from tpo.methods.open_call import OpenCall, hash_of_call, reply_of
 from tpo.methods.replay import Replay
 from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader
-from tpo.policies.base import Policy, StreamingPolicy
+from tpo.policies.base import Policy, stream_or_sample
 from tpo.policies.checked import CompletionCheck, place_of
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
@@ -181,9 +181,7 @@ class Calls:
         self._add(call, candidate)
 
     def _source(self) -> Callable[[Messages, Sampling, Scope], AsyncIterator[Completion | Delta]]:
-        if self.streams and isinstance(self.policy, StreamingPolicy):
-            return self.policy.stream
-        return self.policy.sample
+        return stream_or_sample(self.policy) if self.streams else self.policy.sample
 
     async def _scored(self, text: str, scope: Scope) -> Score:
         """Return the reward of *text*.

@@ -1,6 +1,6 @@
 """Policy protocol: one method. Retry, limits, journal and metrics wrap it in the same shape."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, runtime_checkable
 
 from tpo.types import Completion, Delta, Messages, Sampling, Scope
@@ -33,3 +33,10 @@ class StreamingPolicy(Policy, Protocol):
     ) -> AsyncIterator[Completion | Delta]:
         """Yield the completions as :meth:`sample` does, each after the pieces of its text."""
         ...
+
+
+def stream_or_sample(
+    policy: Policy,
+) -> Callable[[Messages, Sampling, Scope], AsyncIterator[Completion | Delta]]:
+    """Return ``policy.stream`` if there is one, else ``policy.sample``."""
+    return policy.stream if isinstance(policy, StreamingPolicy) else policy.sample

@@ -16,6 +16,7 @@ from tpo.http.refusals import (
     LIMIT_FIELDS,
     may_refuse_n,
     other_limit_field,
+    refuses_field,
     refuses_system_role,
     told_context,
     told_reply_limit,
@@ -31,12 +32,18 @@ MARGIN = 4 / 3
 """Factor of an estimated count: a prompt that turns out longer than the context is refused."""
 
 
+OnEvent = Callable[[Any], None]
+"""Receives the events of a streamed reply."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Dialect:
-    """Request form of a server: its name for the reply limit, and whether it takes system turns."""
+    """Request form of a server: its name for the reply limit, and what it does not take."""
 
     limit_field: str = LIMIT_FIELDS[0]
     merges_system: bool = False
+    counts_streams: bool = True
+    streams: bool = True
 
     def after(self, failure: HttpFailure, *, has_system: bool, own_limit: bool) -> _Dialect | None:
         """Return how to ask instead, if *failure* says what was not understood; None if it does not."""
@@ -45,6 +52,10 @@ class _Dialect:
             return replace(self, limit_field=other)
         if has_system and not self.merges_system and refuses_system_role(failure):
             return replace(self, merges_system=True)
+        if self.counts_streams and refuses_field(failure, "stream_options"):
+            return replace(self, counts_streams=False)
+        if self.streams and refuses_field(failure, "stream"):
+            return replace(self, streams=False)
         return None
 
 
@@ -78,11 +89,17 @@ class ChatServer:
         return self._cards
 
     async def complete(
-        self, model: str, messages: Messages, sampling: Sampling, scope: Scope
+        self,
+        model: str,
+        messages: Messages,
+        sampling: Sampling,
+        scope: Scope,
+        begin_stream: Callable[[], OnEvent] | None = None,
     ) -> list[Completion]:
         """Return as many of ``sampling.n`` completions as one request brings.
 
-        Where the server fails on several choices, a request for a single one follows at once.
+        Where the server fails on several choices, a request for a single one follows at once. With
+        *begin_stream*, which is called before each request, the reply is streamed to what it returns.
 
         Raises:
             HttpFailure: none came, or the call cannot be made to fit.
@@ -97,10 +114,19 @@ class ChatServer:
                 served = fitted.served(self.address, sampling.max_tokens)
                 limited = replace(sampling, max_tokens=min(fitted.max_tokens, sampling.max_tokens))
                 body = request_body(
-                    model, fitted.messages, limited, self._extra, limit_field=dialect.limit_field
+                    model,
+                    fitted.messages,
+                    limited,
+                    self._extra,
+                    limit_field=dialect.limit_field,
+                    streams=dialect.streams and begin_stream is not None,
+                    counts=dialect.counts_streams,
                 )
                 read = partial(read_completions, n=sampling.n, served=served)
-                found = await self.client.request("POST", "/chat/completions", body, read=read, work=_tokens)
+                on_event = None if begin_stream is None else begin_stream()
+                found = await self.client.request(
+                    "POST", "/chat/completions", body, read=read, work=_tokens, on_event=on_event
+                )
             except HttpFailure as failure:
                 other = dialect.after(failure, has_system=_has_system(sent), own_limit=self._has_own_limit)
                 if other is not None and other not in tried:

@@ -6,20 +6,22 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tpo.errors import PolicyError, PolicyRefused
 from tpo.events import LimitChanged, Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all, ignore
-from tpo.http.chat import are_copies, checked_extra
+from tpo.http.chat import are_copies, checked_extra, read_pieces
 from tpo.http.client import MOST
 from tpo.http.model_cards import chosen_card, listed
 from tpo.http.retry import READ_TIMEOUT, OnRetry, announce, announce_to
 from tpo.per_loop import PerLoop
-from tpo.policies.chat_server import ChatServer
+from tpo.policies.chat_server import ChatServer, OnEvent
+from tpo.policies.deltas import Deltas, with_deltas
 from tpo.policies.siblings import as_finished
-from tpo.types import Completion, Messages, Sampling, Scope, user
+from tpo.types import Completion, Delta, Messages, Sampling, Scope, user
 
 log = logging.getLogger(__name__)
 
@@ -96,18 +98,29 @@ class OpenAIPolicy:
         """The servers' base URLs."""
         return tuple(self._balancer.members)
 
-    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+    def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield the choices of one request, then those that it left out, each as its own request ends."""
+        return self._samples(messages, sampling, scope)
+
+    def stream(
+        self, messages: Messages, sampling: Sampling, scope: Scope
+    ) -> AsyncIterator[Completion | Delta]:
+        """Do the same with streamed replies, and yield their pieces as they arrive."""
+        return with_deltas(partial(self._samples, messages, sampling, scope))
+
+    async def _samples(
+        self, messages: Messages, sampling: Sampling, scope: Scope, deltas: Deltas | None = None
+    ) -> AsyncIterator[Completion]:
         found: list[Completion] = []
         # Servers refuse several greedy samples, as copies; asked for singly, copies are what they give.
         if sampling.n == 1 or not (self._singly or sampling.temperature == 0):
             try:
-                found = await self._request(messages, sampling, scope)
+                found = await self._request(messages, sampling, scope, None, deltas)
             except PolicyError as error:
                 if sampling.n == 1 or not _is_refusal(error):
                     raise
                 # Perhaps n is what it refuses. If it is not, a single is told what is.
-                found = await self._request(messages, sampling, scope, 0)
+                found = await self._request(messages, sampling, scope, 0, deltas)
         copies = self._suspects(found)
         found = found[:1] if copies else found
         missing = set(range(sampling.n)) - {completion.index for completion in found}
@@ -118,7 +131,7 @@ class OpenAIPolicy:
             yield completion
         if not missing:
             return
-        jobs = [self._request(messages, sampling, scope, index) for index in sorted(missing)]
+        jobs = [self._request(messages, sampling, scope, index, deltas) for index in sorted(missing)]
         async for completion, *_ in as_finished(jobs):
             if copies and completion.text != found[0].text:
                 self._singly = True  # it draws all of a request's choices with the same seed
@@ -166,16 +179,25 @@ class OpenAIPolicy:
         return are_copies(found)
 
     async def _request(
-        self, messages: Messages, sampling: Sampling, scope: Scope, index: int | None = None
+        self,
+        messages: Messages,
+        sampling: Sampling,
+        scope: Scope,
+        index: int | None,
+        deltas: Deltas | None,
     ) -> list[Completion]:
         """Return what one request brings of a call, or its sample *index* alone."""
+        indices = range(sampling.n) if index is None else range(index, index + 1)
+        begin = None if deltas is None else partial(_begin_stream, deltas, indices)
         if index is not None:
             sampling, scope = sampling.only(index), replace(scope, index=index)
         try:
             on_retry = announce_to(self._listener, scope)
             model = self.model or await self._named_by(self._balancer, scope.query, on_retry)
             found = await self._balancer.ask(
-                scope.query, lambda server: server.complete(model, messages, sampling, scope), on_retry
+                scope.query,
+                lambda server: server.complete(model, messages, sampling, scope, begin),
+                on_retry,
             )
         except HttpFailure as failure:
             raise await self._error(failure, scope) from failure
@@ -212,6 +234,19 @@ class OpenAIPolicy:
                     f"the server at {server.address} has no model {self.model!r}; it serves {listed(names)}"
                 )
         return str(failure) if lists else f"{failure}; is that the base URL of an OpenAI-compatible server?"
+
+
+def _begin_stream(deltas: Deltas, indices: range) -> OnEvent:
+    """Return what announces the pieces of a new request for the samples *indices*."""
+    deltas.restart(indices)
+
+    def on_event(event: Any) -> None:
+        for place, text, reasoning in read_pieces(event):
+            if 0 <= place < len(indices):
+                deltas.add(indices[place], reasoning, is_reasoning=True)
+                deltas.add(indices[place], text)
+
+    return on_event
 
 
 def _takes_no_n(servers: Iterable[ChatServer]) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from tpo.policies.base import Policy
+from tpo.policies.base import Policy, stream_or_sample
 from tpo.policies.wrapper import Wrapper, closing
-from tpo.types import Completion, Messages, Sampling, Scope
+from tpo.types import Completion, Delta, Messages, Sampling, Scope
 
 
 class RolePolicy(Wrapper):
@@ -18,11 +18,22 @@ class RolePolicy(Wrapper):
 
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield the completions of the role's policy."""
-        found = self._roles.get(scope.role)
-        policy = self.policy if found is None else found.policy
-        async with closing(policy.sample(messages, sampling, scope)) as completions:
+        async with closing(self._policy_of(scope).sample(messages, sampling, scope)) as completions:
             async for completion in completions:
                 yield completion
+
+    async def stream(
+        self, messages: Messages, sampling: Sampling, scope: Scope
+    ) -> AsyncIterator[Completion | Delta]:
+        """Do the same, with the pieces of text if the role's policy has them."""
+        source = stream_or_sample(self._policy_of(scope))
+        async with closing(source(messages, sampling, scope)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _policy_of(self, scope: Scope) -> Policy:
+        found = self._roles.get(scope.role)
+        return self.policy if found is None else found.policy
 
     async def check(self) -> None:
         """Check every policy that has a check."""

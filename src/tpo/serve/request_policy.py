@@ -52,7 +52,7 @@ class RequestPolicy:
         self._request = request
         self._is_valid = update_check(request.answer_fields)
         self.usage: dict[Phase, Usage] = {}
-        """What was spent, by phase; a completion that ended the attempt counts as well."""
+        """Usage by phase; a completion that ended the attempt counts as well."""
         self.first: Completion | None = None
         """The first completion of the first draw, for a reply without a score."""
         self.tool_call: ToolCallCompletion | None = None

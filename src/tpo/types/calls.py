@@ -130,10 +130,22 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Piece of the text of sample *index*, while it is being written."""
+    """Piece of sample *index*, while it is being written.
+
+    The text of a sample's deltas, from the last one that *restarts* on, is the text of its completion.
+
+    Attributes:
+        index: the sample.
+        text: the piece.
+        reasoning: the piece belongs to the reasoning and not to the text.
+        restarts: earlier deltas of the sample no longer count, since its reply broke off and was requested
+            again, or turned out to be reasoning.
+    """
 
     index: int
     text: str
+    reasoning: bool = False
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tests.models import TEMPLATE, make_tokenizer, save_policy
 from tpo.errors import ConfigError, PolicyError, PolicyRefused
 from tpo.inprocess.worker import usable_cores
 from tpo.policies.local import HFPolicy
-from tpo.types import Completion, Messages, Sampling, Scope, system, user
+from tpo.types import Completion, Delta, Messages, Sampling, Scope, system, user
 
 SCOPE = Scope("q7", 0, "sample")
 
@@ -47,6 +47,19 @@ async def test_a_call_yields_every_sample_once_and_their_usages_add_up(policy: H
     assert sorted(usage.prompt_tokens for usage in usages)[:4] == [0, 0, 0, 0]
     assert max(usage.prompt_tokens for usage in usages) > 10
     assert all(1 <= usage.completion_tokens <= 12 for usage in usages)
+
+
+async def test_a_stream_yields_the_tokens_and_the_same_completions(policy: HFPolicy) -> None:
+    sampling = Sampling(n=3, max_tokens=12, seed=1024)
+    pieces = [piece async for piece in policy.stream(question(1), sampling, SCOPE)]
+    replies = sorted((p for p in pieces if isinstance(p, Completion)), key=lambda reply: reply.index)
+    assert told(replies) == told(await ask(policy, question(1)))
+    deltas = [piece for piece in pieces if isinstance(piece, Delta)]
+    assert not any(delta.restarts for delta in deltas)
+    for reply in replies:
+        own = [delta.text for delta in deltas if delta.index == reply.index]
+        assert "".join(own) == reply.text
+        assert len(own) > 1
 
 
 async def test_concurrency_changes_no_text(policy: HFPolicy) -> None:

@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpo.errors import ConfigError, PolicyError, PolicyRefused
-from tpo.inprocess.chat import ChatTokenizer
+from tpo.inprocess.chat import ChatTokenizer, Detokenizer
 from tpo.inprocess.devices import Device
 from tpo.inprocess.loading import load_checkpoint, require_torch
 from tpo.inprocess.memory import first_line
 from tpo.inprocess.worker import Start, Worker, in_thread, use_one_core
-from tpo.types import Completion, Messages, Sampling, Scope, Usage
+from tpo.policies.deltas import Deltas, with_deltas
+from tpo.types import Completion, Delta, Messages, Sampling, Scope, Usage
 
 if TYPE_CHECKING:
     from tpo.policies.local.row import Finished, Row
@@ -92,14 +94,29 @@ class HFPolicy:
         ]
         self._closed = False
 
-    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+    def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield ``sampling.n`` completions of *messages*, each as soon as it is finished.
 
         Raises:
             PolicyError: the prompt does not fit, or its template refuses it, or the model fails on it.
         """
-        ended: asyncio.Queue[Finished | Exception] = asyncio.Queue()
-        rows = self._rows(messages, sampling, scope, _from_thread(ended))
+        return self._samples(messages, sampling, scope)
+
+    def stream(
+        self, messages: Messages, sampling: Sampling, scope: Scope
+    ) -> AsyncIterator[Completion | Delta]:
+        """Do the same, and yield the text of each token as it is drawn."""
+        opened = self._chat.template_opens_reasoning
+        return with_deltas(partial(self._samples, messages, sampling, scope), opened=opened)
+
+    async def _samples(
+        self, messages: Messages, sampling: Sampling, scope: Scope, deltas: Deltas | None = None
+    ) -> AsyncIterator[Completion]:
+        ended: asyncio.Queue[Finished | Exception | Callable[[], None]] = asyncio.Queue()
+        deliver = _from_thread(ended)
+        rows = self._rows(messages, sampling, scope, deliver)
+        if deltas is not None:
+            self._announce_tokens(rows, deliver, deltas)
         # A query stays with one engine, which keeps what it has read of it.
         engine, worker = self._engines[zlib.crc32(scope.query.encode()) % len(self._engines)]
         engine.add(rows)
@@ -135,6 +152,16 @@ class HFPolicy:
     def settled(self) -> int:
         """Draws so far that float32 left in doubt, and that were made again."""
         return sum(engine.settled for engine, _ in self._engines)
+
+    def _announce_tokens(self, rows: list[Row], deliver: Callable[[Any], None], deltas: Deltas) -> None:
+        """Have the text of each token of *rows* added to *deltas*, in the loop that waits for the rows."""
+        for row in rows:
+            detokenizer = Detokenizer(self._chat)
+
+            def add(index: int, token: int, detokenizer: Detokenizer = detokenizer) -> None:
+                deliver(lambda: deltas.add(index, detokenizer.add(token)))
+
+            row.on_token = add
 
     def _rows(self, messages: Messages, sampling: Sampling, scope: Scope, deliver: Any) -> list[Row]:
         import numpy as np
@@ -191,19 +218,20 @@ def _one_core(step: Callable[[], bool]) -> Callable[[], bool]:
     return alone
 
 
-def _from_thread(ended: asyncio.Queue[Finished | Exception]) -> Callable[[Finished | Exception], None]:
+def _from_thread(ended: asyncio.Queue[Any]) -> Callable[[Any], None]:
     """Put what the worker's thread tells into *ended*, which belongs to the running loop."""
     loop = asyncio.get_running_loop()
 
-    def deliver(result: Finished | Exception) -> None:
+    def deliver(result: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the caller's loop is closed: nobody waits any more
             loop.call_soon_threadsafe(ended.put_nowait, result)
 
     return deliver
 
 
-async def _arrival(ended: asyncio.Queue[Finished | Exception]) -> Finished:
-    result = await ended.get()
+async def _arrival(ended: asyncio.Queue[Finished | Exception | Callable[[], None]]) -> Finished:
+    while callable(result := await ended.get()):
+        result()
     if isinstance(result, Exception):
         raise result
     return result

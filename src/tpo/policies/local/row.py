@@ -46,6 +46,8 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     over: bool = False
     """Finished, or no longer wanted."""
+    on_token: Callable[[int, int], None] | None = None
+    """Receives index and token, of the text alone, in the worker's thread."""
     _number: float | None = None
 
     @property
@@ -69,6 +71,8 @@ class Row:
         """Take *token*, and tell if that ended the row."""
         self.tokens.append(token)
         self._number = None
+        if self.on_token is not None and token not in ends:
+            self.on_token(self.index, token)
         reason: FinishReason = "stop" if token in ends else "length"
         if token in ends or len(self.tokens) >= self.max_tokens:
             self.end(Finished(self.index, tuple(self.tokens), reason))

@@ -182,7 +182,7 @@ class LabelServer:
         alone = 0 if self._has_learned else 1  # an unknown server may refuse: then once, not once a vote
         replies = [await send(vote=vote) for vote in range(alone)]
         replies += await asyncio.gather(*(send(vote=vote) for vote in range(alone, self._votes)))
-        said = [_stated_label(reply.text, question.labels) for reply in replies]
+        said = [stated_label(reply.text, question.labels) for reply in replies]
         votes = Counter(label for label in said if label is not None)
         if 2 * votes.total() <= len(replies):
             unread = next(r.text for r, label in zip(replies, said, strict=True) if label is None)
@@ -232,7 +232,7 @@ def seed_of(messages: Sequence[Message], number: int = 0) -> int:
     return (int.from_bytes(digest[:4], "big") + number) % 2**31
 
 
-def _stated_label(text: str, labels: Sequence[str]) -> str | None:
+def stated_label(text: str, labels: Sequence[str]) -> str | None:
     r"""Return the label that *text* is, alone or in quotes, or that it ends with as a marked verdict.
 
     Marks of a verdict are ``\boxed{A}``, ``[[A]]`` and ``<answer>A</answer>``. A model's reasoning does not
@@ -258,7 +258,7 @@ def _by_text(alternatives: Mapping[str, float], labels: Sequence[str]) -> _Chanc
     """Return the same from the likeliest tokens; None where no label is among them."""
     found: _Chances = {label: [] for label in labels}
     for token, chance in alternatives.items():
-        label = _stated_label(token, labels)
+        label = stated_label(token, labels)
         if label is not None:
             found[label].append(chance)
     return found if any(found.values()) else None
