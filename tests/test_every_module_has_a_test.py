@@ -19,6 +19,7 @@ HELD_BY = {
     "tpo.cli.tune": "experiments/tune/test_command.py",
     "tpo.cli.winrate": "experiments/test_winrate.py",
     "tpo.config.models": "test_config.py",
+    "tpo.rewards.servers": "rewards/vllm/test_reward.py",
     "tpo.config.rules": "test_config.py",
     "tpo.config.sources": "test_config.py",
     "tpo.contrib.reference.progress": "contrib/reference/test_command.py",
