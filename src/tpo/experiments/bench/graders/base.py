@@ -141,6 +141,15 @@ def async_grader(grade: GradeAnswer) -> Grader:
     return grader
 
 
+def sync_grader(grade: Callable[[Answer], Grade]) -> Grader:
+    """Return a grader that runs *grade* in a thread, so that it does not block the event loop."""
+
+    async def threaded(answer: Answer, _: GradingContext) -> Grade:
+        return await asyncio.to_thread(grade, answer)
+
+    return async_grader(threaded)
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A number over all answers, as shown in tables.
