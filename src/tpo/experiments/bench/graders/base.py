@@ -7,6 +7,7 @@ and shown, never scored by guess. A judge that does not answer raises an error.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
