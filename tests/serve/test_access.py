@@ -1,6 +1,5 @@
 """API keys of clients."""
 
-
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
