@@ -46,14 +46,14 @@ MESSAGES = (user("Please invite Anna to the picnic."),)
 
 
 async def measure(url: str, responses: int, criteria: int) -> dict[str, Any]:
-    """Score all responses in both ways, and the order shifts of the first twenty."""
+    """Score all responses in both ways, and the order shifts of the first five."""
     luck = random.Random(7)  # noqa: S311 - a benchmark
     texts = [" ".join(luck.choices(WORDS, k=luck.randint(20, 80))) for _ in range(responses)]
     rubric = [
         Criterion(text, text)
         for text in (f"The response holds the word {WORDS[i]}." for i in range(criteria))
     ]
-    together, apart = RubricReward(url, rubric), RubricReward(url, rubric)
+    together, apart = RubricReward(url, rubric), RubricReward(url, rubric, thinks=False)
     for server in apart.model.servers.members.values():
         server.without_endpoint()
     try:
@@ -62,7 +62,7 @@ async def measure(url: str, responses: int, criteria: int) -> dict[str, Any]:
         second = await score_all(apart, texts)
         shifts = [
             abs(shift)
-            for number, text in enumerate(texts[:20])
+            for number, text in enumerate(texts[:5])
             for shift in (
                 await together.order_shifts(MESSAGES, text, Scope(f"q{number}", 0, "reward"))
             ).values()
@@ -73,12 +73,19 @@ async def measure(url: str, responses: int, criteria: int) -> dict[str, Any]:
     return {
         "decision endpoint, one request each": first,
         f"label probabilities, {criteria} requests each": second,
+        "ways": [way_of(together), way_of(apart)],
         "times_the_throughput": round(first["responses_per_second"] / second["responses_per_second"], 2),
         "shift_of_yes_in_the_other_order": {
             "mean": round(statistics.fmean(shifts), 4),
             "largest": round(max(shifts), 4),
         },
     }
+
+
+def way_of(reward: RubricReward) -> str:
+    """Return how the only server was asked."""
+    (server,) = reward.model.servers.members.values()
+    return server.way
 
 
 async def score_all(reward: RubricReward, texts: list[str]) -> dict[str, float]:

@@ -28,8 +28,8 @@ from typing import Any, TypeVar
 from benchmarks.record import write_result
 
 from tpo.store.jsonline import unseal_json
+from tpo.store.line_types import TrajectoryLine
 from tpo.store.trajectory_line import (
-    TrajectoryLine,
     decode_head,
     decode_trajectory,
     encode_trajectory,

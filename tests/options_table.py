@@ -25,7 +25,8 @@ def _row(setting: Setting) -> str:
     exact = default if option.default is not None or not default else f"`{default}`"
     text = f"{option.help} {option.docs}".strip()
     if option.group is not None:
-        text = text.replace("{kinds}", describe(option.group))
+        kinds = describe(option.group).replace("http://HOST:PORT/v1", "`http://HOST:PORT/v1`")  # no link
+        text = text.replace("{kinds}", kinds)
     return f"| {flags} | {exact} | {text} |\n".replace("|  |", "| |")
 
 

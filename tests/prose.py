@@ -11,6 +11,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import tpo
@@ -54,6 +55,20 @@ def definition_docstrings() -> list[Docstring]:
     ]
 
 
+def attribute_docstrings() -> list[Docstring]:
+    """Return the docstrings of constants and attributes: string literals that follow an assignment."""
+    return [
+        Docstring(f"{path}:{text.lineno}", text.value.value)
+        for path, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(body := getattr(node, "body", None), list)
+        for assignment, text in pairwise(body)
+        if isinstance(assignment, ast.Assign | ast.AnnAssign)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if isinstance(text.value.value, str)
+    ]
+
+
 def duplicate_names() -> dict[str, list[str]]:
     """Return the public names that several modules of one package define, with those modules.
 
@@ -75,7 +90,11 @@ def duplicate_names() -> dict[str, list[str]]:
 def main() -> None:
     """Print every finding and the shares."""
     out = sys.stdout.write
-    for kind, docstrings in (("module", module_docstrings()), ("definition", definition_docstrings())):
+    for kind, docstrings in (
+        ("module", module_docstrings()),
+        ("definition", definition_docstrings()),
+        ("attribute", attribute_docstrings()),
+    ):
         asking = [docstring for docstring in docstrings if docstring.asks]
         for docstring in asking:
             out(f"{docstring.place}: {docstring.text.splitlines()[0]}\n")

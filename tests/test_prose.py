@@ -7,7 +7,11 @@ MOST = 0.02
 
 
 def test_few_docstrings_begin_with_a_question_word() -> None:
-    for docstrings in (prose.module_docstrings(), prose.definition_docstrings()):
+    for docstrings in (
+        prose.module_docstrings(),
+        prose.definition_docstrings(),
+        prose.attribute_docstrings(),
+    ):
         asking = [docstring for docstring in docstrings if docstring.asks]
         assert len(docstrings) > 100
         assert len(asking) <= MOST * len(docstrings), asking

@@ -40,7 +40,7 @@ def test_the_example_of_the_library_runs_in_a_dozen_lines(
 
 
 def test_every_page_that_is_linked_is_there() -> None:
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+\.(?:md|json|png|svg))\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 

@@ -24,7 +24,7 @@ class TpoError(Exception):
     """The root: catch it to catch all that this package raises on purpose."""
 
     fatal: bool = False
-    """Whether the rest of a run would meet the same error."""
+    """True if every other query would meet the same error."""
 
 
 class ConfigError(TpoError):

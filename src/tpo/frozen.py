@@ -30,11 +30,11 @@ class FrozenDict(_Immutable, dict[K, V]):
         return hash(frozenset(self.items()))
 
 
-class FrozenList(_Immutable, list[V]):
+class _FrozenList(_Immutable, list[V]):
     """List that cannot be changed."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FrozenList, (list(self),)
+        return _FrozenList, (list(self),)
 
     def __hash__(self) -> int:  # type: ignore[override]  # a list has none since it may change
         return hash(tuple(self))
@@ -42,12 +42,12 @@ class FrozenList(_Immutable, list[V]):
 
 def freeze(value: Any) -> Any:
     """Return *value* with each mapping and list in it replaced by an immutable copy."""
-    if isinstance(value, FrozenDict | FrozenList):
+    if isinstance(value, FrozenDict | _FrozenList):
         return value
     if isinstance(value, Mapping):
         return FrozenDict({key: freeze(part) for key, part in value.items()})
     if isinstance(value, list):
-        return FrozenList(map(freeze, value))
+        return _FrozenList(map(freeze, value))
     return tuple(map(freeze, value)) if type(value) is tuple else value
 
 

@@ -83,7 +83,7 @@ class FunctionSpec(ModelSpec[ModelT_co]):
     usage: ClassVar[str] = "python:MODULE:FUNCTION"
     summary: ClassVar[str] = "a Python function of your own"
     noun: ClassVar[str]
-    """What the function stands for, in errors: ``policy`` or ``reward``."""
+    """Role of the function in errors: ``policy`` or ``reward``."""
 
     @property
     def source(self) -> str | None:

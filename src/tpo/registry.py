@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tpo.events import Listener
     from tpo.types import Sampling
 
+REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
+"""Holds the key of a reward's server, which must not be sent the policy's."""
+
 ModelT_co = TypeVar("ModelT_co", covariant=True)
 
 
@@ -95,15 +98,15 @@ class ModelSpec(ABC, Generic[ModelT_co]):
     """As the user wrote it."""
 
     usage: ClassVar[str]
-    """How such a name is written, such as ``hf:ID-OR-PATH``."""
+    """Form of such a name, such as ``hf:ID-OR-PATH``."""
     summary: ClassVar[str]
-    """What such a name means, in a few words."""
+    """Meaning of such a name, in a few words."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """Those of the options ``model``, ``extra`` and ``rubric`` that this kind uses; others refuse them."""
     Options: ClassVar[type | None] = None
     """A dataclass of the kind's own options, set as ``kind_options.KIND`` and validated against it."""
     gives_logits: ClassVar[bool] = False
-    """Whether a reward's scores are a classifier's raw logits."""
+    """True if a reward's scores are raw logits of a classifier."""
 
     @property
     def kind(self) -> str:
@@ -247,7 +250,9 @@ def refuse_secrets(option: str, url: str, variable: str) -> None:
         ConfigError: naming *variable*, which is where a key belongs.
     """
     if "@" in url:
-        raise ConfigError(f"{option}: a URL with a password in it would end up in files; set {variable}")
+        raise ConfigError(
+            f"{option}: a URL must not contain a password, because URLs are written to files; set {variable}"
+        )
     if "?" in url:
         raise ConfigError(
             f"{option} {_shown(url)}: leave out what follows the path; a key belongs into {variable}"

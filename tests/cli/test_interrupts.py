@@ -53,5 +53,5 @@ def test_a_run_with_a_reward_that_hangs_ends_at_once_without_a_traceback(
                 started.kill()
     assert started.returncode == 130
     assert "Traceback" not in said
-    assert "interrupted; the same command goes on from out" in said
+    assert "interrupted; the same command resumes out" in said
     assert read_run(tmp_path / "out").invocations[-1].interrupted

@@ -114,6 +114,7 @@ def test_an_empty_data_name_is_refused() -> None:
 def test_a_flag_that_may_stand_alone_has_its_value_by_default() -> None:
     from tpo.cli.options import _with_bare_values
 
+    assert _with_bare_values([]) == []
     assert _with_bare_values(["DATA", "--ray"]) == ["DATA", "--ray=auto"]
     assert _with_bare_values(["--ray", "--workers", "2"]) == ["--ray=auto", "--workers", "2"]
     assert _with_bare_values(["--ray", "10.0.0.1:6379", "-n", "2"]) == ["--ray", "10.0.0.1:6379", "-n", "2"]

@@ -68,7 +68,7 @@ def test_calls_that_are_tried_again_are_counted_and_named_until_something_arrive
     phases: tuple[Phase, ...] = ("sample", "reward")
     for phase in phases:
         tally(CallRetried(Scope("a", 0, phase), f"{phase} server busy", 0.5))
-    assert counts(tally).plain == "0 of 10 queries, 0 running, 2 calls tried again"
+    assert counts(tally).plain == "0 of 10 queries, 0 running, 2 retries"
     assert "trying again: reward server busy" in standing(tally)
     tally(CandidateScored(query("a"), candidate(0, 0, "x", 1.0)))
     assert "trying again" not in standing(tally)

@@ -49,18 +49,28 @@ def test_a_query_without_a_pool_has_no_change() -> None:
     assert change_of(trajectory("q", error="gone")) is None
 
 
-def test_the_three_largest_gains_are_kept_the_earlier_of_equals() -> None:
+def test_the_three_best_improved_answers_are_kept_the_earlier_of_equals() -> None:
     highlights = Highlights()
     for name, gain in (("a", 1), ("b", 5), ("c", 3), ("d", 5), ("e", 0), ("f", -1)):
         pool = [candidate(0, 0, "x", 0.0)]
         highlights(QueryEnded(trajectory(name, pool, [candidate(1, 0, name, float(gain))])))
     assert [change.after.text for change in highlights.changes] == ["b", "d", "c"]
+    assert (highlights.improved, highlights.seen) == (4, 6)
+
+
+def test_examples_are_chosen_by_the_answers_reward_not_by_the_gain() -> None:
+    where, highlights = console(), Highlights()
+    for name, before, after in (("poor", -9.0, 0.0), ("good", 7.0, 8.0), ("a", 1.0, 2.0), ("b", 1.0, 3.0)):
+        highlights.add(trajectory(name, [candidate(0, 0, "x", before)], [candidate(1, 0, name, after)]))
+    show_changes(where, highlights)
+    assert [change.after.text for change in highlights.changes] == ["good", "b", "a"]
+    assert "4 of 4 answers improved; the 3 with the highest rewards:" in text_of(where)
 
 
 def test_nothing_is_shown_where_nothing_rose() -> None:
     where, highlights = console(), Highlights()
     highlights.add(trajectory("q", [candidate(0, 0, "x", 1.0)]))
-    show_changes(where, highlights.changes)
+    show_changes(where, highlights)
     assert text_of(where) == ""
     assert highlights
 
@@ -69,7 +79,7 @@ def test_a_very_long_answer_is_cut() -> None:
     where, highlights = console(), Highlights()
     pool = [candidate(0, 0, "x", 1.0)]
     highlights.add(trajectory("q", pool, [candidate(1, 0, "word " * 9999, 2.0)]))
-    show_changes(where, highlights.changes)
+    show_changes(where, highlights)
     assert len(text_of(where)) < 2 * LONGEST_EXAMPLE
     assert "…" in text_of(where)
 

@@ -6,14 +6,19 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import typer.main
+from typer.testing import CliRunner
 
 from tests.openai_server import OpenAIServer
-from tpo.cli.serve import read_keys
+from tpo.cli.common import settings_of
+from tpo.cli.main import app
+from tpo.cli.options import Command, Given, with_settings
+from tpo.cli.serve import RETRY_TIMEOUT, read_keys
 from tpo.errors import ConfigError
 
 REWARD = "def length(messages, response):\n    return len(response)\n"
@@ -21,10 +26,17 @@ REWARD = "def length(messages, response):\n    return len(response)\n"
 
 @contextmanager
 def serving(folder: Path, policy: str, *flags: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """``tpo serve`` as a process of its own; its URL and the process."""
+    """``tpo serve`` before the server *policy*; its URL and the process."""
     (folder / "scores.py").write_text(REWARD)
-    command = [sys.executable, "-c", "from tpo.cli.main import main; main()", "serve", "--port", "0"]
-    command += ["--policy", policy, "--reward", "python:scores:length", "-n", "2", "-d", "1", *flags]
+    shape = ("--reward", "python:scores:length", "-n", "2", "-d", "1")
+    with serving_process(folder, ["--port", "0", "--policy", policy, *shape, *flags]) as served:
+        yield served
+
+
+@contextmanager
+def serving_process(folder: Path, arguments: Sequence[str]) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """``tpo serve`` with *arguments* as a process of its own; its URL and the process."""
+    command = [sys.executable, "-c", "from tpo.cli.main import main; main()", "serve", *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -85,3 +97,24 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
     for path in (keys, tmp_path / "missing"):
         with pytest.raises(ConfigError, match="--api-keys"):
             read_keys(path, "")
+
+
+def test_a_failing_model_is_retried_for_ten_seconds_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[float] = []
+
+    @with_settings(defaults={"retry_timeout": RETRY_TIMEOUT})
+    def command(given: Given) -> None:
+        found.append(settings_of(given).retry_timeout)
+
+    cli = typer.Typer()
+    cli.command(cls=Command)(command)
+    for arguments in ([], ["--retry-timeout", "40"]):
+        assert CliRunner().invoke(cli, arguments).exit_code == 0
+    monkeypatch.setenv("TPO_RETRY_TIMEOUT", "5")
+    assert CliRunner().invoke(cli, []).exit_code == 0
+    assert found == [10.0, 40.0, 5.0]
+    options = typer.main.get_command(app).commands["serve"].params  # type: ignore[attr-defined]
+    (option,) = (each for each in options if each.name == "retry_timeout")
+    assert "default: 10]" in option.help

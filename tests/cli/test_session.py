@@ -77,7 +77,7 @@ def test_a_run_ends_with_the_table_examples_costs_and_place(tmp_path: Path) -> N
     assert (summary.finished, summary.failed) == (3, 0)
     assert "3 queries of" in terminal.said
     assert "tpo, D1-N2, seed 7; policy tiny, reward tiny" in terminal.said
-    for words in ("0, first samples", "+5.000", "+11.000", "The largest gains", "much longer", "12 requests"):
+    for words in ("0, first samples", "+5.000", "+11.000", "answers improved", "much longer", "12 requests"):
         assert words in terminal.shown
     assert TINY_NOTE[:40] in terminal.shown
     assert terminal.shown.rstrip().endswith(f"3 queries finished: {tmp_path / 'out'}")
@@ -99,7 +99,7 @@ def test_a_finished_run_is_shown_again_without_loading_models(tmp_path: Path) ->
     first = terminal.shown
     terminal.run()
     assert terminal.loaded == 1
-    assert "all queries are finished; --fresh starts anew" in terminal.said
+    assert "all queries are finished; --fresh starts again" in terminal.said
     assert "0, first samples" in terminal.shown
     assert terminal.shown.splitlines()[-1] == first.splitlines()[-1]
     assert json.loads((tmp_path / "out" / "run.json").read_text())["ended"] is not None
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> Non
     with pytest.raises(typer.Exit) as ended:
         terminal.run(ScriptedPolicy(before=interrupt))
     assert ended.value.exit_code == INTERRUPTED
-    assert f"interrupted; the same command goes on from {tmp_path / 'out'}" in terminal.said
+    assert f"interrupted; the same command resumes {tmp_path / 'out'}" in terminal.said
     assert terminal.run().finished == 3
     assert "2 of 3 queries finished, 4 calls in the journal" in terminal.said
 
@@ -176,11 +176,11 @@ def test_calls_that_were_tried_again_are_counted_and_kept(tmp_path: Path) -> Non
 
     summary = terminal.run(ScriptedPolicy(before=fail_once))
     assert summary.retries == {"loss": 3, "reward": 3}
-    assert "6 calls tried again, 3 of them for scores" in terminal.shown
+    assert "6 retries, 3 of them for scores" in terminal.shown
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["totals"]["retries"] == record["invocations"][0]["retries"] == {"loss": 3, "reward": 3}
     terminal.run()
-    assert "6 calls tried again" in terminal.shown
+    assert "6 retries" in terminal.shown
 
 
 PAIR = ("python:tests.cli.values:length_of", "python:statistics:mean")

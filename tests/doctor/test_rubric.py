@@ -9,7 +9,7 @@ import pytest
 from tests.doctor.values import make_setup
 from tests.rewards.decisions.decision_server import DecisionServer
 from tpo.doctor.finding import Finding
-from tpo.doctor.reward import check_reward_sense
+from tpo.doctor.reward import check_reward_order
 from tpo.doctor.setup import CheckState, Setup
 from tpo.rewards.rubric import RubricReward
 from tpo.rewards.rubric.criteria import Criterion
@@ -19,7 +19,7 @@ from tpo.rewards.scripted import ScriptedReward
 async def findings(setup: Setup) -> dict[str, Finding]:
     found: list[Finding] = []
     state = CheckState(found.append, reward=setup.reward())
-    await check_reward_sense(setup, state)
+    await check_reward_order(setup, state)
     return {finding.check: finding for finding in found}
 
 
@@ -40,6 +40,6 @@ async def test_the_shift_between_the_orders_of_yes_and_no_is_told(shift: float, 
 async def test_a_reward_that_reads_columns_is_not_tried_on_the_probes() -> None:
     reward = ScriptedReward()
     found = await findings(make_setup(reward=reward, gate=["verify:ifeval"]))
-    assert found["reward's sense"].status == "unknown"
-    assert "verify:ifeval reads columns" in found["reward's sense"].sentence
+    assert found["reward order"].status == "unknown"
+    assert "verify:ifeval reads columns" in found["reward order"].sentence
     assert reward.calls == []

@@ -86,17 +86,17 @@ def test_the_repr_of_a_setup_contains_no_keys() -> None:
     ],
 )
 async def test_a_good_answer_beats_a_poor_one(score: Callable[[str], float], status: str, words: str) -> None:
-    finding = by_check(await run_checks(make_setup(reward=ScriptedReward(score))))["reward's sense"]
+    finding = by_check(await run_checks(make_setup(reward=ScriptedReward(score))))["reward order"]
     assert (finding.status, words in finding.sentence) == (status, True), finding
 
 
 async def test_squashed_scores_of_a_model_are_a_warning() -> None:
     squashed = ScriptedReward(lambda text: 0.5 + sensible(text) / 100)
-    assert "reward's scale" not in by_check(await run_checks(make_setup(reward=squashed)))
+    assert "reward scale" not in by_check(await run_checks(make_setup(reward=squashed)))
     found = by_check(await run_checks(_with_reward("hf:org/model", squashed)))
-    assert found["reward's scale"].status == "warning"
+    assert found["reward scale"].status == "warning"
     found = by_check(await run_checks(_with_reward("hf:org/model", ScriptedReward(sensible))))
-    assert found["reward's scale"].status == "good"
+    assert found["reward scale"].status == "good"
 
 
 def _with_reward(name: str, reward: ScriptedReward) -> Setup:

@@ -1,6 +1,7 @@
 """That TRL's trainers take what is exported: one step of each with the embedded policy."""
 
 import math
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tests.docs.pages import blocks
 from tests.export.trajectories import finished
 from tpo.export import Pairing, export_dpo, export_sft
 from tpo.tiny import policy_path
@@ -68,6 +70,17 @@ def test_dpo_takes_a_step_on_pairs(tmp_path: Path, suffix: str) -> None:
     )
     # A policy that is still its own reference has no preference: the loss is -log(1/2).
     assert first_loss(trainer) == pytest.approx(math.log(2), abs=1e-4)
+
+
+def test_the_example_of_the_documentation_trains(tmp_path: Path) -> None:
+    (example,) = [block.text for block in blocks("python") if "DPOTrainer" in block.text]
+    quick = ", ".join(f"{name}={value!r}" for name, value in STEP.items())
+    example = example.replace("ORG/POLICY", str(policy_path())).replace('"trained"', f'"trained", {quick}')
+    export_dpo(trajectories(), tmp_path / "pairs.parquet", Pairing("all"))
+    names: dict[str, Any] = {}
+    with chdir(tmp_path):
+        exec(example, names)  # noqa: S102 - our own page
+    assert names["trainer"].state.global_step == 1
 
 
 def test_sft_takes_a_step_on_answers(tmp_path: Path) -> None:

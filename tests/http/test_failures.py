@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpo.http.failures import HttpFailure, Reply, Server, read_json, status_failure
+from tpo.http.failures import HttpFailure, HttpReply, Server, read_json, status_failure
 
 SERVER = Server("http://host/v1", key="sk-hidden")
 
 
 def failure(status: int, body: object = "", **headers: str) -> HttpFailure:
     text = body if isinstance(body, str) else json.dumps(body)
-    return status_failure(Reply(status, headers, text.encode()), SERVER)
+    return status_failure(HttpReply(status, headers, text.encode()), SERVER)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 529])
@@ -52,7 +52,7 @@ def test_the_servers_own_words_are_quoted(body: object) -> None:
 
 
 def test_a_missing_key_is_asked_for_and_a_wrong_one_named_as_such() -> None:
-    keyless = status_failure(Reply(401, {}, b""), Server("http://host/v1"))
+    keyless = status_failure(HttpReply(401, {}, b""), Server("http://host/v1"))
     assert str(keyless) == "the server at http://host/v1 asks for an API key: set TPO_API_KEY"
     assert str(failure(401)) == "the server at http://host/v1 refused the API key: set TPO_API_KEY"
 
@@ -88,7 +88,7 @@ def test_a_retry_after_without_sense_is_left_out(value: str) -> None:
 @given(st.binary(max_size=300))
 def test_a_body_that_is_no_json_is_a_failure_that_passes(body: bytes) -> None:
     with pytest.raises(HttpFailure, match="no JSON") as caught:
-        read_json(Reply(200, {}, b"<" + body), SERVER)
+        read_json(HttpReply(200, {}, b"<" + body), SERVER)
     assert caught.value.passes
     assert str(caught.value).isprintable()
 
@@ -96,6 +96,6 @@ def test_a_body_that_is_no_json_is_a_failure_that_passes(body: bytes) -> None:
 def test_an_error_inside_a_success_is_one() -> None:
     body = json.dumps({"error": {"code": 429, "message": "slow down"}}).encode()
     with pytest.raises(HttpFailure, match="slow down") as caught:
-        read_json(Reply(200, {}, body), SERVER)
+        read_json(HttpReply(200, {}, body), SERVER)
     assert caught.value.passes
     assert caught.value.status == 429

@@ -25,7 +25,7 @@ EXAMPLES = ["terse", "twofold", "beam"]
 
 def sources() -> dict[str, str]:
     blocks: list[str] = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    return {block.partition(".py")[0].removeprefix('"""'): block for block in blocks}
+    return {block.partition(".py")[0][3:]: block for block in blocks if block.startswith('"""')}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,11 +50,10 @@ def open_query(page: Page, query: str) -> None:
     page.until("document.querySelectorAll('.row').length > 0")
     page.run(SEARCH, query)
     page.until("document.querySelectorAll('.row').length < 15")
-    page.run(
-        "[...document.querySelectorAll('.row')]"
-        ".find((row) => row.querySelector('.id').textContent === arguments[0]).click()",
-        query,
-    )
+    rows = "[...document.querySelectorAll('.row')]"
+    row = f"{rows}.find((row) => row.querySelector('.id').textContent === {json.dumps(query)})"
+    page.until(f"{row} !== undefined")
+    page.run(f"{row}.click()")
     page.until(f"document.querySelector('#trajectory h2')?.textContent === '{query}'")
     page.run(SEARCH, "")
     page.until("document.querySelector('.count').textContent === '40 queries'")

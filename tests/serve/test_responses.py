@@ -15,7 +15,7 @@ async def test_a_response_is_translated_both_ways() -> None:
     turn = {"role": "user", "content": [{"type": "input_text", "text": "Why?"}]}
     body = asked(
         input=[turn], instructions="Be brief.", max_output_tokens=100, text={"format": {"type": "text"}}
-    )
+    ) | {"reasoning": {"effort": "low"}, "parallel_tool_calls": True, "tools": []}
     async with served(policy) as client:
         reply = (await client.post("/v1/responses", body)).json
     assert (reply["object"], reply["status"]) == ("response", "completed")
@@ -28,6 +28,7 @@ async def test_a_response_is_translated_both_ways() -> None:
     ]
     assert isinstance(first.sampling, ExtendedSampling)
     assert first.sampling.max_tokens == 100
+    assert set(first.sampling.extra) == {"reasoning_effort", "response_format"}
 
 
 async def test_a_stream_numbers_its_events_and_ends_with_the_whole_response() -> None:

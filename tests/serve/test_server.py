@@ -1,9 +1,18 @@
+import asyncio
 import socket
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from tests.serve.serving import CHAT
+from tpo.config import Settings
 from tpo.errors import ConfigError
-from tpo.serve.server import listen
+from tpo.http import RetryPolicy
+from tpo.policies.openai import OpenAIPolicy
+from tpo.rewards.scripted import ScriptedReward
+from tpo.runs.models import Models
+from tpo.serve.server import ServeOptions, endpoint, listen
 
 
 def test_a_socket_names_its_protocol_so_that_asyncio_sends_small_replies_at_once() -> None:
@@ -16,3 +25,63 @@ def test_a_port_in_use_is_an_error_that_says_what_to_do() -> None:
         port = opened.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1: .*give another --port"):
             listen("127.0.0.1", port)
+
+
+async def test_no_address_of_any_models_server_reaches_a_client() -> None:
+    """Of a policy, a critic, an editor, rewards, gates and judges, in whatever form an error quotes it."""
+    settings = Settings(
+        policy=("http://policy.internal:1",),
+        model="m",
+        critic=("http://critic.internal:2/v1",),
+        editor=("http://editor.internal:3",),
+        reward=("vllm:http://reward.internal:4",),
+        gate=("judge:http://gate.internal:5",),
+        check_reward="vllm:http://check.internal:6",
+        select="tournament",
+        select_judge="judge:http://judge.internal:7#name",
+    )
+    models = Models(OpenAIPolicy("http://policy.internal:1", "m"), ScriptedReward())
+    async with endpoint(models, settings, ServeOptions()) as served:
+        hidden = served.service.hidden
+        names = ("policy", "critic", "editor", "reward", "gate", "check", "judge")
+        for number, name in enumerate(names, 1):
+            for form in (f"http://{name}.internal:{number}/v1", f"{name}.internal:{number}"):
+                said = f"no connection to {form}"
+                for secret in hidden:
+                    said = said.replace(secret, "")
+                assert "internal" not in said, form
+
+
+async def test_a_policy_that_is_down_is_503_without_its_port() -> None:
+    with listen("127.0.0.1", 0) as closed:
+        port = closed.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/v1"
+    settings = Settings(policy=(url,), model="m", reward=("tiny",))
+    policy = OpenAIPolicy(url, "m", retry=RetryPolicy(timeout=0.0))
+    async with endpoint(Models(policy, ScriptedReward()), settings, ServeOptions()) as served:
+        body = b'{"model": "m", "messages": [{"role": "user", "content": "Why?"}]}'
+        sent = await asked(served.app(), CHAT, body)
+    await policy.aclose()
+    text = b"".join(message.get("body", b"") for message in sent).decode()
+    assert (sent[0]["status"], str(port) in text) == (503, False)
+
+
+async def asked(app: Any, path: str, body: bytes) -> list[dict[str, Any]]:
+    """The messages that *app* sends."""
+    sent: list[dict[str, Any]] = []
+
+    async def arriving() -> AsyncIterator[dict[str, Any]]:
+        yield {"type": "http.request", "body": body}
+        await asyncio.Event().wait()
+
+    arrives = arriving()
+
+    async def receive() -> dict[str, Any]:
+        return await anext(arrives)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    return sent

@@ -28,5 +28,10 @@ async def test_a_request_its_calls_and_its_scores_are_spans_with_the_conventions
     )
     scores = [event for span in spans for event in span.events if event.name == "gen_ai.evaluation.result"]
     assert sorted(float(str((e.attributes or {})[tracing.EVALUATION_SCORE])) for e in scores) == [4, 4, 8, 8]
+    for span in (request, *calls):
+        assert {"gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model"} <= set(
+            attributes(span)
+        )
+    assert attributes(calls[0])["gen_ai.response.finish_reasons"] == ("stop", "stop")
     assert request.context is not None
     assert {span.parent.span_id for span in calls if span.parent} == {request.context.span_id}

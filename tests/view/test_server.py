@@ -95,7 +95,7 @@ async def test_a_trajectory_comes_when_it_is_asked_for(opened: Open) -> None:
     opened.growing.throw_away()
     await opened.server.refresh()
     answer = await opened.client.get("/data/runs/0/queries/2?generation=0")
-    assert (answer.status, "begun anew" in await answer.text()) == (404, True)
+    assert (answer.status, "started again" in await answer.text()) == (404, True)
 
 
 async def test_figures_and_comparisons_are_those_of_the_runs_that_are_chosen(opened: Open) -> None:

@@ -64,7 +64,7 @@ def run(
         reward: a name or several (an ensemble), a function ``f(messages, response) -> number``, or an object.
         method: a name or a :class:`Method`.
         out: the run directory; None: in ``runs/``, named after the options.
-        fresh: throw away the run that is there.
+        fresh: delete an existing run first.
         config: a TOML file of options.
         listener: receives every event (:mod:`tpo.events`).
         options: every other option of ``tpo run`` by its name: ``sample_size=8``, ``seed=1``, ...

@@ -17,14 +17,20 @@ if TYPE_CHECKING:
     from tpo.runs.models import Models
     from tpo.types import Trajectory
 
-EXAMPLES = """\
+QUESTION = (
+    "Write a few lines to ask Omar to come to our wedding on Sunday at 10:15 pm in the church hall."
+    " It is from Lily."
+)
+"""An example that the embedded pair improves."""
+
+EXAMPLES = f"""\
 [bold]Examples[/bold]
 
-tpo ask "Invite Leo to the picnic on Friday"
+tpo ask "{QUESTION}"
 
-tpo ask "Why is the sky blue?" --policy http://localhost:8000/v1 --reward hf:ORG/REWARD-MODEL
+tpo ask "Why is the sky blue?" --policy http://localhost:8000/v1 --reward hf:ORG/MODEL
 
-echo "A haiku about rain" | tpo ask - -d 1 > haiku.txt
+echo "Why is the sky blue?" | tpo ask - --policy http://localhost:8000/v1 --reward hf:ORG/MODEL > sky.txt
 """
 
 FAILED = 1
@@ -33,12 +39,12 @@ FAILED = 1
 @options.with_settings(without=(*DATA_OPTIONS, "out", "sequences"))
 def ask(
     given: options.Given,
-    question: Annotated[str, typer.Argument(help="What to answer; - reads it from stdin.")],
+    question: Annotated[str, typer.Argument(help="Question to answer; - reads it from stdin.")],
     rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
-    """Answer one question and show how: samples and rewards, what is said of them, what came of it.
+    """Optimize one question and show each step: samples, rewards, critiques, updates, answer.
 
-    When stdout is no terminal it gets the answer alone, and the rest goes to stderr.
+    If stdout is not a terminal, it receives the answer only, and the steps go to stderr.
     """
     import asyncio
 
@@ -51,7 +57,7 @@ def ask(
 
     if rest:
         raise typer.BadParameter(
-            "put the question in quotes: the shell made several words of it", param_hint="QUESTION"
+            "put the question in quotes: the shell split it into several words", param_hint="QUESTION"
         )
     text = _question(question)
     settings = settings_of(given)

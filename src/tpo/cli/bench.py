@@ -16,11 +16,11 @@ EXAMPLES = """\
 [dim]three methods on MATH-500, from the hub[/dim]
 tpo bench run math-500 --policy http://localhost:8000/v1 --reward hf:ORG/MODEL --method tpo,revision,bon
 
-[dim]the paper's settings, a judge, the paper's numbers beside ours[/dim]
+[dim]the paper's settings, a judge, the paper's numbers for comparison[/dim]
 tpo bench run xstest --paper --policy URL --reward hf:sfairXC/FsfairX-LLaMA3-RM-v0.1 \\
     --judge URL#allenai/wildguard
 
-[dim]a file of the same schema, 50 rows spread over its kinds, three seeds[/dim]
+[dim]a file of the same schema, 50 rows in proportion to their categories, three seeds[/dim]
 tpo bench run beavertails --data rows.jsonl --limit 50 --repeats 3 --policy URL --reward hf:ORG/MODEL
 """
 
@@ -35,7 +35,7 @@ SOME_FAILED = 1
 
 app = typer.Typer(
     name="bench",
-    help="Benchmarks: run, grade and compare methods as the field does.",
+    help="Run, grade and compare methods on benchmarks.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,7 +48,7 @@ Name = Annotated[
 
 @app.command(name="list")
 def list_benchmarks() -> None:
-    """List the benchmarks: sizes, metrics, licences, and where the data is published."""
+    """List the benchmarks with size, metric, licence and source."""
     from tpo.cli.bench_session import show_list
 
     show_list()
@@ -58,7 +58,7 @@ def list_benchmarks() -> None:
 def ids(
     name: Name, data: Annotated[str | None, typer.Option(metavar="FILE", help="In place of the hub.")] = None
 ) -> None:
-    """Print the ids of the queries that a benchmark asks, one a line."""
+    """Print the ids of a benchmark's queries, one per line."""
     from tpo.cli.bench_session import show_ids
 
     show_ids(name, data)
@@ -69,8 +69,8 @@ def ids(
     without=(*(name for name in DATA_OPTIONS if name != "limit"), "sequences"),
     several=("method", "seed"),
     texts={
-        "limit": "Maximum number of queries, each kind of them with its share.",
-        "check_reward": "Held-out reward that guides no run, for benchmarks whose metric is a reward.",
+        "limit": "Maximum number of queries, sampled in proportion to their categories.",
+        "check_reward": "Held-out reward that scores the answers, for benchmarks whose metric is a reward.",
     },
 )
 def run_benchmark(
@@ -89,7 +89,7 @@ def run_benchmark(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="The opponent's answers, for benchmarks that have one.",
+            help="Answers of the opponent, for pairwise benchmarks.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -107,7 +107,7 @@ def run_benchmark(
         bool,
         typer.Option(
             "--paper",
-            help="The paper's settings exactly, and its numbers beside ours.",
+            help="Use the paper's settings and show its numbers for comparison.",
             rich_help_panel=METHOD,
         ),
     ] = False,
@@ -115,7 +115,7 @@ def run_benchmark(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The paper's model to compare with. [dim]\\[default: the closest][/dim]",
+            help="Model of the paper's table to compare with. [dim]\\[default: the closest][/dim]",
             rich_help_panel=METHOD,
         ),
     ] = None,
@@ -124,21 +124,23 @@ def run_benchmark(
         str | None,
         typer.Option(
             metavar="URL#MODEL",
-            help="The language model that grades, where one does; its key: TPO_JUDGE_API_KEY.",
+            help="Language model that grades, for judged benchmarks; its key is TPO_JUDGE_API_KEY.",
             rich_help_panel=GRADING,
         ),
     ] = None,
     grader_option: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE", help="For the benchmark's grader; repeatable.", rich_help_panel=GRADING
+            metavar="NAME=VALUE",
+            help="Option of the benchmark's grader; repeatable.",
+            rich_help_panel=GRADING,
         ),
     ] = None,
     no_grade: Annotated[
         bool,
         typer.Option(
             "--no-grade",
-            help="Answer only; the same command without it grades later.",
+            help="Answer without grading; the same command without this flag grades later.",
             rich_help_panel=GRADING,
         ),
     ] = False,
@@ -146,9 +148,9 @@ def run_benchmark(
         bool, typer.Option("--no-page", help="Do not write report.html.", rich_help_panel=GRADING)
     ] = False,
 ) -> None:
-    """Answer a benchmark's queries with one method or several, grade them, and tell what aligning changed.
+    """Run a benchmark with one method or several, grade the answers, and show the change.
 
-    What was answered and graded is kept: the same command goes on after a crash, or when a judge is back.
+    Answers and grades are saved: the same command resumes after an interruption.
     """
     flags = {**locals(), **given.flags}
     from tpo.cli.bench_session import Benching
@@ -200,13 +202,15 @@ def bench_reward_model(
 def table(
     results: Annotated[
         list[Path],
-        typer.Argument(parser=options.parse_path, metavar="DIR...", help="Folders of tpo bench run."),
+        typer.Argument(
+            parser=options.parse_path, metavar="DIR...", help="Directories written by tpo bench run."
+        ),
     ],
     form: Annotated[
-        str, typer.Option("--format", metavar="md|latex", help="Of the table.", show_default=True)
+        str, typer.Option("--format", metavar="md|latex", help="Format of the table.", show_default=True)
     ] = "md",
 ) -> None:
-    """Results of several benchmarks and models as one table, as papers show them."""
+    """Print results of several benchmarks and models as one table."""
     from tpo.cli.bench_session import show_table
 
     show_table(results, form)

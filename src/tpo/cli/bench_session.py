@@ -92,7 +92,7 @@ class Benching:
 
     def carry_out(self) -> int:
         """Answer, grade and show; how many answers are missing."""
-        again = f"interrupted; the same command goes on from {self.plan.out}"
+        again = f"interrupted; the same command resumes {self.plan.out}"
         with interruptible(self.talk, again), locked_directory(self.plan.out):
             self._introduce()
             missing = self._generate()

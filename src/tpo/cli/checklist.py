@@ -39,7 +39,7 @@ class Checklist:
         self._print(Text(plain if self._plain else mark, style=style), lines)
 
     def end(self, found: Sequence[Finding], always: Console) -> None:
-        """Say on *always* what it comes to; failures that nobody has seen yet are told there."""
+        """Print the verdict on *always*, and failures that were not shown yet."""
         failed = [finding for finding in found if finding.status == "failure"]
         for finding in failed if self._console.quiet else ():
             Checklist(always).tell(finding)
@@ -48,10 +48,10 @@ class Checklist:
         if failures:
             marked = MARKS["failure"][1 if self._plain else 0]
             always.print(
-                f"A run would not work: mend what is marked {marked} ({failures}).", style="bold red"
+                f"A run would not work: fix the checks marked {marked} ({failures}).", style="bold red"
             )
         elif warnings:
-            always.print(f"A run would work; {warnings} to look at (!).", style="bold")
+            always.print(f"A run would work; warnings (!): {warnings}.", style="bold")
         else:
             always.print("A run would work.", style="bold green")
 

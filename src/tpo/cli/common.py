@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 SOME_FAILED, NO_SERVER, NO_REWARD = 1, 3, 4
 """Some queries failed; all did, most of them because of the policy's server; because of the reward."""
 INTERRUPTED = 130
-"""What shells expect of a command that Ctrl-C ended."""
+"""Exit code of an interrupted command."""
 
 
 def settings_of(given: Given) -> Settings:
     """Load the settings of a command line with the environment and its file."""
-    return load_settings(given.flags, os.environ, given.config, _note)
+    return load_settings(given.flags, os.environ, given.config, _note, given.defaults)
 
 
 def axes_of(

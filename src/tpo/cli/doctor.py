@@ -23,7 +23,7 @@ EXAMPLES = """\
 [dim]the embedded pair[/dim]
 tpo doctor
 
-[dim]the options of the run that is to be, and its data[/dim]
+[dim]the options of the planned run, and its data[/dim]
 tpo doctor --data prompts.jsonl --policy http://localhost:8000/v1 --reward hf:ORG/MODEL
 
 [dim]a served reward model against the same weights in this process[/dim]
@@ -40,8 +40,7 @@ def doctor(
         list[str] | None,
         typer.Option(
             metavar="DATA",
-            help="The data of the run: every row is read, and the whole run estimated."
-            " Repeat it for several.",
+            help="Data of the run: reads every row and estimates the whole run. Repeat it for several.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -59,12 +58,12 @@ def doctor(
     currency: Currency = "USD",
     role_price: RolePrice = None,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=RUNNING)
+        bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=RUNNING)
     ] = False,
 ) -> None:
-    """Check models, method and data before a long run, with the same options; say what to change.
+    """Check models, method and data before a long run, and estimate its cost.
 
-    Exit code 0 if a run would work, 1 if not, 2 if the options are wrong.
+    Takes the options of tpo run. Exit code 0: a run would work; 1: it would not; 2: the options are wrong.
     """
     import asyncio
     from dataclasses import replace
@@ -106,7 +105,8 @@ def _setup_from(settings: Settings, data: Spec | None, golden: str | None) -> Se
 
     from tpo.config import make_method, policy_of, reward_of
     from tpo.doctor import Setup
-    from tpo.methods.named_models import REWARD_KEY_VARIABLE, api_key
+    from tpo.methods.named_models import api_key
+    from tpo.registry import REWARD_KEY_VARIABLE
 
     return Setup(
         settings,

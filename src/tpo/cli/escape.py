@@ -20,7 +20,7 @@ def visible(text: str) -> str:
 
 
 def for_reader(text: str, *, terminal: bool) -> str:
-    """*text* as whoever reads stdout should get it: a file or a pipe as it is, a *terminal* unsteered."""
+    """Return *text* for stdout: unchanged for a file or a pipe, escaped for a *terminal*."""
     return visible(text) if terminal else text
 
 

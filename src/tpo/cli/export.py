@@ -21,7 +21,7 @@ EXAMPLES = """\
 
 tpo export runs/NAME --out answers.csv
 
-[dim]preference pairs for DPO: the best response against the worst, half a point better at least[/dim]
+[dim]preference pairs for DPO: best and worst response, at least half a point apart[/dim]
 tpo export runs/NAME --format dpo --min-margin 0.5 --out pairs.parquet
 
 tpo export runs/NAME --format reference --out results.json
@@ -49,18 +49,18 @@ HEEDED = {
     Format.dpo: {"--pairs", "--min-margin", "--max-length-ratio", "--steps", "--max-chars"},
     Format.sft: {"--steps", "--max-chars"},
 }
-"""Which options a format heeds; one that it does not heed is refused rather than passed over."""
+"""Options that each format uses; any other option is refused."""
 
 
 def export(
-    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="The directory of a run.")],
+    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="Run directory.")],
     shape: Annotated[
         Format,
         typer.Option(
             "--format",
-            help="results: a row for each query with its answer. dpo: preference pairs. sft: the best answers"
+            help="results: one row per query with its answer. dpo: preference pairs. sft: the best answers"
             " as conversations. reference: every response with its reward, as the reference implementation"
-            " writes it. logs: what went into each iteration and came out.",
+            " writes it. logs: inputs and outputs of each iteration.",
         ),
     ] = Format.results,
     out: Annotated[
@@ -68,7 +68,7 @@ def export(
         typer.Option(
             parser=parse_path,
             metavar="FILE",
-            help="Where to write; results take .jsonl, .csv and .parquet, dpo and sft .jsonl and .parquet."
+            help="Output file: .jsonl, .csv or .parquet for results; .jsonl or .parquet for dpo and sft."
             " [dim]\\[default: a file in RUN][/dim]",
         ),
     ] = None,
@@ -88,7 +88,7 @@ def export(
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
-    """Write a run's answers, preference pairs, rewards or iterations to a file."""
+    """Write a run's answers, preference pairs or training data to a file."""
     from tpo.cli.escape import echo
     from tpo.export import read_in_order
 

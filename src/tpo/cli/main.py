@@ -84,9 +84,10 @@ def tpo(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Align a language model as it answers: sample, score, say what makes the best answer better, improve it.
+    """Align a language model at inference time by Test-Time Preference Optimization (TPO).
 
-    Test-Time Preference Optimization (Li et al. 2025, arXiv 2501.12895). No weights change.
+    Sample responses, score them with a reward model, ask the policy how to improve the best one, sample
+    improved responses. No weights change. Paper: Li et al. 2025, arXiv 2501.12895.
     """
 
 
@@ -100,7 +101,7 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
 def main() -> None:
     """The entry point of the ``tpo`` command."""
     warnings.showwarning = _warn
-    # As Ctrl-C: what is finished is kept, and running again goes on from there.
+    # Like Ctrl-C: finished results are kept, and the same command resumes.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

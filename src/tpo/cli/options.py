@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -20,7 +20,7 @@ from tpo.config.option import Setting, flag_of
 from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING, SCALE
 
 DEBUG = "tpo.debug"
-"""Where a context remembers that tracebacks are wanted."""
+"""Key in a context's ``meta`` that requests tracebacks."""
 
 FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
     "--samples": "--sample-size",
@@ -32,10 +32,14 @@ FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Settings that a command line gives: *flags*, None if not given, and the file *config*."""
+    """Settings that a command line gives: *flags*, None if not given, and the file *config*.
+
+    *defaults* are those of the command, where they are not the settings' own.
+    """
 
     flags: Mapping[str, Any]
     config: Path | None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Command(TyperCommand):
@@ -65,6 +69,7 @@ def with_settings(
     several: Collection[str] = (),
     scale: bool = False,
     texts: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of the settings; the function gets them as its parameter ``given``.
 
@@ -73,9 +78,11 @@ def with_settings(
         several: settings that take many values, by commas.
         scale: whether the command takes the options for several machines.
         texts: help texts where a setting means something else for the command.
+        defaults: default values that are the command's own.
     """
+    own_defaults = defaults or {}
     taken = {
-        name: each
+        name: replace(each, default=own_defaults.get(name, each.default))
         for name, each in OPTIONS.items()
         if name not in without and (scale or each.option.panel != SCALE)
     }
@@ -90,9 +97,9 @@ def with_settings(
 
         @wraps(function)
         def command(**values: Any) -> None:
-            del values["debug"]  # heeded where errors are translated
+            del values["debug"]  # used where errors are translated
             flags = {name: values.pop(name) for name in taken}
-            function(given=Given(flags, values.pop("config")), **values)
+            function(given=Given(flags, values.pop("config"), own_defaults), **values)
 
         command.__signature__ = inspect.Signature(_by_panel(parameters))  # type: ignore[attr-defined]
         command.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -165,10 +172,10 @@ def _current(argument: str, known: Collection[str]) -> str:
 def _with_bare_values(args: Sequence[str]) -> list[str]:
     """Return *args* with the value of each flag that may be given without one."""
     bare = {each.flag: each.option.bare for each in OPTIONS.values() if each.option.bare is not None}
-    following = [*args[1:], "-"]
+    following = [*args, "-"][1:]
     return [
         f"{each}={bare[each]}" if each in bare and after.startswith("-") else each
-        for each, after in zip(args, following, strict=True)
+        for each, after in zip(args, following, strict=False)
     ]
 
 

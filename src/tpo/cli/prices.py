@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
     from tpo.report.prices import Prices
 
-PriceIn = Annotated[float | None, typer.Option(metavar="PRICE", min=0, help="Of a million tokens read.")]
-PriceOut = Annotated[float | None, typer.Option(metavar="PRICE", min=0, help="Of a million tokens written.")]
+PriceIn = Annotated[
+    float | None, typer.Option(metavar="PRICE", min=0, help="Price of a million tokens read.")
+]
+PriceOut = Annotated[
+    float | None, typer.Option(metavar="PRICE", min=0, help="Price of a million tokens written.")
+]
 PriceCached = Annotated[
     float | None,
     typer.Option(
         metavar="PRICE",
         min=0,
-        help="Of a million tokens read from the server's cache. [dim]\\[default: as --price-in][/dim]",
+        help="Price of a million tokens read from the server's cache. [dim]\\[default: as --price-in][/dim]",
     ),
 ]
 

@@ -18,12 +18,12 @@ tpo repair runs/NAME
 
 
 def repair(
-    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="The directory of a run.")],
+    run: Annotated[Path, typer.Argument(parser=parse_path, metavar="RUN", help="Run directory.")],
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
-    """Repair a run directory: keep valid records, set damaged lines aside, restore run.json.
+    """Repair a run directory: keep valid records, move damaged lines aside, restore run.json.
 
-    Resume the run afterwards: it does again what was set aside.
+    Resume the run afterwards: it repeats what was moved aside.
     """
     from tpo.cli.escape import echo
     from tpo.store import repair as repair_run

@@ -23,21 +23,19 @@ EXAMPLES = """\
 [dim]one run: RUN/report.html and RUN/figures/[/dim]
 tpo report runs/NAME
 
-[dim]methods against each other, with a number from a paper, and what it cost[/dim]
+[dim]two methods compared, with a baseline and prices[/dim]
 tpo report runs/tpo runs/bon --out both.html --baseline Instruct=-1.27 --price-in 0.5 --price-out 1.5
 """
 
 
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(parser=parse_path, metavar="RUN...", help="The directories of runs.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(parser=parse_path, metavar="RUN...", help="Run directories.")],
     out: Annotated[
         Path | None,
         typer.Option(
             parser=parse_path,
             metavar="FILE",
-            help="The page. [dim]\\[default: report.html in RUN; of several, above them][/dim]",
+            help="HTML file to write. [dim]\\[default: report.html in RUN; of several, above them][/dim]",
         ),
     ] = None,
     figures: Annotated[
@@ -45,14 +43,16 @@ def report(
         typer.Option(
             parser=parse_path,
             metavar="DIR",
-            help="Where figures go as SVG, PNG, PDF and CSV."
+            help="Directory of the figures (SVG, PNG, PDF and CSV)."
             " [dim]\\[default: figures, beside the page][/dim]",
         ),
     ] = None,
-    no_figures: Annotated[bool, typer.Option("--no-figures", help="The page only.")] = False,
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Write the page only.")] = False,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A mean reward to draw across the curves; repeatable."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Mean reward of another system, drawn as a dashed line; repeatable."
+        ),
     ] = None,
     baseline_run: Annotated[
         list[Path] | None,
@@ -70,7 +70,7 @@ def report(
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
-    """Write one page that shows runs, compares them and unfolds every query."""
+    """Write an HTML page that shows runs, compares them and contains every query."""
     from tpo.report import ReportOptions, write_report
 
     prices = prices_of(price_in, price_out, price_cached, currency, role_price or ())

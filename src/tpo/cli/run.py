@@ -14,10 +14,10 @@ EXAMPLES = """\
 [dim]the shipped examples, with the embedded pair[/dim]
 tpo run
 
-[dim]your prompts, a server, a reward model[/dim]
+[dim]your prompts, a model server, a reward model[/dim]
 tpo run prompts.jsonl --policy http://localhost:8000/v1 --reward hf:ORG/MODEL
 
-[dim]another method, and a reward of your own: length() in scores.py[/dim]
+[dim]another method, and your own reward: length() in scores.py[/dim]
 tpo run prompts.csv --column question --method revision --reward python:scores:length
 
 [dim]the third of 16 shards, on any machine; tpo merge runs/big joins them[/dim]
@@ -45,9 +45,9 @@ def run_data(
     ] = None,
     fresh: options.Fresh = False,
 ) -> None:
-    """Optimize every query of a data set, and keep all that was said on the way.
+    """Optimize every query of a data set and write the results to a run directory.
 
-    A run that was interrupted, or killed, goes on with the same command.
+    The same command resumes an interrupted run.
     """
     from tpo.cli.common import exit_code, settings_of
     from tpo.cli.session import Session

@@ -84,7 +84,7 @@ def counts(tally: Tally) -> Text:
     of_all = f" of {tally.total:,}" if tally.total is not None else ""
     text = Text(f"{tally.done:,}{of_all} queries, {tally.running:,} running")
     if tally.retries:
-        text.append(f", {tally.retries:,} calls tried again", style="yellow")
+        text.append(f", {tally.retries:,} retries", style="yellow")
     if tally.failed:
         text.append(f", {tally.failed:,} failed", style="red")
     return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rich import box
@@ -25,7 +25,7 @@ LONGEST_EXAMPLE = 600
 """Characters of an answer that are shown; an example is to be read at a glance."""
 
 TINY_NOTE = (
-    "The embedded pair is a toy that was trained for short messages: these numbers show that the machinery"
+    "The embedded pair is a toy trained on short messages: these numbers show that the software"
     " works, not what the method does for a large model."
 )
 
@@ -46,10 +46,12 @@ class Change:
 
 @dataclass
 class Highlights:
-    """The largest gains, gathered in passing from any number of trajectories; as a listener, from a run's."""
+    """Improved answers with the highest final rewards; listens to a run, or takes trajectories one by one."""
 
-    _gains: list[tuple[float, int, Change]] = field(default_factory=list)
-    _seen: int = 0
+    improved: int = 0
+    """Queries whose answer has a higher reward than before the iterations."""
+    seen: int = 0
+    _best: list[tuple[float, int, Change]] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
         """Take a query that ended into account."""
@@ -58,22 +60,23 @@ class Highlights:
 
     def add(self, trajectory: Trajectory) -> None:
         """Take *trajectory* into account."""
-        self._seen += 1
+        self.seen += 1
         change = change_of(trajectory)
         if change is None or change.gain <= 0:
             return
-        heapq.heappush(self._gains, (change.gain, -self._seen, change))
-        if len(self._gains) > EXAMPLES:
-            heapq.heappop(self._gains)
+        self.improved += 1
+        heapq.heappush(self._best, (change.after.reward, -self.seen, change))
+        if len(self._best) > EXAMPLES:
+            heapq.heappop(self._best)
 
     def __bool__(self) -> bool:
         """Return whether any trajectory was seen."""
-        return self._seen > 0
+        return self.seen > 0
 
     @property
     def changes(self) -> list[Change]:
-        """The largest gains, the largest first."""
-        return [change for _, _, change in sorted(self._gains, key=lambda entry: entry[:2], reverse=True)]
+        """Return the improved answers with the highest rewards, the highest first."""
+        return [change for _, _, change in sorted(self._best, key=lambda entry: entry[:2], reverse=True)]
 
 
 def change_of(trajectory: Trajectory) -> Change | None:
@@ -85,13 +88,20 @@ def change_of(trajectory: Trajectory) -> Change | None:
     return Change(trajectory.query.text, before, trajectory.best)
 
 
-def show_changes(console: Console, changes: Iterable[Change]) -> None:
-    """Print each change, the words that went and came marked."""
-    for number, change in enumerate(changes):
-        if number == 0:
-            console.print(Text("The largest gains", style="underline"))
+def show_changes(console: Console, highlights: Highlights) -> None:
+    """Print how many answers improved, and those with the highest rewards, changed words marked."""
+    changes = highlights.changes
+    if changes:
+        console.print(Text(_improved(highlights, len(changes)), style="underline"))
+    for change in changes:
         console.print(_change(change, console.width))
         console.print()
+
+
+def _improved(highlights: Highlights, shown: int) -> str:
+    count = f"{highlights.improved:,} of {highlights.seen:,} answers improved"
+    best = f"; the {shown} with the highest rewards" if shown < highlights.improved else ""
+    return f"{count}{best}:"
 
 
 def show_steps(console: Console, summary: Summary) -> None:
@@ -159,10 +169,10 @@ def _costs(summary: Summary) -> str:
 
 
 def _retries(summary: Summary) -> str:
-    """The calls that were tried again, those for scores apart; nothing where there are none."""
+    """Return the number of retries, those for scores apart; nothing if there were none."""
     total, scores = sum(summary.retries.values()), summary.retries.get("reward", 0)
     of_scores = f", {scores:,} of them for scores" if scores else ""
-    return f"{total:,} calls tried again{of_scores}; " if total else ""
+    return f"{total:,} retries{of_scores}; " if total else ""
 
 
 def _change(change: Change, width: int) -> RenderableType:

@@ -23,7 +23,9 @@ tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 
 
 SERVING = "Serving"
 KEYS_VARIABLE = "TPO_SERVE_API_KEYS"
-NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences", "check_reward")
+NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences")
+RETRY_TIMEOUT = 10.0
+"""Seconds: a client waits, and has retries of its own; the settings' default is made for long runs."""
 
 
 def _option(text: str, *flags: str, **more: object) -> object:
@@ -33,11 +35,12 @@ def _option(text: str, *flags: str, **more: object) -> object:
 @options.with_settings(
     without=NOT_TAKEN,
     texts={"concurrency": "Maximum optimized requests at a time, and calls in flight per server."},
+    defaults={"retry_timeout": RETRY_TIMEOUT},
 )
 def serve(
     given: options.Given,
     host: Annotated[str, _option("Address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
-    port: Annotated[int, _option("Port; 0 takes a free one.", metavar="PORT", min=0, max=65535)] = 8080,
+    port: Annotated[int, _option("Port; 0 chooses a free one.", metavar="PORT", min=0, max=65535)] = 8080,
     name: Annotated[
         str | None, _option("Model name for clients. [dim]\\[default: the policy's][/dim]", metavar="NAME")
     ] = None,
@@ -54,35 +57,53 @@ def serve(
     max_n: Annotated[int, _option("Maximum choices of a reply.", metavar="K", min=1)] = 16,
     max_sample_size: Annotated[int, _option("Maximum N of a request.", metavar="N", min=1)] = 16,
     max_steps: Annotated[int, _option("Maximum D of a request.", metavar="D", min=0)] = 5,
+    allow_method: Annotated[
+        list[str] | None,
+        _option(
+            "Method that requests may name. Repeatable. [dim]\\[default: all][/dim]",
+            metavar="NAME",
+        ),
+    ] = None,
+    max_token_budget: Annotated[
+        int | None,
+        _option(
+            "Maximum token budget, for requests without one too. [dim]\\[default: none][/dim]",
+            metavar="TOKENS",
+            min=1,
+        ),
+    ] = None,
     max_deadline: Annotated[
         float | None,
         _option(
-            "Maximum deadline in seconds, for requests without one too. [dim]\\[default: none][/dim]",
+            "Maximum deadline in seconds, also for requests without a deadline. [dim]\\[default: none][/dim]",
             metavar="SECONDS",
             min=0.001,
         ),
     ] = None,
     max_waiting: Annotated[
-        int, _option("Maximum waiting requests; others get 429.", metavar="K", min=0)
+        int, _option("Maximum queued requests; further ones get 429.", metavar="K", min=0)
     ] = 1024,
     degrade: Annotated[
-        bool, _option("Answer with the best that can be had if a model fails.", "--degrade")
+        bool,
+        _option(
+            "If a model fails, answer with the best response of the pool or an unscored sample.", "--degrade"
+        ),
     ] = False,
     progress: Annotated[
         bool,
-        _option("Stream progress as reasoning, unless a request says otherwise.", "--progress/--no-progress"),
+        _option("Stream progress as reasoning; a request may override it.", "--progress/--no-progress"),
     ] = True,
     store: Annotated[
         Path | None,
         _option("Run directory to keep trajectories in.", parser=options.parse_path, metavar="DIR"),
     ] = None,
     drain: Annotated[
-        int, _option("Seconds for requests in progress at a shutdown.", metavar="SECONDS", min=1)
+        int, _option("Seconds that requests in progress have at a shutdown.", metavar="SECONDS", min=1)
     ] = 300,
 ) -> None:
-    """Serve the method as a model: the chat completions, responses and messages APIs.
+    """Serve optimized answers behind the APIs of OpenAI and Anthropic.
 
-    It listens on this machine alone unless --host says otherwise, until SIGTERM or Ctrl-C.
+    Listens on 127.0.0.1 by default, until SIGTERM or Ctrl-C.
     """
     from tpo.cli.common import settings_of
     from tpo.errors import MissingExtra
@@ -104,6 +125,8 @@ def serve(
             n=max_n,
             sample_size=max(max_sample_size, settings.sample_size),
             max_iterations=max(max_steps, settings.max_iterations),
+            methods=None if not allow_method else tuple(allow_method),
+            token_budget=max_token_budget,
             deadline=max_deadline,
             running=settings.concurrency,
             waiting=max_waiting,

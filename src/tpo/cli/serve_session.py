@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tpo.cli.common import interruptible
 from tpo.cli.escape import echo
-from tpo.config import Settings, make_method, name_model
+from tpo.config import Settings, make_method, name_model, stopping_rules
 from tpo.runs.models import Models, Relay, load_models
 from tpo.serve.server import ServeOptions, endpoint, listen, serve_until_stopped
 
@@ -20,6 +20,7 @@ def run_endpoint(settings: Settings, options: ServeOptions) -> None:
     make_method(settings)  # its mistakes show before anything is loaded
     with interruptible(talk, "stopped"):
         settings = asyncio.run(name_model(settings, os.environ))
+        stopping_rules(settings)  # after the models are named: a file of --when-needed holds their names
         with talk.status("loading the models"):
             models = load_models(settings, Relay())
         asyncio.run(_serve(settings, options, models, talk))

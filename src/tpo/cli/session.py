@@ -50,7 +50,7 @@ class Session:
     def carry_out(self) -> Summary:
         """Execute the plan and show its summary."""
         highlights = Highlights()
-        with interruptible(self.talk, f"interrupted; the same command goes on from {self.plan.path}"):
+        with interruptible(self.talk, f"interrupted; the same command resumes {self.plan.path}"):
             complete = self.plan.is_complete()
             # Before the run's directory is made, so that a model that cannot be had leaves no trace; outside
             # of the event loop, where Ctrl-C would have to wait until the models are loaded.
@@ -97,7 +97,7 @@ class Session:
             return
         finished = len(directory.finished)
         if complete:
-            self._say(f"{plan.path}: all queries are finished; --fresh starts anew")
+            self._say(f"{plan.path}: all queries are finished; --fresh starts again")
             return
         again = f", {len(directory.failed):,} that failed are tried again" if directory.failed else ""
         count = f"{finished:,} of {queries(total)}" if total is not None else queries(finished)
@@ -110,7 +110,7 @@ class Session:
     def _show(self, summary: Summary, highlights: Highlights) -> None:
         if not self.plan.settings.quiet:
             show_steps(self.result, summary)
-            show_changes(self.result, highlights.changes)
+            show_changes(self.result, highlights)
             show_costs(self.result, summary)
             if self.plan.settings.critic or self.plan.settings.editor:
                 show_roles(self.result, summary)

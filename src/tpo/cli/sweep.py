@@ -13,10 +13,10 @@ from tpo.config.settings import DATA, OPTIONS
 EXAMPLES = """\
 [bold]Examples[/bold]
 
-[dim]three methods, three widths, two depths, with the embedded pair[/dim]
+[dim]three methods, three N, two D, with the embedded pair[/dim]
 tpo sweep prompts.jsonl --method tpo,revision,bon -n 3,5,10 -d 1,2 --pool 60
 
-[dim]two rewards, three seeds, and a reward that guides nothing[/dim]
+[dim]two rewards, three seeds, and a held-out reward[/dim]
 tpo sweep prompts.jsonl --policy http://localhost:8000/v1 --method tpo,bon -n 5,20 --seed 1,2,3 \\
     --reward hf:ORG/A --reward hf:ORG/B --check-reward hf:ORG/C --out runs/scaling
 """
@@ -24,14 +24,14 @@ tpo sweep prompts.jsonl --policy http://localhost:8000/v1 --method tpo,bon -n 5,
 SOME_FAILED = 1
 COMPARISON = "Comparison"
 SEVERAL = ("method", "sample_size", "max_iterations", "seed")
-"""What is crossed with what, and with the rewards."""
+"""Settings that take several values; a sweep runs their product with the rewards."""
 
 
 @options.with_settings(
     without=("combine", "calibration", "reward_weights", "gate"),
     several=SEVERAL,
     texts={
-        "reward": f"{OPTIONS['reward'].option.help} Here each one makes runs of its own.",
+        "reward": f"{OPTIONS['reward'].option.help} Each reward gets runs of its own.",
         "check_reward": "Held-out reward: guides no run, scores the answers and the best of each step"
         " afterwards.",
     },
@@ -50,7 +50,7 @@ def sweep(
         int | None,
         typer.Option(
             metavar="N",
-            help="First samples for the curve of best-of-n, so that it reaches what other methods spend."
+            help="Number of first samples for the best-of-n curve."
             " [dim]\\[default: the largest of --sample-size][/dim]",
             rich_help_panel=COMPARISON,
         ),
@@ -63,7 +63,7 @@ def sweep(
         bool,
         typer.Option(
             "--no-share",
-            help="Repeat the calls that cells have in common in every cell.",
+            help="Make all calls of every cell, without sharing.",
             rich_help_panel=COMPARISON,
         ),
     ] = False,
@@ -99,9 +99,9 @@ def sweep(
         bool, typer.Option("--no-page", help="Do not write report.html.", rich_help_panel=COMPARISON)
     ] = False,
 ) -> None:
-    """Run every method with every N, D, reward and seed over one data set, and compare them at equal cost.
+    """Run methods with several N, D, rewards and seeds on one data set; compare them at equal cost.
 
-    Each cell is an ordinary run; the same command goes on with what is not finished.
+    Each cell is an ordinary run; the same command resumes unfinished cells.
     """
     flags = {**locals(), **given.flags}
     from tpo.cli.sweep_session import Sweeping

@@ -50,12 +50,12 @@ def _loaded(plan: SweepPlan, console: Console) -> SweepModels:
         rewards = {
             name: reward_of(_with_reward(plan.settings, name), os.environ, events) for name in plan.rewards
         }
-        held_out = None if plan.check_reward is None else load_check(plan, events)
+        held_out = None if plan.check_reward is None else _load_check(plan, events)
         policy = policy_of(plan.settings, os.environ, events)
     return SweepModels(policy, rewards, held_out, events)
 
 
-def load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
+def _load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
     """The reward of *plan* that guides nothing."""
     assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
     return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
@@ -152,7 +152,7 @@ class Sweeping:
             if held_out.is_complete(self._trajectories()):
                 return Outcome(failures, held_out)
             self.say(f"held-out reward {plan.check_reward}")
-            reward = models.check if models is not None and models.check is not None else load_check(plan)
+            reward = models.check if models is not None and models.check is not None else _load_check(plan)
             try:
                 await held_out.score(self._trajectories(), reward, concurrency=plan.settings.concurrency)
             except RewardError as error:

@@ -25,7 +25,7 @@ class Choice(StrEnum):
 Pairs = Annotated[
     Choice | None,
     typer.Option(
-        help="dpo: the best response against the worst, or against the first sample; or each two responses."
+        help="dpo: pair the best response with the worst or the first sample, or pair every two responses."
         " [dim]\\[default: best-worst][/dim]",
         rich_help_panel=PANEL,
     ),
@@ -34,7 +34,7 @@ MinMargin = Annotated[
     float | None,
     typer.Option(
         metavar="MARGIN",
-        help="dpo: the least difference of a pair's rewards. [dim]\\[default: any above 0][/dim]",
+        help="dpo: minimum difference of a pair's rewards. [dim]\\[default: any above 0][/dim]",
         rich_help_panel=PANEL,
     ),
 ]
@@ -42,7 +42,7 @@ MaxLengthRatio = Annotated[
     float | None,
     typer.Option(
         metavar="RATIO",
-        help="dpo: how many times as long as the shorter text of a pair the longer one may be.",
+        help="dpo: maximum length of a pair's longer text relative to the shorter one.",
         rich_help_panel=PANEL,
     ),
 ]

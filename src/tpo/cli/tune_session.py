@@ -92,7 +92,7 @@ class Tuning:
     def carry_out(self) -> int:
         """Run the sweep, choose and show; return how many runs are not whole."""
         plan = self.sweeping.plan
-        for sentence in planned_cost(plan):
+        for sentence in _planned_cost(plan):
             self.sweeping.say(sentence)
         record, incomplete = self.sweeping.carried(self._chosen)
         parts = [TINY_NOTE] if record["tiny"] else []
@@ -132,7 +132,7 @@ def sample_queries(queries: Sequence[Query], count: int, seed: int) -> tuple[Que
     return tuple(queries[place] for place in sorted(drawn))
 
 
-def planned_cost(plan: SweepPlan) -> Iterator[str]:
+def _planned_cost(plan: SweepPlan) -> Iterator[str]:
     """Yield sentences that say how much is left to do, at most."""
     count = len(plan.queries)
     todo = plan.incomplete_cells()

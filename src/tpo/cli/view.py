@@ -15,10 +15,10 @@ from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice, 
 EXAMPLES = """\
 [bold]Examples[/bold]
 
-[dim]every run in runs/, those that begin later too[/dim]
+[dim]every run in runs/, including later ones[/dim]
 tpo view
 
-[dim]one run; a port that stays the same, for a tunnel or a page that is left open[/dim]
+[dim]one run, on a fixed port[/dim]
 tpo view runs/NAME --port 8100 --no-open
 """
 
@@ -29,20 +29,20 @@ def view(
         typer.Argument(
             parser=parse_path,
             metavar="RUN_OR_DIR",
-            help="The directory of a run, or one that holds runs.",
+            help="Run directory, or a directory that contains runs.",
             show_default="runs",
         ),
     ] = Path("runs"),
     port: Annotated[
         int,
-        typer.Option(metavar="PORT", min=0, max=65535, help="On 127.0.0.1; 0 takes one that is free."),
+        typer.Option(metavar="PORT", min=0, max=65535, help="Port on 127.0.0.1; 0 chooses a free one."),
     ] = 0,
     token: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
             envvar="TPO_VIEW_TOKEN",
-            help="What a browser must bring; '' asks for nothing. [dim]\\[default: a random one][/dim]",
+            help="Token that a browser must send; '' disables it. [dim]\\[default: a random one][/dim]",
             show_default=False,
         ),
     ] = None,
@@ -50,7 +50,7 @@ def view(
         bool | None,
         typer.Option(
             "--open/--no-open",
-            help="Show it in a browser. [dim]\\[default: if there is a screen][/dim]",
+            help="Open a browser. [dim]\\[default: if there is a screen][/dim]",
             show_default=False,
         ),
     ] = None,
@@ -62,9 +62,9 @@ def view(
     quiet: Quiet = None,
     debug: Debug = False,  # noqa: ARG001 - heeded where errors are translated
 ) -> None:
-    """Look at runs in the browser while they work: the report's page, live.
+    """Show runs in the browser and update the page while they work.
 
-    It is served to this machine alone, to who has the printed address, until Ctrl-C.
+    The page is served on 127.0.0.1 until Ctrl-C; the printed address contains its token.
     """
     import asyncio
     import secrets

@@ -64,8 +64,7 @@ def winrate(
 
 def _judge(url: str, model: str | None) -> PairwiseJudge:
     """Return the pairwise judge at *url*."""
-    from tpo.methods.named_models import REWARD_KEY_VARIABLE
-    from tpo.registry import refuse_secrets
+    from tpo.registry import REWARD_KEY_VARIABLE, refuse_secrets
     from tpo.rewards.judge.pairwise import PairwiseJudge
 
     refuse_secrets("--judge", url, REWARD_KEY_VARIABLE)

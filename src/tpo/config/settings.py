@@ -219,7 +219,7 @@ class Settings:
             panel=MODELS,
             metavar="NAME",
             default="the fastest available",
-            docs="[Several GPUs](rewards.md#several-cards).",
+            docs="[Several GPUs](rewards.md#several-gpus).",
         ),
     ] = None
     trust_remote_code: Annotated[
@@ -476,7 +476,7 @@ class Settings:
         int,
         Option(
             help="Maximum queries in flight, and calls in flight per server; at least twice --sequences"
-            " unless given.",
+            " by default.",
             panel=RUNNING,
             metavar="K",
             ge=1,
@@ -485,7 +485,7 @@ class Settings:
     sequences: Annotated[
         int | None,
         Option(
-            help="Sequences that the servers run at a time (vLLM's --max-num-seqs); further calls wait here.",
+            help="Sequences that the servers run at a time (vLLM's --max-num-seqs); other calls wait.",
             panel=RUNNING,
             metavar="K",
             ge=1,

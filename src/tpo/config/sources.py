@@ -20,7 +20,7 @@ from tpo.errors import ConfigError
 from tpo.registry import split_names
 
 NO_SETTINGS = frozenset({"api_key", "reward_api_key", "judge_api_key", "config", "debug"})
-"""What the environment may hold under our prefix beside settings."""
+"""Variables with our prefix that are not settings."""
 
 SECRETS = frozenset({"reward_api_key", "api_key", "key", "token", "openai_api_key", "tpo_api_key"})
 
@@ -38,16 +38,18 @@ def load_settings(
     environment: Mapping[str, str],
     file: Path | None = None,
     notify: Callable[[str], None] = log.warning,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Load the settings that *flags*, *environment* and *file* give, in this order of precedence.
 
-    A flag that is None was not given. *notify* hears of names that have changed.
+    A flag that is None was not given. *notify* hears of names that have changed. *defaults* replace the
+    settings' own.
 
     Raises:
         ConfigError: a file cannot be read, a key is unknown, a value has the wrong type or range, or the
             values do not go together.
     """
-    return load_axes(flags, environment, file, (), notify)[0]
+    return load_axes(flags, environment, file, (), notify, defaults)[0]
 
 
 def load_axes(
@@ -56,6 +58,7 @@ def load_axes(
     file: Path | None,
     several: Collection[str],
     notify: Callable[[str], None] = log.warning,
+    defaults: Mapping[str, Any] | None = None,
 ) -> tuple[Settings, Mapping[str, tuple[Any, ...]]]:
     """Load settings of which *several* may have many values, between commas or in a TOML list.
 
@@ -66,7 +69,7 @@ def load_axes(
         ConfigError: as :func:`load_settings`.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    merged = _from_file(file, several, notify)
+    merged = dict(defaults or {}) | _from_file(file, several, notify)
     merged |= _from_environment(environment, several, notify)
     merged |= _check(given, flag_of, several)
     axes = {name: merged.get(name, (OPTIONS[name].default,)) for name in several}

@@ -14,14 +14,14 @@ from tpo.config.settings import TINY, Settings
 from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.events import Listener
-from tpo.methods.named_models import REWARD_KEY_VARIABLE, api_key, policy_spec, require_taken
+from tpo.methods.named_models import api_key, policy_spec, require_taken
 from tpo.policies.base import Policy
-from tpo.registry import ModelOptions, ModelSpec, parse, usages
+from tpo.registry import REWARD_KEY_VARIABLE, ModelOptions, ModelSpec, parse, usages
 from tpo.rewards.base import Reward
 from tpo.types import CRITIC, EDITOR, Sampling
 
 CHECK_KEY_VARIABLE = "TPO_CHECK_API_KEY"
-"""Where the key of the check reward's server is looked for: neither the policy's nor the reward's."""
+"""Environment variable with the key of the check reward's server; other keys are not sent there."""
 KEY_FIELDS = frozenset(
     {
         *("api_key", "apikey", "x_api_key", "authorization", "access_token", "auth_token", "bearer_token"),
@@ -145,8 +145,8 @@ def require_reward(policies: Sequence[str], *, has_reward: bool) -> None:
         return
     there = ", ".join(usage for usage in usages(REWARDS) if usage != TINY)
     raise ConfigError(
-        f"--policy {policies[0]}: name a reward too, with --reward ({there}); the embedded toy reward would"
-        " judge its answers by a measure of another world (--reward tiny, if that is what you want)"
+        f"--policy {policies[0]}: name a reward too, with --reward ({there}); the embedded reward"
+        " knows short messages only (--reward tiny uses it anyway)"
     )
 
 

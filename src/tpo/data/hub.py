@@ -13,7 +13,7 @@ from tpo.data.row import OnInvalid, Row, raise_invalid
 from tpo.errors import DataError, MissingExtra
 
 SAVED = ("state.json", "dataset_dict.json")
-"""What marks a folder that ``save_to_disk`` has written."""
+"""Files that mark a directory written by ``save_to_disk``."""
 
 
 @dataclass(frozen=True, slots=True)

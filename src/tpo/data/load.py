@@ -185,7 +185,7 @@ class _Queries:
         earlier = places.setdefault(query.id, row.place)
         if earlier is not row.place:
             raise DataError(
-                f"{row.place}: the id {query.id!r} was given before, at {earlier}; ids must differ, because "
-                "a run is resumed by them"
+                f"{row.place}: the id {query.id!r} was given before, at {earlier}; ids must be "
+                "unique: resume matches queries by id"
             )
         return query

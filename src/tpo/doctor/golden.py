@@ -12,8 +12,9 @@ from tpo.entry_points import REWARDS
 from tpo.errors import TpoError
 from tpo.http import Balancer, HttpClient
 from tpo.http.address import root_address
-from tpo.http.model_cards import chosen_card, read_cards
-from tpo.registry import find_kind, parse
+from tpo.http.model_cards import request_card
+from tpo.registry import ModelSpec, find_kind, parse
+from tpo.rewards.base import Reward
 from tpo.rewards.diagnosis import Fault
 from tpo.rewards.golden import Golden, check_golden, golden_scores, read_golden
 from tpo.rewards.hf import HFReward
@@ -68,17 +69,21 @@ async def _local_weights(setup: Setup, state: CheckState) -> str | None:
     served, *others = reward_specs(setup.settings.reward)
     if others or not (served.urls and served.gives_logits):
         return None
-    client = HttpClient(served.urls[0], setup.reward_key, address=root_address)
-    state.close_later(client)
-    balancer = Balancer([(client.address, client)], retry=BRIEF_RETRY)
-    cards = await balancer.ask("", lambda it: it.request("GET", "/v1/models", read=read_cards))
-    card = chosen_card(cards, served.model, client.address)
-    model = card.root or card.name
+    model = await served_model_name(setup, state, served)
     if _is_small(Path(model)):
         return f"hf:{model}"
     advice = f"--golden hf:{model} loads the same weights in this process and compares"
     state.report(unknown(CHECK, "the served reward was not compared with its weights", advice))
     return None
+
+
+async def served_model_name(setup: Setup, state: CheckState, served: ModelSpec[Reward]) -> str:
+    """Return the place of a served reward model's files as its server names it, or its name there."""
+    client = HttpClient(served.urls[0], setup.reward_key, address=root_address)
+    state.close_later(client)
+    balancer = Balancer([(client.address, client)], retry=BRIEF_RETRY)
+    card = await balancer.ask("", lambda it: request_card(it, served.model, "/v1/models"))
+    return card.root or card.name
 
 
 def _is_small(folder: Path) -> bool:

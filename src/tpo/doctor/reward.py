@@ -15,13 +15,13 @@ from tpo.rewards.probes import PROBES
 from tpo.rewards.rubric import RubricReward
 from tpo.types import Messages, Scope
 
-CHECK = "reward's sense"
+CHECK = "reward order"
 ORDER_CHECK = "rubric's order"
 LARGE_SHIFT = 0.1
 """Mean shift of a probability from which the order of yes and no is warned of."""
 
 
-async def check_reward_sense(setup: Setup, state: CheckState) -> None:
+async def check_reward_order(setup: Setup, state: CheckState) -> None:
     """Score the good and the poor answer of each built-in probe."""
     reward = state.reward
     if reward is None:
@@ -38,7 +38,7 @@ async def check_reward_sense(setup: Setup, state: CheckState) -> None:
     started = setup.now()
     scores = await asyncio.gather(*(_score(reward, *row, index) for index, row in enumerate(rows)))
     seconds = setup.now() - started
-    _report_sense(scores[::2], scores[1::2], seconds, state)
+    _report_order(scores[::2], scores[1::2], seconds, state)
     if len(set(scores)) > 1 and _is_logit(setup):
         _report_scale(scores, state)
     if isinstance(reward, RubricReward):
@@ -75,7 +75,7 @@ def _is_logit(setup: Setup) -> bool:
     return not others and first.gives_logits
 
 
-def _report_sense(
+def _report_order(
     good_ones: Sequence[float], poor: Sequence[float], seconds: float, state: CheckState
 ) -> None:
     better = sum(a > b for a, b in zip(good_ones, poor, strict=True))
@@ -102,7 +102,7 @@ def _report_scale(scores: Sequence[float], state: CheckState) -> None:
     if low >= 0 and high <= 1:
         sentence = f"all scores are between 0 and 1 ({low:.3g} to {high:.3g}), as after a sigmoid"
         advice = "make the server or model return raw logits: after a sigmoid the best answers tie"
-        state.report(warning("reward's scale", sentence, advice, low=low, high=high))
+        state.report(warning("reward scale", sentence, advice, low=low, high=high))
     else:
         sentence = f"scores range from {low:.3g} to {high:.3g}: raw logits"
-        state.report(good("reward's scale", sentence, low=low, high=high))
+        state.report(good("reward scale", sentence, low=low, high=high))

@@ -14,9 +14,10 @@ from tpo.doctor.estimate import check_estimate
 from tpo.doctor.finding import Finding, failure
 from tpo.doctor.golden import check_golden_scores
 from tpo.doctor.iteration import check_iteration
+from tpo.doctor.known_model import check_known_model
 from tpo.doctor.loading import check_policy_loads, check_reward_loads
 from tpo.doctor.prefix_cache import check_prefix_cache
-from tpo.doctor.reward import check_reward_sense
+from tpo.doctor.reward import check_reward_order
 from tpo.doctor.sampling import check_finish_reasons, check_samples
 from tpo.doctor.servers import check_servers
 from tpo.doctor.setup import CheckState, Setup
@@ -35,7 +36,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("finish reasons", check_finish_reasons),
     ("prefix cache", check_prefix_cache),
     ("reward", check_reward_loads),
-    ("reward's sense", check_reward_sense),
+    ("known reward model", check_known_model),
+    ("reward order", check_reward_order),
     ("golden scores", check_golden_scores),
     ("iteration", check_iteration),
     ("context", check_context),

@@ -151,11 +151,11 @@ def write_win_rates(
     page = f"# {escape_markdown(title)}\n\n{table}\n\n{note}\n"
     write_result_files(out, NAME, record, markdown=page, latex=latex_table(head, rows, title))
     if figure:
-        save_figures([win_rate_figure(title, found)], out)
+        save_figures([_win_rate_figure(title, found)], out)
     return record | {"table": table}
 
 
-def win_rate_figure(title: str, found: Sequence[WinRate]) -> Figure:
+def _win_rate_figure(title: str, found: Sequence[WinRate]) -> Figure:
     """Return the figure of the win rates by n, with a line at one half."""
     dots = tuple(
         Point(float(each.n), each.rate.value, each.rate.low, each.rate.high, each.queries)

@@ -3,7 +3,7 @@
 A list with an object for each query, whose keys are ``INDEX{step}<SEP>{query}<SEP>{response}`` and whose
 values are rewards. The first samples have step -1, the first iteration 0. Two equal responses of one step
 share a key, and the first one's reward stands, as there. A query or response that holds ``<SEP>`` makes its
-key ambiguous to whoever splits it: ``tpo export --format results`` has no such trouble.
+key ambiguous for code that splits it; ``tpo export --format results`` keeps the parts apart.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ class _Refusals:
     _answered: int = 0
     _in_a_row: int = 0
     _has_helped: bool = True
-    """Whether the last cut was followed by good replies."""
+    """True if good replies followed the last cut."""
     _cut_at: float = -math.inf
     _cut_size: float = 0.0
     _hold: int = FIRST_HOLD

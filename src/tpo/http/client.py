@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tpo.errors import ConfigError
 from tpo.http.adaptive_limit import AdaptiveLimit
 from tpo.http.address import base_address, proxy_of
-from tpo.http.failures import HttpFailure, Reply, Server, StreamedReply, read_json, status_failure
+from tpo.http.failures import HttpFailure, HttpReply, Server, StreamedReply, read_json, status_failure
 from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.http.sse import EventReader
 from tpo.per_loop import PerLoop
@@ -104,7 +104,7 @@ class HttpClient:
                 async with session.send(method, url, body) as response:
                     chunks = response.content.iter_any()
                     whole = await (_streamed(chunks, on_event) if on_event else response.read())
-                    reply = Reply(response.status, response.headers, whole)
+                    reply = HttpReply(response.status, response.headers, whole)
             except session.errors as error:
                 raise self._failed(session.failure(error)) from error
             finally:
@@ -126,7 +126,7 @@ class HttpClient:
         try:
             async with session.send("POST", self.address + path, body) as reply:
                 if reply.status in (401, 402, 403, 404, 408, 429) or reply.status >= 500:
-                    whole = Reply(reply.status, reply.headers, await reply.read())
+                    whole = HttpReply(reply.status, reply.headers, await reply.read())
                     raise status_failure(whole, self._server)
                 self._has_answered = True
                 yield StreamedReply(reply.status, reply.headers, reply.content.iter_any())

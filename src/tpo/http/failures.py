@@ -38,11 +38,11 @@ WORDS_KEPT = 500
 class HttpFailure(Exception):
     """A request that brought no usable reply; its text is the reason, without any key.
 
-    ``passes``: the same request may succeed later. ``fatal``: no other request will fare better.
+    ``passes``: the same request may succeed later. ``fatal``: every other request would fail, too.
     ``status``: the server's, None if it gave none. ``retry_after``: seconds that it asked to wait.
-    ``unreachable``: no connection came about. ``broken``: one broke off, so that whoever answers next may be
-    another than before. ``ambiguous``: fatal from a server that never answered, but of one that has answered
-    well it may be a moment's error of a gateway before it.
+    ``unreachable``: no connection was made. ``broken``: a connection broke, so another server may answer
+    next. ``ambiguous``: fatal from a server that never answered; from one that has answered, it may be a
+    passing error of a gateway.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class HttpFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """Response of a server."""
 
     status: int
@@ -93,9 +93,9 @@ class StreamedReply:
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
 
-    async def read(self) -> Reply:
+    async def read(self) -> HttpReply:
         """Return the whole reply."""
-        return Reply(self.status, self.headers, b"".join([chunk async for chunk in self.chunks]))
+        return HttpReply(self.status, self.headers, b"".join([chunk async for chunk in self.chunks]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Server:
         return f"Server({self.address!r})"
 
 
-def read_json(reply: Reply, server: Server) -> Any:
+def read_json(reply: HttpReply, server: Server) -> Any:
     """The value in the body of *reply*.
 
     Raises:
@@ -170,17 +170,17 @@ def choice_error(choice: Any) -> dict[str, Any] | str | None:
     return "the generation ended with an error (finish_reason: error)" if failed else None
 
 
-def _error_in_success(reply: Reply, error: dict[str, Any] | str) -> Reply:
+def _error_in_success(reply: HttpReply, error: dict[str, Any] | str) -> HttpReply:
     """Some gateways answer 200 with an error inside; its code or type says which status it is."""
     said = error if isinstance(error, dict) else {}
     names = [str(said.get(name, "")).lower() for name in ("code", "status", "type")]
     numbers = [int(name) for name in names if re.fullmatch(r"[45]\d\d", name)]
     named = [status for word, status in _STATUS_OF.items() if any(word in name for name in names)]
     status = [*numbers, *named, 502][0]
-    return Reply(status, reply.headers, json.dumps({"error": error}).encode())
+    return HttpReply(status, reply.headers, json.dumps({"error": error}).encode())
 
 
-def status_failure(reply: Reply, server: Server) -> HttpFailure:
+def status_failure(reply: HttpReply, server: Server) -> HttpFailure:
     """Return the failure that an error status means."""
     words, code = _explanation(reply.body)
     said = server.quote(words)

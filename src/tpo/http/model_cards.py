@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tpo.http.client import HttpClient
 from tpo.http.failures import HttpFailure
 
 CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
@@ -64,6 +65,16 @@ def chosen_card(
     if model is None:
         raise HttpFailure(f"the server at {address} {serves}: {advice}", fatal=True)
     raise HttpFailure(f"the server at {address} has no model {model!r}; it {serves}", fatal=True)
+
+
+async def request_card(client: HttpClient, model: str | None, path: str = "/models") -> ModelCard:
+    """Return the card of *model*, or the only one, of those that the server of *client* lists at *path*.
+
+    Raises:
+        HttpFailure: there is none such, or several where none was named.
+    """
+    cards = await client.request("GET", path, read=read_cards)
+    return chosen_card(cards, model, client.address)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import re
 from tpo.http.failures import HttpFailure
 
 LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
-"""What servers call the reply's limit: nearly all take the first, a few only the second."""
+"""Names of the reply's token limit: nearly all servers accept the first, a few only the second."""
 
 _CONTEXT = re.compile(
     r"(?:"

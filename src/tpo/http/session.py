@@ -60,7 +60,7 @@ class Session:
         weakref.finalize(self, _release, self._session, asyncio.get_running_loop())
 
     errors = (aiohttp.ClientError, TimeoutError, OSError)
-    """What a request raises when no reply comes, or not to its end; see :meth:`failure`."""
+    """Exceptions of a request without a complete reply; see :meth:`failure`."""
 
     def send(self, method: str, url: str, body: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Send a request; the block has the reply, whatever its status, and may read it."""

@@ -84,6 +84,11 @@ class ChatTokenizer:
                 self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             )
 
+    def special_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return the special tokens among *ids*, as the tokenizer spells them."""
+        added = self._tokenizer.added_tokens_decoder
+        return [added[token].content for token in ids if token in added and added[token].special]
+
     def answer(self, ids: Sequence[int]) -> Answer:
         """Return the text of *ids* apart from the reasoning in it, which the template may have opened."""
         return split_reasoning(self.text(ids), opened=self.template_opens_reasoning)

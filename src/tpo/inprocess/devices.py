@@ -9,13 +9,13 @@ from typing import Any
 from tpo.errors import ConfigError, MissingExtra
 from tpo.inprocess.memory import first_line
 
-PARTINGS = ("auto", "balanced", "balanced_low_0", "sequential")
-"""Accelerate's ways of parting a model over all cards, the processor's memory and the disk, in that order."""
+SPLIT_MODES = ("auto", "balanced", "balanced_low_0", "sequential")
+"""Modes in which accelerate splits a model over GPUs, memory and disk, in that order."""
 SLOW = {"cpu", "disk"}
-"""Where weights of a model that is too large for the cards are kept, and fetched from for every batch."""
+"""Places for layers that do not fit on the GPUs; each batch loads them again."""
 
 Device = str | Mapping[str, str | int]
-"""``cuda``, ``cuda:1``, ``mps``, ``cpu``; one of PARTINGS; ``cuda:0,cuda:1``, parted over these alone; or a
+"""``cuda``, ``cuda:1``, ``mps``, ``cpu``; one of SPLIT_MODES; ``cuda:0,cuda:1``, split over these only; or a
 device for each part of the model by its name, as transformers' ``device_map`` takes it."""
 
 
@@ -39,15 +39,15 @@ def placement(torch: Any, wanted: Device | None) -> Placement:
         several = best == "cuda" and torch.cuda.device_count() > 1 and _has_accelerate()
         return Placement(best, {"device_map": "auto"} if several else {})
     if isinstance(wanted, Mapping):
-        return Placement(_first_of(wanted), _parted(dict(wanted)))
-    if wanted in PARTINGS:
-        return Placement(_best_device(torch), _parted(wanted))
+        return Placement(_first_of(wanted), _split_over(dict(wanted)))
+    if wanted in SPLIT_MODES:
+        return Placement(_best_device(torch), _split_over(wanted))
     names = [name.strip() for name in wanted.split(",")]
     for name in names:
         _check_device(torch, name)
     if len(names) == 1:
         return Placement(names[0], {})
-    return Placement(names[0], _parted("auto") | {"max_memory": _free_memory(torch, names)})
+    return Placement(names[0], _split_over("auto") | {"max_memory": _free_memory(torch, names)})
 
 
 def best_dtype(torch: Any, device: str, *, classifier: bool) -> str:
@@ -89,9 +89,9 @@ def _first_of(wanted: Mapping[str, str | int]) -> str:
     return next((card for card in cards if card not in SLOW), "cpu")
 
 
-def _parted(device_map: Any) -> dict[str, Any]:
+def _split_over(device_map: Any) -> dict[str, Any]:
     if not _has_accelerate():
-        raise MissingExtra("accelerate", "local", "a model parted over several devices")
+        raise MissingExtra("accelerate", "local", "a model split over several devices")
     return {"device_map": device_map}
 
 

@@ -132,7 +132,7 @@ def load_checkpoint(
 
 
 class _Untrusted(Exception):
-    """A model needs code of its own, and nobody allowed that."""
+    """A model needs code of its own, which was not allowed."""
 
 
 def _loaded(

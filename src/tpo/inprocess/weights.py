@@ -30,7 +30,7 @@ BESIDE = {
     "tokenizer_config.json",
     "vocab.json",
 }
-"""What shapes a model's answers beside its weights: how text becomes tokens, and where an answer ends."""
+"""Files beside the weights that affect answers: tokenizer, templates, stop tokens."""
 
 
 def weights_digest(path_or_id: str | Path) -> str | None:

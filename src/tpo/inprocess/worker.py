@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Start = Callable[[Callable[[], None]], None]
-"""How the worker's body is set going; a test takes the body and runs it when it likes."""
+"""Function that starts the worker's loop; tests replace it to run the loop themselves."""
 
 
 def in_thread(body: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tpo.events import CritiqueWritten
-from tpo.methods.calls import OpenCall
+from tpo.methods.open_call import OpenCall
 from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader, tagged_response
 from tpo.types import CRITIC, WRITER, Call, Candidate, Messages, Phase, Sampling, Scope

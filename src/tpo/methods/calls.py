@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardUnavailable, StoreError, TpoError
+from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardUnavailable, TpoError
 from tpo.events import (
     CallStarted,
     CandidateScored,
@@ -16,6 +16,7 @@ from tpo.events import (
     TextWritten,
     UpdateMalformed,
 )
+from tpo.methods.open_call import OpenCall, hash_of_call, reply_of
 from tpo.methods.replay import Replay
 from tpo.methods.seeds import base_seed
 from tpo.methods.tags import Reader
@@ -24,17 +25,13 @@ from tpo.policies.checked import CompletionCheck, place_of
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.rewards.values import finite_score, place
-from tpo.store.journal import request_hash
-from tpo.store.jsonline import flat
 from tpo.types import (
-    Call,
     Candidate,
     Completion,
     Delta,
     Messages,
     Phase,
     Query,
-    Reply,
     RewardUsage,
     Sampling,
     Scope,
@@ -42,55 +39,6 @@ from tpo.types import (
     Usage,
 )
 from tpo.user_functions import is_cancelled
-
-
-@dataclass(eq=False)
-class OpenCall:
-    """A policy call of a step and what it has brought so far, by sample index.
-
-    A draw that is continued is the same call. *name* is what its candidates' ids append. *unscored* is why
-    the last response without a score has none.
-    """
-
-    scope: Scope
-    messages: Messages
-    sampling: Sampling
-    request: str
-    reads: bool = False
-    parents: tuple[str, ...] = ()
-    name: str = ""
-    candidates: dict[int, Candidate] = field(default_factory=dict)
-    replies: dict[int, Reply] = field(default_factory=dict)
-    unscored: str | None = None
-    usage: Usage = field(default_factory=Usage)
-    completions: int = 0
-
-    @property
-    def drawn(self) -> tuple[Candidate, ...]:
-        """Its responses, in the order of their indices; some may have no score."""
-        return tuple(self.candidates[index] for index in sorted(self.candidates))
-
-    @property
-    def scored(self) -> tuple[Candidate, ...]:
-        """Its responses that have a score."""
-        return tuple(candidate for candidate in self.drawn if candidate.score is not None)
-
-    def record(self) -> Call:
-        """Return the call as it stands in a record."""
-        scope = self.scope
-        return Call(
-            phase=scope.phase,
-            messages=self.messages,
-            n=self.sampling.n,
-            seed=self.sampling.seed,
-            request=self.request,
-            branch=scope.branch,
-            ordinal=scope.ordinal,
-            role=scope.role,
-            reads=self.reads,
-            replies=tuple(self.replies[index] for index in sorted(self.replies)),
-            usage=self.usage,
-        )
 
 
 @dataclass
@@ -106,19 +54,19 @@ class Calls:
     usage: dict[Phase, Usage] = field(default_factory=dict)
     reward_usage: RewardUsage = field(default_factory=RewardUsage)
     streams: bool = False
-    """Whether pieces of text are announced, where the policy has them."""
+    """True if pieces of text are announced, where the policy has them."""
 
     def open(self, scope: Scope, messages: Messages, sampling: Sampling) -> OpenCall:
         """Return the call at *scope* with its seed; nothing is sent yet."""
         sampling = replace(sampling, seed=base_seed(self.seed, scope, sampling.n))
-        return OpenCall(scope, messages, sampling, _request(messages, sampling))
+        return OpenCall(scope, messages, sampling, hash_of_call(messages, sampling))
 
     async def ask(self, call: OpenCall) -> None:
         """Collect the replies of *call* as they are."""
         if self._replayed(call, 0):
             return
         async for completion in self._completions(call, 0):
-            call.replies[completion.index] = _reply(completion)
+            call.replies[completion.index] = reply_of(completion)
 
     async def draw(self, call: OpenCall, read: Reader, start: int = 0) -> None:
         """Collect the samples of *call* from index *start* on; score each while its siblings are written.
@@ -203,7 +151,7 @@ class Calls:
         self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
 
     def _lose(self, call: OpenCall, completion: Completion) -> None:
-        reply = call.replies[completion.index] = _reply(completion)
+        reply = call.replies[completion.index] = reply_of(completion)
         self.announce(UpdateMalformed(self.query, call.scope.step, reply))
 
     async def _score(
@@ -298,17 +246,3 @@ def _leaves(failure: BaseException) -> list[BaseException]:
     if isinstance(failure, BaseExceptionGroup):
         return [leaf for part in failure.exceptions for leaf in _leaves(part)]
     return [failure]
-
-
-def _reply(completion: Completion) -> Reply:
-    return Reply(
-        completion.index, completion.text, completion.finish_reason, completion.reasoning, completion.served
-    )
-
-
-def _request(messages: Messages, sampling: Sampling) -> str:
-    """Return the hash under which a journal keeps the call; empty where JSON has no form for a message."""
-    try:
-        return request_hash(messages, flat(sampling))
-    except StoreError:
-        return ""

@@ -35,7 +35,7 @@ class Fusion(Method):
         await attempt.sample(self.first_prompt(attempt.query), n=self.sample_size)
         for _ in range(self.max_iterations):
             async with attempt.step() as step:
-                shown = distinct(step.pool)
+                shown = _distinct(step.pool)
                 await step.sample(
                     "fusion", self.fusion_prompt(attempt.query, shown), n=1, parents=shown, role=EDITOR
                 )
@@ -53,7 +53,7 @@ class Fusion(Method):
         return (StepCall("fusion", 1, scored=True),)
 
 
-def distinct(pool: Sequence[Candidate]) -> list[Candidate]:
+def _distinct(pool: Sequence[Candidate]) -> list[Candidate]:
     """Return the candidates of *pool* without later copies of a text."""
     found: dict[str, Candidate] = {}
     for each in pool:

@@ -10,13 +10,11 @@ from typing import Any, Unpack
 from tpo.entry_points import POLICIES, REWARDS
 from tpo.errors import ConfigError
 from tpo.policies.base import Policy
-from tpo.registry import ModelKeywords, ModelOptions, ModelSpec, parse
+from tpo.registry import REWARD_KEY_VARIABLE, ModelKeywords, ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
 
 API_KEY_VARIABLES = ("TPO_API_KEY", "OPENAI_API_KEY")
-"""Where a policy server's key is looked for; nowhere else."""
-REWARD_KEY_VARIABLE = "TPO_REWARD_API_KEY"
-"""A reward's server is not the policy's, and must not be sent its key."""
+"""Environment variables with a policy server's key; it is read from nowhere else."""
 
 
 def policy_spec(names: Sequence[str], option: str = "--policy") -> ModelSpec[Policy]:

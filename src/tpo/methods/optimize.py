@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import inspect
 import logging
@@ -11,48 +10,33 @@ import re
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, Protocol, Self, Unpack
+from typing import Any, Self, Unpack
 
 from typing_extensions import TypeIs
 
 from tpo.errors import (
-    AttemptStopped,
     ConfigError,
-    DataError,
     MissingExtra,
-    PolicyError,
-    RewardError,
-    TpoError,
 )
-from tpo.events import Event, Listener, QueryEnded, QueryStarted
-from tpo.methods.attempt import Attempt
-from tpo.methods.calls import Calls, worst
+from tpo.events import Event, Listener
 from tpo.methods.catalog import build_method
-from tpo.methods.fallback import Fallback, NoReadableUpdate
+from tpo.methods.driver import Decisions, Driver
+from tpo.methods.fallback import Fallback
 from tpo.methods.many import Iteration, events_of, in_order
 from tpo.methods.method import Method, Shape
 from tpo.methods.named_models import load_policy, load_reward, unknown_option
 from tpo.methods.query_value import QueryValue, as_query
 from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
-from tpo.methods.stopping import Deadline, StoppingRule, TimedRule, is_journaled
+from tpo.methods.stopping import Deadline, StoppingRule
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
 from tpo.synchronous import run_blocking, run_in_background
-from tpo.types import FailureKind, Query, StopReason, Timing, Trajectory
+from tpo.types import Trajectory
 
 log = logging.getLogger(__name__)
-
-
-class Decisions(Protocol):
-    """Keeps the decisions of timed rules, so that a resumed run repeats them."""
-
-    async def keep(self, query: str, step: int, reason: str) -> None:
-        """Return once it is on disk that the attempt at *query* was stopped at *step* for *reason*."""
-        ...
 
 
 class Optimizer:
@@ -88,9 +72,9 @@ class Optimizer:
         clock: Callable[[], float] = time.time,
         **shape: Unpack[Shape],
     ) -> None:
-        self.method = as_method(method, shape)
+        self.method = _as_method(method, shape)
         self._given = policy, reward
-        with python_names():
+        with _python_names():
             self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
             self.reward = load_reward(reward) if _is_named(reward) else as_reward(reward)
         self._is_closed = False
@@ -130,7 +114,7 @@ class Optimizer:
             TpoError: only a fatal one, which every other query would meet as well.
         """
         at = self._for_call(seed, listener, deadline)
-        return await _Driver(at, as_query(query, id), Replay(earlier)).run()
+        return await Driver(at, as_query(query, id), Replay(earlier)).run()
 
     def run(
         self,
@@ -259,7 +243,7 @@ class Optimizer:
         return f"Optimizer({policy}, {reward}, {shape}, max_iterations={self.method.max_iterations})"
 
 
-def as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
+def _as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
     """Return *method*, or the one of that name with its *shape*.
 
     Raises:
@@ -271,7 +255,7 @@ def as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
             hint = "it is called method" if name == "recipe" else unknown_option(name, known)
             raise ConfigError(f"Optimizer: {name}: {hint}")
     if method is None or isinstance(method, str):
-        with python_names():
+        with _python_names():
             return build_method(method or "tpo", **shape)
     if not isinstance(method, Method):
         raise ConfigError(f"method must be a name or a tpo.Method, not {method!r:.200}")
@@ -281,7 +265,7 @@ def as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
 
 
 @contextmanager
-def python_names() -> Iterator[None]:
+def _python_names() -> Iterator[None]:
     """Have errors of the block name options as Python's keywords, and not as flags."""
     try:
         yield
@@ -311,148 +295,3 @@ def _require_picklable(name: str, value: object) -> None:
             f"this Optimizer cannot be pickled: its {name} is {value!r:.100} ({error}). Name the model, or"
             " give a function of a module; or build an Optimizer in each process"
         ) from error
-
-
-class _Driver:
-    """Runs the method for one query: catches its end, whatever that is, and makes the record."""
-
-    def __init__(self, optimizer: Optimizer, query: Query, replay: Replay) -> None:
-        at = self._optimizer = optimizer
-        self._query = query
-        self._started = at.now()
-        self._fallback: str | None = None
-        self._calls = Calls(query, at.policy, at.reward, at.seed, at.announce, replay, streams=at.streams)
-        self._attempt = Attempt(
-            self._calls,
-            sampling=at.method.sampling,
-            critique_sampling=at.method.critique_sampling,
-            stopping=at.stopping if at.fallback is None else (*at.stopping, NoReadableUpdate()),
-            elapsed=lambda: at.now() - self._started,
-        )
-
-    async def run(self) -> Trajectory:
-        self._optimizer.announce(QueryStarted(self._query))
-        error: str | None = None
-        kind: FailureKind | None = None
-        selected: str | None = None
-        failure: BaseException | None = None
-        try:
-            reason = await self._until_stopped()
-            selected = await self._select(reason)
-        except (Exception, BaseExceptionGroup) as raised:  # noqa: BLE001 - fatal ones are raised again
-            failure = worst([raised])
-            reason, error, kind = "error", self._reason(failure), _kind(failure)
-        trajectory = replace(self._trajectory(reason, error, selected), failure=kind)
-        if failure is not None:
-            trajectory = trajectory.caused_by(failure)
-        self._optimizer.announce(QueryEnded(trajectory))
-        return trajectory
-
-    async def _until_stopped(self) -> StopReason:
-        try:
-            await self._method_in_time()
-        except (AttemptStopped, BaseExceptionGroup) as raised:
-            stopped = worst([raised])
-            if not isinstance(stopped, AttemptStopped):
-                raise
-            await self._keep(stopped.reason)
-            return stopped.reason
-        ended, has_steps = self._attempt.sampling_ended_by, bool(self._optimizer.method.step_calls(1))
-        return "max_iterations" if ended is None or has_steps else ended
-
-    async def _method_in_time(self) -> None:
-        """Run the method; a timed rule cancels it.
-
-        It runs in this task, so that its first call starts at once, as the scheduler counts on.
-        """
-        at, rung = self._optimizer, list[StopReason | Exception]()
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
-
-        async def watch(rule: TimedRule) -> None:
-            outcome: StopReason | Exception = rule.name
-            try:
-                await rule.expire(self._attempt)
-            except Exception as failure:  # noqa: BLE001 - a rule's own failure is the query's
-                outcome = failure
-            if not rung:
-                rung.append(outcome)
-                task.cancel()
-
-        alarms = [asyncio.create_task(watch(rule)) for rule in at.stopping if isinstance(rule, TimedRule)]
-        try:
-            await self._method()
-        except BaseException as raised:
-            requests = task.uncancel() if rung else 0
-            if not rung or requests or not isinstance(raised, asyncio.CancelledError):
-                raise  # cancelled from outside, or the method's own failure
-            if isinstance(rung[0], Exception):
-                raise rung[0] from None
-            raise AttemptStopped(rung[0]) from None
-        finally:
-            for alarm in alarms:
-                alarm.cancel()
-
-    async def _method(self) -> None:
-        """Run the method, then the fallback if it takes over."""
-        at = self._optimizer
-        try:
-            await at.method.optimize(self._attempt)
-        except AttemptStopped as stopped:
-            if at.fallback is None or stopped.reason != NoReadableUpdate.name:
-                raise
-            self._fallback = at.fallback.name
-            await at.fallback.finish(self._attempt, at.method)
-            raise
-
-    async def _keep(self, reason: str) -> None:
-        """Keep the decision of a rule that is journaled, unless there is no answer: then it is retried."""
-        journaled = any(rule.name == reason and is_journaled(rule) for rule in self._optimizer.stopping)
-        if journaled and self._optimizer.decisions is not None and self._attempt.pool:
-            await self._optimizer.decisions.keep(self._query.id, self._attempt.at, reason)
-
-    async def _select(self, reason: StopReason) -> str:
-        pool = self._attempt.pool
-        if not pool:
-            raise TpoError(f"query {self._query.id!r}: no response was scored before it ended ({reason})")
-        chosen = self._optimizer.selection.select(self._query, pool)
-        return (await chosen if inspect.isawaitable(chosen) else chosen).id
-
-    def _reason(self, failure: BaseException) -> str:
-        """Return why the query failed; raise what every query would meet."""
-        if isinstance(failure, TpoError):
-            if failure.fatal:
-                raise failure
-            return str(failure)
-        if not isinstance(failure, Exception):
-            raise failure
-        # A method's or a model's own bug ends this query alone.
-        log.error("query %r failed unexpectedly", self._query.id, exc_info=failure)
-        return f"unexpected {type(failure).__name__}: {failure}"
-
-    def _trajectory(self, reason: StopReason, error: str | None, selected: str | None) -> Trajectory:
-        at, attempt = self._optimizer, self._attempt
-        return Trajectory(
-            query=self._query,
-            method=at.method.name,
-            first=attempt.first,
-            steps=attempt.steps,
-            status="finished" if error is None else "failed",
-            stop_reason=reason,
-            error=error,
-            usage=dict(self._calls.usage),
-            reward_usage=self._calls.reward_usage,
-            timing=Timing(self._started, at.now()),
-            selection=at.selection.name,
-            selected=selected,
-            fallback=self._fallback,
-        )
-
-
-def _kind(failure: BaseException) -> FailureKind:
-    """Return what a query failed of."""
-    if isinstance(failure, PolicyError):
-        return "server"
-    if isinstance(failure, RewardError):
-        return "reward"
-    return "data" if isinstance(failure, DataError) else "method"

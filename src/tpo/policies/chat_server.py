@@ -27,7 +27,7 @@ from tpo.policies.context import Fitted, fit, is_text
 from tpo.types import Completion, Messages, Sampling, Scope
 
 LISTINGS = 3
-"""How often a list of models that fails is asked for."""
+"""Attempts to list the server's models."""
 MARGIN = 4 / 3
 """Factor of an estimated count: a prompt that turns out longer than the context is refused."""
 

@@ -19,7 +19,7 @@ LEAST_REPLY = 256
 LEAST_KEPT = 200
 """Characters that a shortened turn keeps at least."""
 SPARE = 1.1
-"""How much more than computed is cut, since a turn's tokens are not spread evenly."""
+"""Factor by which more is cut than computed, since tokens are not distributed evenly."""
 TRIES = 4
 
 Count = Callable[[Messages], Awaitable[int]]

@@ -29,7 +29,7 @@ from tpo.report.results import Results
 from tpo.report.shared_queries import MIN_SHARE, shared_queries
 from tpo.runs.summary import Summary, Tally
 from tpo.store.runfile import RunRecord
-from tpo.types import Query, Step, Trajectory
+from tpo.types import Call, Query, Step, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ class RunCollector:
         if numbers.finished:
             self._finished.add(trajectory)
         else:
-            self._failed[query] = replace(trajectory, query=Query(query, ()), first=Step(0), steps=())
+            steps = tuple(_without_texts(step) for step in trajectory.steps)
+            first = _without_texts(trajectory.first)
+            self._failed[query] = replace(trajectory, query=Query(query, ()), first=first, steps=steps)
         if numbers.finished and numbers.steps[0].rewards:
             self.measures.append(numbers)
         return row
@@ -120,6 +122,13 @@ class RunCollector:
         else:
             self.table.add(trajectory, numbers)
         return row
+
+
+def _without_texts(step: Step) -> Step:
+    """Return *step* with the roles and usage of its calls only."""
+    return Step(
+        step.number, tuple(Call(each.phase, (), role=each.role, usage=each.usage) for each in step.calls)
+    )
 
 
 def run_figures(

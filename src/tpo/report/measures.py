@@ -109,7 +109,7 @@ def _steps(trajectory: Trajectory) -> Iterable[StepMeasures]:
     written = accumulate(_by_step(trajectory, steps, "completion_tokens"))
     best: Candidate | None = None
     scales = _scales(trajectory.pool)
-    first_pairs = [word_pairs(candidate.text) for candidate in trajectory.first.candidates]
+    first_pairs = [_word_pairs(candidate.text) for candidate in trajectory.first.candidates]
     for step, read_so_far, written_so_far in zip(steps, read, written, strict=True):
         scored = [candidate for candidate in step.candidates if candidate.score is not None]
         rewards = tuple(candidate.reward for candidate in scored)
@@ -129,7 +129,7 @@ def _steps(trajectory: Trajectory) -> Iterable[StepMeasures]:
         )
 
 
-def word_pairs(text: str) -> frozenset[tuple[str, str]]:
+def _word_pairs(text: str) -> frozenset[tuple[str, str]]:
     """Return the pairs of neighbouring words of *text*, in lower case."""
     words = text.lower().split()
     return frozenset(pairwise(words))
@@ -138,7 +138,7 @@ def word_pairs(text: str) -> frozenset[tuple[str, str]]:
 def _similarity(step: Step, first_pairs: Sequence[frozenset[tuple[str, str]]]) -> float | None:
     shares = []
     for place, candidate in enumerate(step.candidates):
-        pairs = word_pairs(candidate.text)
+        pairs = _word_pairs(candidate.text)
         others = first_pairs if step.number else [p for i, p in enumerate(first_pairs) if i != place]
         if pairs and others:
             shares.append(len(pairs & frozenset().union(*others)) / len(pairs))

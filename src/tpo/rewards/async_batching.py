@@ -36,7 +36,7 @@ class Gatherer(Generic[Item, Result]):
     What is submitted before the loop turns makes one batch; while *in_flight* batches are under way, calls
     collect. A batch's number of items times its longest stays within *budget*, *length* being an item's own;
     without it a batch holds at most *budget* items. A batch that fails with an error for which *part* is true
-    is parted in two until the failing items are found; any other failure is that of all its items.
+    is split in two until the failing items are found; any other failure is that of all its items.
 
     Callers may live in several event loops, which share nothing. A caller that is cancelled leaves the queue,
     and a batch that nobody waits for any longer is cancelled.

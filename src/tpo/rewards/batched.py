@@ -12,13 +12,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from tpo.errors import ConfigError, RewardError, TpoError
+from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.frozen import thaw
 from tpo.http.retry import READ_TIMEOUT, Clock
 from tpo.rewards.async_batching import Gatherer
-from tpo.rewards.function_retry import probe, with_retries
-from tpo.rewards.values import RewardValue, finite_score, place
+from tpo.rewards.function_retry import probe, score_with_retries
+from tpo.rewards.values import RewardValue, place
 from tpo.types import Message, Messages, Scope, Score
 from tpo.user_functions import awaitable, is_async
 
@@ -106,20 +106,13 @@ class BatchedReward:
         """
         item = _Response(thaw(list(messages)), response)
 
-        def call() -> Awaitable[Any]:
-            return self._gatherer.submit(item)
+        async def call() -> Any:
+            try:
+                return await self._gatherer.submit(item)
+            except _WrongCount as error:
+                raise RewardError(f"{place(scope)}: {error}") from error
 
-        try:
-            value = await with_retries(call, self._name, scope, self._listener, self._clock)
-        except _WrongCount as error:
-            raise RewardError(f"{place(scope)}: {error}") from error
-        except TpoError:
-            raise
-        except Exception as error:
-            raise RewardError(
-                f"{place(scope)}: {self._name} raised {type(error).__name__}: {error}"
-            ) from error
-        return finite_score(value, self._name, scope)
+        return await score_with_retries(call, self._name, scope, self._listener, self._clock)
 
     async def probe(self, messages: Messages) -> None:
         """Find out whether the function works at all.
@@ -145,4 +138,4 @@ class BatchedReward:
 class _WrongCount(Exception):
     """A batched function that did not give one value for each response."""
 
-    fatal = True  # parting the batch would not help
+    fatal = True  # splitting the batch would not help

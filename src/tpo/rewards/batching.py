@@ -39,7 +39,7 @@ class MicroBatcher(Generic[Item, Result]):
     *length* is an item's number of tokens. *choose* decides what is computed next: by default those nearest
     in length to the one that waits longest, as many as fit *budget* when each is as long as the longest; an
     item larger than that goes alone. *workers* batches are computed side by side. A batch that fails is
-    parted in two until the failing items are found, so an item never fails for its neighbours; lack of memory
+    split in two until the failing items are found, so an item never fails for its neighbours; lack of memory
     is met in the same way. Callers may live in several event loops. A caller that is cancelled leaves the
     queue.
 

@@ -116,7 +116,7 @@ def read_scales(path: Path, names: Sequence[str]) -> dict[str, Scale]:
         raise ConfigError(f"--calibration {path}: cannot be read: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"--calibration {path}: holds no scales ({error}); remove it, and it is measured anew"
+            f"--calibration {path}: holds no scales ({error}); remove it to measure the scales again"
         ) from error
     if missing:
         there = ", ".join(rows)

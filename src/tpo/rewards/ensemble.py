@@ -94,7 +94,7 @@ class Ensemble:
             list(standardised.values()), self.combine, [self.weights[name] for name in standardised]
         )
         if self.gates:
-            value = _unit(value) - sum(not passes_gate(scores[name]) for name in self.gates)
+            value = _unit(value) - sum(not _passes_gate(scores[name]) for name in self.gates)
         return Score(
             value,
             tokens=sum(score.tokens for score in scores.values()),
@@ -117,7 +117,7 @@ class Ensemble:
             return self._scales
 
     def keep(self, scales: Scales) -> None:
-        """Score on *scales*, those of a run that is gone on with, unless others were given.
+        """Use *scales*, those of the run that is resumed, unless others were given.
 
         Raises:
             ConfigError: they cannot be written to the calibration file.
@@ -156,7 +156,7 @@ def _whole(result: Score | BaseException) -> Score:
     return result
 
 
-def passes_gate(score: Score) -> bool:
+def _passes_gate(score: Score) -> bool:
     """Return whether a response with the gate's *score* passes."""
     return (
         all(degree >= PASS for degree in score.criteria.values()) if score.criteria else score.value >= PASS

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from tpo.errors import ConfigError, RewardError, TpoError
+from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.frozen import thaw
 from tpo.http.retry import READ_TIMEOUT, Clock
@@ -14,8 +14,8 @@ from tpo.model_kinds import FunctionSpec
 from tpo.registry import ModelOptions
 from tpo.rewards.base import Reward
 from tpo.rewards.batched import BatchedReward, batched_function
-from tpo.rewards.function_retry import probe, with_retries
-from tpo.rewards.values import RewardValue, finite_score, place
+from tpo.rewards.function_retry import probe, score_with_retries
+from tpo.rewards.values import RewardValue
 from tpo.types import Messages, Scope, Score
 from tpo.user_functions import awaitable
 
@@ -57,15 +57,7 @@ class FunctionReward:
         def call() -> Awaitable[RewardValue]:
             return self._function(thaw(list(messages)), response)
 
-        try:
-            value = await with_retries(call, self._name, scope, self._listener, self._clock)
-        except TpoError:
-            raise
-        except Exception as error:
-            raise RewardError(
-                f"{place(scope)}: {self._name} raised {type(error).__name__}: {error}"
-            ) from error
-        return finite_score(value, self._name, scope)
+        return await score_with_retries(call, self._name, scope, self._listener, self._clock)
 
 
 def as_reward(

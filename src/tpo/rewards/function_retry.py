@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from tpo.errors import RewardError, RewardRefused, TpoError
 from tpo.events import Listener
 from tpo.http.retry import Clock, RetryPolicy, announce_to
+from tpo.rewards.values import finite_score, place
 from tpo.types import Messages, Scope, Score
 
 ATTEMPTS = 3
-"""How often a score is asked for until its response is left without one."""
+"""Attempts to score a response before it is left without a score."""
 DELAYS = RetryPolicy(initial=0.25)
 PROBES = ("This is a short answer.", "42", '{"answer": 42}')
 """Responses of which a working function scores at least one."""
@@ -42,6 +43,24 @@ async def with_retries(
             announce(f"{name} raised {type(error).__name__}: {error}", delay)
             await clock.sleep(delay)
     raise AssertionError  # pragma: no cover - the count never ends
+
+
+async def score_with_retries(
+    call: Callable[[], Awaitable[Any]], name: str, scope: Scope, listener: Listener | None, clock: Clock
+) -> Score:
+    """Return the score that *call*, which calls the function *name*, gives for the response at *scope*.
+
+    Raises:
+        RewardError: it raised in every attempt, or gave no finite number.
+        TpoError: what it raised of this package's own.
+    """
+    try:
+        value = await with_retries(call, name, scope, listener, clock)
+    except TpoError:
+        raise
+    except Exception as error:
+        raise RewardError(f"{place(scope)}: {name} raised {type(error).__name__}: {error}") from error
+    return finite_score(value, name, scope)
 
 
 async def probe(

@@ -54,10 +54,10 @@ class Scorer:
             tried = Trial.of(checkpoint, padded, padded.pad_token, trial)
             packed = packed_reader(padded, tried) if _may_pack(checkpoint) else None
             self.packed = packed is not None
-            """Whether it reads without padding."""
+            """True if it reads without padding."""
             self._read: Reader = packed or padded
             self.steady = packed is not None and self._one_core and tried.is_steady(packed)
-            """Whether no batch changes a score by even its last bit; tried of small models only."""
+            """True if no batch changes a score in any bit; tested for small models only."""
             batched = self.packed or (_may_pad(checkpoint) and tried.agrees(padded))
         self._settles = exact and not self.steady
         alone = not batched or (self._settles and _doubt(tried.expected) > MOST_DOUBT)

@@ -15,7 +15,7 @@ from tpo.inprocess.loading import Checkpoint
 from tpo.inprocess.memory import first_line
 
 TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}
-"""How far scores of a batch may lie from those of each conversation alone, in their standard deviations."""
+"""Maximum difference between batched and single scores, in standard deviations."""
 HALF_TOLERANCE = 0.3
 """The same in half precision, whose rounding depends on the batch."""
 FEW = 4

@@ -15,7 +15,7 @@ KNOWN = {"tpo", "abc", "builtins", "typing"}
 
 
 def fingerprint(method: Method, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
-    """The values that must be the same when a run is gone on with, by names that a user knows.
+    """Return the values that must not change when a run is resumed, by names that a user knows.
 
     Concurrency, the servers' addresses, limits and everything that is only shown are left out on purpose:
     they may change.

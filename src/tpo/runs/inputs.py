@@ -68,7 +68,7 @@ class SourceInput:
 
     @property
     def queries(self) -> Iterable[Query]:
-        """The queries, read anew each time."""
+        """Yield the queries; each call reads them again."""
         return load_queries(self.source, self.options)
 
     # Properties before cached ones: pyright does not take a cached property for a protocol's property.

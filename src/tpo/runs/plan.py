@@ -63,7 +63,7 @@ class RunPlan:
         method: the method.
         data: the queries.
         path: the run directory.
-        fresh: whether a run that is there is thrown away.
+        fresh: delete an existing run first.
         load: loads the models, which announce retries to the relay; None: those that the settings name.
         wrap: puts something in front of the models while the run uses them.
         identity: further keys of the fingerprint; they replace others, and None leaves a key out.

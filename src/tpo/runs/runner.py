@@ -52,9 +52,9 @@ async def run_queries(
     Queries are taken from their iterable as places become free, never all at once. A query that fails is kept
     as failed and its siblings go on; a fatal error, which every query would meet, ends the run at once. After
     that, or after a cancellation (Ctrl-C under :func:`asyncio.run`), what is finished is on disk, the calls
-    that are finished are in the journal, and running again goes on from there.
+    that are finished are in the journal, and the same command resumes.
 
-    Ids must be unique, since a run is gone on with by them. Models may be plain functions; their calls go
+    Ids must be unique: resume matches queries by id. Models may be plain functions; their calls go
     through the journal of *directory*, which the caller closes. At most *concurrency* queries are in flight;
     with *sequences*, what the servers run at a time, a call waits while that many samples are in flight, and
     a query starts while there is room, or when all that are left fit in (see :mod:`tpo.runs.scheduler`).
@@ -70,7 +70,7 @@ async def run_queries(
     """
     if concurrency < 1:
         raise ConfigError(f"--concurrency is {concurrency}; it must be at least 1")
-    model, scores, waiting = as_policy(policy), as_reward(reward), unfinished(queries, directory)
+    model, scores, waiting = as_policy(policy), as_reward(reward), _unfinished(queries, directory)
     first = next(waiting, None)
     if first is not None:
         await probe_all([scores], first.messages)
@@ -127,7 +127,7 @@ class _Run:
         return next(self.waiting, None) if self.scheduler is None else await self.scheduler.take()
 
     async def _work(self) -> None:
-        """Take the next query that nobody works on, until there is none."""
+        """Run the next query that is not in progress, until none is left."""
         while (query := await self._take()) is not None:
             earlier = self.results.directory.earlier(query.id)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)
@@ -143,7 +143,7 @@ class _Run:
         await asyncio.gather(*self.keeping, return_exceptions=True)
 
 
-def unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
+def _unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Query]:
     """Yield those of *queries* that *directory* does not hold as finished.
 
     Raises:
@@ -154,8 +154,8 @@ def unfinished(queries: Iterable[Query], directory: RunDirectory) -> Iterator[Qu
     for query in queries:
         if query.id in seen:
             raise DataError(
-                f"query id {query.id!r} occurs twice in the data; ids must be unique, "
-                "since a run is gone on with by them"
+                f"query id {query.id!r} occurs twice in the data; ids must be unique: "
+                "resume matches queries by id"
             )
         seen.add(query.id)
         if not directory.is_finished(query):

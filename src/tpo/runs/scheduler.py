@@ -71,7 +71,7 @@ class Scheduler(Wrapper):
             raise ConfigError(f"--sequences is {sequences}; it must be at least 1")
         super().__init__(policy)
         self.ending = False
-        """Whether no further query will come."""
+        """True if no further query will come."""
         self._sequences = sequences
         self._forecast = Forecast(planned)
         self._load = Load()
@@ -95,7 +95,7 @@ class Scheduler(Wrapper):
     async def take(self) -> Query | None:
         """Return the next query, once it may start; None when there is none left.
 
-        Whoever takes one must start its first call before anything else is awaited: it counts from then on.
+        The caller must start the first call before it awaits anything else: the query counts from then on.
         """
         while not self._may_start():
             turn = asyncio.get_running_loop().create_future()

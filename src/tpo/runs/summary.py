@@ -64,7 +64,7 @@ class Summary:
     roles: Mapping[str, Usage] = field(default_factory=dict)
     """Policy usage by role, of the calls that have one recorded."""
     effect: Effect = field(default_factory=Effect)
-    """What the steps of finished queries changed."""
+    """Changes by the steps of finished queries."""
 
     @property
     def warnings(self) -> tuple[str, ...]:

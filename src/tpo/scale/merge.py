@@ -19,9 +19,9 @@ from tpo.runs.shards import Shard
 from tpo.runs.summary import Summary, Tally
 from tpo.scale.run_command import run_command
 from tpo.store import RunRecord, read_run
-from tpo.store.directory import JOURNAL
 from tpo.store.files import rewrite_file, sync_directory
 from tpo.store.index import TrajectoryIndex
+from tpo.store.journal import JOURNAL
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME
 from tpo.store.runfile import NAME as RUN_FILE
@@ -34,7 +34,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class _Part:
     """A shard's directory with its record, and how many of its queries have ended."""
 
     shard: Shard
@@ -86,9 +86,9 @@ def merge_shards(path: Path, *, partial: bool = False) -> Summary:
         return _write(path, joint, index, [part.path / JOURNAL for part in parts])
 
 
-def _read_parts(path: Path) -> list[Part]:
+def _read_parts(path: Path) -> list[_Part]:
     found = ((Shard.of_directory(each.name), each) for each in shard_directories(path))
-    parts = [Part(shard, each, read_run(each)) for shard, each in found if shard is not None]
+    parts = [_Part(shard, each, read_run(each)) for shard, each in found if shard is not None]
     if not parts:
         raise StoreError(f"{path}: no shards are here; name the --out directory of runs with --shard")
     counts = sorted({part.shard.count for part in parts})
@@ -101,7 +101,7 @@ def _read_parts(path: Path) -> list[Part]:
     return sorted(parts, key=lambda part: part.shard)
 
 
-def _require_agreement(first: Part, other: Part) -> None:
+def _require_agreement(first: _Part, other: _Part) -> None:
     """Refuse shards whose settings would give other trajectories.
 
     Raises:
@@ -142,12 +142,12 @@ def _require_unchanged(path: Path, joint: RunRecord) -> None:
         )
 
 
-def _counted(part: Part, index: TrajectoryIndex, number: int) -> Part:
+def _counted(part: _Part, index: TrajectoryIndex, number: int) -> _Part:
     finished, failed = index.counts(number)
     return replace(part, finished=finished, failed=failed)
 
 
-def _require_one_run(path: Path, parts: list[Part], index: TrajectoryIndex) -> None:
+def _require_one_run(path: Path, parts: list[_Part], index: TrajectoryIndex) -> None:
     """Refuse an id that occurs in two shards, or in a shard that it does not belong to.
 
     Raises:
@@ -163,7 +163,7 @@ def _require_one_run(path: Path, parts: list[Part], index: TrajectoryIndex) -> N
             )
 
 
-def _require_complete(path: Path, parts: list[Part], index: TrajectoryIndex) -> None:
+def _require_complete(path: Path, parts: list[_Part], index: TrajectoryIndex) -> None:
     """Refuse missing, unfinished and failed shards, with the command that runs each of them.
 
     Raises:
@@ -194,7 +194,7 @@ def _row(told: str, command: str) -> str:
     return f"  {told}\n    {command}"
 
 
-def _incomplete(part: Part, data: RunInput | None, index: TrajectoryIndex, number: int) -> str:
+def _incomplete(part: _Part, data: RunInput | None, index: TrajectoryIndex, number: int) -> str:
     """Return a sentence on what a shard lacks, with ids of queries that have not ended if *data* is here."""
     of_all = "" if part.total is None else f" of {queries(part.total)}"
     told = f"shard {part.shard}: {part.finished:,}{of_all} finished"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from tpo.serve.api_error import ApiError
+from tpo.serve.outcome import Outcome
 from tpo.serve.request import ServedRequest
-from tpo.serve.service import Outcome
 from tpo.types import Candidate, Completion
 
 PIECE = 96
@@ -94,6 +95,7 @@ def extension(outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.trajectory is not None:
         values |= {"method": outcome.trajectory.method, "steps": len(outcome.trajectory.steps)}
+        values["reward_usage"] = asdict(outcome.trajectory.reward_usage)
     return values
 
 

@@ -9,13 +9,16 @@ from typing import Any
 
 from tpo.serve.api_error import ApiError, invalid
 from tpo.serve.api_format import Writer, error_body, extension, finish_reason, pieces, sse
+from tpo.serve.outcome import Outcome
 from tpo.serve.request import OFF, ServedRequest, number, read_controls, read_model, whole_number
-from tpo.serve.request_policy import validator
-from tpo.serve.service import Outcome
+from tpo.serve.request_policy import FORMAT_FIELDS, validator
 from tpo.types import Message
 
-ANSWER_FIELDS = ("stop", "tools", "tool_choice", "parallel_tool_calls", "response_format")
-"""Fields that go to samples and updates only."""
+ANSWER_FIELDS = (
+    *("stop", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format"),
+    *("stop_token_ids", "bad_words", "min_tokens", "ignore_eos", "logit_bias", "prediction", *FORMAT_FIELDS),
+)
+"""Fields that go to samples and updates only: they shape the answer."""
 OWN_FIELDS = {
     *("model", "messages", "stream", "stream_options", "n", "temperature", "top_p", "max_tokens"),
     *("max_completion_tokens", "seed", "tpo", "logprobs", "top_logprobs", *ANSWER_FIELDS),
@@ -76,7 +79,7 @@ class _ChatWriter:
         for index, answer in enumerate(outcome.answers):
             message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None}
             if answer.reasoning:
-                message["reasoning_content"] = answer.reasoning
+                message |= {"reasoning": answer.reasoning, "reasoning_content": answer.reasoning}
             if outcome.tool_calls:
                 message |= {"content": answer.text or None, "tool_calls": list(outcome.tool_calls)}
             reason = "tool_calls" if outcome.tool_calls else finish_reason(answer)

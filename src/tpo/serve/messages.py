@@ -9,8 +9,8 @@ from typing import Any
 from tpo.serve.api_error import ApiError, invalid
 from tpo.serve.api_format import Writer, extension, finish_reason, pieces, sse
 from tpo.serve.chat import ChatFormat
+from tpo.serve.outcome import Outcome
 from tpo.serve.request import ServedRequest
-from tpo.serve.service import Outcome
 
 REFUSED = ("tools", "tool_choice", "mcp_servers", "container")
 RENAMED = {"stop_sequences": "stop"}
@@ -28,7 +28,9 @@ class MessagesFormat:
         if body.get("max_tokens") is None:
             raise invalid("max_tokens is required", "max_tokens")
         chat = {
-            RENAMED.get(key, key): value for key, value in body.items() if key not in ("system", "thinking")
+            RENAMED.get(key, key): value
+            for key, value in body.items()
+            if key not in ("system", "thinking", *REFUSED)
         }
         messages = chat.get("messages")
         if isinstance(messages, list):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
-    from tpo.serve.service import Outcome
+    from tpo.serve.outcome import Outcome
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 REWARDS = (-30, -20, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20, 30)
@@ -23,7 +23,7 @@ class Metrics:
         self.prompt = Counter("tpo:prompt_tokens", "Prompt tokens spent.", registry=registry)
         self.generated = Counter("tpo:generation_tokens", "Completion tokens spent.", registry=registry)
         self.cached = Counter(
-            "tpo:cached_prompt_tokens", "Prompt tokens from a server's cache.", registry=registry
+            "tpo:prompt_tokens_cached", "Prompt tokens from a server's cache.", registry=registry
         )
         self.ended = Counter(
             "tpo:request_success", "Answered requests by stop reason.", ["stop_reason"], registry=registry

@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from tpo.config import Settings
 from tpo.entry_points import METHODS, registered
 from tpo.serve.api_error import ApiError, invalid
 from tpo.types import Message
@@ -19,6 +20,7 @@ OFF = "off"
 HEADER = "x-tpo-"
 PRESET = re.compile(r"(?P<method>[a-z][\w-]*?)(?:-d(?P<d>\d{1,4}))?(?:-n(?P<n>\d{1,4})|-(?P<bare>\d{1,4}))?")
 LARGEST = 2**63
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,9 @@ class Limits:
         n: choices of a reply.
         sample_size: N of a request.
         max_iterations: D of a request.
-        deadline: seconds of a request; None: unlimited. It applies to requests without a deadline, too.
+        methods: methods that requests may name beside the operator's own; None: all.
+        token_budget: weighted tokens of a request; None: unlimited. It applies to requests without one, too.
+        deadline: seconds of a request; likewise.
         running: optimized requests at a time.
         waiting: requests that wait for that; further ones get 429.
     """
@@ -41,6 +45,8 @@ class Limits:
     n: int = 16
     sample_size: int = 16
     max_iterations: int = 5
+    methods: tuple[str, ...] | None = None
+    token_budget: int | None = None
     deadline: float | None = None
     running: int = 64
     waiting: int = 1024
@@ -147,8 +153,8 @@ def read_controls(preset: Controls, body: object, headers: Mapping[str, str]) ->
     return replace(preset, **values)
 
 
-def check_limits(request: ServedRequest, limits: Limits, deadline: float | None = None) -> ServedRequest:
-    """Return *request* with the deadline that applies; *deadline* is the default.
+def check_limits(request: ServedRequest, limits: Limits, defaults: Settings) -> ServedRequest:
+    """Return *request* with the deadline and the token budget that apply; *defaults* are the operator's.
 
     Raises:
         ApiError: it goes beyond a ceiling.
@@ -156,12 +162,26 @@ def check_limits(request: ServedRequest, limits: Limits, deadline: float | None 
     controls = request.controls
     if len(request.messages) > limits.messages:
         raise invalid(f"at most {limits.messages} messages are allowed", "messages")
+    allowed = limits.methods
+    if allowed is not None and controls.method not in (None, OFF, defaults.method, *allowed):
+        raise invalid(
+            f"tpo.method: this server allows {', '.join((defaults.method, *allowed))}", "tpo.method"
+        )
     _at_most(request.n, limits.n if request.is_off else min(limits.n, limits.sample_size), "n")
     _at_most(controls.sample_size or 0, limits.sample_size, "tpo.sample_size")
     _at_most(controls.max_iterations or 0, limits.max_iterations, "tpo.max_iterations")
-    given = deadline if controls.deadline is None else controls.deadline
-    deadlines = [seconds for seconds in (given, limits.deadline) if seconds is not None]
-    return replace(request, controls=replace(controls, deadline=min(deadlines, default=None)))
+    bound = replace(
+        controls,
+        deadline=_smallest(controls.deadline, defaults.deadline, limits.deadline),
+        token_budget=_smallest(controls.token_budget, defaults.token_budget, limits.token_budget),
+    )
+    return replace(request, controls=bound)
+
+
+def _smallest(given: N | None, default: N | None, limit: N | None) -> N | None:
+    """Return *given*, else *default*, and no more than *limit*."""
+    wanted = default if given is None else given
+    return min([value for value in (wanted, limit) if value is not None], default=None)
 
 
 def _at_most(value: int, limit: int, param: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +19,21 @@ from tpo.types import (
     Completion,
     ExtendedSampling,
     Messages,
+    Phase,
     Sampling,
     Scope,
     ToolCallCompletion,
+    Usage,
 )
+
+FORMAT_FIELDS = (
+    *("structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar"),
+    *("grammar", "json_schema", "regex", "ebnf"),
+)
+"""Other fields than ``response_format`` by which vLLM, llama.cpp and SGLang constrain a whole reply."""
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+MOST_REFERENCES = 10_000
+Check = Callable[[str], bool]
 
 TAG_TOKENS = 16
 """Tokens that an update may take beyond the client's limit, for its tags."""
@@ -39,7 +50,9 @@ class RequestPolicy:
     def __init__(self, policy: Policy, request: ServedRequest) -> None:
         self._policy = policy
         self._request = request
-        self._is_valid = validator(request.answer_fields.get("response_format"))
+        self._is_valid = update_check(request.answer_fields)
+        self.usage: dict[Phase, Usage] = {}
+        """Usage by phase; a completion that ended the attempt counts as well."""
         self.first: Completion | None = None
         """The first completion of the first draw, for a reply without a score."""
         self.tool_call: ToolCallCompletion | None = None
@@ -72,20 +85,37 @@ class RequestPolicy:
         )
 
     def _seen(self, completion: Completion, scope: Scope) -> Completion:
+        self.usage[scope.phase] = self.usage.get(scope.phase, Usage()) + completion.usage
         if scope.step == 0 and completion.index == 0:
             self.first = completion
             if isinstance(completion, ToolCallCompletion):
                 self.tool_call = completion
                 raise AttemptStopped("tool_call")
-        if self._is_valid is None or scope.role != EDITOR or isinstance(completion, ToolCallCompletion):
+        if isinstance(completion, ToolCallCompletion):
+            return replace(completion, text="")  # no final text, whatever it says beside
+        if self._is_valid is None or scope.role != EDITOR:
             return completion
         if not self._is_valid(completion.text):
             return replace(completion, text="")
         return replace(completion, text=f"{OPENING}{completion.text}{CLOSING}")
 
 
-def validator(response_format: Any) -> Any:
-    """Return a function that says whether a text follows *response_format*; None where any text does.
+def update_check(answer_fields: Mapping[str, Any]) -> Check | None:
+    """Return a function that says whether an update, the whole reply, follows *answer_fields*.
+
+    None where they leave the reply's form to the prompt, so that an update stands between tags.
+    """
+    given = answer_fields.get("response_format")
+    check = validator(given)
+    kind = given.get("type", "text") if isinstance(given, dict) else "text"
+    is_constrained = kind != "text" or any(field in answer_fields for field in FORMAT_FIELDS)
+    return _is_text if check is None and is_constrained else check
+
+
+def validator(response_format: Any) -> Check | None:
+    """Return a function that says whether a text follows *response_format*; None where that is not JSON.
+
+    A schema of which a check takes more than MOST_REFERENCES references is not checked.
 
     Raises:
         ApiError: the format is malformed.
@@ -99,13 +129,15 @@ def validator(response_format: Any) -> Any:
     from jsonschema.validators import extend, validator_for
     from referencing import Registry
 
+    count: list[int] = [0]
     given = response_format.get("json_schema")
     schema: Any = given.get("schema", {}) if isinstance(given, dict) else None
     try:
-        # Without patterns, which a client could make run for ever.
-        cls = extend(  # type: ignore[no-untyped-call]
-            validator_for(schema), {"pattern": _anything, "patternProperties": _anything}
-        )
+        given_class = validator_for(schema)
+        # Neither patterns nor references may run for ever.
+        changed = {"pattern": _anything, "patternProperties": _anything}
+        changed |= {name: _counted(given_class.VALIDATORS.get(name), count) for name in REFERENCES}
+        cls = extend(given_class, changed)  # type: ignore[no-untyped-call]
         cls.check_schema(schema)
     except (SchemaError, AttributeError, TypeError, RecursionError) as error:
         raise invalid("response_format.json_schema holds no valid schema", "response_format") from error
@@ -113,15 +145,32 @@ def validator(response_format: Any) -> Any:
 
     def follows(text: str) -> bool:
         value = _json(text)
+        count[0] = 0
         try:
             return value is not NO_JSON and bool(checked.is_valid(value))
-        except Exception:  # noqa: BLE001 - a reference that cannot be resolved: nothing can be said
+        except Exception:  # noqa: BLE001 - a reference that cannot be resolved, or too many: nothing can be said
             return True
 
     return follows
 
 
 NO_JSON = object()
+
+
+def _is_text(text: str) -> bool:
+    return bool(text.strip())
+
+
+def _counted(check: Any, count: list[int]) -> Any:
+    """Return the keyword *check*, which raises when it is called too often."""
+
+    def counted(*values: Any) -> Any:
+        count[0] += 1
+        if count[0] > MOST_REFERENCES:
+            raise RecursionError("too many references")
+        return () if check is None else check(*values)
+
+    return counted
 
 
 def _anything(*_: object) -> tuple[()]:

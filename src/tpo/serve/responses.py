@@ -11,19 +11,13 @@ from typing import Any
 from tpo.serve.api_error import ApiError, invalid
 from tpo.serve.api_format import Writer, error_body, extension, finish_reason, pieces, sse
 from tpo.serve.chat import ChatFormat
+from tpo.serve.outcome import Outcome
 from tpo.serve.request import ServedRequest
-from tpo.serve.service import Outcome
 
 REFUSED = ("tools", "previous_response_id", "conversation", "background", "prompt")
 DROPPED = {
-    "input",
-    "instructions",
-    "text",
-    "max_output_tokens",
-    "tool_choice",
-    "include",
-    "store",
-    "truncation",
+    *("input", "instructions", "text", "max_output_tokens", "tool_choice", "include", "store", "truncation"),
+    *("parallel_tool_calls", "max_tool_calls", "reasoning", *REFUSED),
 }
 
 
@@ -41,6 +35,9 @@ class ResponsesFormat:
         chat["messages"] = first + _messages(body.get("input"))
         if body.get("max_output_tokens") is not None:
             chat["max_tokens"] = body["max_output_tokens"]
+        reasoning = body.get("reasoning")
+        if isinstance(reasoning, dict) and reasoning.get("effort") is not None:
+            chat["reasoning_effort"] = reasoning["effort"]
         text = body.get("text")
         given = text.get("format") if isinstance(text, dict) else None
         if isinstance(given, dict) and given.get("type") == "json_schema":

@@ -7,13 +7,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
 
-from tpo.config import Settings, policy_spec, reward_specs
+from tpo.config import Settings, policy_spec, selection_of
+from tpo.config.specs import all_reward_specs, check_spec, role_specs
 from tpo.errors import ConfigError
+from tpo.http.address import base_address
 from tpo.methods.named_models import api_key
+from tpo.registry import ModelSpec
 from tpo.runs.models import Models
 from tpo.serve.app import Endpoint
 from tpo.serve.keeper import Keeper
@@ -58,7 +63,6 @@ async def endpoint(
     """Yield the endpoint over *models*, which stay open; close its connections and its store afterwards."""
     spec = policy_spec(settings.policy)
     named = settings.model or spec.value.rstrip("/").rpartition("/")[2] or spec.name
-    urls = [url for each in (spec, *reward_specs(settings.reward)) for url in each.urls]
     async with AsyncExitStack() as stack:
         upstream = None
         if spec.urls:
@@ -66,22 +70,43 @@ async def endpoint(
             extra = settings.policy_extra
             upstream = Upstream(spec.urls, named, key, timeout=settings.timeout, extra=extra)
             stack.push_async_callback(upstream.aclose)
-            urls += upstream.addresses
         keeper = None
         if options.store is not None:
             keeper = await stack.enter_async_context(Keeper.opened(options.store, settings))
+        selection = selection_of(settings, models.reward, environment, models.events)
+        close = getattr(getattr(selection, "judge", None), "aclose", None)
+        if close is not None:
+            stack.push_async_callback(close)
         service = Service(
             models.policy,
-            models.reward,
+            models.scorer,
             settings,
             options.name or named,
             limits=options.limits,
-            hidden=sorted(urls, key=len, reverse=True),
+            hidden=_addresses(settings),
             degrade=options.degrade,
             progress=options.progress,
             keeper=keeper,
+            selection=selection,
         )
         yield Endpoint(service, upstream, options.keys)
+
+
+def _addresses(settings: Settings) -> list[str]:
+    """Return the addresses of all models' servers in every form that an error may quote, longest first."""
+    specs: list[ModelSpec[Any]] = [
+        policy_spec(settings.policy),
+        *role_specs(settings).values(),
+        *all_reward_specs(settings),
+    ]
+    check = check_spec(settings)
+    specs += [] if check is None else [check]
+    urls = {url for spec in specs for url in spec.urls}
+    if settings.select_judge is not None:
+        urls.add(settings.select_judge.removeprefix("judge:").partition("#")[0])
+    urls |= {base_address(url) for url in urls}
+    hosts = {urlsplit(url).netloc for url in urls}
+    return sorted((urls | hosts) - {""}, key=len, reverse=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

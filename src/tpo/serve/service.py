@@ -2,89 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpo.config import Settings, fallback_of, make_method, selection_of, stopping_rules
+from tpo.config.specs import ROLES
 from tpo.errors import AttemptStopped, ConfigError, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
+from tpo.methods.selection import Selection
 from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
+from tpo.serve.admission import Admission, Place
 from tpo.serve.api_error import ApiError, invalid, model_failure
 from tpo.serve.keeper import Keeper
 from tpo.serve.metrics import Metrics
+from tpo.serve.outcome import Outcome, best_of
+from tpo.serve.readiness import Readiness
 from tpo.serve.request import OFF, Limits, ServedRequest
 from tpo.serve.request_policy import RequestPolicy
 from tpo.serve.tracing import TracedPolicy, TracedReward, request_span
-from tpo.types import (
-    Candidate,
-    Completion,
-    Messages,
-    Phase,
-    Query,
-    Sampling,
-    Scope,
-    Score,
-    ToolCallCompletion,
-    Trajectory,
-    Usage,
-    user,
-)
+from tpo.types import Completion, Messages, Query, Sampling, Scope, Trajectory
 
 log = logging.getLogger(__name__)
-
-READY_SECONDS = 5.0
-"""Timeout of a readiness check, and how long its result holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The reply to a request, in no API's form yet.
-
-    Attributes:
-        id: the trajectory's id.
-        answers: the choices, best first.
-        usage: policy usage by phase.
-        stop_reason: why the attempt ended.
-        trajectory: the whole record; None of a request that was passed on.
-        degraded: whether a model failed and this is the best that could be had.
-    """
-
-    id: str
-    answers: tuple[Candidate | Completion, ...]
-    usage: Mapping[Phase, Usage]
-    stop_reason: str
-    trajectory: Trajectory | None = None
-    degraded: bool = False
-
-    @property
-    def total(self) -> Usage:
-        """The whole usage."""
-        return sum(self.usage.values(), Usage())
-
-    @property
-    def tool_calls(self) -> tuple[Mapping[str, Any], ...]:
-        """The tool calls of the reply, if it is one."""
-        first = self.answers[0]
-        return first.tool_calls if isinstance(first, ToolCallCompletion) else ()
-
-    @property
-    def gain(self) -> float | None:
-        """Best reward minus the first sample's; None where either is unknown."""
-        if self.trajectory is None or self.trajectory.best is None:
-            return None
-        first = next((c for c in self.trajectory.initial if c.index == 0), None)
-        return None if first is None else self.trajectory.best.reward - first.reward
 
 
 @dataclass
@@ -97,6 +45,7 @@ class Service:
         degrade: answer with the best that can be had where a model fails.
         progress: stream progress unless a request says otherwise.
         keeper: keeps trajectories; None keeps none.
+        selection: chooses the answer; None builds what the settings name.
     """
 
     policy: Policy
@@ -109,43 +58,35 @@ class Service:
     degrade: bool = False
     progress: bool = True
     keeper: Keeper | None = None
+    selection: Selection | None = None
     now: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.limits.running)
-        self._ready: tuple[float, str | None] | None = None
-        self._selection = selection_of(self.settings, self.reward, os.environ)
-        self._checking = asyncio.Lock()
-        self.waiting = 0
-        self.running = 0
+        stopping_rules(self.settings)  # its mistakes show now, not with every request
+        if self.selection is None:
+            self.selection = selection_of(self.settings, self.reward, os.environ)
+        self.admission = Admission(self.limits, self.metrics)
+        roles = [role for role in ROLES if getattr(self.settings, role)]
+        self.readiness = Readiness(self.policy, self.reward, roles, self.now)
 
-    def admit(self) -> None:
-        """Refuse a request that would wait behind a full queue.
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait."""
+        return self.admission.waiting
+
+    @property
+    def running(self) -> int:
+        """Number of requests that run."""
+        return self.admission.running
+
+    def check(self, request: ServedRequest) -> None:
+        """Refuse a request whose values do not go together.
 
         Raises:
-            ApiError: 429.
+            ApiError: they do not.
         """
-        if self.waiting >= self.limits.waiting:
-            raise ApiError(429, "too many requests are waiting; try again later", retry_after=5)
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Wait for one of the places of running requests and hold it while the block lasts."""
-        self.waiting += 1
-        self.metrics.waiting.set(self.waiting)
-        try:
-            await self._slots.acquire()
-        finally:
-            self.waiting -= 1
-            self.metrics.waiting.set(self.waiting)
-        self.running += 1
-        self.metrics.running.set(self.running)
-        try:
-            yield
-        finally:
-            self._slots.release()
-            self.running -= 1
-            self.metrics.running.set(self.running)
+        if not request.is_off:
+            self.method(request)
 
     def method(self, request: ServedRequest) -> Method:
         """Return the method that *request* asks for.
@@ -177,14 +118,14 @@ class Service:
         }
         return replace(settings, **{name: value for name, value in values.items() if value is not None})
 
-    async def answer(self, request: ServedRequest, listener: Listener) -> Outcome:
-        """Return the outcome of *request*; *listener* receives the attempt's events.
+    async def answer(self, request: ServedRequest, listener: Listener, place: Place) -> Outcome:
+        """Return the outcome of *request*, which has *place*; *listener* receives the attempt's events.
 
         Raises:
             ApiError: no answer came.
         """
         started = self.now()
-        async with self.slot():
+        async with place.running():
             if request.is_off:
                 outcome = await self._sample(request)
             else:
@@ -205,7 +146,7 @@ class Service:
                     seed=self.settings.seed if request.seed is None else request.seed,
                     stopping=self.stopping(request),
                     fallback=fallback_of(self.settings),
-                    selection=self._selection,
+                    selection=self.selection,
                     listener=listener,
                 )
                 trajectory = await optimizer.optimize(Query(id_, request.messages))
@@ -215,15 +156,15 @@ class Service:
             log.error("%s: %s", id_, error)
             return self._unscored(policy, error, str(error), id_)
         if policy.tool_call is not None:
-            return Outcome(id_, (policy.tool_call,), trajectory.usage, "tool_call")
+            return Outcome(id_, (policy.tool_call,), policy.usage, "tool_call")
         failed = trajectory.status == "failed"
         if failed:
             log.warning("%s failed: %s", id_, trajectory.error)
             if not (self.degrade and trajectory.pool):
                 said = str(trajectory.error)
                 return self._unscored(policy, policy.failure, said, id_, trajectory)
-        answers = _best_of(trajectory, request.n)
-        return Outcome(id_, answers, trajectory.usage, trajectory.stop_reason, trajectory, degraded=failed)
+        answers = best_of(trajectory, request.n)
+        return Outcome(id_, answers, policy.usage, trajectory.stop_reason, trajectory, degraded=failed)
 
     def _recorded(self, id_: str, policy: Policy) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
         reward = TracedReward(self.reward)
@@ -247,8 +188,7 @@ class Service:
             ApiError: the operator does not, or there is none.
         """
         if self.degrade and policy.first is not None:
-            usage = {"sample": policy.first.usage} if trajectory is None else trajectory.usage
-            return Outcome(id_, (policy.first,), usage, "error", trajectory, degraded=True)
+            return Outcome(id_, (policy.first,), policy.usage, "error", trajectory, degraded=True)
         if trajectory is not None and "deadline" in said and policy.failure is None:
             raise ApiError(504, "the deadline passed before any response was scored")
         if trajectory is not None and said.startswith("unexpected "):  # a bug's own words are for the log
@@ -269,42 +209,7 @@ class Service:
         except TpoError as error:
             raise model_failure(error, str(error), self.hidden) from error
         found.sort(key=lambda completion: completion.index)
-        usage = sum((completion.usage for completion in found), Usage())
-        return Outcome(id_, tuple(found), {"sample": usage}, OFF)
-
-    async def ready(self) -> str | None:
-        """Return why requests would fail now; None if policy and reward answer. Asked rarely, then cached."""
-        async with self._checking:
-            if self._ready is None or self.now() - self._ready[0] > READY_SECONDS:
-                self._ready = self.now(), await self._check()
-            return self._ready[1]
-
-    async def _check(self) -> str | None:
-        scope = Scope("ready", 0, "sample")
-        part = "policy"
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                messages = (user("Hello"),)
-                async with closing(self.policy.sample(messages, Sampling(max_tokens=1), scope)) as drawn:
-                    async for _ in drawn:
-                        pass
-                part = "reward"
-                score: Score = await self.reward.score(messages, "Hello", replace(scope, phase="reward"))
-                del score
-        except (TpoError, TimeoutError) as error:
-            log.warning("the %s is not ready: %s", part, error)
-            return f"the {part} does not answer"
-        return None
-
-
-def _best_of(trajectory: Trajectory, n: int) -> tuple[Candidate, ...]:
-    """Return the *n* best candidates of the pool, each text once if there are enough, the answer first."""
-    best = trajectory.best
-    ranked = sorted(trajectory.pool, key=lambda c: (c is not best, -c.reward))
-    distinct = list({candidate.text: candidate for candidate in reversed(ranked)}.values())[::-1]
-    distinct.sort(key=ranked.index)
-    again = [candidate for candidate in ranked if candidate not in distinct]
-    return tuple((distinct + again)[:n])
+        return Outcome(id_, tuple(found), policy.usage, OFF)
 
 
 async def _drawn(

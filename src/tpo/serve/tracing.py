@@ -13,18 +13,26 @@ from tpo.serve.request import ServedRequest
 from tpo.types import Completion, Messages, Sampling, Scope, Score, Usage
 
 OPERATION = "gen_ai.operation.name"
+PROVIDER = "gen_ai.provider.name"
+AGENT = "gen_ai.agent.name"
 MODEL = "gen_ai.request.model"
 CHOICES = "gen_ai.request.choice.count"
 TEMPERATURE = "gen_ai.request.temperature"
+TOP_P = "gen_ai.request.top_p"
+SEED = "gen_ai.request.seed"
 MAX_TOKENS = "gen_ai.request.max_tokens"
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+ERROR = "error.type"
 EVALUATION = "gen_ai.evaluation.result"
 EVALUATION_NAME = "gen_ai.evaluation.name"
 EVALUATION_SCORE = "gen_ai.evaluation.score.value"
 QUERY = "tpo.query"
 PHASE = "tpo.phase"
 STEP = "tpo.step"
+OURS = "tpo"
+"""The provider: the conventions leave the names of those that they do not list free."""
 
 try:
     from opentelemetry import trace
@@ -45,7 +53,13 @@ def _span(name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[An
 @contextmanager
 def request_span(model: str, request: ServedRequest) -> Iterator[None]:
     """Trace one client's request while the block lasts."""
-    values = {OPERATION: "invoke_agent", MODEL: model, TEMPERATURE: request.temperature}
+    values = {
+        OPERATION: "invoke_agent",
+        PROVIDER: OURS,
+        AGENT: model,
+        MODEL: model,
+        TEMPERATURE: request.temperature,
+    }
     with _span(f"invoke_agent {model}", values):
         yield
 
@@ -66,27 +80,33 @@ class TracedPolicy:
             return
         values = {
             OPERATION: "chat",
+            PROVIDER: OURS,
             MODEL: self._model,
             CHOICES: sampling.n,
             TEMPERATURE: sampling.temperature,
+            TOP_P: sampling.top_p,
+            SEED: sampling.seed,
             MAX_TOKENS: sampling.max_tokens,
             QUERY: scope.query,
             PHASE: scope.phase,
             STEP: scope.step,
         }
-        usage = Usage()
-        span = _tracer.start_span(f"chat {self._model}", attributes=values)
+        usage, reasons = Usage(), list[str]()
+        span = _tracer.start_span(f"chat {self._model}", attributes=values, kind=trace.SpanKind.CLIENT)
         try:
             async with closing(self._policy.sample(messages, sampling, scope)) as completions:
                 async for completion in completions:
                     usage += completion.usage
+                    reasons.append(completion.finish_reason)
                     yield completion
         except Exception as failure:
             span.record_exception(failure)
+            span.set_attribute(ERROR, type(failure).__qualname__)
             raise
         finally:
             span.set_attribute(INPUT_TOKENS, usage.prompt_tokens)
             span.set_attribute(OUTPUT_TOKENS, usage.completion_tokens)
+            span.set_attribute(FINISH_REASONS, reasons)
             span.end()
 
 

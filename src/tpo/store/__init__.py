@@ -1,8 +1,9 @@
 """Run directory: trajectories and the journal of calls, append-only and crash-safe."""
 
-from tpo.store.directory import RunDirectory, is_complete, recorded_ids
+from tpo.store.directory import RunDirectory
 from tpo.store.reader import read_trajectories
 from tpo.store.repair import Repaired, repair
+from tpo.store.resume import is_complete, recorded_ids
 from tpo.store.runfile import RunRecord, read_run
 
 __all__ = [

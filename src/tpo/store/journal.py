@@ -27,6 +27,8 @@ from tpo.types import Completion, Scope, Score
 
 log = logging.getLogger(__name__)
 
+JOURNAL = "journal.jsonl"
+
 _SORTED = json.JSONEncoder(sort_keys=True)
 
 COMPACT_AT = 16 << 20

@@ -106,7 +106,7 @@ class AppendFile:
             batch, self._pending = self._pending, []
             try:
                 await self._commit_all(batch)
-            finally:  # the loop may be shutting down: nobody may be left waiting
+            finally:  # the loop may be shutting down: release all waiters
                 for _, written in batch:
                     written.cancel()
 
@@ -141,7 +141,7 @@ class AppendFile:
 
 
 def _settle(written: asyncio.Future[None], failure: StoreError | None) -> None:
-    if written.done():  # whoever waited was cancelled
+    if written.done():  # the waiter was cancelled
         return
     if failure is None:
         written.set_result(None)

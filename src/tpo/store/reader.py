@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tpo.errors import StoreError
+from tpo.store.line_types import Head
 from tpo.store.shards import run_directories
-from tpo.store.trajectory_line import Head, decode_head, decode_trajectory
+from tpo.store.trajectory_line import decode_head, decode_trajectory
 from tpo.types import StopReason, Trajectory
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,8 @@ from typing import BinaryIO
 from tpo.errors import StoreError
 from tpo.store import reader, runfile
 from tpo.store.codec import SCHEMA
-from tpo.store.directory import JOURNAL
 from tpo.store.files import open_file, reason, replace_file, rewrite_file, sync_directory
-from tpo.store.journal import decode_journal_line
+from tpo.store.journal import JOURNAL, decode_journal_line
 from tpo.store.lock import Lock
 from tpo.store.reader import find_places
 from tpo.store.runfile import read_run

@@ -103,10 +103,10 @@ class RunRecord:
         return replace(self, invocations=(*self.invocations[:-1], last), totals=totals)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed libraries that shape results; none is imported."""
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of Python and of the installed libraries that shape results, and of *more*."""
     found = {"python": platform.python_version()}
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, *more):
         try:
             found[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
@@ -223,7 +223,7 @@ def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[st
     if rows:
         raise StoreMismatch(
             f"{directory} holds a run of another configuration:\n" + "\n".join(rows) + "\n"
-            "Give another --out, or --fresh to throw that run away and start anew"
+            "Give another --out, or --fresh to delete that run and start again"
         )
 
 

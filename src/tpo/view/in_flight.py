@@ -18,7 +18,7 @@ MAX_SHOWN = 20
 
 
 @dataclass(slots=True)
-class Progress:
+class _Progress:
     """Progress of one query: its last call, and what it has so far."""
 
     step: int = 0
@@ -70,7 +70,7 @@ class _Journal:
 
     def __init__(self, file: Path) -> None:
         self._tail = Tail(file)
-        self._progress: dict[str, Progress] = {}
+        self._progress: dict[str, _Progress] = {}
         self.calls = 0
 
     def refresh(self) -> bool:
@@ -98,7 +98,7 @@ class _Journal:
             record = unseal(line)
             query = str(record["query"])
             if "decision" not in record:
-                self._progress.setdefault(query, Progress()).add(record)
+                self._progress.setdefault(query, _Progress()).add(record)
                 self.calls += 1
             elif record.get("rule") == STOPPED:  # it makes no further call
                 self._progress.pop(query, None)

@@ -140,7 +140,7 @@ class LiveRun:
         """
         place = self.table.place(row) if generation == self.generation else None
         if place is None:
-            raise StaleRequest("there is no such query; was the run begun anew?")
+            raise StaleRequest("there is no such query; was the run started again?")
         found = self._read(place)
         if found is None or found.query.id != self.table.ids[row]:
             raise StaleRequest(f"{reader.NAME} has changed since it was read")

@@ -29,7 +29,7 @@ class RunTable:
         self.gathering = RunCollector(name, number)
         self.throughput = Throughput()
         self.stale = False
-        """Whether a finished query occurred again (no run writes that): totals must be computed again."""
+        """True if a finished query occurred again (no run writes that): totals must be recomputed."""
         self._places: list[Place] = []
         self._changes: list[int] = []
         """Rows that changed after they were added, in the order of the changes."""

@@ -29,7 +29,7 @@ IsAlive = Callable[[int], bool]
 
 
 def process_is_alive(number: int) -> bool:
-    """Return whether a process *number* exists, whoever owns it."""
+    """Return whether a process *number* exists, of any user."""
     try:
         os.kill(number, 0)
     except PermissionError:

@@ -13,6 +13,11 @@ from tpo.entry_points import REWARDS
 from tpo.errors import ConfigError
 from tpo.methods.catalog import bon
 from tpo.registry import ModelOptions, ModelSpec, parse
+from tpo.rewards.rubric import RubricReward
+from tpo.rewards.rubric.criteria import Criterion
+from tpo.rewards.verify import VerifierReward
+from tpo.rewards.verify.text_checks import RegexChecks
+from tpo.runs.identity import identity_of
 from tpo.types import Query, user
 
 URL = "http://127.0.0.1:8000"
@@ -74,3 +79,13 @@ async def test_a_run_scores_by_the_criteria_of_its_rows(tmp_path: Path) -> None:
     score = trajectory.initial[0].score
     assert score is not None
     assert score.criteria == {"kind": pytest.approx(0.9)}
+
+
+def test_in_python_a_reward_is_told_from_others_by_what_it_asks() -> None:
+    def identity(text: str, **options: str) -> str:
+        return identity_of(RubricReward(URL, [Criterion(text, text)], **options))
+
+    found = [identity("kind"), identity("kind"), identity("true"), identity("kind", model="chat")]
+    assert len(set(found)) == 3
+    patterns = [identity_of(VerifierReward(RegexChecks(each), "verify:regex")) for each in ("a", "a", "b")]
+    assert len(set(patterns)) == 2

@@ -162,3 +162,23 @@ async def test_the_shift_of_an_order_is_measured_for_each_question_of_yes_or_no(
         shifts = await reward.order_shifts(QUERY.messages, "A pear.", SCOPE)
         await reward.aclose()
     assert shifts == {"kind": pytest.approx(0.15), "false": pytest.approx(0.15)}
+
+
+@pytest.mark.parametrize(("label_mass", "votes"), [(1e-6, True), (0.01, False)])
+async def test_a_first_token_without_text_and_hardly_a_label_is_reasoning(
+    label_mass: float, votes: bool
+) -> None:
+    def opens_with_a_mark(prompt: str) -> Mapping[str, float]:
+        return {"": 1 - label_mass, "yes": 0.75 * label_mass, "no": 0.25 * label_mass}
+
+    server = DecisionServer(opens_with_a_mark, frozenset({EXACT, TOP}))
+    async with server.up() as url:
+        reward = RubricReward(url, (KIND,))
+        if votes:
+            with pytest.raises(RewardError, match="are none of yes, no"):
+                await reward.score(QUERY.messages, "A pear.", SCOPE)
+        else:
+            score = await reward.score(QUERY.messages, "A pear.", SCOPE)
+            assert score.criteria == {"kind": pytest.approx(0.75)}
+        await reward.aclose()
+    assert any("logprobs" not in body for body in server.asked()) is votes

@@ -28,6 +28,7 @@ class PoolingServer(LoopbackServer):
     sigmoid: bool = True
     labels: int = 1
     model: str = "rm"
+    files: str | None = "/nowhere/model"
     context: int = 1000
     most_tokens: int = 10_000
     fail: Callable[[web.Request], web.Response | None] = field(default=lambda request: None)
@@ -47,7 +48,7 @@ class PoolingServer(LoopbackServer):
         return app
 
     async def _models(self, _: web.Request) -> web.Response:
-        row = {"id": self.model, "root": "/nowhere/model", "max_model_len": self.context}
+        row = {"id": self.model, "root": self.files, "max_model_len": self.context}
         return web.json_response({"data": [row]})
 
     async def _tokenize(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The reference implementation's command line, on this package's machinery."""
+"""Command line of the reference implementation, run by this package."""
 
 from tpo.contrib.reference.command import main
 

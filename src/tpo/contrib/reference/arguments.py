@@ -62,10 +62,11 @@ class Arguments:
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
     """The values in *arguments* (the process's own: None); wrong ones end the process with a sentence."""
-    return Arguments(**vars(_parser().parse_args(arguments)))
+    return Arguments(**vars(make_parser().parse_args(arguments)))
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the reference's command line."""
     parser = argparse.ArgumentParser("run.py", description=DESCRIPTION, allow_abbrev=False)
     _add_places(parser.add_argument)
     _add_method(parser.add_argument)

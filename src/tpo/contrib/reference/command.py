@@ -58,7 +58,7 @@ def carry_out(arguments: Arguments, files: Files, console: Console, environment:
         _say(console, f"error: {error}", "red")
         return WRONG
     except KeyboardInterrupt:
-        _say(console, f"interrupted; the same command goes on from {files.run}")
+        _say(console, f"interrupted; the same command resumes {files.run}")
         return INTERRUPTED
     _conclude(summary, files, console)
     return SOME_FAILED if summary.failed else DONE

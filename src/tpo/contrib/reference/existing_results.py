@@ -1,4 +1,4 @@
-"""Results that stand in a result file already, made by the reference itself or by an earlier start here."""
+"""Results of earlier runs in a result file, by the reference itself or by this package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def earlier_results(path: Path) -> Iterator[dict[str, float]]:
         return
     for row in JsonSource(TextFile(path)).rows():
         if not isinstance(row.value, dict) or not all(key.startswith(FIRST) for key in row.value):
-            raise DataError(f"{row.place}: this is no result file to go on with; move it away")
+            raise DataError(f"{row.place}: this is not a result file; move it away")
         yield row.value
 
 

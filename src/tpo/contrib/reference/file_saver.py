@@ -1,4 +1,4 @@
-"""Files that follow a run: written anew while it goes on, and once more at its end, whatever ended it."""
+"""Files of a run in progress: rewritten while it works, and once at its end."""
 
 from __future__ import annotations
 

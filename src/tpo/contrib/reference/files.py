@@ -2,7 +2,7 @@
 
 NAME.json            the reference's result file
 NAME.answers.jsonl   a row for each query with its best response
-NAME.run/            the run's directory: everything, and what a resumed run goes on from
+NAME.run/            the run's directory: everything, from which a run resumes
 logs/TIME_….json     what went into each iteration's calls and came out
 """
 
@@ -67,7 +67,7 @@ class Files:
         return self.logs / f"{time:%Y-%m-%d_%H-%M-%S}_{self.name}.json"
 
     def carry(self) -> None:
-        """Before the first start, keep the result file that is there, since it will be written anew.
+        """Before the first run, back up an existing result file, since it will be overwritten.
 
         Raises:
             StoreError: it cannot be kept.
@@ -77,7 +77,7 @@ class Files:
                 shutil.copyfile(self.result, fresh)
 
     def write(self, order: Mapping[str, int], started: float) -> None:
-        """Write results, answers and logs anew, queries in the *order* of the data, carried results first.
+        """Write results, answers and logs, queries in the *order* of the data, earlier results first.
 
         Raises:
             StoreError: one of them cannot be written.

@@ -18,7 +18,7 @@ PLACEHOLDER_KEY = "token-abc123"
 """The key that the reference's README gives to its server, and its command always sends. No secret."""
 
 STOP = ("<|end_of_text|>", "<|eot_id|>", "<|im_end|>")
-"""Where the reference has every reply end, for models whose own settings do not."""
+"""Stop strings of the reference, for models whose own settings have none."""
 
 LEAST_CONNECTIONS = 64
 

@@ -22,7 +22,7 @@ from tpo.store.lock import Lock
 from tpo.types import Completion, Messages, Sampling, system, user
 
 OPTIONS = ("n", "temperature", "top_p", "max_tokens")
-"""What a single call may set for itself."""
+"""Sampling values that a single call may set."""
 
 
 class PolicyEngine:

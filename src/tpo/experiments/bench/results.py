@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib import metadata
 from typing import Any
 
 from tpo.config import policy_name
@@ -89,7 +88,7 @@ def _record(
         "against": [asdict(each) for each in against],
         "paper": published()["source"] if plan.shows_paper else None,
         "effect": effect_notes(plan),
-        "versions": versions() | _library_versions(),
+        "versions": versions(*LIBRARIES),
         "written": plan.clock(),
     }
 
@@ -124,16 +123,6 @@ def _judge(benchmark: Benchmark, context: GradingContext) -> dict[str, Any] | No
 def _cell(plan: BenchPlan, cell: Cell) -> dict[str, Any]:
     path = plan.path(cell).relative_to(plan.out)
     return {"method": cell.label, "seed": cell.seed, "run": str(path), "recipe": cell.method.describe()}
-
-
-def _library_versions() -> dict[str, str]:
-    found = {}
-    for library in LIBRARIES:
-        try:
-            found[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _write(

@@ -19,7 +19,7 @@ from tpo.report.bootstrap import Estimate
 from tpo.report.statistics import PairedComparison, bootstrap_means, compare_paired
 
 
-class MethodCurve(NamedTuple):
+class _MethodCurve(NamedTuple):
     """A method's curve: *name* with what is fixed, *axis* what changes along it, and one of its arms."""
 
     name: str
@@ -74,21 +74,23 @@ def at_budgets(arms: Sequence[Arm], measure: CostMeasure, budgets: Sequence[floa
             found += [_at(pool, measure, budget, None) for pool in pools]
             found += [
                 _at(each, measure, budget, points.get(each.arm.sampling_key))
-                for each in method_curves(own, measure)
+                for each in _method_curves(own, measure)
             ]
     return found
 
 
-def method_curves(arms: Sequence[Arm], measure: CostMeasure) -> list[MethodCurve]:
+def _method_curves(arms: Sequence[Arm], measure: CostMeasure) -> list[_MethodCurve]:
     """Return the curves of all methods with iterations in *arms*, which have the same reward."""
     found = []
     for method in dict.fromkeys(arm.method_name for arm in arms if arm.depth):
         own = [arm for arm in arms if arm.method_name == method and arm.depth]
         if max(arm.depth for arm in own) == 1 and len(own) > 1:
-            found.append(MethodCurve(f"{method} D1", "n", own[0], _width_curve(own, _queries(arms), measure)))
+            found.append(
+                _MethodCurve(f"{method} D1", "n", own[0], _width_curve(own, _queries(arms), measure))
+            )
         else:
             found += [
-                MethodCurve(f"{method} N{arm.n}", "step", arm, step_curve(arm, _queries(arms), measure))
+                _MethodCurve(f"{method} N{arm.n}", "step", arm, step_curve(arm, _queries(arms), measure))
                 for arm in deepest_arms(own)
             ]
     return found
@@ -98,9 +100,9 @@ def _queries(arms: Sequence[Arm]) -> list[str]:
     return [query for query in arms[0].results if all(query in arm.results for arm in arms)]
 
 
-def _pool_curve(pool: Arm, arms: Sequence[Arm], measure: CostMeasure) -> MethodCurve:
+def _pool_curve(pool: Arm, arms: Sequence[Arm], measure: CostMeasure) -> _MethodCurve:
     name = best_of_n_name(pool, largest_pools(arms))
-    return MethodCurve(name, "n", pool, best_of_n_curve(pool, _queries(arms), measure))
+    return _MethodCurve(name, "n", pool, best_of_n_curve(pool, _queries(arms), measure))
 
 
 def _width_curve(arms: Sequence[Arm], queries: Sequence[str], measure: CostMeasure) -> RewardCurve:
@@ -117,7 +119,7 @@ def _width_curve(arms: Sequence[Arm], queries: Sequence[str], measure: CostMeasu
     return RewardCurve(tuple(float(arm.n) for arm in ordered), spent, reached, checked)
 
 
-def _at(of: MethodCurve, measure: CostMeasure, budget: float, pool: CurvePoint | None) -> AtBudget:
+def _at(of: _MethodCurve, measure: CostMeasure, budget: float, pool: CurvePoint | None) -> AtBudget:
     point = of.curve.at(budget)
     covered = point.covered and bool(point.reached)
     place = AtBudget(of.name, of.arm.reward, measure.name, budget, of.axis, point.place, covered)

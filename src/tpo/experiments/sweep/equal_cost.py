@@ -123,7 +123,7 @@ def within_cap(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) 
     return CappedQuery(result.best[step], cost_at(result, measure, step), float(step), checked)
 
 
-def samples_paid(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> int:
+def _samples_paid(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> int:
     """Return how many first samples of a query *cap* pays for, even beyond the pool."""
     prompt = measure.of(result.sample_read, 0.0, 0.0)
     each = measure.of(0.0, result.sample_written / arm.n, 1.0)
@@ -131,7 +131,7 @@ def samples_paid(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float
 
 
 def _samples_within(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> CappedQuery | None:
-    count = samples_paid(arm, result, measure, cap)
+    count = _samples_paid(arm, result, measure, cap)
     if not 1 <= count <= len(result.best_of):
         return None
     spent = measure.of(result.sample_read, result.sample_written * count / arm.n, count)
@@ -217,7 +217,7 @@ def _at_cap(arm: Arm, pool: Arm, measure: CostMeasure) -> EqualCostComparison | 
         spent=fmean(each.spent for each in theirs),
         place=fmean(each.place for each in theirs),
         covered=covered,
-        needed=float(max(samples_paid(pool, result, measure, cap) for result in results)),
+        needed=float(max(_samples_paid(pool, result, measure, cap) for result in results)),
         paired=compare_paired(*([each.reached for each in side] for side in (ours, theirs)))
         if covered
         else None,

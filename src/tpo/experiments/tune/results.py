@@ -59,7 +59,7 @@ class Choice:
     turning: Sequence[TurningPoint]
     need: Need | None
     held_out: bool
-    """Whether the held-out reward judged; it does if every response has its score."""
+    """True if every response has its held-out score."""
 
 
 def choose(
@@ -105,7 +105,7 @@ def _needs(
     return needs
 
 
-def frontier(found: Sequence[Configuration], chosen: Configuration) -> list[Configuration]:
+def _frontier(found: Sequence[Configuration], chosen: Configuration) -> list[Configuration]:
     """Return *chosen* and the configurations that no cheaper one reaches, by cost."""
     kept: list[Configuration] = []
     for each in sorted(found, key=lambda each: (each.cost, -each.score)):
@@ -114,7 +114,7 @@ def frontier(found: Sequence[Configuration], chosen: Configuration) -> list[Conf
     return kept
 
 
-def command(source: str, settings: Settings, choice: Choice, folder: Path) -> list[str]:
+def _command(source: str, settings: Settings, choice: Choice, folder: Path) -> list[str]:
     """Return the ``tpo run`` command of the choice."""
     chosen = choice.chosen
     words = ["tpo", "run", source]
@@ -127,7 +127,7 @@ def command(source: str, settings: Settings, choice: Choice, folder: Path) -> li
 def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[str, Any]:
     """Write ``tune.json``, ``tune.md``, ``tune.tex`` and, with the rule, ``need.json``; return the record."""
     settings, measure = plan.settings, plan.costs[0]
-    shown = frontier(choice.found, choice.chosen)
+    shown = _frontier(choice.found, choice.chosen)
     rows = [_row(each, choice.chosen) for each in shown]
     tests = [row["against_choice"] for row in rows if row["against_choice"]]
     for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
@@ -154,18 +154,18 @@ def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[st
             }
             for each in choice.turning
         ],
-        "command": command(plan.source, settings, choice, plan.out),
+        "command": _command(plan.source, settings, choice, plan.out),
     }
     if choice.need is not None:
-        write_need(plan.out / NEED_FILE, need_model(settings, choice.need, choice.chosen))
+        write_need(plan.out / NEED_FILE, _need_model(settings, choice.need, choice.chosen))
     table = _frontier_table(record)
     write_result_files(
-        plan.out, NAME, record, markdown=tune_page(record), latex=latex_table(*table, "Configurations.")
+        plan.out, NAME, record, markdown=_tune_page(record), latex=latex_table(*table, "Configurations.")
     )
     return record
 
 
-def need_model(settings: Settings, need: Need, chosen: Configuration) -> NeedModel:
+def _need_model(settings: Settings, need: Need, chosen: Configuration) -> NeedModel:
     """Return the content of the file that ``--when-needed`` reads."""
     policy, reward = json.loads(json.dumps([policy_identity(settings), reward_identity(settings)]))
     return NeedModel(
@@ -181,7 +181,7 @@ def need_model(settings: Settings, need: Need, chosen: Configuration) -> NeedMod
     )
 
 
-def tune_page(record: Mapping[str, Any]) -> str:
+def _tune_page(record: Mapping[str, Any]) -> str:
     """Return the page ``tune.md``."""
     parts = [f"# Tuning of {record['policy']} on {record['data']['source']}"]
     if record["tiny"]:

@@ -25,7 +25,7 @@ class Finished:
 
 
 Deliver = Callable[[Finished | Exception], None]
-"""Where a row's end is told, from the worker's thread."""
+"""Callback for a row's end; the worker's thread calls it."""
 
 
 @dataclass(eq=False, slots=True)

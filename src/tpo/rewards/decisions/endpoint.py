@@ -71,14 +71,12 @@ class DecisionServer(LabelServer):
     """A chat server that is asked several questions about one text.
 
     Where it has a decision endpoint, they share requests. That is found out by the first call, and again
-    after the server went away.
+    after the server went away. *options* are those of :class:`~tpo.rewards.decisions.labels.LabelServer`.
     """
 
-    def __init__(
-        self, client: HttpClient, model: str | None, *, votes: int = 5, max_tokens: int = 2048
-    ) -> None:
+    def __init__(self, client: HttpClient, model: str | None, **options: Any) -> None:
         self._probing = PerLoop(asyncio.Lock)
-        super().__init__(client, model, votes=votes, max_tokens=max_tokens)
+        super().__init__(client, model, **options)
 
     def forget(self) -> None:
         """Forget what is known of the server."""

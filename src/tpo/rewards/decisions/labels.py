@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,17 +19,19 @@ from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
 from tpo.http.chat import read_completions
-from tpo.http.model_cards import ModelCard, chosen_card, read_cards
+from tpo.http.model_cards import ModelCard, request_card
 from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
 from tpo.rewards.decisions.request import Shape, json_forms
+from tpo.rewards.decisions.tokens import token_ids
 from tpo.types import Completion, Message
 
-LEAST_MASS = 0.5
+LEAST_MASS = 1e-3
 """Share of labels below which a first token without text is taken for the beginning of reasoning."""
 SHOWN = 200
 """Characters of an unreadable reply that its error quotes."""
 _ID_PREFIX = "token_id:"
+_VERDICT = re.compile(r"\\boxed\{([^{}]*)\}|<answer>(.*?)</answer>|\[\[(.*?)\]\]", re.DOTALL)
 _Chances = dict[str, list[float]]
 """Log-probabilities of the tokens that spell each label."""
 
@@ -70,12 +73,20 @@ class LabelServer:
     """The chat model behind *client*; *model* is its name there, None taking the only one.
 
     *votes* replies are counted where the server gives no log-probabilities, the first greedy and the others
-    sampled, each of at most *max_tokens* tokens.
+    sampled, each of at most *max_tokens* tokens; so is a model that *thinks* before it answers, which its
+    first reply tells where it is None.
     """
 
     def __init__(
-        self, client: HttpClient, model: str | None, *, votes: int = 5, max_tokens: int = 2048
+        self,
+        client: HttpClient,
+        model: str | None,
+        *,
+        votes: int = 5,
+        max_tokens: int = 2048,
+        thinks: bool | None = None,
     ) -> None:
+        self._thinks = thinks
         self.client = client
         self._model = model
         self._votes = votes
@@ -86,7 +97,7 @@ class LabelServer:
     def forget(self) -> None:
         """Forget what is known of the server: another one may have come up in its place."""
         self._card: ModelCard | None = None
-        self._shape = _FULL
+        self._shape = replace(_FULL, exact=False, alternatives=0, forms=()) if self._thinks else _FULL
         self._has_learned = False
         self._token_ids: dict[str, int | None] = {}
 
@@ -106,8 +117,7 @@ class LabelServer:
             HttpFailure: it has no such model, or several where none was named.
         """
         if self._card is None:
-            cards = await self.client.request("GET", "/models", read=read_cards)
-            self._card = chosen_card(cards, self._model, self.client.address)
+            self._card = await request_card(self.client, self._model)
         return self._card
 
     async def ask(self, question: LabelQuestion) -> LabelAnswer:
@@ -161,7 +171,8 @@ class LabelServer:
         answer = _normalized(known, _cost(reply))
         # A first token without text is a mark: such a model thinks before it answers.
         thinks = not reply.text.strip() and (answer.mass or 0.0) < LEAST_MASS
-        return None if thinks and not self._has_learned else answer
+        unknown = self._thinks is None and not self._has_learned
+        return None if thinks and unknown else answer
 
     async def _count(self, question: LabelQuestion, shape: Shape) -> LabelAnswer:
         """Return each label's share of the votes that can be read."""
@@ -215,26 +226,6 @@ class LabelServer:
         return ids if len(set(ids.values())) == len(labels) else None
 
 
-async def token_ids(client: HttpClient, model: str, texts: Sequence[str]) -> list[int | None] | None:
-    """Return the token that each of *texts* is, None for one of several tokens; None without a tokenizer.
-
-    Raises:
-        HttpFailure: the server did not answer.
-    """
-
-    async def tokenize(text: str) -> int | None:
-        body = {"model": model, "prompt": text, "add_special_tokens": False}
-        ids = await client.request("POST", "/tokenize", body, read=_read_ids, root=True)
-        return ids[0] if len(ids) == 1 else None
-
-    try:
-        return [await tokenize(text) for text in texts]
-    except HttpFailure as failure:
-        if failure.passes or failure.unreachable:
-            raise
-        return None
-
-
 def seed_of(messages: Sequence[Message], number: int = 0) -> int:
     """Return a seed that depends on nothing but the prompt: answers repeat wherever a server's seeds do."""
     digest = hashlib.sha256(repr(list(messages)).encode("utf-8", "surrogatepass")).digest()
@@ -242,14 +233,17 @@ def seed_of(messages: Sequence[Message], number: int = 0) -> int:
 
 
 def stated_label(text: str, labels: Sequence[str]) -> str | None:
-    """Return the label that *text* is, alone or in quotes; None of anything else.
+    r"""Return the label that *text* is, alone or in quotes, or that it ends with as a marked verdict.
 
-    A model's reasoning does not count, nor does anything where that never ended.
+    Marks of a verdict are ``\boxed{A}``, ``[[A]]`` and ``<answer>A</answer>``. A model's reasoning does not
+    count, nor does anything where that never ended.
     """
     answer = split_reasoning(text)
     if not answer.ended:
         return None
-    said = answer.text.strip().strip("\"'`*.").casefold()
+    marked = _VERDICT.findall(answer.text)
+    said = "".join(marked[-1]) if marked else answer.text
+    said = said.strip().strip("\"'`*.[]").casefold()
     return next((label for label in labels if label.casefold() == said), None)
 
 
@@ -288,10 +282,3 @@ def _one(_: object) -> float:
 
 def _read_choice(reply: Any) -> Completion:
     return read_completions(reply, 1)[0]
-
-
-def _read_ids(reply: Any) -> list[int]:
-    ids = reply.get("tokens") if isinstance(reply, dict) else None
-    if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
-        raise HttpFailure("the server sent no token ids")
-    return ids

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailable
+from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
-from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
+from tpo.http import Balancer, Clock, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.rewards.decisions.endpoint import DecisionServer
 from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, UnreadableReply
+from tpo.rewards.servers import reward_clients, reward_error
 from tpo.rewards.values import place
 from tpo.types import Scope
 
 T = TypeVar("T")
-
-KEY_VARIABLE = "TPO_REWARD_API_KEY"
 
 
 class DecisionModel:
@@ -29,6 +28,7 @@ class DecisionModel:
         api_key: sent as a bearer token, shown nowhere.
         votes: replies counted for a question where there are no log-probabilities.
         max_tokens: of such a reply; models that think before they answer need thousands.
+        thinks: whether the model reasons first, so that its first token is no answer; None finds out.
         concurrency: maximum of requests in flight to each server; an adaptive limit stays below it.
         retry: how long failures that pass are retried, over all servers.
         clock: the time that waits go by.
@@ -47,6 +47,7 @@ class DecisionModel:
         api_key: str | None = None,
         votes: int = 5,
         max_tokens: int = 2048,
+        thinks: bool | None = None,
         concurrency: int = 64,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
@@ -55,21 +56,13 @@ class DecisionModel:
     ) -> None:
         if min(votes, max_tokens, concurrency) < 1:
             raise ConfigError("votes, max_tokens and concurrency must be at least 1")
-        clients = [
-            HttpClient(
-                url, api_key, key_variable=KEY_VARIABLE, most=concurrency, timeout=timeout, clock=clock
-            )
-            for url in ([urls] if isinstance(urls, str) else urls)
-        ]
-        self.servers: Balancer[DecisionServer] = Balancer(
-            [
-                (client.address, DecisionServer(client, model, votes=votes, max_tokens=max_tokens))
-                for client in clients
-            ],
-            retry=retry,
-            clock=clock,
-        )
+        clients = reward_clients(urls, api_key, most=concurrency, timeout=timeout, clock=clock)
+        asking: dict[str, Any] = {"votes": votes, "max_tokens": max_tokens, "thinks": thinks}
+        members = [(client.address, DecisionServer(client, model, **asking)) for client in clients]
+        self.servers: Balancer[DecisionServer] = Balancer(members, retry=retry, clock=clock)
         self._listener = listener
+        self.identity = model or ",".join(client.address for client in clients)
+        """The model's name, or its servers where none was given."""
 
     async def label(self, question: LabelQuestion, scope: Scope) -> LabelAnswer:
         """Return the probability of each label of *question*.
@@ -91,10 +84,7 @@ class DecisionModel:
         except UnreadableReply as error:
             raise RewardError(f"{place(scope)}: {error}") from error
         except HttpFailure as failure:
-            if failure.fatal:
-                raise RewardRefused(f"reward: {failure}") from failure
-            kind = RewardUnavailable if failure.passes or failure.unreachable else RewardError
-            raise kind(f"{place(scope)}: {failure}") from failure
+            raise reward_error(failure, scope) from failure
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""

@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
-from typing import Any
 
-from tpo.errors import ConfigError, RewardError, RewardRefused, RewardUnavailable
+from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
-from tpo.http.model_cards import chosen_card, read_cards
+from tpo.http.model_cards import request_card
 from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.per_loop import PerLoop
-from tpo.rewards.decisions.labels import seed_of, token_ids
+from tpo.rewards.decisions.labels import seed_of
 from tpo.rewards.decisions.request import Shape, json_forms
+from tpo.rewards.decisions.tokens import token_ids
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, SCHEMA, judge_messages
+from tpo.rewards.servers import reward_clients, reward_error
 from tpo.rewards.values import place
 from tpo.types import Message, Messages, Scope, Score
 
-KEY_VARIABLE = "TPO_REWARD_API_KEY"
 ATTEMPTS = 3
-"""How often a vote is asked for until its reply can be read."""
+"""Attempts to get a readable vote."""
 SHOWN = 200
 """Characters of an unreadable reply that its error quotes."""
 
@@ -75,14 +75,7 @@ class JudgeReward:
     ) -> None:
         if min(votes, max_tokens, concurrency) < 1:
             raise ConfigError("judge: votes, max_tokens and concurrency must be at least 1")
-        addresses = [urls] if isinstance(urls, str) else list(urls)
-        access: dict[str, Any] = {
-            "key_variable": KEY_VARIABLE,
-            "most": concurrency,
-            "timeout": timeout,
-            "clock": clock,
-        }
-        clients = [HttpClient(url, api_key, **access) for url in addresses]
+        clients = reward_clients(urls, api_key, most=concurrency, timeout=timeout, clock=clock)
         self._balancer = Balancer([(client.address, client) for client in clients], retry=retry, clock=clock)
         self._listener = listener
         self.model = model
@@ -107,10 +100,7 @@ class JudgeReward:
         try:
             return await self._grade(asked, scope)
         except HttpFailure as failure:
-            if failure.fatal:
-                raise RewardRefused(f"judge: {failure}") from failure
-            kind = RewardUnavailable if failure.passes or failure.unreachable else RewardError
-            raise kind(f"{place(scope)}: judge: {failure}") from failure
+            raise reward_error(failure, scope, "judge") from failure
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -188,8 +178,7 @@ class JudgeReward:
     async def _name(self, client: HttpClient) -> str:
         async with self._naming.get():
             if self.model is None:
-                cards = await client.request("GET", "/models", read=read_cards)
-                self.model = chosen_card(cards, None, client.address).name
+                self.model = (await request_card(client, None)).name
             return self.model
 
 

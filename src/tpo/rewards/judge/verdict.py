@@ -16,6 +16,7 @@ from tpo.rewards.judge.wording import HIGHEST, LOWEST
 
 _FENCED = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 _BEGINS = re.compile(r"\s*(?:```(?:json)?\s*)?(?:\{|\d\W*\Z)")
+_BOXED = re.compile(r"\\boxed\{\s*(\d(?:\.\d+)?)\s*\}")
 _DECODER = json.JSONDecoder()
 _SCORE = re.compile(r'"score"\s*:\s*"?(\d)')
 
@@ -61,11 +62,11 @@ def read_reply(reply: Any) -> JudgeReply:
 
 
 def stated_score(text: str) -> float | None:
-    """The score that *text* states; None if it states none, several that differ, or one outside the scale.
+    r"""The score that *text* states; None if it states none, several that differ, or one outside the scale.
 
     Taken are ``{"score": 7}`` as the whole reply, fenced as code or not, such an object inside a text, and a
-    number alone; the object may lie in another one. A model's reasoning does not count, nor does anything
-    where that never ended.
+    number alone; the object may lie in another one; else the last ``\boxed{7}``. A model's reasoning does not
+    count, nor does anything where that never ended.
     """
     answer = split_reasoning(text)
     if not answer.ended:
@@ -74,6 +75,8 @@ def stated_score(text: str) -> float | None:
     fenced = _FENCED.match(said)
     whole = fenced.group(1) if fenced else said
     scores = {score for value in _values(whole) for score in _scores(value)}
+    if not scores and (boxed := _BOXED.findall(said)):
+        return _score(boxed[-1])
     return scores.pop() if len(scores) == 1 else None
 
 

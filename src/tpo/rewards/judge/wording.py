@@ -57,7 +57,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["score"],
     "additionalProperties": False,
 }
-"""What a reply must be, for servers that can be held to it."""
+"""JSON schema of a reply, for servers that support one."""
 
 
 def judge_messages(rubric: str, messages: Messages, response: str) -> list[Message]:
@@ -69,12 +69,21 @@ def judge_messages(rubric: str, messages: Messages, response: str) -> list[Messa
     Raises:
         ValueError: a turn holds what is no text.
     """
-    turns = [{"role": turn["role"], "content": plain(turn)["content"]} for turn in messages]
-    conversation = json.dumps(turns, ensure_ascii=False, indent=1)
+    conversation = conversation_json(messages)
     mark = material_mark(conversation, response)
     task = _TASK.format(rubric=rubric.strip(), lowest=LOWEST, highest=HIGHEST, mark=mark)
     material = _MATERIAL.format(mark=mark, conversation=conversation, response=response)
     return [system(task), user(material)]
+
+
+def conversation_json(messages: Messages) -> str:
+    """Return *messages* as JSON, in which no text can pose as another turn.
+
+    Raises:
+        ValueError: a turn holds what is no text.
+    """
+    turns = [{"role": turn["role"], "content": plain(turn)["content"]} for turn in messages]
+    return json.dumps(turns, ensure_ascii=False, indent=1)
 
 
 def material_mark(*texts: str) -> str:

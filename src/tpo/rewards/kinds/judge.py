@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from tpo.http.retry import RetryPolicy
 from tpo.model_kinds import ServedSpec
-from tpo.registry import ModelOptions
+from tpo.registry import REWARD_KEY_VARIABLE, ModelOptions
 from tpo.rewards.base import Reward
 
 
@@ -19,7 +19,7 @@ class Judge(ServedSpec[Reward]):
     usage: ClassVar[str] = "judge:URL"
     summary: ClassVar[str] = "a language model that grades by a rubric"
     takes: ClassVar[frozenset[str]] = frozenset({"rubric"})
-    key_variable: ClassVar[str] = "TPO_REWARD_API_KEY"
+    key_variable: ClassVar[str] = REWARD_KEY_VARIABLE
 
     def resolve(self, options: ModelOptions) -> None:
         """Read the rubric."""
@@ -35,17 +35,23 @@ class Judge(ServedSpec[Reward]):
     def build(self, options: ModelOptions) -> Reward:
         """Make the client."""
         from tpo.rewards.judge import JudgeReward
+        from tpo.rewards.judge.principle import PrincipleReward
+        from tpo.rewards.judge.profiles import profile_of
 
-        return JudgeReward(
-            self.urls,
-            model=self.model,
-            api_key=options.api_key,
-            rubric=_rubric(options),
-            votes=options.votes,
-            timeout=options.timeout,
-            retry=RetryPolicy(timeout=options.retry_timeout),
-            listener=options.listener,
-        )
+        access: dict[str, Any] = {
+            "model": self.model,
+            "api_key": options.api_key,
+            "votes": options.votes,
+            "timeout": options.timeout,
+            "retry": RetryPolicy(timeout=options.retry_timeout),
+            "listener": options.listener,
+        }
+        profile = profile_of(self.model)
+        if profile is not None and profile.form == "log-odds":
+            return PrincipleReward(
+                self.urls, principle=_rubric(options), thinks=profile.thinks or None, **access
+            )
+        return JudgeReward(self.urls, rubric=_rubric(options), **access)
 
 
 def _rubric(options: ModelOptions) -> str:

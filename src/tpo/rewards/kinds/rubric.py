@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from tpo.errors import ConfigError
 from tpo.http.retry import RetryPolicy
 from tpo.model_kinds import ServedSpec
-from tpo.registry import ModelOptions
+from tpo.registry import REWARD_KEY_VARIABLE, ModelOptions
 from tpo.rewards.base import Reward
 
 
@@ -20,7 +20,7 @@ class Rubric(ServedSpec[Reward]):
 
     usage: ClassVar[str] = "rubric:FILE@URL"
     summary: ClassVar[str] = "the criteria in a TOML or JSON file, each answered by a language model"
-    key_variable: ClassVar[str] = "TPO_REWARD_API_KEY"
+    key_variable: ClassVar[str] = REWARD_KEY_VARIABLE
 
     @property
     def file(self) -> Path:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tpo.http.retry import RetryPolicy
 from tpo.model_kinds import ServedSpec
-from tpo.registry import ModelOptions
+from tpo.registry import REWARD_KEY_VARIABLE, ModelOptions
 from tpo.rewards.base import Reward
 
 
@@ -18,7 +18,7 @@ class VLLM(ServedSpec[Reward]):
     usage: ClassVar[str] = "vllm:URL"
     summary: ClassVar[str] = "a sequence classifier behind vLLM"
     gives_logits: ClassVar[bool] = True
-    key_variable: ClassVar[str] = "TPO_REWARD_API_KEY"
+    key_variable: ClassVar[str] = REWARD_KEY_VARIABLE
 
     def build(self, options: ModelOptions) -> Reward:
         """Make the client."""

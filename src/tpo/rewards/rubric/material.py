@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tpo.inprocess.chat import plain
 from tpo.rewards.decisions.endpoint import SPARE_TOKENS, Decision, DecisionServer
-from tpo.rewards.judge.wording import material_mark
+from tpo.rewards.judge.wording import conversation_json, material_mark
 from tpo.types import Messages
 
 TRIES = 6
 SPARE = 1.1
-"""How much more than computed is cut, since tokens are not spread evenly."""
+"""Factor by which more is cut than computed, since tokens are not distributed evenly."""
 
 _TEXT = """\
 You check one response of an assistant to a conversation, by one criterion at a time. What stands between \
@@ -46,8 +44,7 @@ class Material:
         Raises:
             ValueError: a turn holds what is no text.
         """
-        turns = [{"role": turn["role"], "content": plain(turn)["content"]} for turn in messages]
-        return cls(json.dumps(turns, ensure_ascii=False, indent=1), response)
+        return cls(conversation_json(messages), response)
 
     def text(self, cut: int = 0) -> str:
         """Return the text without the first *cut* characters of the conversation.
@@ -61,7 +58,7 @@ class Material:
         return _TEXT.format(mark=mark, conversation=conversation, response=self.response)
 
 
-class TooLong(ValueError):
+class _TooLong(ValueError):
     """A response that does not fit into the context, even without its conversation."""
 
 
@@ -93,4 +90,4 @@ async def fitted_text(
             break
         text = material.text(cut)
         tokens = await server.count(f"{text}\n\n{longest}")
-    raise TooLong(f"the response and a criterion take more than the {context:,} tokens that the model reads")
+    raise _TooLong(f"the response and a criterion take more than the {context:,} tokens that the model reads")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -46,6 +47,9 @@ class RubricReward:
         if not self.rubric.criteria and self.rubric.column is None:
             raise ConfigError("a rubric needs at least one criterion")
         self.model = DecisionModel(urls, **options)
+        digest = hashlib.sha256(repr(self.rubric).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        self.identity = f"rubric {digest} by {self.model.identity}"
+        """Tells it from others when a run is resumed."""
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """Return the score of *response*, with the degree of every criterion.

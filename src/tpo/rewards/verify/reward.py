@@ -27,6 +27,8 @@ class VerifierReward:
     def __init__(self, checks: Check, name: str) -> None:
         self._checks = checks
         self.name = name
+        self.identity = f"{name} {getattr(checks, '__qualname__', checks)!r}"
+        """Tells it from others when a run is resumed."""
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """Return the share of the checks that *response* passes.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
-from tpo.http.model_cards import ModelCard, chosen_card, read_cards
+from tpo.http.model_cards import ModelCard, request_card
 from tpo.per_loop import PerLoop
 from tpo.rewards.async_batching import Gatherer
 from tpo.rewards.probes import PROBES
@@ -55,8 +55,7 @@ class Replica:
             HttpFailure: it has no such model, or several where none was named.
         """
         if self._card is None:
-            cards = await self.client.request("GET", "/v1/models", read=read_cards)
-            self._card = chosen_card(cards, self._model, self.client.address)
+            self._card = await request_card(self.client, self._model, "/v1/models")
         return self._card
 
     async def dialect(self, probes: Sequence[Reading]) -> Dialect:

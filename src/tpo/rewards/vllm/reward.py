@@ -7,11 +7,10 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from tpo.errors import ConfigError, MissingExtra, RewardError, RewardRefused, RewardUnavailable
+from tpo.errors import ConfigError, MissingExtra, RewardError, RewardRefused
 from tpo.events import Listener
-from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
+from tpo.http import Balancer, Clock, HttpFailure, RetryPolicy
 from tpo.http.address import root_address
 from tpo.http.balancer import close_all
 from tpo.http.model_cards import ModelCard
@@ -19,14 +18,13 @@ from tpo.http.retry import READ_TIMEOUT, announce_to
 from tpo.inprocess.chat import ChatTokenizer
 from tpo.inprocess.loading import load_tokenizer
 from tpo.per_loop import PerLoop
+from tpo.rewards.servers import reward_clients, reward_error
 from tpo.rewards.values import place
 from tpo.rewards.vllm.protocol import Reading
 from tpo.rewards.vllm.replica import BATCH_TOKENS, Replica, probe_pairs
 from tpo.types import Messages, Scope, Score, assistant
 
 log = logging.getLogger(__name__)
-
-KEY_VARIABLE = "TPO_REWARD_API_KEY"
 
 
 class VLLMReward:
@@ -72,14 +70,7 @@ class VLLMReward:
     ) -> None:
         if max_length is not None and max_length < 1:
             raise ConfigError(f"max_length is {max_length}; it must be at least 1")
-        addresses = [urls] if isinstance(urls, str) else list(urls)
-        access: dict[str, Any] = {
-            "address": root_address,
-            "key_variable": KEY_VARIABLE,
-            "timeout": timeout,
-            "clock": clock,
-        }
-        clients = [HttpClient(url, api_key, **access) for url in addresses]
+        clients = reward_clients(urls, api_key, address=root_address, timeout=timeout, clock=clock)
         self._balancer = Balancer(
             [(client.address, Replica(client, model, batch_tokens=batch_tokens)) for client in clients],
             retry=retry,
@@ -110,7 +101,7 @@ class VLLMReward:
                 announce_to(self._listener, scope),
             )
         except HttpFailure as failure:
-            raise _error(failure, scope) from failure
+            raise reward_error(failure, scope) from failure
         if not math.isfinite(scored.value):
             raise RewardError(f"{place(scope)}: the server gave {scored.value}, which is no score")
         return Score(scored.value, tokens=scored.tokens, truncated_tokens=reading.cut)
@@ -125,10 +116,15 @@ class VLLMReward:
             probes = await self._prepared()
             dialects = {await replica.dialect(probes) for replica in self._balancer.members.values()}
         except HttpFailure as failure:
-            raise _error(failure) from failure
+            raise reward_error(failure) from failure
         how = "token ids" if self._chat else "messages"
         paths = ", ".join(sorted(f"{d.path} with {d.switch}" for d in dialects))
         return f"{len(self._balancer.members)} server(s), raw logits by {paths}, conversations as {how}"
+
+    @property
+    def chat(self) -> ChatTokenizer | None:
+        """The tokenizer of conversations; None before the first call and where they go as messages."""
+        return self._chat
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -173,11 +169,3 @@ class VLLMReward:
             raise RewardError(f"{place(scope)}: the reward model cannot read it ({error})") from error
         cut = max(0, len(ids) - self._context) if self._context else 0
         return Reading(reading.messages, self._chat.cut_start(ids, cut), cut)
-
-
-def _error(failure: HttpFailure, scope: Scope | None = None) -> RewardError:
-    """*failure* as this package's own."""
-    if failure.fatal:
-        return RewardRefused(f"reward: {failure}")
-    kind = RewardUnavailable if failure.passes or failure.unreachable else RewardError
-    return kind(f"{place(scope)}: {failure}" if scope else f"reward: {failure}")

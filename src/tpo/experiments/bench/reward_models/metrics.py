@@ -66,11 +66,6 @@ def accuracy(scores: Sequence[float]) -> float:
     return 1.0 / sum(score == highest for score in scores) if scores[0] == highest else 0.0
 
 
-def ties_score(parts: Values) -> float:
-    """Return the score of Ties from *parts*, one row per prompt: see :func:`_ties_parts`."""
-    return float(_ties_scores(parts[None])[0])
-
-
 def _accuracy_parts(rows: Sequence[RewardRow], scores: Scores) -> Values:
     return np.array([[accuracy(scores[row.query.id])] for row in rows], dtype=float)
 

@@ -1,0 +1,42 @@
+"""Access control: requests under ``/v1`` need an API key, where the operator has set some."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tpo.serve.api_error import ApiError
+from tpo.serve.api_format import error_body
+from tpo.serve.connection import error_response
+from tpo.serve.messages import MessagesFormat
+
+SCHEME = b"bearer "
+
+
+class AccessControl:
+    """Middleware: requires one of *keys* for paths under ``/v1``."""
+
+    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
+        self._app = app
+        self._keys = [key.encode() for key in keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 401."""
+        is_guarded = scope["type"] == "http" and scope["path"].startswith("/v1")
+        if not is_guarded or not self._keys or self._knows(scope):
+            await self._app(scope, receive, send)
+            return
+        error = ApiError(401, "a valid API key is required", code="invalid_api_key")
+        body = MessagesFormat().error(error) if scope["path"] == "/v1/messages" else error_body(error)
+        await error_response(body, error)(scope, receive, send)
+
+    def _knows(self, scope: Scope) -> bool:
+        headers = dict(scope["headers"])
+        bearer = headers.get(b"authorization", b"")
+        is_bearer = bearer[: len(SCHEME)].lower() == SCHEME
+        given = headers.get(b"x-api-key") or (bearer[len(SCHEME) :] if is_bearer else bearer)
+        # Every key is compared, so that the time tells nothing.
+        found = [hmac.compare_digest(given, key) for key in self._keys]
+        return any(found)
