@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ def my_scorer(question: str, response: str) -> float:
 
 """
 """Functions that examples leave to the reader."""
+_UNKNOWN = [f"Unknown{what}" for what in ("MemberType", "VariableType", "ArgumentType")]
 
 
 def write_examples(page: str, folder: Path) -> list[Path]:
@@ -42,3 +44,23 @@ def mypy_errors(files: list[Path], *options: str) -> str:
     quiet = ["--no-error-summary", "--follow-imports", "silent"]
     done = subprocess.run([*command, *quiet, *options, *files], cwd=ROOT, capture_output=True, text=True)
     return f"{done.stdout}{done.stderr}"
+
+
+def pyright_errors(files: list[Path], environment: Path) -> str:
+    """Return what pyright in strict mode reports of *files*, with the packages of *environment*."""
+    settings = {
+        "typeCheckingMode": "strict",
+        "include": [file.name for file in files],
+        "extraPaths": [str(ROOT / "src")],
+        # Packages that publish incomplete types or none.
+        **{f"report{what}": False for what in ("MissingTypeStubs", *_UNKNOWN)},
+    }
+    project = files[0].parent / "pyrightconfig.json"
+    project.write_text(json.dumps(settings), "utf-8")
+    python = environment / "bin" / "python"
+    done = subprocess.run(
+        [environment / "bin" / "pyright", "--pythonpath", python, "--project", project],
+        capture_output=True,
+        text=True,
+    )
+    return "" if done.returncode == 0 else f"{done.stdout}{done.stderr}"

@@ -4,9 +4,11 @@ import functools
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
+from tpo.synchronous import run_blocking
 from tpo.user_functions import awaitable
 
 
@@ -94,3 +96,97 @@ async def main():
 asyncio.run(main())
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
+class Client:
+    """A client as many are: bound to the event loop of its first call."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def ask(self, text: str) -> str:
+        self._loop = self._loop or asyncio.get_running_loop()
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError("Event loop is closed")
+        return text.upper()
+
+
+async def ask(function: Any) -> Any:
+    return await function("hi")
+
+
+def test_a_client_first_used_without_await_serves_awaits_too() -> None:
+    function = awaitable(Client().ask)
+    assert run_blocking(ask(function)) == "HI"
+    assert asyncio.run(ask(function)) == "HI"
+    assert asyncio.run(ask(function)) == "HI"
+    assert run_blocking(ask(function)) == "HI"
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_a_client_first_awaited_says_clearly_that_it_serves_no_synchronous_call(is_wrapped: bool) -> None:
+    client = Client()
+
+    async def wrapped(text: str) -> str:
+        try:
+            return await client.ask(text)
+        except RuntimeError as error:
+            raise ConnectionError("connection error") from error
+
+    function = awaitable(wrapped if is_wrapped else client.ask)
+    assert asyncio.run(ask(function)) == "HI"
+    with pytest.raises(RuntimeError, match=r"first used in another event loop .* call run\(\) before"):
+        run_blocking(ask(function))
+
+
+def test_an_async_function_without_a_client_serves_both_in_any_order() -> None:
+    async def upper(text: str) -> str:
+        return text.upper()
+
+    function = awaitable(upper)
+    assert asyncio.run(ask(function)) == run_blocking(ask(function)) == asyncio.run(ask(function)) == "HI"
+
+
+def test_a_synchronous_call_within_one_does_not_wait_for_itself() -> None:
+    async def upper(text: str) -> str:
+        return text.upper()
+
+    function = awaitable(upper)
+
+    async def nested() -> Any:
+        return await function("a"), run_blocking(ask(function))
+
+    assert run_blocking(nested()) == ("A", "HI")
+
+
+def test_a_forwarded_call_keeps_its_context_and_ends_when_cancelled() -> None:
+    variable = contextvars.ContextVar("variable", default="outer")
+    started, ended = threading.Event(), threading.Event()
+
+    async def work(text: str) -> str:
+        if text == "hi":
+            return variable.get()
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return ""
+
+    function = awaitable(work)
+    assert run_blocking(ask(function)) == "outer"
+
+    async def ask_to_wait() -> None:
+        await function("wait")
+
+    async def main() -> None:
+        variable.set("inner")
+        assert await function("hi") == "inner"
+        task = asyncio.create_task(ask_to_wait())
+        assert await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert ended.wait(10)

@@ -9,6 +9,7 @@ import functools
 import inspect
 import os
 import queue
+import re
 import threading
 import time
 import weakref
@@ -17,10 +18,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from tpo.synchronous import in_background, is_in_background
+
 THREADS = 32
 """Most calls of one sync function at a time; the rest wait their turn."""
 IDLE = 10.0
 """Seconds after which a thread without work ends."""
+
+
+_LOOP_WORDS = re.compile(r"event loop is closed|different (event )?loop", re.IGNORECASE)
+_OTHER_LOOP = (
+    "its asynchronous client was first used in another event loop ({}); call run() before the first await,"
+    " use one of both alone, or make the client in the function"
+)
 
 
 def awaitable(
@@ -28,16 +38,18 @@ def awaitable(
 ) -> Callable[..., Awaitable[Any]]:
     """Return *function* as a coroutine function that never blocks the loop.
 
-    An async function is awaited where it stands. A sync one runs in one of at most *threads* worker threads
-    of its own, with the caller's context variables; where it returns an awaitable, that is awaited too. A
-    call that takes longer than *timeout* seconds, or whose caller is cancelled, is left alone: its thread
-    counts no longer, and keeps no process from ending.
+    An async function is awaited where it stands; one that was first called on the background loop of
+    synchronous use stays there, since its client may be bound to that loop. A sync one runs in one of at most
+    *threads* worker threads of its own, with the caller's context variables; where it returns an awaitable,
+    that is awaited too. A call that takes longer than *timeout* seconds, or whose caller is cancelled, is
+    left alone: its thread counts no longer, and keeps no process from ending.
 
     A call raises a TimeoutError when it takes too long, and a RuntimeError where the function ends the
-    program or lets a StopIteration escape; else what the function raises.
+    program, lets a StopIteration escape or uses a client of another event loop; else what the function
+    raises.
     """
     if is_async(function):
-        return functools.partial(_awaited, function, timeout)
+        return functools.partial(_awaited, _OnOneLoop(function), timeout)
     workers = _Workers(threads)
 
     async def call(*arguments: Any) -> Any:
@@ -60,6 +72,40 @@ def is_async(function: Callable[..., Any]) -> bool:
     while isinstance(bare, functools.partial):
         bare = bare.func
     return inspect.iscoroutinefunction(bare) or inspect.iscoroutinefunction(getattr(bare, "__call__", None))  # noqa: B004 - an object's own async __call__
+
+
+class _OnOneLoop:
+    """Calls an async *function* on the background loop, if its first call was made there."""
+
+    def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+        self._function = function
+        self._is_in_background: bool | None = None
+
+    async def __call__(self, *arguments: Any) -> Any:
+        if self._is_in_background is None:
+            self._is_in_background = is_in_background()
+        try:
+            if self._is_in_background:
+                return await in_background(functools.partial(self._call, arguments))
+            return await self._function(*arguments)
+        except Exception as error:
+            if _is_of_another_loop(error):
+                raise RuntimeError(_OTHER_LOOP.format(error)) from error
+            raise
+
+    async def _call(self, arguments: tuple[Any, ...]) -> Any:
+        return await self._function(*arguments)
+
+
+def _is_of_another_loop(error: BaseException | None) -> bool:
+    """Return whether *error*, or what it was raised from, says that an object belongs to another loop."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, RuntimeError) and _LOOP_WORDS.search(str(error)):
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return False
 
 
 async def _awaited(function: Callable[..., Awaitable[Any]], seconds: float | None, *arguments: Any) -> Any:

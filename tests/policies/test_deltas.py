@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from tests.http.loopback import Answer, choices
+from tests.http.loopback import Answer, Loopback, choices
 from tests.policies.asked import SCOPE, Served, drawn, error
 from tpo import Optimizer
 from tpo.errors import PolicyError
@@ -147,6 +148,54 @@ async def test_a_stream_that_breaks_off_is_retried_as_calls_are(fault: Answer) -
     assert [c.text for c in completions(pieces)] == ["Wind"]
     assert served.time.waits == [0.5]
     assert len([event for event in served.events if isinstance(event, CallRetried)]) == 1
+
+
+class Counting(Loopback):
+    """Counts the requests for completions that are in flight together."""
+
+    in_flight = most_in_flight = 0
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        is_call = request.path != "/v1/models"
+        self.in_flight += is_call
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await super().handle(request)
+        finally:
+            self.in_flight -= is_call
+
+
+@pytest.mark.parametrize("most", [1, 2])
+async def test_streams_count_against_the_limit_until_they_end(most: int) -> None:
+    hold = asyncio.Event()
+    server = Counting(Answer(stream(piece(0, content="Wi"), piece(0, "stop", content="nd")).body, hold=hold))
+    async with server.up() as url:
+        policy = OpenAIPolicy(url, "m", most=most)
+
+        async def draw() -> list[Completion | Delta]:
+            found = []
+            async for each in policy.stream((user("hi"),), Sampling(), SCOPE):
+                found.append(each)
+                if server.in_flight == most:
+                    hold.set()
+            return found
+
+        assert [len(found) for found in await asyncio.gather(*(draw() for _ in range(4)))] == [3] * 4
+        assert server.most_in_flight == most
+        await policy.aclose()
+
+
+async def test_a_stream_that_is_left_ends_its_request() -> None:
+    server = Counting(Answer(stream(piece(0, content="Wi")).body, hold=asyncio.Event()))
+    async with server.up() as url:
+        policy = OpenAIPolicy(url, "m", most=1)
+        found = policy.stream((user("hi"),), Sampling(), SCOPE)
+        assert await anext(found) == Delta(0, "Wi")
+        await found.aclose()  # type: ignore[attr-defined]
+        again = policy.stream((user("hi"),), Sampling(), SCOPE)
+        assert await anext(again) == Delta(0, "Wi")  # its place is free
+        await again.aclose()  # type: ignore[attr-defined]
+        await policy.aclose()
 
 
 async def test_a_stream_that_always_breaks_off_fails_as_a_call_does() -> None:

@@ -18,7 +18,6 @@ from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.methods.method import Method
-from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
@@ -27,6 +26,7 @@ from tpo.runs.identity import identity_of
 from tpo.runs.inputs import Data, as_input
 from tpo.runs.models import Models, Relay
 from tpo.runs.plan import RunPlan
+from tpo.synchronous import run_blocking
 from tpo.tiny import examples_path
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from tpo.errors import ConfigError
 from tpo.events import Event, Listener
-from tpo.methods.synchronous import run_blocking
+from tpo.synchronous import run_blocking
 from tpo.types import Trajectory
 
 T = TypeVar("T")

@@ -29,11 +29,11 @@ from tpo.methods.query_value import QueryValue, as_query
 from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
 from tpo.methods.stopping import Deadline, StoppingRule
-from tpo.methods.synchronous import run_blocking, run_in_background
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
 from tpo.rewards.function import RewardFunction, as_reward
+from tpo.synchronous import run_blocking, run_in_background
 from tpo.types import Trajectory
 
 log = logging.getLogger(__name__)

@@ -71,18 +71,27 @@ class SourceInput:
         """Yield the queries; each call reads them again."""
         return load_queries(self.source, self.options)
 
-    @cached_property
+    # Properties before cached ones: pyright does not take a cached property for a protocol's property.
+    @property
     def total(self) -> int | None:
         """Number of queries; reading it checks every row of a file.
 
         Raises:
             DataError: a row is wrong.
         """
+        return self._total
+
+    @property
+    def digest(self) -> str:
+        """Digest of the source."""
+        return self._digest
+
+    @cached_property
+    def _total(self) -> int | None:
         return count_queries(self.source, self.options)
 
     @cached_property
-    def digest(self) -> str:
-        """Digest of the source."""
+    def _digest(self) -> str:
         return data_digest(self.source, self.options)
 
     def identified(self, known: KnownIds) -> Iterable[Query]:

@@ -30,7 +30,6 @@ from tpo.errors import StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
 from tpo.methods.selection import Selection
-from tpo.methods.synchronous import run_blocking
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
@@ -45,6 +44,7 @@ from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.shards import FOLDER as SHARDS
+from tpo.synchronous import run_blocking
 from tpo.types import Query
 
 RUNS = Path("runs")

@@ -23,7 +23,6 @@ from tpo.export.eligible import EVERYTHING
 from tpo.export.pairing import BEST_WORST
 from tpo.export.tables import writable
 from tpo.export.training import Models, prompt_of
-from tpo.methods.synchronous import run_blocking
 from tpo.runs.inputs import QueryInput
 from tpo.runs.plan import RunPlan
 from tpo.scale.blocks import block_name
@@ -31,6 +30,7 @@ from tpo.scale.cluster import OVERLAP
 from tpo.scale.worker import Worker
 from tpo.store import read_trajectories
 from tpo.store.trajectory_line import encode_trajectory
+from tpo.synchronous import run_blocking
 from tpo.types import Query, Trajectory
 
 ShapedRow = dict[str, Any]

@@ -17,6 +17,11 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+_waiting: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextvars.ContextVar(
+    "waiting", default=None
+)
+"""The background loop, where it waits for what runs in this context."""
+
 POLL = 0.1
 """Seconds between looks at whether the task that blocks its own loop was cancelled."""
 LAST_WAIT = 5.0
@@ -90,8 +95,10 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
     """
     background = _process.get()
     if threading.current_thread() is background.thread:  # called by a listener or an async function
+        context = contextvars.copy_context()
+        context.run(_waiting.set, background.loop)
         with ThreadPoolExecutor(1, thread_name_prefix="tpo") as pool:
-            return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
+            return pool.submit(context.run, asyncio.run, coroutine).result()
     cancelled_before = _cancellations()
     call = _Call(coroutine, background.loop)
     try:  # from here on, since an interrupt may come at any point
@@ -106,6 +113,23 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
             background.loop.call_soon_threadsafe(call.cancel)
             wait([call.result])
         raise
+
+
+def is_in_background() -> bool:
+    """Return whether the running loop is the background loop."""
+    background = _process.background
+    return background is not None and background.loop is asyncio.get_running_loop()
+
+
+async def in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Return the result of what *make* returns, run on the background loop while that serves calls.
+
+    It runs where it stands if the caller is in that loop, or blocks it.
+    """
+    background = _process.background
+    if background is None or is_in_background() or _waiting.get() is background.loop:
+        return await make()
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(make(), background.loop))
 
 
 class _Call(Generic[T]):
@@ -154,6 +178,5 @@ def _cancellations() -> int | None:
 
 async def run_in_background(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run what *make* returns on the background loop, if there is one and the caller is not in it."""
-    background = _process.background
-    if background is not None and background.loop is not asyncio.get_running_loop():
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(make(), background.loop))
+    if _process.background is not None and not is_in_background():
+        await in_background(make)

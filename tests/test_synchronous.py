@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tpo.methods.synchronous import run_blocking
+from tpo.synchronous import run_blocking
 
 PLACE: contextvars.ContextVar[str] = contextvars.ContextVar("PLACE", default="nowhere")
 
