@@ -122,6 +122,21 @@ def test_a_table_is_sorted_by_gain_both_ways(page: Page) -> None:
     assert rising == sorted(rising)
 
 
+def test_a_gain_is_green_and_a_first_sample_that_stayed_best_is_no_loss_in_red(page: Page) -> None:
+    page.run("location.hash = 'queries/1'")
+    page.until("document.querySelectorAll('.row').length > 5")
+    cells = page.run(
+        "return [...document.querySelectorAll('.row')].map((row) =>"
+        " [row.children[2].textContent, row.children[2].className.includes('rising'),"
+        " row.children[2].className.includes('falling')])"
+    )
+    better = {text.startswith("+") for text, rising, _ in cells if rising}
+    assert better == {True}
+    assert [text for text, rising, _ in cells if not rising and text.startswith("+")] == []
+    assert any(not text.startswith("+") for text, _, _ in cells)
+    assert not any(falling for _, _, falling in cells)
+
+
 def test_search_and_filters_leave_what_is_asked_for(page: Page) -> None:
     page.run("location.hash = 'queries/0'")
     page.until("document.querySelectorAll('.row').length > 5")
