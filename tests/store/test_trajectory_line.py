@@ -45,6 +45,7 @@ def test_the_head_tells_the_same_as_the_whole(value: Trajectory) -> None:
     head, whole = decode_head(encode_trajectory(value), "here"), again(value)
     assert (head.id, head.status, head.stop_reason) == (whole.query.id, whole.status, whole.stop_reason)
     assert head.iterations == len(whole.steps)
+    assert head.finished is (whole.status == "finished")
 
 
 def test_candidates_stand_flat_and_steps_name_them() -> None:

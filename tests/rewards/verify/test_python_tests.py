@@ -58,6 +58,16 @@ async def test_a_test_that_exits_is_no_pass_and_the_next_one_runs() -> None:
     assert await passed("x = 1", "raise SystemExit(0)", "assert x == 1") == [False, True]
 
 
+async def test_what_a_test_defines_does_not_reach_the_next_one() -> None:
+    assert await passed("x = 1", "x = 2", "assert x == 1") == [True, True]
+
+
+async def test_memory_beyond_the_limit_is_refused() -> None:
+    small = PythonTests(seconds=5.0, memory_mb=256)
+    assert await passed("x = bytearray(1 << 20)", "assert x", checks=small) == [True]
+    assert await passed("x = bytearray(512 << 20)", "assert x", checks=small) == [False]
+
+
 async def test_the_environment_does_not_reach_the_code() -> None:
     assert len(os.environ) > 4  # or there is nothing to hold back
     test = "import os\nassert set(os.environ) <= {'PATH', 'HOME', 'TMPDIR', 'LC_CTYPE'}"
