@@ -38,6 +38,18 @@ def test_every_metric_of_the_dashboard_exists_and_every_metric_is_on_it() -> Non
     assert named == {re.sub("_(bucket|count)$", "", name) for name in metric_names() - created}
 
 
+def test_metrics_that_vllm_has_too_have_its_names_and_the_others_are_about_rewards_and_errors() -> None:
+    of_vllm = {
+        *("num_requests_running", "num_requests_waiting", "request_success_total"),
+        *("prompt_tokens_total", "prompt_tokens_cached_total", "generation_tokens_total"),
+        *("e2e_request_latency_seconds", "time_to_first_token_seconds"),
+    }
+    own = {"best_reward", "reward_gain", "request_error_total"}
+    text = Metrics().text().decode()
+    families = set(re.findall(r"^# TYPE tpo:(\S+) ", text, re.MULTILINE))
+    assert {name for name in families if not name.endswith("_created")} == of_vllm | own
+
+
 def test_every_metric_of_the_page_exists() -> None:
     assert set(re.findall(r"`(tpo:\w+)`", PAGE)) <= metric_names()
 

@@ -1,6 +1,8 @@
 """Ceilings of the operator, and requests made to break the endpoint."""
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +11,12 @@ import pytest
 from tests.serve.serving import CHAT, SCRIPT, SETTINGS, served
 from tpo.config import Settings
 from tpo.errors import ConfigError
+from tpo.http.failures import StreamedReply
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.serve.request import Limits
 from tpo.serve.service import Service
+from tpo.serve.upstream import Upstream
 
 
 async def test_a_token_budget_stops_and_says_so_and_has_a_ceiling() -> None:
@@ -103,3 +107,26 @@ async def test_a_stopping_rule_that_cannot_be_built_is_known_before_the_first_re
 async def test_an_enormous_deadline_is_no_deadline() -> None:
     async with served(ScriptedPolicy(SCRIPT)) as client:
         assert (await client.chat(tpo={"deadline": 1e29})).json["tpo"]["stop_reason"] == "max_iterations"
+
+
+class Silent(Upstream):
+    """Never answers."""
+
+    @asynccontextmanager
+    async def complete(self, body: Mapping[str, Any]) -> AsyncIterator[StreamedReply]:
+        await asyncio.Event().wait()
+        yield StreamedReply(200, {}, self._chunks())
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        yield b""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("is_upstream", [False, True])
+async def test_the_deadline_holds_for_requests_that_are_passed_on(stream: bool, is_upstream: bool) -> None:
+    silent = Silent(["http://127.0.0.1:1/v1"], "m", None, timeout=60) if is_upstream else None
+    policy = ScriptedPolicy(SCRIPT, before=lambda *_: asyncio.Event().wait())
+    async with served(policy, limits=Limits(deadline=0.05), upstream=silent) as client:
+        reply = await client.chat(model="m@off", stream=stream)
+    error = reply.events[-1]["error"] if stream and not is_upstream else reply.json["error"]
+    assert error["type"] == "timeout_error"

@@ -58,6 +58,11 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
     return ApiError(400, message, param=param, code=code)
 
 
+def late() -> ApiError:
+    """Return the error of a deadline that passed before there was anything to answer with."""
+    return ApiError(504, "the deadline passed before there was an answer")
+
+
 def model_failure(error: BaseException | None, said: str, secrets: Sequence[str]) -> ApiError:
     """Return the client's error for a model's failure: 400 where the request was refused, else 503.
 

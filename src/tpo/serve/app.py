@@ -22,7 +22,7 @@ from tpo.events import Event
 from tpo.http import HttpFailure
 from tpo.serve.access import AccessControl
 from tpo.serve.admission import Place
-from tpo.serve.api_error import ApiError, model_failure
+from tpo.serve.api_error import ApiError, late, model_failure
 from tpo.serve.api_format import ApiFormat, Writer, error_body
 from tpo.serve.chat import ChatFormat
 from tpo.serve.connection import (
@@ -109,7 +109,7 @@ class Endpoint:
             form.read(body, service.name, request.headers), service.limits, service.settings
         )
         if served.is_off and self.upstream is not None and isinstance(form, ChatFormat):
-            return await self._pass_on(request, self.upstream, body)
+            return await self._pass_on(request, self.upstream, body, served.controls.deadline)
         service.check(served)  # its mistakes are an error reply, not the end of a stream
         writer, place = form.writer(served), service.admission.admit()
         if served.stream:
@@ -156,10 +156,15 @@ class Endpoint:
         self.service.metrics.errors.labels(failure.status).inc()
         return list(writer.failure(failure))
 
-    async def _pass_on(self, request: Request, upstream: Upstream, body: Mapping[str, Any]) -> Response:
-        """Return the policy's own reply; of a stream, each chunk as it comes."""
+    async def _pass_on(
+        self, request: Request, upstream: Upstream, body: Mapping[str, Any], deadline: float | None
+    ) -> Response:
+        """Return the policy's own reply, begun within *deadline*; of a stream, each chunk as it comes."""
         try:
-            response = await until_disconnected(request, passed_on(upstream.complete(body)))
+            async with asyncio.timeout(deadline):
+                response = await until_disconnected(request, passed_on(upstream.complete(body)))
+        except TimeoutError as error:
+            raise late() from error
         except HttpFailure as failure:
             raise model_failure(None, failure.reason, self.service.hidden) from failure
         self.service.metrics.ended.labels(OFF).inc()

@@ -25,7 +25,7 @@ OWN_FIELDS = {
 }
 """Fields that are read here; every other one is passed on to the policy."""
 ROLE = {"role": "assistant", "content": ""}
-"""What the first delta of a choice holds."""
+"""The first delta of a choice."""
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -22,7 +23,7 @@ from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.serve.admission import Admission, Place
-from tpo.serve.api_error import ApiError, invalid, model_failure
+from tpo.serve.api_error import invalid, late, model_failure
 from tpo.serve.keeper import Keeper
 from tpo.serve.metrics import Metrics
 from tpo.serve.outcome import Outcome, best_of
@@ -190,7 +191,7 @@ class Service:
         if self.degrade and policy.first is not None:
             return Outcome(id_, (policy.first,), policy.usage, "error", trajectory, degraded=True)
         if trajectory is not None and "deadline" in said and policy.failure is None:
-            raise ApiError(504, "the deadline passed before any response was scored")
+            raise late()
         if trajectory is not None and said.startswith("unexpected "):  # a bug's own words are for the log
             said = "it failed unexpectedly"
         raise model_failure(error or policy.failure, said, self.hidden)
@@ -204,8 +205,13 @@ class Service:
         sampling = replace(method.sampling, n=request.n, seed=seed)
         try:
             scope = Scope(id_, 0, "sample")
-            async with closing(_drawn(policy, request.messages, sampling, scope)) as completions:
+            async with (
+                asyncio.timeout(request.controls.deadline),
+                closing(_drawn(policy, request.messages, sampling, scope)) as completions,
+            ):
                 found = [completion async for completion in completions]
+        except TimeoutError as error:
+            raise late() from error
         except TpoError as error:
             raise model_failure(error, str(error), self.hidden) from error
         found.sort(key=lambda completion: completion.index)
