@@ -22,7 +22,10 @@ from tpo.tiny import policy_path, reward_path
 
 ELSEWHERE = {"from trl import": "tests/export/test_trainer.py", "import ray\n": "tests/scale/test_ray.py"}
 """Blocks that another test runs or whose objects it tests, by a part of their text."""
-PAGES_ELSEWHERE = {"docs/programs.md": "tests/serve/test_programs.py"}
+PAGES_ELSEWHERE = {
+    "docs/programs.md": "tests/serve/test_programs.py",
+    "docs/rewards-models.md": "tests/rewards/test_known_models.py",
+}
 """Pages whose blocks another test runs."""
 
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.serve.serving import CHAT
+from tests.serve.serving import CHAT, SCRIPT
 from tpo.config import Settings
-from tpo.errors import ConfigError
+from tpo.errors import ConfigError, RewardError
 from tpo.http import RetryPolicy
 from tpo.policies.openai import OpenAIPolicy
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs.models import Models
 from tpo.serve.server import ServeOptions, endpoint, listen
@@ -64,6 +66,34 @@ async def test_a_policy_that_is_down_is_503_without_its_port() -> None:
     await policy.aclose()
     text = b"".join(message.get("body", b"") for message in sent).decode()
     assert (sent[0]["status"], str(port) in text) == (503, False)
+
+
+async def test_a_check_reward_scores_too_and_a_selection_sees_an_ensembles_members() -> None:
+    check = ScriptedReward()
+    reward = Ensemble(
+        {"vllm:http://a:1": ScriptedReward(), "vllm:http://b:2": ScriptedReward(lambda text: text.count("e"))}
+    )
+    settings = Settings(
+        policy=("http://policy:1",),
+        model="m",
+        reward=("vllm:http://a:1", "vllm:http://b:2"),
+        select="lcb",
+        sample_size=2,
+        max_iterations=1,
+    )
+    models = Models(ScriptedPolicy(SCRIPT), reward, check=check)
+    async with endpoint(models, settings, ServeOptions()) as served:
+        body = b'{"model": "m", "messages": [{"role": "user", "content": "Why?"}]}'
+        sent = await asked(served.app(), CHAT, body)
+    assert sent[0]["status"] == 200
+    assert {call.response for call in check.calls} == {"poor", "fair", "the best"}
+
+
+async def test_an_ensemble_without_scales_is_known_before_the_first_request() -> None:
+    reward = Ensemble({"a": ScriptedReward(), "b": ScriptedReward(lambda text: 1)})
+    with pytest.raises(RewardError, match="standardised"):
+        async with endpoint(Models(ScriptedPolicy(SCRIPT), reward), Settings(), ServeOptions()):
+            pass
 
 
 async def asked(app: Any, path: str, body: bytes) -> list[dict[str, Any]]:

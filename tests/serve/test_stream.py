@@ -6,6 +6,7 @@ from tests.serve.serving import CHAT, asked, served
 from tests.serve.serving import SCRIPT as SHORT
 from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.serve.api_format import pieces
+from tpo.types import ToolCallCompletion
 
 SCRIPT = SHORT | {"loss": "be\ncause", "update": improved("the best " * 30)}
 
@@ -47,6 +48,16 @@ async def test_choices_of_a_stream_have_their_index() -> None:
     for event in events:
         content[event["choices"][0]["index"]] += event["choices"][0]["delta"].get("content", "")
     assert content == {0: "bb", 1: "a"}
+
+
+async def test_every_choice_that_begins_ends_where_the_pool_holds_fewer_than_were_asked_for() -> None:
+    tool = ToolCallCompletion(1, "", tool_calls=({"id": "c"},))
+    async with served(ScriptedPolicy(SCRIPT | {"sample": ["text", tool]})) as client:
+        events = (await client.chat(stream=True, n=2, model="m@bon-2")).events
+    choices = [event["choices"][0] for event in events]
+    begun = [choice["index"] for choice in choices if "role" in choice["delta"]]
+    ended = [choice["index"] for choice in choices if choice["finish_reason"]]
+    assert begun == ended == [0]
 
 
 async def test_a_silent_stream_gets_comments() -> None:

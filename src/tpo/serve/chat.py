@@ -24,6 +24,8 @@ OWN_FIELDS = {
     *("max_completion_tokens", "seed", "tpo", "logprobs", "top_logprobs", *ANSWER_FIELDS),
 }
 """Fields that are read here; every other one is passed on to the policy."""
+ROLE = {"role": "assistant", "content": ""}
+"""What the first delta of a choice holds."""
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -88,9 +90,8 @@ class _ChatWriter:
         return head | {"choices": choices, "usage": _usage_of(outcome), "tpo": extension(outcome)}
 
     def start(self) -> Iterator[bytes]:
-        """Yield each choice's role."""
-        for index in range(self._request.n):
-            yield self._chunk(index, {"role": "assistant", "content": ""})
+        """Yield the first choice's role; the pool may hold fewer choices than were asked for."""
+        yield self._chunk(0, ROLE)
 
     def progress(self, text: str) -> Iterator[bytes]:
         """Yield *text* as reasoning of the first choice, under both names in use."""
@@ -99,6 +100,8 @@ class _ChatWriter:
     def answer(self, outcome: Outcome) -> Iterator[bytes]:
         """Yield the choices, the usage and the end."""
         for index, answer in enumerate(outcome.answers):
+            if index:
+                yield self._chunk(index, ROLE)
             for piece in pieces(answer.text):
                 yield self._chunk(index, {"content": piece})
             reason = finish_reason(answer)

@@ -16,9 +16,10 @@ from starlette.applications import Starlette
 from tpo.config import Settings, policy_spec, selection_of
 from tpo.config.specs import all_reward_specs, check_spec, role_specs
 from tpo.errors import ConfigError
-from tpo.http.address import base_address
+from tpo.http.address import base_address, proxy_of
 from tpo.methods.named_models import api_key
 from tpo.registry import ModelSpec
+from tpo.rewards.ensemble import Ensemble
 from tpo.runs.models import Models
 from tpo.serve.app import Endpoint
 from tpo.serve.keeper import Keeper
@@ -60,7 +61,14 @@ async def endpoint(
     options: ServeOptions,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Endpoint]:
-    """Yield the endpoint over *models*, which stay open; close its connections and its store afterwards."""
+    """Yield the endpoint over *models*, which stay open; close its connections and its store afterwards.
+
+    Raises:
+        RewardError: the scales of an ensemble cannot be measured.
+        StoreError: the directory of trajectories is in use, or of another run.
+    """
+    if isinstance(models.reward, Ensemble):
+        await models.reward.scales()  # now, not with the first request
     spec = policy_spec(settings.policy)
     named = settings.model or spec.value.rstrip("/").rpartition("/")[2] or spec.name
     async with AsyncExitStack() as stack:
@@ -106,7 +114,8 @@ def _addresses(settings: Settings) -> list[str]:
         urls.add(settings.select_judge.removeprefix("judge:").partition("#")[0])
     urls |= {base_address(url) for url in urls}
     hosts = {urlsplit(url).netloc for url in urls}
-    return sorted((urls | hosts) - {""}, key=len, reverse=True)
+    proxies = {proxy for url in urls if (proxy := proxy_of(url)) is not None}
+    return sorted((urls | hosts | proxies) - {""}, key=len, reverse=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ and shown, never scored by guess. A judge that does not answer raises an error.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,6 +140,15 @@ def async_grader(grade: GradeAnswer) -> Grader:
             raise next((f for f in failures if getattr(f, "fatal", False)), failures[0])
 
     return grader
+
+
+def sync_grader(grade: Callable[[Answer], Grade]) -> Grader:
+    """Return a grader that runs *grade* in a thread, so that it does not block the event loop."""
+
+    async def threaded(answer: Answer, _: GradingContext) -> Grade:
+        return await asyncio.to_thread(grade, answer)
+
+    return async_grader(threaded)
 
 
 @dataclass(frozen=True, slots=True)
