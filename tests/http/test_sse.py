@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tpo.http.sse import is_stream, joined
+from tpo.http.sse import EventReader, is_stream, joined
 
 
 def stream(*events: object, end: str = "data: [DONE]\n\n") -> bytes:
@@ -55,3 +55,12 @@ def test_an_error_among_the_events_is_the_reply() -> None:
 def test_a_stream_that_broke_off_or_holds_something_else_is_an_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"broke off|no object|Expecting"):
         joined(body)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_events_are_read_as_they_arrive_byte_by_byte(line_end: str) -> None:
+    reader, events = EventReader(), [piece("Ä", 1), piece("b")]
+    body = (b": ping\n\n" + stream(*events)).replace(b"\n", line_end.encode())
+    end = body.index(b"[DONE]")
+    assert [event for place in range(end) for event in reader.add(body[place : place + 1])] == events
+    assert reader.add(body[end:]) == []

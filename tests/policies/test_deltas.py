@@ -104,6 +104,7 @@ async def test_a_stream_gives_deltas_and_the_completions_of_a_whole_call(form: A
     expected = await at_once.draw(2)
     assert without_server == [(c.index, c.text, c.finish_reason, c.usage, c.reasoning) for c in expected]
     assert without_server[0][3] == Usage(1, 5, 0, 6)
+    assert not any(each.restarts for each in pieces if isinstance(each, Delta))
     assert [joined(pieces, 0), joined(pieces, 1)] == ["Wind", "Waves"]
     assert [joined(pieces, i, reasoning=True) for i in (0, 1)] == ["Sea first.", ""]
     body = served.loopback.bodies[-1]

@@ -14,6 +14,7 @@ from tpo.policies.roles import RolePolicy
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs.summary import Tally
+from tpo.types import Delta, Sampling, Scope, user
 
 SERVERS = {"policy": ["http://w/v1"], "model": "w", "reward": ["tiny"]}
 
@@ -96,3 +97,15 @@ def test_roles_that_do_not_fit_are_refused(flags: dict[str, object], reason: str
 
 def test_roles_are_part_of_the_settings_record() -> None:
     assert Settings(critic=("tiny",)).to_json()["critic"] == ["tiny"]
+
+
+async def test_deltas_come_from_the_policies_that_have_them() -> None:
+    class Whole:
+        sample = ScriptedPolicy("b c").sample
+
+    policy = RolePolicy(ScriptedPolicy("x y"), {"critic": Whole()})
+    for role, deltas in (("", ["x ", "y"]), ("critic", [])):
+        scope = Scope("q", 0, "sample", role=role)
+        found = [each async for each in policy.stream((user("hi"),), Sampling(), scope)]
+        assert [each.text for each in found if isinstance(each, Delta)] == deltas
+        assert len(found) == len(deltas) + 1
