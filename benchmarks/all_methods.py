@@ -79,13 +79,15 @@ def make_plan(count: int, out: Path) -> SweepPlan:
 
 
 ABOUT = """\
-{tiny} It was trained on the prompts of `tpo` and `revision`; those of other methods are new to it, so this
-table says how the methods run, not how good they are.
+{tiny} It was trained on the prompts of `tpo` and `revision`, not on those of
+the other methods. The table therefore shows how the methods run, not how good they are.
 
-{count} held-out queries, one seed; tokens read and written by the policy, critiques included. A method is
-followed along its iterations with N = 5, `fusion` along N. Best-of-n: the expected best of n of {pool} first
-samples. The held-out score is the hidden score, which guides nothing. Intervals: 95%, bootstrap over queries;
-p: paired by query, adjusted for all tests of the table (Holm). A dash: the method does not reach the budget.
+{count} held-out queries, one seed. The budget counts the tokens that the policy reads and writes,
+critiques included. Each method runs with N = 5 and is measured along its iterations; `fusion` is measured
+along N. The value of best-of-n is the expected best of n of {pool} first samples. The held-out score is a
+hidden score that guides no method. Intervals are 95% bootstrap intervals over queries. p is paired by
+query and adjusted for all tests of the table (Holm). A dash means that the method does not reach the
+budget.
 {skewed}.
 
 ```bash
@@ -96,10 +98,10 @@ python -m benchmarks.all_methods --queries {count}
 def page(plan: SweepPlan, record: Mapping[str, Any]) -> str:
     """Return the page in Markdown."""
     rows = [(cell.label, *readable(plan, cell)) for cell in plan.cells if cell.method.max_iterations]
-    head = ("method", "responses that could be read", "queries whose answer is no first sample")
+    head = ("method", "readable responses", "answers written after the first samples")
     about = ABOUT.format(tiny=f"**{TINY_NOTE}**", count=len(plan.queries), pool=POOL, skewed=SKEWED_NOTE)
     parts = ["# All methods at equal token budgets", about, budgets_table(record)]
-    parts += ["## Whether the methods had an effect", markdown_table(head, rows)]
+    parts += ["## Effect of each method", markdown_table(head, rows)]
     return "\n\n".join(parts) + "\n"
 
 
