@@ -42,7 +42,7 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class TextWritten:
-    """The policy wrote a piece of a completion; announced by :meth:`tpo.Optimizer.stream` alone."""
+    """The policy wrote a piece of a completion; announced by ``tpo.Optimizer.stream`` alone."""
 
     scope: Scope
     delta: Delta

@@ -55,18 +55,18 @@ def run(
 ) -> Run:
     """Optimize every query of *data* and persist the results, as ``tpo run`` does; calling again resumes.
 
-    Works inside a running event loop too, as in a notebook; asynchronous code awaits :func:`arun`.
+    Works inside a running event loop too, as in a notebook; asynchronous code awaits ``arun``.
 
     Args:
         data: a path, ``hf:NAME``, several paths (a list of ``Path``), or queries in memory (prompts, rows as
-            in a JSON file, :class:`Query` values); None: the shipped examples.
+            in a JSON file, ``Query`` values); None: the shipped examples.
         policy: a name as on the command line, a function ``f(messages, sampling) -> text``, or an object.
         reward: a name or several (an ensemble), a function ``f(messages, response) -> number``, or an object.
-        method: a name or a :class:`Method`.
+        method: a name or a ``Method``.
         out: the run directory; None: in ``runs/``, named after the options.
         fresh: delete an existing run first.
         config: a TOML file of options.
-        listener: receives every event (:mod:`tpo.events`).
+        listener: receives every event (``tpo.events``).
         options: every other option of ``tpo run`` by its name: ``sample_size=8``, ``seed=1``, ...
 
     An option that is not given comes from the environment, then from *config*, then from its default.
@@ -96,7 +96,7 @@ async def arun(
     listener: Listener | None = None,
     **options: Any,
 ) -> Run:
-    """Do the same as :func:`run` in the running event loop; models load in a thread."""
+    """Do the same as ``run`` in the running event loop; models load in a thread."""
     plan = await _plan(data, policy, reward, method, out, fresh, config, options)
     models = await asyncio.to_thread(plan.load_models)
     return Run(plan.path, await plan.run(models, listener))
@@ -112,7 +112,7 @@ async def _plan(
     config: str | Path | None,
     options: dict[str, Any],
 ) -> RunPlan:
-    """Return the plan of the run that the arguments of :func:`run` describe."""
+    """Return the plan of the run that the arguments of ``run`` describe."""
     brought = {part: it for part, it in (("policy", policy), ("reward", reward)) if not _is_named(it)}
     own_method = None if method is None or isinstance(method, str) else method
     _require_fitting(options, brought, own_method, reward)

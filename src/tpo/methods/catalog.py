@@ -61,7 +61,7 @@ def paper_bon(prompts: Path | None = None, **shape: Any) -> BestOfN:
 def build_method(name: str, prompts: Path | None = None, **shape: Any) -> Method:
     """Return the method *name* with its texts from *prompts* where given; *shape* sets N, D and sampling.
 
-    ``module:class`` names a :class:`Method` of the user's own, or a function that makes one. Methods are
+    ``module:class`` names a ``Method`` of the user's own, or a function that makes one. Methods are
     registered as entry points in the group ``tpo.methods``.
 
     Raises:

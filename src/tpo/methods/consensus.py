@@ -26,7 +26,7 @@ class Consensus:
     Responses are nodes of a graph; an edge weighs the sum of the Jaccard similarities of their uni-, bi- and
     trigrams. The graph is split in two by the sign of its Fiedler vector, and the larger part is kept, as
     long as the parts differ. The paper leaves that condition to a threshold; ours is
-    :data:`SEPARATION`. Rewards only break ties.
+    ``SEPARATION``. Rewards only break ties.
     """
 
     name: ClassVar[str] = "consensus"

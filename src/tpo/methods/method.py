@@ -54,7 +54,7 @@ class Cost(NamedTuple):
 class Method(ABC):
     """A test-time method. A new one is a subclass in a file of its own.
 
-    :meth:`optimize` is the method; :meth:`step_calls` describes its calls for estimates and schedules.
+    ``optimize`` is the method; ``step_calls`` describes its calls for estimates and schedules.
     """
 
     name: str

@@ -53,7 +53,7 @@ def api_key(environment: Mapping[str, str]) -> str | None:
 def build_policy(specification: str | Sequence[str], **options: Unpack[ModelKeywords]) -> Policy:
     """Build the policy that *specification* names: ``tiny``, ``hf:ID-or-path``, a base URL or several.
 
-    *options* are those of :class:`tpo.registry.ModelOptions`.
+    *options* are those of ``tpo.registry.ModelOptions``.
 
     Raises:
         ConfigError: it names none, or an option is unknown or does not go with it.
@@ -68,7 +68,7 @@ def build_policy(specification: str | Sequence[str], **options: Unpack[ModelKeyw
 def build_reward(specification: str, **options: Unpack[ModelKeywords]) -> Reward:
     """Build the reward that *specification* names, such as ``hf:ID-or-path`` or ``vllm:URL``.
 
-    *options* are those of :class:`tpo.registry.ModelOptions`.
+    *options* are those of ``tpo.registry.ModelOptions``.
 
     Raises:
         ConfigError: it names none, or an option is unknown.
@@ -82,7 +82,7 @@ def build_reward(specification: str, **options: Unpack[ModelKeywords]) -> Reward
 def load_policy(specification: str | Sequence[str], **options: Unpack[ModelKeywords]) -> Policy:
     """Build the policy that *specification* names as on the command line.
 
-    *options* are those of :class:`tpo.registry.ModelOptions`. A server's key comes from ``TPO_API_KEY`` or
+    *options* are those of ``tpo.registry.ModelOptions``. A server's key comes from ``TPO_API_KEY`` or
     ``OPENAI_API_KEY`` unless *api_key* is given.
     """
     options.setdefault("api_key", api_key(os.environ))
@@ -92,7 +92,7 @@ def load_policy(specification: str | Sequence[str], **options: Unpack[ModelKeywo
 def load_reward(specification: str | Sequence[str], **options: Unpack[ModelKeywords]) -> Reward:
     """Build the reward that *specification* names as on the command line; several make an ensemble.
 
-    *options* are those of :class:`tpo.registry.ModelOptions`. A server's key comes from
+    *options* are those of ``tpo.registry.ModelOptions``. A server's key comes from
     ``TPO_REWARD_API_KEY`` unless *api_key* is given.
     """
     options.setdefault("api_key", os.environ.get(REWARD_KEY_VARIABLE))

@@ -43,8 +43,8 @@ class Optimizer:
     """Optimize queries with a method; by default TPO (Li et al. 2025, arXiv 2501.12895).
 
     *policy* and *reward* are names as on the command line, plain functions (see
-    :func:`tpo.policies.function.as_policy` and :func:`tpo.rewards.function.as_reward`) or objects. *method*
-    is a :class:`Method`, or a name with its *shape* (``sample_size=8``, ...). Nothing is kept
+    ``tpo.policies.function.as_policy`` and ``tpo.rewards.function.as_reward``) or objects. *method*
+    is a ``Method``, or a name with its *shape* (``sample_size=8``, ...). Nothing is kept
     between queries, so one optimizer serves any number at once, from any thread. *listener* receives every
     event; one that fails is logged, and never breaks the method. *stopping* rules end a query early,
     *fallback* takes over where the first step brings no readable update, *selection* chooses the answer from
@@ -102,7 +102,7 @@ class Optimizer:
         A query that fails comes back as a failed trajectory, with its reason and its pool so far.
 
         Args:
-            query: a text, a conversation that ends with a user's turn, or a :class:`Query`.
+            query: a text, a conversation that ends with a user's turn, or a ``Query``.
             id: its id; else a digest of its content, so that equal queries draw with equal seeds.
             seed: seed of this query instead of the optimizer's.
             listener: also receives the events of this query.
@@ -125,7 +125,7 @@ class Optimizer:
         listener: Listener | None = None,
         deadline: float | None = None,
     ) -> Trajectory:
-        """Do the same as :meth:`optimize` without await; works inside a running loop, as in a notebook.
+        """Do the same as ``optimize`` without await; works inside a running loop, as in a notebook.
 
         Calls of all threads share one event loop in the background.
         """
@@ -155,7 +155,7 @@ class Optimizer:
     ) -> Iteration[Event | Trajectory]:
         """Return an iterable, for ``for`` and ``async for``, of the events of *query*, then its trajectory.
 
-        A policy with a ``stream`` method adds a :class:`tpo.events.TextWritten` for each piece of text.
+        A policy with a ``stream`` method adds a ``tpo.events.TextWritten`` for each piece of text.
         """
         at = self._for_call(seed, None, deadline)
         at.streams = True

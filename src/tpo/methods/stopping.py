@@ -58,7 +58,7 @@ class SampleRule(StoppingRule, Protocol):
 def is_journaled(rule: StoppingRule) -> bool:
     """Return whether the decisions of *rule* are kept in the journal.
 
-    They are if it is a :class:`TimedRule`, or says so by a true attribute ``journaled``.
+    They are if it is a ``TimedRule``, or says so by a true attribute ``journaled``.
     """
     return bool(getattr(rule, "journaled", isinstance(rule, TimedRule)))
 
@@ -159,7 +159,7 @@ class SampleCost:
 
     The Pandora's-box rule of optimal stopping for independent draws (arXiv 2510.01394): stop when the
     expected gain E[max(X - best, 0)] of the next reward X is at most *cost*. The cost is in standard
-    deviations of the rewards so far, so that it needs no scale of the reward. :func:`expected_gain` is the
+    deviations of the rewards so far, so that it needs no scale of the reward. ``expected_gain`` is the
     estimate; the paper's adds a confidence bound and learns the scale by a Bradley-Terry transformation.
 
     Raises:

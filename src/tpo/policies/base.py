@@ -31,7 +31,7 @@ class StreamingPolicy(Policy, Protocol):
     def stream(
         self, messages: Messages, sampling: Sampling, scope: Scope
     ) -> AsyncIterator[Completion | Delta]:
-        """Yield the completions as :meth:`sample` does, each after the pieces of its text."""
+        """Yield the completions as ``sample`` does, each after the pieces of its text."""
         ...
 
 

@@ -42,7 +42,7 @@ class OpenAIPolicy:
     waits, within a deadline. Choices that are all the same text are drawn again singly, since some servers
     give each of them the same seed, until a server has once given different ones. A query stays with one
     server as long as that one is well, since its prompts continue each other and are in that server's cache;
-    see :class:`tpo.http.balancer.Balancer`. Each completion tells which server wrote it.
+    see ``tpo.http.balancer.Balancer``. Each completion tells which server wrote it.
 
     Args:
         urls: one or several, ``http://host:8000`` or with ``/v1``; any other path is taken as it is.

@@ -7,7 +7,7 @@ A reply is
 - a text, the same for every sample;
 - a sequence, one reply an index, from the start again when it ends;
 - a function of the call and the sample's index;
-- a :class:`Completion`, for a finish reason, reasoning or usage of its own (its index is put right);
+- a ``Completion``, for a finish reason, reasoning or usage of its own (its index is put right);
 - an exception, raised when that sample's turn comes.
 """
 

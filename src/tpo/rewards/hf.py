@@ -31,9 +31,9 @@ CPU_BATCH_TOKENS = 1024
 class HFReward:
     """Any one-label sequence classifier in Hugging Face format, from a folder or by its id on the hub.
 
-    *device*, *dtype*: see :func:`tpo.inprocess.loading.load_checkpoint`; on a CPU a model of up to 30 million
+    *device*, *dtype*: see ``tpo.inprocess.loading.load_checkpoint``; on a CPU a model of up to 30 million
     weights gives its scores rounded to 4 decimals and the same in every batch (see
-    :class:`tpo.rewards.scorer.Scorer`). Otherwise they depend on it: in float32 by less than
+    ``tpo.rewards.scorer.Scorer``). Otherwise they depend on it: in float32 by less than
     1e-4, in bfloat16 by up to about 0.1. *max_batch_tokens* bounds a batch, padding included where there is
     any (None: 1,024 on a CPU, else 16,384). *max_length* reads less than the
     model's whole context. *trust_remote_code* runs code that comes with the model, such as a head that gives

@@ -56,7 +56,7 @@ Wrap = Callable[[Policy, Reward], AbstractAsyncContextManager[tuple[Policy, Rewa
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """All that decides a run, resolved; :meth:`resolve` makes one from settings as the command line does.
+    """All that decides a run, resolved; ``resolve`` makes one from settings as the command line does.
 
     Attributes:
         settings: every option; the model of a server is named.
@@ -93,7 +93,7 @@ class RunPlan:
         """Return the plan that *settings* make over *data*; a server is asked for its model's name.
 
         Without ``settings.out`` the directory is named after the options
-        (:mod:`tpo.runs.default_directory`). *options* are further attributes.
+        (``tpo.runs.default_directory``). *options* are further attributes.
 
         Raises:
             ConfigError: the method is unknown, or the shard is none.
@@ -147,7 +147,7 @@ class RunPlan:
         """Load the models; stand-ins if the run is *complete* (None: find out). Blocks: not for event loops.
 
         Raises:
-            TpoError: a model cannot be loaded, or as :meth:`is_complete`.
+            TpoError: a model cannot be loaded, or as ``is_complete``.
         """
         if self.is_complete() if complete is None else complete:
             return no_models()
@@ -188,7 +188,7 @@ class RunPlan:
             return await opened.execute(*([listener] if listener is not None else []))
 
     async def run(self, models: Models, listener: Listener | None = None) -> Summary:
-        """Check *models*, :meth:`execute`, and close them."""
+        """Check *models*, ``execute``, and close them."""
         async with models.ready():
             return await self.execute(models, listener)
 

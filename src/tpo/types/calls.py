@@ -116,7 +116,7 @@ class Completion:
 
     The usages of a call's completions add up to the call's own: a request's prompt, and whatever else the
     provider counts once a request, stands with the first completion that it yields. *alternatives* answer a
-    :class:`WeighedSampling`: for each token, those it was likeliest to be, with their log-probabilities.
+    ``WeighedSampling``: for each token, those it was likeliest to be, with their log-probabilities.
     """
 
     index: int
@@ -179,7 +179,7 @@ class Call:
         n: number of samples requested.
         seed: base seed; sample *i* draws with ``seed + i``.
         request: hash of messages and sampling values, under which the journal keeps it.
-        branch, ordinal: see :class:`Scope`.
+        branch, ordinal: see ``Scope``.
         role: who answered.
         reads: whether its completions are read as responses (a sampled call); False for a critique.
         replies: the critique; of a sampled call the completions without a readable response.

@@ -167,7 +167,7 @@ class Trajectory(_Raised):
         """Return the trajectory itself if its query finished.
 
         Raises:
-            TpoError: the query failed; it is the :attr:`exception`, or has it as its cause.
+            TpoError: the query failed; it is the ``exception``, or has it as its cause.
         """
         failed = self.exception
         if failed is None:
@@ -189,13 +189,13 @@ class Trajectory(_Raised):
         return _ERRORS.get(self.failure, TpoError)(error if named in error else f"{named}: {error}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the trajectory in JSON's types, for :meth:`from_dict`; its keys are the attributes."""
+        """Return the trajectory in JSON's types, for ``from_dict``; its keys are the attributes."""
         plain: dict[str, Any] = _plain(self)
         return plain
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Trajectory:
-        """Return the trajectory of which :meth:`to_dict` gave *value*.
+        """Return the trajectory of which ``to_dict`` gave *value*.
 
         Raises:
             DataError: *value* holds no whole trajectory; the message names the first fault.

@@ -30,21 +30,21 @@ class HFPolicy:
     since its products are too small to be shared between cores): what waits is sorted by length and decoded
     together, the samples of a call share the prefill of its prompt, and each is yielded as soon as it ends.
 
-    Only a model that passes :mod:`tpo.policies.local.selftest` at load is decoded so. Any other is decoded by
+    Only a model that passes ``tpo.policies.local.selftest`` at load is decoded so. Any other is decoded by
     transformers' ``generate``, a row at a time, which a warning says; so are rows longer than a model's
     sliding window or LongRoPE's original context.
 
-    *device*, *dtype*: see :func:`tpo.inprocess.loading.load_checkpoint`. *max_batch_tokens*: tokens in a
+    *device*, *dtype*: see ``tpo.inprocess.loading.load_checkpoint``. *max_batch_tokens*: tokens in a
     batch, padding included; by default what the device has room for. *trust_remote_code* runs code that comes
     with the model. *top_k*, *min_p*, *repetition_penalty*: see
-    :class:`tpo.policies.local.draw.SamplingOptions`; those that the model's ``generation_config.json``
+    ``tpo.policies.local.draw.SamplingOptions``; those that the model's ``generation_config.json``
     suggests are not used unless given here, which a warning says. *chat_template_kwargs* go to the chat
     template, as ``{"enable_thinking": False}``.
 
     Determinism: sample *i* draws from a generator of its own, seeded with ``sampling.seed + i``, one number a
     token. What shares a batch with it shifts its float32 probabilities by about 1e-6, which alone would turn
     a draw now and then. So in float32 any draw that lies that near to an edge (see
-    :mod:`tpo.policies.local.draw`) is made again, from logits computed for that row alone, for models of up
+    ``tpo.policies.local.draw``) is made again, from logits computed for that row alone, for models of up
     to 30 million weights in float64: the text is then the same whatever the concurrency. Running in float64
     throughout would do the same at 1.6 times the cost. In larger models the noise may exceed the bound that
     was measured on small ones, and in half precision it always does: equality across batch shapes is **not**
