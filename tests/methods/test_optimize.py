@@ -303,7 +303,7 @@ class TestAsALibrary:
 
     @pytest.mark.parametrize("talk", [[], [{"role": "assistant", "content": "Yes?"}]])
     def test_a_conversation_must_end_with_a_user(self, talk: list[dict[str, str]]) -> None:
-        with pytest.raises(DataError, match="must end with a user's turn"):
+        with pytest.raises(DataError, match="must end with a turn of the user"):
             Optimizer(ScriptedPolicy(), ScriptedReward()).run(talk)
 
     def test_time_is_the_clocks(self) -> None:

@@ -40,8 +40,8 @@ def test_further_keys_of_a_message_are_kept() -> None:
         ([user("Hi."), {"role": "user"}], r"messages\[1\] has no 'content'"),
         ([{"role": "user", "content": None}], r"\['content'\] must be a str or a list of parts, not None"),
         ([{"role": 1, "content": "Hi."}], r"\['role'\] must be a str, not int"),
-        ([], "must end with a user's turn"),
-        ([{"role": "assistant", "content": "Hi."}], "must end with a user's turn"),
+        ([], "must end with a turn of the user"),
+        ([{"role": "assistant", "content": "Hi."}], "must end with a turn of the user"),
     ],
 )
 def test_what_is_no_query_is_refused_in_pythons_words(value: Any, said: str) -> None:

@@ -88,14 +88,15 @@ def request_body(
 
 
 def sendable(messages: Messages) -> list[Message]:
-    """Return *messages* without empty turns of the assistant, which servers refuse.
+    """Return *messages* without empty turns of the assistant, which servers refuse; calls of tools are kept.
 
     Turns of the user that then follow each other are one turn, since many templates let roles alternate.
     """
     sent: list[Message] = []
     dropped = False
     for message in messages:
-        if message["role"] == "assistant" and not plain_text(message).strip():
+        is_empty = not plain_text(message).strip() and not dict(message).get("tool_calls")
+        if message["role"] == "assistant" and is_empty:
             dropped = True
             continue
         last = sent[-1] if sent and dropped else None

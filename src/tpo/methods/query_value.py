@@ -18,7 +18,7 @@ def as_query(value: QueryValue, id: str | None = None) -> Query:  # noqa: A002 -
     """Return *value* as a query; without *id* its id is a digest of its content.
 
     Raises:
-        DataError: *value* is something else, or does not end with a user's turn.
+        DataError: *value* is something else, or does not end with a turn of the user or of a tool.
     """
     if not (id is None or (isinstance(id, str) and id)):
         raise DataError(f"a query's id must be a str that is not empty, not {id!r:.200}")
@@ -29,8 +29,8 @@ def as_query(value: QueryValue, id: str | None = None) -> Query:  # noqa: A002 -
         query = Query(id or "", messages)
         if id is None:
             query = replace(query, id="q" + query_digest(query).partition(":")[2][:12])
-    if not query.messages or query.messages[-1]["role"] != "user":
-        raise DataError(f"query {query.id!r}: its messages must end with a user's turn")
+    if not query.messages or query.messages[-1]["role"] not in ("user", "tool"):
+        raise DataError(f"query {query.id!r}: its messages must end with a turn of the user or of a tool")
     return query
 
 

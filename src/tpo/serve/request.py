@@ -96,8 +96,8 @@ class ServedRequest:
 
     @property
     def is_off(self) -> bool:
-        """True if the request is passed on unchanged: as asked, or since a tool's result comes last."""
-        return self.controls.method == OFF or self.messages[-1]["role"] != "user"
+        """True if the request is passed on unchanged."""
+        return self.controls.method == OFF
 
     def identity(self, default_seed: int) -> str:
         """Return an id that equal requests share; streaming and shown progress do not count."""

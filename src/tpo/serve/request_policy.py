@@ -13,6 +13,7 @@ from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.serve.api_error import invalid
 from tpo.serve.request import ServedRequest
+from tpo.serve.tool_turns import without_tool_turns
 from tpo.types import (
     CRITIC,
     EDITOR,
@@ -63,6 +64,8 @@ class RequestPolicy:
     async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
         """Yield the policy's completions."""
         extended = self._extended(sampling, scope.role)
+        if scope.role in (CRITIC, EDITOR):
+            messages = without_tool_turns(messages)
         try:
             async with closing(self._policy.sample(messages, extended, scope)) as completions:
                 async for completion in completions:

@@ -30,6 +30,7 @@ from tpo.serve.outcome import Outcome, best_of
 from tpo.serve.readiness import Readiness
 from tpo.serve.request import OFF, Limits, ServedRequest
 from tpo.serve.request_policy import RequestPolicy
+from tpo.serve.tool_turns import PlainReward
 from tpo.serve.tracing import TracedPolicy, TracedReward, request_span
 from tpo.types import Completion, Messages, Query, Sampling, Scope, Trajectory
 
@@ -168,7 +169,7 @@ class Service:
         return Outcome(id_, answers, policy.usage, trajectory.stop_reason, trajectory, degraded=failed)
 
     def _recorded(self, id_: str, policy: Policy) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
-        reward = TracedReward(self.reward)
+        reward = PlainReward(TracedReward(self.reward))
         return (
             nullcontext((policy, reward))
             if self.keeper is None

@@ -71,8 +71,11 @@ class Query:
 
 
 def plain_text(message: Message) -> str:
-    """The text of a turn; of a turn in parts, its text parts joined by line breaks."""
-    content = message["content"]
+    """The text of a turn; of a turn in parts, its text parts joined by line breaks.
+
+    A turn that only calls tools may have none.
+    """
+    content = message["content"] or ""
     if isinstance(content, str):
         return content
     return "\n".join(str(part["text"]) for part in content if part.get("type") == "text")
