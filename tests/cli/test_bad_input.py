@@ -191,6 +191,7 @@ def test_the_program_prints_names_through_one_function() -> None:
     [
         ('{"nonsense": 1}', "--stop nonsense: unknown"),
         ('{"tests.nowhere:Rule": 1}', "no module 'tests.nowhere'"),
+        ('{"plateau": "x"}', "--stop plateau: the rule does not accept 'x'"),
         ("nonsense", '--stop: it must be a JSON object, such as {"NAME": VALUE}'),
     ],
 )
