@@ -191,6 +191,8 @@ def test_the_program_prints_names_through_one_function() -> None:
     [
         ('{"nonsense": 1}', "--stop nonsense: unknown"),
         ('{"tests.nowhere:Rule": 1}', "no module 'tests.nowhere'"),
+        ('{"target_reward": "x"}', "--stop target_reward: the rule does not accept 'x'"),
+        ('{"target_reward": NaN}', "a target reward of nan: it must be a number"),
         ('{"plateau": "x"}', "--stop plateau: the rule does not accept 'x'"),
         ("nonsense", '--stop: it must be a JSON object, such as {"NAME": VALUE}'),
     ],
