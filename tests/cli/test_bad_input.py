@@ -184,3 +184,29 @@ def test_the_program_prints_names_through_one_function() -> None:
     printed = [line for path in sources for line in path.read_text().splitlines() if "typer.echo(" in line]
     data_for_programs = {"typer.echo(for_reader(", "typer.echo(as_json(fou"}
     assert {line.strip()[:22] for line in printed} == data_for_programs
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ('{"nonsense": 1}', "--stop nonsense: unknown"),
+        ('{"tests.nowhere:Rule": 1}', "no module 'tests.nowhere'"),
+        ('{"target_reward": "x"}', "--stop target_reward: the rule does not accept 'x'"),
+        ('{"target_reward": NaN}', "a target reward of nan: it must be a number"),
+        ('{"plateau": "x"}', "--stop plateau: the rule does not accept 'x'"),
+        ("nonsense", '--stop: it must be a JSON object, such as {"NAME": VALUE}'),
+    ],
+)
+def test_a_wrong_stopping_rule_is_refused_before_the_run_directory_is_made(
+    rules: str, words: str, server: ModelServer, tmp_path: Path
+) -> None:
+    result = run(written("prompts.jsonl", row("a"))(tmp_path), server, "--stop", rules)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_between_colons_do_not_become_emoji(server: ModelServer, tmp_path: Path) -> None:
+    result = run(written("rows:m:x.jsonl", row("a"))(tmp_path), server)
+    assert result.exit_code == 0, result.output
+    assert "rows:m:x.jsonl" in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,15 @@ def test_a_method_without_a_readable_update_equals_best_of_n() -> None:
     found = effect_of(trajectory([1.0, 2.0], [], unreadable=5))
     assert found.warnings() == {
         "no_update": "no update could be read in 1 of 1 query (0 of 5 updates were readable): there this"
-        " equals best-of-2 at 4.0 times the tokens; use a model that follows the format,"
-        " --method bon, or --fallback"
+        " equals best-of-2 at 4.0 times the tokens; use a model that follows the format or --method bon"
     }
+
+
+def test_a_fallback_is_suggested_only_where_a_second_step_leaves_it_a_budget() -> None:
+    one = trajectory([1.0, 2.0], [], unreadable=5)
+    two = replace(one, steps=(one.steps[0], replace(one.steps[0], number=2)))
+    assert effect_of(two).warnings()["no_update"].endswith("the format, --method bon, or --fallback")
+    assert "--fallback" not in effect_of(one).warnings()["no_update"]
 
 
 @pytest.mark.parametrize(("lost", "kinds"), [(5, {"no_update"}), (4, set())])

@@ -63,7 +63,7 @@ def ask(
     settings = settings_of(given)
     method = make_method(settings)
     apart = not sys.stdout.isatty()
-    console = Console(stderr=apart, quiet=settings.quiet, highlight=False)
+    console = Console(stderr=apart, quiet=settings.quiet, highlight=False, emoji=False)
     with interruptible(console, "interrupted"), console.status(_loading(settings)) as status:
         view, events = Conversation(console, status.update), Relay()
         with events.forwarding(view):

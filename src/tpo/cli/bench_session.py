@@ -87,8 +87,8 @@ class Benching:
         grades = not flags["no_grade"]
         if grades:
             plan.check()
-        console = Console(stderr=True, quiet=settings.quiet, highlight=False)
-        return cls(plan, grades, held_out, console, Console(file=sys.stdout, highlight=False))
+        console = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
+        return cls(plan, grades, held_out, console, Console(file=sys.stdout, highlight=False, emoji=False))
 
     def carry_out(self) -> int:
         """Answer, grade and show; how many answers are missing."""
@@ -237,7 +237,7 @@ def show_list() -> None:
         table.add_column(head, no_wrap=head == "name", ratio={"metric": 4, "licence": 3}.get(head))
     for known in benchmarks:
         table.add_row(known.name, f"{known.size:,}", Text(known.metric), Text(known.licence))
-    console = Console(file=sys.stdout, width=LIST_WIDTH, highlight=False)
+    console = Console(file=sys.stdout, width=LIST_WIDTH, highlight=False, emoji=False)
     console.print(table)
     for known in benchmarks:
         console.print(f"{known.name:<25} {known.hub.spec}", markup=False, soft_wrap=True)

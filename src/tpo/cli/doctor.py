@@ -78,11 +78,11 @@ def doctor(
     settings = settings_of(given)
     setup = _setup_from(settings, single_or_several(data) if data else None, golden)
     setup = replace(setup, prices=prices_of(price_in, price_out, price_cached, currency, role_price or ()))
-    console = Console(stderr=json, quiet=json or settings.quiet, highlight=False)
+    console = Console(stderr=json, quiet=json or settings.quiet, highlight=False, emoji=False)
     checklist = Checklist(console)
     # One console for both where they share a terminal, so that neither writes over the other.
     shared = console.is_terminal and not console.quiet
-    waiting = console if shared else Console(stderr=True, quiet=settings.quiet, highlight=False)
+    waiting = console if shared else Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
     with interruptible(waiting, "interrupted"), waiting.status("looking") as status:
         found = asyncio.run(
             run_checks(setup, checklist.tell, lambda check: status.update(f"looking at {check}"))
@@ -90,7 +90,7 @@ def doctor(
     if json:
         typer.echo(as_json(found))
     else:
-        checklist.end(found, always=Console(highlight=False))
+        checklist.end(found, always=Console(highlight=False, emoji=False))
     if not no_failures(found):
         raise typer.Exit(WOULD_NOT_WORK)
 

@@ -17,5 +17,5 @@ def _print(kind: str, sentence: str, color: str) -> None:
 
     from tpo.cli.escape import literal
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     console.print(Text(f"{kind}: ", style=f"bold {color}") + literal(sentence, color), soft_wrap=True)

@@ -23,7 +23,7 @@ from tpo.rewards.base import Reward
 
 def bench_reward(settings: Settings, data: str | None) -> None:
     """Score the rows of *data*, or of the hub, with the reward of *settings*; print and write the results."""
-    talk = Console(stderr=True, quiet=settings.quiet, highlight=False)
+    talk = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
     rows = load_rows(data, limit=settings.limit)
     name = ", ".join(settings.reward)
     out = settings.out or Path("runs") / re.sub(r"[^\w.]+", "-", f"bench-reward-{name}")[:100].strip("-.")
@@ -39,7 +39,7 @@ def bench_reward(settings: Settings, data: str | None) -> None:
             reward = reward_of(settings, os.environ)
         with talk.status("scoring"):
             record = asyncio.run(_run(benchmark, reward, settings.concurrency))
-    console = Console(file=sys.stdout, highlight=False)
+    console = Console(file=sys.stdout, highlight=False, emoji=False)
     console.print(visible(results_page(record)), markup=False, soft_wrap=True)
     console.print(f"{out / RESULTS}, results.md", markup=False, soft_wrap=True)
 

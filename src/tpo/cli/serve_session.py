@@ -16,7 +16,7 @@ from tpo.serve.server import ServeOptions, endpoint, listen, serve_until_stopped
 
 def run_endpoint(settings: Settings, options: ServeOptions) -> None:
     """Load the models and serve until stopped."""
-    talk = Console(stderr=True, quiet=settings.quiet, highlight=False)
+    talk = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
     make_method(settings)  # its mistakes show before anything is loaded
     with interruptible(talk, "stopped"):
         settings = asyncio.run(name_model(settings, os.environ))

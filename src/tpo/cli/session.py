@@ -44,8 +44,8 @@ class Session:
         source = data if data is not None else str(examples_path())
         given = SourceInput(source, data_options(settings))
         plan = asyncio.run(RunPlan.resolve(settings, given, fresh=fresh))
-        talk = Console(stderr=True, quiet=settings.quiet, highlight=False)
-        return cls(plan, talk, Console(file=sys.stdout, highlight=False))
+        talk = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
+        return cls(plan, talk, Console(file=sys.stdout, highlight=False, emoji=False))
 
     def carry_out(self) -> Summary:
         """Execute the plan and show its summary."""

@@ -111,8 +111,8 @@ class Sweeping:
             costs=costs,
             budgets=budgets_of(flags["budget"]),
         )
-        console = Console(stderr=True, quiet=settings.quiet, highlight=False)
-        return cls(plan, console, Console(file=sys.stdout, highlight=False))
+        console = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
+        return cls(plan, console, Console(file=sys.stdout, highlight=False, emoji=False))
 
     def carry_out(self) -> int:
         """Run the cells, check, sum up and show; how many runs are not whole."""

@@ -86,8 +86,10 @@ class Tuning:
             page=False,
             costs=costs,
         )
-        talk = Console(stderr=True, quiet=settings.quiet, highlight=False)
-        return cls(Sweeping(plan, talk, Console(file=sys.stdout, highlight=False)), flags["budget"])
+        talk = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
+        return cls(
+            Sweeping(plan, talk, Console(file=sys.stdout, highlight=False, emoji=False)), flags["budget"]
+        )
 
     def carry_out(self) -> int:
         """Run the sweep, choose and show; return how many runs are not whole."""

@@ -76,7 +76,7 @@ def view(
     from tpo.cli.escape import echo, visible
 
     prices = prices_of(price_in, price_out, price_cached, currency, role_price or ())
-    talk = Console(stderr=True, quiet=bool(quiet), highlight=False)
+    talk = Console(stderr=True, quiet=bool(quiet), highlight=False, emoji=False)
     with interruptible(talk, f"no longer viewing {visible(str(runs))}"):
         from tpo.view import serve  # within, so that Ctrl-C while it is imported leaves no traceback
 

@@ -79,7 +79,7 @@ class Setting:
         """The default in words; empty if there is nothing to say."""
         if self.option.default is not None:
             return self.option.default
-        if self.default is None or isinstance(self.default, bool | dict):
+        if self.default in (None, ()) or isinstance(self.default, bool | dict):
             return ""
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 

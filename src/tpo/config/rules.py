@@ -38,7 +38,7 @@ def stopping_rules(settings: Settings) -> tuple[StoppingRule, ...]:
         try:
             rules.append(load(STOPPING, name, f"--stop {name}", own="MODULE:CLASS")(value))
         except TypeError as error:
-            raise ConfigError(f"--stop {name}: {error}") from error
+            raise ConfigError(f"--stop {name}: the rule does not accept {value!r:.200} ({error})") from error
     for rule in rules:
         if isinstance(rule, WhenNeeded):
             _check_models(rule, settings)

@@ -200,9 +200,9 @@ def _as_table(value: object) -> object:
     try:
         table = json.loads(value)
     except ValueError as error:
-        raise ValueError(f"must be a JSON object ({error})") from None
+        raise ValueError(f'must be a JSON object, such as {{"NAME": VALUE}} ({error})') from None
     if not isinstance(table, dict):
-        raise ValueError('must be a JSON object, such as {"top_k": 20}')
+        raise ValueError('must be a JSON object, such as {"NAME": VALUE}')
     return table
 
 

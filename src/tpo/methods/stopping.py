@@ -70,6 +70,10 @@ class TargetReward:
     value: float
     name: ClassVar[str] = "target_reward"
 
+    def __post_init__(self) -> None:
+        if math.isnan(self.value):
+            raise ConfigError(f"a target reward of {self.value}: it must be a number")
+
     def should_stop(self, attempt: Attempt) -> bool:
         """Return whether a response is good enough."""
         return any(candidate.reward >= self.value for candidate in attempt.pool)

@@ -44,6 +44,7 @@ class Effect:
         unchanged: queries whose best response is a first sample.
         fallbacks: queries that a fallback took over.
         sample_size: most first samples of a query that no fallback took over.
+        steps: most steps of a query; a fallback takes over after the first of several.
         tokens, first_tokens: tokens of all policy calls, and of first samples.
         updates_gain: mean reward of the updates minus that of the first samples.
         best_gain: best reward of the pool minus the best of the first samples.
@@ -57,6 +58,7 @@ class Effect:
     unchanged: int = 0
     fallbacks: int = 0
     sample_size: int = 0
+    steps: int = 0
     tokens: int = 0
     first_tokens: int = 0
     updates_gain: PairedMean = PairedMean()
@@ -93,7 +95,8 @@ class Effect:
         )
         if self.fallbacks:
             return f"{text}: a fallback took over in {queries(self.fallbacks)}"
-        return f"{text}: {same}; use a model that follows the format, --method bon, or --fallback"
+        advice = ", --method bon, or --fallback" if self.steps > 1 else " or --method bon"
+        return f"{text}: {same}; use a model that follows the format{advice}"
 
     def _times(self) -> str:
         """Return the cost of the method in that of the first samples, where tokens are known."""
@@ -149,6 +152,7 @@ class EffectTally:
         self._count("tokens", _tokens(sum(trajectory.usage.values(), Usage())))
         self._count("first_tokens", _tokens(trajectory.usage.get("sample", Usage())))
         self._sums["sample_size"] = max(self._sums.get("sample_size", 0), size)
+        self._sums["steps"] = max(self._sums.get("steps", 0), len(trajectory.steps))
         self._gains["best_gain"].add(best.reward - best_first.reward)
         scored = [candidate for candidate in updates if candidate.score is not None]
         if scored:

@@ -30,6 +30,7 @@ from tpo.errors import StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
 from tpo.methods.selection import Selection
+from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
@@ -158,10 +159,12 @@ class RunPlan:
         """Open the directory, or resume the run in it, and close it at the end of the block.
 
         Raises:
+            ConfigError: a stopping rule or the selection is wrong; no directory is made.
             StoreError: it is in use, of another configuration, or unusable.
             RewardError: the scales of an ensemble cannot be measured.
         """
         _ = self.queries  # before this invocation is recorded
+        rules = stopping_rules(self.settings)
         selection = selection_of(self.settings, models.reward, os.environ, models.events)
         scales = await self._scales(models.reward)
         directory = RunDirectory.open(
@@ -176,7 +179,7 @@ class RunPlan:
             if close is not None:
                 stack.push_async_callback(close)
             await stack.enter_async_context(directory)
-            yield OpenRun(self, models, directory, selection)
+            yield OpenRun(self, models, directory, rules, selection)
 
     async def execute(self, models: Models, listener: Listener | None = None) -> Summary:
         """Run the unfinished queries with *models*, which stay open.
@@ -268,6 +271,7 @@ class OpenRun:
     plan: RunPlan
     models: Models
     directory: RunDirectory
+    rules: tuple[StoppingRule, ...]
     selection: Selection
 
     async def execute(self, *listeners: Listener) -> Summary:
@@ -288,7 +292,7 @@ class OpenRun:
                     plan.method,
                     self.directory,
                     seed=settings.seed,
-                    stopping=stopping_rules(settings),
+                    stopping=self.rules,
                     fallback=fallback_of(settings),
                     selection=self.selection,
                     concurrency=settings.concurrency,

@@ -90,7 +90,7 @@ async def test_a_server_that_is_down_is_unavailable() -> None:
     async with DecisionServer(prefers_pear).up() as url:
         pass
     judge = PairwiseJudge(url, retry=RetryPolicy(timeout=1.0), clock=VirtualTime().clock)
-    with pytest.raises(RewardError) as caught:
+    with pytest.raises(RewardError, match=r"^judge: no server answers") as caught:
         await judge.compare(QUERY, "a pear", "a stone")
     assert isinstance(caught.value, RewardUnavailable) or caught.value.fatal
     await judge.aclose()

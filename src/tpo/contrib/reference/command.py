@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 1 if queries failed, 2 if nothing could work, 130 after Ctrl-C."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     parsed = parse(arguments)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     started = time.monotonic()
     code = carry_out(parsed, Files.of(parsed), console, os.environ)
     sys.stdout.write(f"ELAPSED TIME: {time.monotonic() - started:.4f} SECONDS\n")

@@ -34,6 +34,7 @@ class DecisionModel:
         clock: the time that waits go by.
         timeout: read timeout in seconds.
         listener: receives a ``CallRetried`` before every retry.
+        noun: name of the model's task in errors.
 
     Raises:
         ConfigError: a URL is none or is given twice, or a number is below 1.
@@ -53,6 +54,7 @@ class DecisionModel:
         clock: Clock | None = None,
         timeout: float = READ_TIMEOUT,
         listener: Listener | None = None,
+        noun: str = "reward",
     ) -> None:
         if min(votes, max_tokens, concurrency) < 1:
             raise ConfigError("votes, max_tokens and concurrency must be at least 1")
@@ -61,6 +63,7 @@ class DecisionModel:
         members = [(client.address, DecisionServer(client, model, **asking)) for client in clients]
         self.servers: Balancer[DecisionServer] = Balancer(members, retry=retry, clock=clock)
         self._listener = listener
+        self._noun = noun
         self.identity = model or ",".join(client.address for client in clients)
         """The model's name, or its servers where none was given."""
 
@@ -84,7 +87,7 @@ class DecisionModel:
         except UnreadableReply as error:
             raise RewardError(f"{place(scope)}: {error}") from error
         except HttpFailure as failure:
-            raise reward_error(failure, scope) from failure
+            raise reward_error(failure, scope, self._noun) from failure
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""

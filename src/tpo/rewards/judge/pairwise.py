@@ -77,7 +77,7 @@ class PairwiseJudge:
         both_orders: bool = True,
         **options: Any,
     ) -> None:
-        self.model = DecisionModel(urls, **options)
+        self.model = DecisionModel(urls, noun="judge", **options)
         self.criteria = criteria
         self.both_orders = both_orders
 

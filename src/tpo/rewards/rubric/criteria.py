@@ -87,7 +87,8 @@ def read_rubric_file(path: Path) -> RubricFile:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"rubric {path}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"rubric {path}: cannot be read: {reason}") from error
     is_json = path.suffix.lower() == ".json"
     try:
         content = json.loads(text) if is_json else tomllib.loads(text)
