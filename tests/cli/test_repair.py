@@ -31,6 +31,15 @@ async def test_a_damaged_run_is_repaired_and_what_was_found_is_told(tmp_path: Pa
     assert [each.query.id for each in read_trajectories(tmp_path)] == ["a", "c"]
 
 
+async def test_a_run_without_damage_is_said_to_have_none(tmp_path: Path) -> None:
+    async with opened(tmp_path) as directory:
+        await directory.append(trajectory("a"))
+    assert repair(tmp_path).stdout.splitlines() == [
+        "nothing is damaged",
+        "1 query finished; the command of the run resumes it",
+    ]
+
+
 def test_what_is_no_run_is_one_sentence(tmp_path: Path) -> None:
     result = repair(tmp_path)
     assert result.exit_code == 2

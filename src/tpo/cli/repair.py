@@ -35,6 +35,8 @@ def repair(
         if count:
             lines = "1 damaged line" if count == 1 else f"{count:,} damaged lines"
             echo(f"{name}: {lines} moved to {name}.damaged")
+    if not repaired.restored and not any(repaired.damaged.values()):
+        echo("nothing is damaged")
     failed = f", {repaired.failed:,} failed" if repaired.failed else ""
     calls = f", {repaired.calls:,} finished calls of others" if repaired.calls else ""
     then = "the command of the run resumes it" if repaired.resumable else "of schema 1: it cannot be resumed"
