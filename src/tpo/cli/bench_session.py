@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,13 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tpo.cli.common import axes_of, interruptible
+from tpo.cli.common import axes_of, bench_directory_name, interruptible
 from tpo.cli.escape import echo, visible
 from tpo.cli.event_counts import Tally, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.config import Settings, load_reward, name_model, policy_name
 from tpo.errors import ConfigError
-from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.experiments.bench.graders.load_judge import close_model, load_judge
@@ -71,7 +69,8 @@ class Benching:
         seeds = seeds_of(lists["seed"], flags["repeats"])
         settings = asyncio.run(name_model(settings, os.environ))
         query_set = load_query_set(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
-        out = settings.out or Path("runs") / _bench_directory_name(benchmark, settings)
+        model = policy_name(settings).rstrip("/").rpartition("/")[2]
+        out = settings.out or Path("runs") / bench_directory_name(benchmark.name, model)
         plan = BenchPlan(
             benchmark=benchmark,
             query_set=query_set,
@@ -218,12 +217,6 @@ def _with_paper(flags: Flags) -> Flags:
             option = "--" + key.replace("_", "-")
             raise ConfigError(f"--paper: {option} is {value} there; leave out {option} {given}, or --paper")
     return flags | wanted
-
-
-def _bench_directory_name(benchmark: Benchmark, settings: Settings) -> str:
-    """A directory's name that the same options give again, so that the same command resumes."""
-    model = policy_name(settings).rstrip("/").rpartition("/")[2]
-    return re.sub(r"[^\w.]+", "-", f"bench-{benchmark.name}-{model}")[:100].strip("-.")
 
 
 LIST_WIDTH = 100

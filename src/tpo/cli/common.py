@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,11 @@ def exit_code(summary: Summary) -> int:
     kind = max(summary.failure_kinds, key=lambda name: summary.failure_kinds[name], default="")
     codes = {"server": NO_SERVER, "reward": NO_REWARD}
     return SOME_FAILED if summary.finished else codes.get(kind, SOME_FAILED)
+
+
+def bench_directory_name(benchmark: str, model: str) -> str:
+    """Return a directory's name that the same options give again, so that the same command resumes."""
+    return re.sub(r"[^\w.]+", "-", f"bench-{benchmark}-{model}")[:100].strip("-.")
 
 
 @contextmanager

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from tpo.cli.common import interruptible
+from tpo.cli.common import bench_directory_name, interruptible
 from tpo.cli.escape import visible
 from tpo.config import Settings, reward_identity
 from tpo.config.models import reward_of
@@ -26,7 +25,7 @@ def bench_reward(settings: Settings, data: str | None) -> None:
     talk = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
     rows = load_rows(data, limit=settings.limit)
     name = ", ".join(settings.reward)
-    out = settings.out or Path("runs") / re.sub(r"[^\w.]+", "-", f"bench-reward-{name}")[:100].strip("-.")
+    out = settings.out or Path("runs") / bench_directory_name("reward", name)
     benchmark = RewardBenchmark(rows, name, reward_identity(settings), out)
     again = f"interrupted; the same command resumes {out}"
     with interruptible(talk, again), locked_directory(out):

@@ -36,7 +36,6 @@ from tpo.plurals import queries
 from tpo.report.overview import TINY_NOTE
 from tpo.rewards.base import Reward
 from tpo.runs.models import Relay
-from tpo.store import read_trajectories
 from tpo.types import Trajectory
 
 T = TypeVar("T")
@@ -164,8 +163,7 @@ class Sweeping:
 
     def _trajectories(self) -> Iterator[Trajectory]:
         for cell in self.plan.cells:
-            if (self.plan.path(cell) / "trajectories.jsonl").exists():
-                yield from (t for t in read_trajectories(self.plan.path(cell)) if t.status == "finished")
+            yield from self.plan.finished_trajectories(cell)
 
     def _watching(self, count: int) -> ListenerFactory:
         @contextmanager

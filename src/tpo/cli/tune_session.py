@@ -21,7 +21,6 @@ from tpo.cli.sweep_session import Sweeping, sweep_directory_name
 from tpo.cli.tune import SEVERAL
 from tpo.config import name_model
 from tpo.errors import ConfigError
-from tpo.experiments.cells import Cell
 from tpo.experiments.sweep.arms import make_arms
 from tpo.experiments.sweep.costs import cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
@@ -29,8 +28,7 @@ from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
 from tpo.experiments.sweep.results import Outcome, on_shared_queries
 from tpo.experiments.tune.results import choose, tune_notes, tune_tables, write_tune
 from tpo.report.overview import TINY_NOTE
-from tpo.store import read_trajectories
-from tpo.types import Query, Trajectory
+from tpo.types import Query
 
 DEFAULTS = {"method": "tpo,revision,fused", "max_iterations": 4}
 Flags = Mapping[str, Any]
@@ -107,7 +105,7 @@ class Tuning:
         plan = self.sweeping.plan
         held_out = None if outcome.held_out is None else outcome.held_out.value
         arms, apart = on_shared_queries(
-            make_arms(plan.cells, plan.queries, lambda cell: _trajectories(plan, cell), held_out)
+            make_arms(plan.cells, plan.queries, plan.finished_trajectories, held_out)
         )
         compared = [arm for arm in arms if arm not in apart and arm.results]
         if not compared:
@@ -116,7 +114,7 @@ class Tuning:
         firsts = {
             cell.label: {
                 t.query.id: [each.reward for each in t.initial]
-                for t in _trajectories(plan, cell)
+                for t in plan.finished_trajectories(cell)
                 if t.initial
             }
             for cell in plan.cells
@@ -147,8 +145,3 @@ def _planned_cost(plan: SweepPlan) -> Iterator[str]:
     )
     limit = plan.settings.max_tokens
     yield f"at most {completions * count * limit:,} completion tokens, if each reaches its limit of {limit:,}"
-
-
-def _trajectories(plan: SweepPlan, cell: Cell) -> Iterator[Trajectory]:
-    if (plan.path(cell) / "trajectories.jsonl").exists():
-        yield from (t for t in read_trajectories(plan.path(cell)) if t.status == "finished")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tpo.experiments.plan import ExperimentPlan
 from tpo.runs.effect import EffectTally
-from tpo.store import read_trajectories
 
 
 def effect_notes(plan: ExperimentPlan) -> list[str]:
@@ -13,9 +12,8 @@ def effect_notes(plan: ExperimentPlan) -> list[str]:
     for cell in plan.cells:
         if (plan.path(cell) / "trajectories.jsonl").exists():
             tally = tallies.setdefault((cell.label, cell.reward), EffectTally())
-            for trajectory in read_trajectories(plan.path(cell)):
-                if trajectory.status == "finished":
-                    tally.add(trajectory)
+            for trajectory in plan.finished_trajectories(cell):
+                tally.add(trajectory)
     several = len({reward for _, reward in tallies}) > 1
     return [
         f"{label}{f', reward {reward}' if several else ''}: {text}"

@@ -16,8 +16,11 @@ from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
 from tpo.export.atomic_writer import replacing_text
 from tpo.runs.plan import RunPlan
+from tpo.store import read_trajectories
 from tpo.store.jsonline import plain
 from tpo.store.lock import Lock
+from tpo.store.reader import NAME as TRAJECTORIES
+from tpo.types import Trajectory
 
 RUNS = "runs"
 PAGE = "report.html"
@@ -46,6 +49,15 @@ class ExperimentPlan(ABC):
     def path(self, cell: Cell) -> Path:
         """Return the run directory of *cell*."""
         return self.out / RUNS / cell.folder
+
+    def trajectories(self, cell: Cell) -> Iterator[Trajectory]:
+        """Yield the trajectories of *cell*; none if its run has not started."""
+        if (self.path(cell) / TRAJECTORIES).exists():
+            yield from read_trajectories(self.path(cell))
+
+    def finished_trajectories(self, cell: Cell) -> Iterator[Trajectory]:
+        """Yield the finished trajectories of *cell*."""
+        return (each for each in self.trajectories(cell) if each.status == "finished")
 
     @abstractmethod
     def run_plan(self, cell: Cell) -> RunPlan:

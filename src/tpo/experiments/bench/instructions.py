@@ -19,6 +19,7 @@ from tpo.experiments.bench.columns import as_record, column
 from tpo.experiments.bench.graders.base import (
     Answer,
     Grade,
+    GradeAnswer,
     GradedAnswer,
     GradingContext,
     Metric,
@@ -58,7 +59,7 @@ def _list(row: Row, name: str) -> list[object]:
     return value
 
 
-def _grade(form: str) -> Callable[[Answer, GradingContext], object]:
+def _grade(form: str) -> GradeAnswer:
     async def grade(answer: Answer, _: GradingContext) -> Grade:
         try:
             found = {
@@ -106,40 +107,30 @@ def _percent(name: str, graded: Sequence[GradedAnswer], **options: object) -> Me
     return mean_metric(name, graded, scale=100.0, unit="%", by="if-verifiable", **options)  # type: ignore[arg-type]
 
 
-def _check_ifeval(context: GradingContext) -> None:
-    del context
-    load_checks()
+def _benchmark(
+    name: str, title: str, hub: str, licence: str, size: int, form: str, load: Callable[[], object]
+) -> Benchmark:
+    """Return a benchmark whose leading metric is by prompt in *form*; *load* loads its checks."""
+
+    def check(_: GradingContext) -> None:
+        load()
+
+    return Benchmark(
+        name=name,
+        title=title,
+        hub=HubSource(hub, split="train"),
+        licence=licence,
+        size=size,
+        metric=f"prompts whose instructions are all followed, {form}ly",
+        read=_read,
+        grade=async_grader(_grade(form)),
+        summarize=_summarize(form),
+        stratum="kind",
+        check=check,
+    )
 
 
-def _check_ifbench(context: GradingContext) -> None:
-    del context
-    load_ifbench_checks()
-
-
-IFEVAL = Benchmark(
-    name="ifeval",
-    title="IFEval",
-    hub=HubSource("google/IFEval", split="train"),
-    licence="Apache-2.0",
-    size=541,
-    metric="prompts whose instructions are all followed, strictly",
-    read=_read,
-    grade=async_grader(_grade("strict")),  # type: ignore[arg-type]
-    summarize=_summarize("strict"),
-    stratum="kind",
-    check=_check_ifeval,
-)
-
-IFBENCH = Benchmark(
-    name="ifbench",
-    title="IFBench",
-    hub=HubSource("allenai/IFBench_test", split="train"),
-    licence="ODC-BY 1.0",
-    size=300,
-    metric="prompts whose instructions are all followed, loosely",
-    read=_read,
-    grade=async_grader(_grade("loose")),  # type: ignore[arg-type]
-    summarize=_summarize("loose"),
-    stratum="kind",
-    check=_check_ifbench,
+IFEVAL = _benchmark("ifeval", "IFEval", "google/IFEval", "Apache-2.0", 541, "strict", load_checks)
+IFBENCH = _benchmark(
+    "ifbench", "IFBench", "allenai/IFBench_test", "ODC-BY 1.0", 300, "loose", load_ifbench_checks
 )

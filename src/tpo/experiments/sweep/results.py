@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -32,9 +32,7 @@ from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure
 from tpo.report.shared_queries import shared_queries
 from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, compare_paired, holm
-from tpo.store import read_trajectories
 from tpo.store.runfile import versions
-from tpo.types import Trajectory
 
 SCHEMA = 2
 NAME = "sweep"
@@ -61,7 +59,7 @@ def write_results(plan: SweepPlan, outcome: Outcome) -> dict[str, Any]:
         reasons = list(outcome.failures.values())
         raise StoreError(f"{plan.out}: no cell has run{f': {reasons[0]}' if reasons else ''}")
     held_out = None if outcome.held_out is None else outcome.held_out.value
-    found = make_arms(plan.cells, plan.queries, lambda cell: _trajectories(plan, cell), held_out)
+    found = make_arms(plan.cells, plan.queries, plan.trajectories, held_out)
     arms, apart = on_shared_queries(found)
     compared = [arm for arm in arms if arm not in apart]
     figures: list[Figure] = []
@@ -111,12 +109,6 @@ def on_shared_queries(arms: Sequence[Arm]) -> tuple[list[Arm], list[Arm]]:
             kept[index] = replace(arms[index], results=results)
         apart += [arms[index] for index in indices if index not in compared]
     return kept, apart
-
-
-def _trajectories(plan: SweepPlan, cell: Cell) -> Iterator[Trajectory]:
-    """Yield the trajectories of *cell*; none if its run has not started."""
-    if (plan.path(cell) / "trajectories.jsonl").exists():
-        yield from read_trajectories(plan.path(cell))
 
 
 def _uses_tiny(plan: SweepPlan) -> bool:
@@ -178,10 +170,8 @@ def _record(plan: SweepPlan, outcome: Outcome, arms: Sequence[Arm], apart: Seque
 def _cell(plan: SweepPlan, cell: Cell, failures: Mapping[str, str]) -> dict[str, Any]:
     """Return the record of one run: its directory, method, seed, reward and outcome."""
     path, error = plan.path(cell), failures.get(cell.folder)
-    finished = failed = 0
-    if (path / "trajectories.jsonl").exists():
-        statuses = [trajectory.status for trajectory in read_trajectories(path)]
-        finished, failed = statuses.count("finished"), statuses.count("failed")
+    statuses = [trajectory.status for trajectory in plan.trajectories(cell)]
+    finished, failed = statuses.count("finished"), statuses.count("failed")
     return {
         "run": str(path.relative_to(plan.out)),
         "arm": cell.label,
