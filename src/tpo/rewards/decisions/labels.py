@@ -1,8 +1,9 @@
 """Probabilities of a reply's labels from one chat server, in the best way that the server offers.
 
 A label is a word, letter or digit that the prompt asks for as the whole reply. The ways, best first: the
-exact log-probability of each label's token (vLLM's ``logprob_token_ids``), the likeliest tokens, structured
-output, text. The way is found by the first question and kept.
+exact log-probability of each label's token (vLLM's ``logprob_token_ids`` in chat, else a scoring endpoint of
+vLLM or SGLang), the likeliest tokens, structured output, text. The way is found by the first question and
+kept.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from functools import partial
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
-from tpo.http.chat import read_completions
+from tpo.http.chat import read_completions, without_system_role
 from tpo.http.model_cards import ModelCard, request_card
 from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
 from tpo.rewards.decisions.request import Shape, json_forms
+from tpo.rewards.decisions.scoring import ScoringEndpoint
 from tpo.rewards.decisions.tokens import token_ids
 from tpo.types import Completion, Message
 
@@ -66,7 +68,7 @@ def _enumerated(labels: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
 
 
 # Qwen3 and others take the template argument: the reply then begins with the answer.
-_FULL = Shape(forms=_enumerated(()), exact=True, template={"enable_thinking": False})
+_FULL = Shape(forms=_enumerated(()), exact=True, scored=True, template={"enable_thinking": False})
 
 
 class LabelServer:
@@ -97,18 +99,21 @@ class LabelServer:
     def forget(self) -> None:
         """Forget what is known of the server: another one may have come up in its place."""
         self._card: ModelCard | None = None
-        self._shape = replace(_FULL, exact=False, alternatives=0, forms=()) if self._thinks else _FULL
+        self._shape = replace(_FULL, alternatives=0, forms=()) if self._thinks else _FULL
+        self._scoring = ScoringEndpoint(self.client)
         self._has_learned = False
         self._token_ids: dict[str, int | None] = {}
 
     @property
     def way(self) -> str:
         """The way in which the server is asked, in a few words."""
+        if not self._shape.alternatives:
+            return "structured output" if self._shape.forms else "text"
         if self._shape.exact:
             return "exact label probabilities"
-        if self._shape.alternatives:
-            return f"the {self._shape.alternatives} likeliest tokens"
-        return "structured output" if self._shape.forms else "text"
+        if self._shape.scored:
+            return f"exact label probabilities from {self._scoring.path}"
+        return f"the {self._shape.alternatives} likeliest tokens"
 
     async def card(self) -> ModelCard:
         """Return the server's model card, requested once.
@@ -153,15 +158,19 @@ class LabelServer:
             else:
                 if answer is not None:
                     return answer
-                shape = replace(shape, exact=False) if shape.exact else replace(shape, alternatives=0)
+                shape = shape.less_exact()
                 if not self._has_learned:
                     self._shape = shape
 
     async def _weigh(self, question: LabelQuestion, shape: Shape) -> LabelAnswer | None:
         """Return the probabilities of the first token; None where the server does not tell them."""
-        ids = await self._ids(question.labels) if shape.exact else None
-        if shape.exact and ids is None:
-            return None
+        ids = None
+        if shape.exact or shape.scored:
+            ids = await self._ids(question.labels)
+            if ids is None:
+                return None
+            if not shape.exact:
+                return await self._score(question, ids, shape)
         shape = replace(shape, forms=())
         reply = await self._send(question, shape, tokens=1, token_ids=list((ids or {}).values()))
         alternatives = reply.alternatives[0] if reply.alternatives else {}
@@ -173,6 +182,21 @@ class LabelServer:
         thinks = not reply.text.strip() and (answer.mass or 0.0) < LEAST_MASS
         unknown = self._thinks is None and not self._has_learned
         return None if thinks and unknown else answer
+
+    async def _score(
+        self, question: LabelQuestion, ids: Mapping[str, int], shape: Shape
+    ) -> LabelAnswer | None:
+        """Return the probabilities by a scoring endpoint; None where the server has none."""
+        messages = question.messages if shape.system else without_system_role(question.messages)
+        found = await self._scoring.next_token(
+            await self.card(), messages, list(ids.values()), template=shape.template
+        )
+        mass = math.fsum(found.chances) if found is not None else 0.0
+        unknown = self._thinks is None and not self._has_learned
+        if found is None or mass <= 0 or (mass < LEAST_MASS and unknown):  # the next way sees the reply
+            return None
+        shares = {label: chance / mass for label, chance in zip(ids, found.chances, strict=True)}
+        return LabelAnswer(shares, found.tokens, min(1.0, mass))
 
     async def _count(self, question: LabelQuestion, shape: Shape) -> LabelAnswer:
         """Return each label's share of the votes that can be read."""
