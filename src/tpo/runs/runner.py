@@ -80,7 +80,7 @@ async def run_queries(
         model = scheduler = Scheduler(model, planned_calls(method), sequences, waiting, concurrency)
     optimizer = Optimizer(
         JournaledPolicy(model, directory.journal),
-        JournaledReward(scores, directory.journal),
+        JournaledReward(scores, directory.journal, directory.columns),
         method,
         seed=seed,
         stopping=stopping,
@@ -129,7 +129,7 @@ class _Run:
     async def _work(self) -> None:
         """Run the next query that is not in progress, until none is left."""
         while (query := await self._take()) is not None:
-            earlier = self.results.directory.earlier(query.id)
+            earlier = self.results.directory.earlier(query)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
             keep = asyncio.create_task(self.results.keep(trajectory))

@@ -81,6 +81,14 @@ class PairwiseJudge:
         self.criteria = criteria
         self.both_orders = both_orders
 
+    async def check(self) -> None:
+        """Check that a server answers, and serves the model.
+
+        Raises:
+            RewardError: none does.
+        """
+        await self.model.check()
+
     async def compare(self, query: Query, first: str, second: str) -> float:
         """Return the probability that *first* is a better response to *query* than *second*.
 

@@ -48,6 +48,8 @@ class RubricReward:
             raise ConfigError("a rubric needs at least one criterion")
         self.model = DecisionModel(urls, **options)
         digest = hashlib.sha256(repr(self.rubric).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        self.columns = self.rubric.columns
+        """Columns of the data that it reads."""
         self.identity = f"rubric {digest} by {self.model.identity}"
         """Tells it from others when a run is resumed."""
 
