@@ -14,11 +14,7 @@ from tpo.rewards.decisions.endpoint import Decision, DecisionServer
 from tpo.rewards.decisions.labels import LabelQuestion, LabelServer
 from tpo.rewards.decisions.scoring import ScoringEndpoint
 from tpo.rewards.decisions.tokens import token_ids
-from tpo.rewards.judge import JudgeReward
 from tpo.rewards.judge.pairwise import PairwiseJudge
-from tpo.rewards.judge.scale import ScaleScorer
-from tpo.rewards.judge.verdict import expected_score
-from tpo.rewards.judge.wording import DEFAULT_RUBRIC, judge_messages
 from tpo.rewards.rubric import RubricReward
 from tpo.rewards.rubric.criteria import Criterion
 from tpo.types import Query, Scope, user
@@ -93,20 +89,6 @@ async def test_the_scoring_endpoint_and_label_probabilities_agree(server: Vllm, 
     assert sum(found.chances) == pytest.approx(chat.mass, abs=1e-3)
     shares = [chance / sum(found.chances) for chance in found.chances]
     assert shares == pytest.approx([chat.probabilities[label] for label in decision.labels], abs=1e-3)
-
-
-async def test_the_scoring_endpoint_gives_the_judge_the_grade_that_it_would_write(server: Vllm) -> None:
-    judge = JudgeReward(server.url)
-    written = await judge.score(MESSAGES, STATE, Scope("q", 0, "reward", 0))
-    await judge.aclose()
-    client = HttpClient(server.url)
-    try:
-        card = await LabelServer(client, None).card()
-        scored = await ScaleScorer(client).reply(card, judge_messages(DEFAULT_RUBRIC, MESSAGES, STATE))
-    finally:
-        await client.aclose()
-    assert scored is not None
-    assert expected_score(scored) == pytest.approx(written.value, abs=1e-2)
 
 
 async def test_a_rubric_is_answered_with_a_probability_for_every_criterion(server: Vllm) -> None:

@@ -31,6 +31,7 @@ class DecisionServer(LoopbackServer):
     ignores: bool = False
     labels: tuple[str, ...] = ("yes", "no", "A", "B", *"0123456789")
     context: int | None = None
+    name: str = "chat"
     bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
 
@@ -53,7 +54,7 @@ class DecisionServer(LoopbackServer):
         return [body for at, body in self.bodies if at == path]
 
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "chat", "max_model_len": self.context}]})
+        return web.json_response({"data": [{"id": self.name, "max_model_len": self.context}]})
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = await self._body(request)

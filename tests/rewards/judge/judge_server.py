@@ -24,6 +24,7 @@ class JudgeServer(LoopbackServer):
     chances: Mapping[str, float] | None = None
     exact: Mapping[str, float] | None = None
     scores: Mapping[str, float] | None = None
+    context: int | None = None
     unknown: tuple[str, ...] = ()
     refusal: int = 400
     status: int = 200
@@ -58,7 +59,7 @@ class JudgeServer(LoopbackServer):
         return web.json_response({"scores": rows, "usage": {"total_tokens": 10}})
 
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "judge"}]})
+        return web.json_response({"data": [{"id": "judge", "max_model_len": self.context}]})
 
     async def _complete(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -244,3 +244,22 @@ async def test_exact_probabilities_that_were_ignored_are_replaced_by_the_likelie
         await judge.aclose()
     assert [score.value for score in scores] == [8.0, 8.0]
     assert len(server.bodies) == 3  # one without alternatives, then one for each response
+
+
+async def test_a_conversation_that_does_not_fit_loses_its_beginning() -> None:
+    server = JudgeServer(context=3000)
+    async with server.up() as url:
+        judge = JudgeReward(url, votes=1, max_tokens=4000)
+        score = await judge.score((user("old " * 6000 + "Add two and two."),), "Four.", SCOPE)
+        with pytest.raises(
+            RewardError, match="the response and the question take more than the 2,186 tokens"
+        ):
+            await judge.score(MESSAGES, "four " * 6000, SCOPE)
+        await judge.aclose()
+    assert score.truncated_tokens > 1000
+    (body,) = server.bodies
+    assert body["max_tokens"] == 750
+    material = body["messages"][1]["content"]
+    assert "characters left out" in material
+    assert "Add two and two." in material
+    assert "Four." in material

@@ -164,7 +164,7 @@ async def test_a_long_conversation_loses_its_beginning_and_that_is_told(ways: se
 async def test_a_response_that_does_not_fit_is_an_error() -> None:
     async with DecisionServer(scripted, context=400).up() as url:
         reward = RubricReward(url, (KIND,))
-        with pytest.raises(RewardError, match=r"^query 'q', response 1\.2: .*more than the 400 tokens"):
+        with pytest.raises(RewardError, match=r"^query 'q', response 1\.2: .*more than the 336 tokens"):
             await reward.score(QUERY.messages, "word " * 500, SCOPE)
         await reward.aclose()
 

@@ -23,10 +23,11 @@ from tpo.http.chat import read_completions, without_system_role
 from tpo.http.model_cards import ModelCard, request_card
 from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
+from tpo.rewards.decisions.fitting import reply_room
 from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.decisions.scoring import ScoringEndpoint
 from tpo.rewards.decisions.tokens import token_ids
-from tpo.types import Completion, Message
+from tpo.types import Completion, Message, assistant
 
 LEAST_MASS = 1e-3
 """Share of labels below which a first token without text is taken for the beginning of reasoning."""
@@ -40,10 +41,15 @@ _Chances = dict[str, list[float]]
 
 @dataclass(frozen=True, slots=True)
 class LabelQuestion:
-    """A prompt whose reply is one of *labels*."""
+    """A prompt whose reply is one of *labels*.
+
+    With a *second_turn* the first reply is free text, and the reply to that turn ends with the label; only
+    whole replies are read then, so the model must be one that thinks.
+    """
 
     messages: tuple[Message, ...]
     labels: tuple[str, ...]
+    second_turn: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,10 @@ class LabelServer:
         self._scoring = ScoringEndpoint(self.client)
         self._has_learned = False
         self._token_ids: dict[str, int | None] = {}
+
+    def reply_tokens(self, context: int | None) -> int:
+        """Return the tokens of a reply: one for a label, more where whole replies are counted."""
+        return 1 if self._shape.alternatives else reply_room(self._max_tokens, context)
 
     @property
     def way(self) -> str:
@@ -202,10 +212,10 @@ class LabelServer:
         """Return each label's share of the votes that can be read."""
         forms = _enumerated(question.labels)[len(_FULL.forms) - len(shape.forms) :]
         shape = replace(shape, forms=forms, template=None)
-        send = partial(self._send, question, shape, tokens=self._max_tokens)
+        send = partial(self._vote, question, shape)
         alone = 0 if self._has_learned else 1  # an unknown server may refuse: then once, not once a vote
-        replies = [await send(vote=vote) for vote in range(alone)]
-        replies += await asyncio.gather(*(send(vote=vote) for vote in range(alone, self._votes)))
+        replies = [await send(vote) for vote in range(alone)]
+        replies += await asyncio.gather(*map(send, range(alone, self._votes)))
         said = [stated_label(reply.text, question.labels) for reply in replies]
         votes = Counter(label for label in said if label is not None)
         if 2 * votes.total() <= len(replies):
@@ -216,6 +226,17 @@ class LabelServer:
             )
         shares = {label: votes[label] / votes.total() for label in question.labels}
         return LabelAnswer(shares, sum(map(_cost, replies)))
+
+    async def _vote(self, question: LabelQuestion, shape: Shape, vote: int) -> Completion:
+        """Return a whole reply: that to the second turn if there is one, at the cost of both."""
+        tokens = reply_room(self._max_tokens, (await self.card()).context)
+        reply = await self._send(question, shape, tokens=tokens, vote=vote)
+        if question.second_turn is None:
+            return reply
+        said = assistant(split_reasoning(reply.text).text)
+        question = replace(question, messages=(*question.messages, said, question.second_turn))
+        verdict = await self._send(question, shape, tokens=tokens, vote=vote)
+        return replace(verdict, usage=reply.usage + verdict.usage)
 
     async def _send(
         self,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 
@@ -15,13 +15,23 @@ from tpo.http.balancer import close_all
 from tpo.http.chat import without_system_role
 from tpo.http.model_cards import ModelCard, request_card
 from tpo.http.retry import READ_TIMEOUT, announce_to
+from tpo.http.tokens import ServerTokenizer, estimated_tokens
 from tpo.per_loop import PerLoop
+from tpo.rewards.decisions.fitting import SPARE_TOKENS, CutWarning, least, needed_cut, reply_room
 from tpo.rewards.decisions.labels import seed_of
 from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.decisions.tokens import token_ids
+from tpo.rewards.judge.profiles import profile_of
 from tpo.rewards.judge.scale import ScaleScorer
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
-from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, SCHEMA, judge_messages
+from tpo.rewards.judge.wording import (
+    DEFAULT_RUBRIC,
+    HIGHEST,
+    LOWEST,
+    SCHEMA,
+    conversation_json,
+    judge_messages,
+)
 from tpo.rewards.servers import reward_clients, reward_error
 from tpo.rewards.values import place
 from tpo.types import Message, Messages, Scope, Score
@@ -90,6 +100,7 @@ class JudgeReward:
         self._scales: dict[str, ScaleScorer | None] = {}
         self._cards: dict[str, ModelCard] = {}
         self._naming = PerLoop(asyncio.Lock)
+        self._warning = CutWarning("judge")
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """The grade of *response* as the answer to *messages*.
@@ -99,17 +110,41 @@ class JudgeReward:
             RewardRefused: none will answer: a wrong key, an unknown model.
         """
         try:
-            asked = judge_messages(self.rubric, messages, response)
+            length = len(conversation_json(messages))
+            fit = partial(self._fit, partial(judge_messages, self.rubric, messages, response), length)
+            asked, lost, context = await self._balancer.ask(
+                scope.query, fit, announce_to(self._listener, scope)
+            )
+            score = await self._grade(asked, scope)
         except ValueError as error:
             raise RewardError(f"{place(scope)}: the judge cannot read it ({error})") from error
-        try:
-            return await self._grade(asked, scope)
         except HttpFailure as failure:
             raise reward_error(failure, scope, "judge") from failure
+        self._warning.tell(lost, context, place(scope))
+        return replace(score, truncated_tokens=lost)
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
         await close_all([client.aclose for client in self._balancer.members.values()])
+
+    async def _fit(
+        self, build: Callable[[int], list[Message]], length: int, client: HttpClient
+    ) -> tuple[list[Message], int, int | None]:
+        """Return the prompt, the tokens that it lost to fit into the context, and the context."""
+        card = await self._card(client)
+        profile = profile_of(card.name)
+        context = least(card.context, None if profile is None else profile.context)
+        cut = lost = 0
+        if context is not None:
+            tokenizer = ServerTokenizer(client)
+
+            async def count(prompt: Sequence[Message]) -> int:
+                found = await tokenizer.count(card.name, tuple(prompt))
+                return estimated_tokens(tuple(prompt)) if found is None else found
+
+            room = context - reply_room(self._max_tokens, context) - SPARE_TOKENS
+            cut, lost = await needed_cut(build, length, room, count)
+        return build(cut), lost, context
 
     async def _grade(self, asked: list[Message], scope: Scope) -> Score:
         first = await self._vote(asked, scope, 0)
@@ -155,11 +190,11 @@ class JudgeReward:
         card = await self._card(client)
         if temperature == 0 and (scored := await self._scored(client, asked)) is not None:
             return scored
-        shape = self._shape
+        shape, tokens = self._shape, reply_room(self._max_tokens, card.context)
         while True:
             ids = await self._token_ids(client, card.name) if shape.exact and temperature == 0 else []
             body = shape.body(
-                card.name, asked, tokens=self._max_tokens, temperature=temperature, seed=seed, token_ids=ids
+                card.name, asked, tokens=tokens, temperature=temperature, seed=seed, token_ids=ids
             )
             try:
                 reply = await client.request("POST", "/chat/completions", body, read=read_reply, work=_tokens)

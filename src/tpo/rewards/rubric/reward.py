@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from tpo.errors import ConfigError, RewardError
-from tpo.http import HttpFailure
 from tpo.rewards.calibration import UNIT_SCALE
-from tpo.rewards.decisions.endpoint import NO, YES, Decision, DecisionServer
+from tpo.rewards.decisions.endpoint import NO, YES, Decision, DecisionServer, Fit
+from tpo.rewards.decisions.fitting import SPARE_TOKENS, CutWarning, needed_cut
 from tpo.rewards.decisions.labels import LabelAnswer
 from tpo.rewards.decisions.model import DecisionModel
 from tpo.rewards.rubric.criteria import Criterion, RubricFile, row_criteria, weighted_degree
-from tpo.rewards.rubric.material import Material, fitted_text
+from tpo.rewards.rubric.material import Material
 from tpo.rewards.values import place
-from tpo.types import Messages, Scope, Score
+from tpo.types import Messages, Scope, Score, user
 
 ORDERS = ((YES, NO), (NO, YES))
 
@@ -48,6 +48,7 @@ class RubricReward:
             raise ConfigError("a rubric needs at least one criterion")
         self.model = DecisionModel(urls, **options)
         digest = hashlib.sha256(repr(self.rubric).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        self._warning = CutWarning("rubric")
         self.columns = self.rubric.columns
         """Columns of the data that it reads."""
         self.identity = f"rubric {digest} by {self.model.identity}"
@@ -63,12 +64,13 @@ class RubricReward:
         """
         criteria = self.criteria_of(scope)
         decisions = [each.decision() for each in criteria]
-        answers, cut = await self._decide(messages, response, decisions, scope)
+        answers, fit = await self._decide(messages, response, decisions, scope)
+        self._warning.tell(fit.lost, fit.context, place(scope))
         degrees = [each.degree(one.probabilities) for each, one in zip(criteria, answers, strict=True)]
         return Score(
             weighted_degree(criteria, degrees),
             tokens=sum(answer.tokens for answer in answers),
-            truncated_tokens=cut,
+            truncated_tokens=fit.lost,
             criteria=_recorded(criteria, degrees),
         )
 
@@ -106,7 +108,7 @@ class RubricReward:
 
     async def _decide(
         self, messages: Messages, response: str, decisions: Sequence[Decision], scope: Scope
-    ) -> tuple[list[LabelAnswer], int]:
+    ) -> tuple[list[LabelAnswer], Fit]:
         try:
             material = Material.of(messages, response)
             return await self.model.ask(lambda server: _answers(server, material, decisions), scope)
@@ -120,16 +122,20 @@ class RubricReward:
 
 async def _answers(
     server: DecisionServer, material: Material, decisions: Sequence[Decision]
-) -> tuple[list[LabelAnswer], int]:
-    """Return the answers and the tokens left out; a context that a refusal names is kept, and fitted to."""
-    while True:
-        context = await server.context()
-        text, cut = await fitted_text(server, material, decisions, context)
-        try:
-            return await server.decide(text, decisions), cut
-        except HttpFailure as failure:
-            if not server.learn_context(failure, context):
-                raise
+) -> tuple[list[LabelAnswer], Fit]:
+    """Return the answers, and the tokens left out of a conversation that does not fit."""
+    longest = max((decision.prompt for decision in decisions), key=len)
+
+    async def attempt(context: int | None) -> tuple[list[LabelAnswer], Fit]:
+        cut = lost = 0
+        if context is not None:
+            cut, lost = await needed_cut(
+                lambda cut: [user(f"{material.text(cut)}\n\n{longest}")],
+                *(len(material.conversation), context - SPARE_TOKENS, server.count),
+            )
+        return await server.decide(material.text(cut), decisions), Fit(lost, context)
+
+    return await server.within_context(attempt)
 
 
 def _recorded(criteria: Sequence[Criterion], degrees: Sequence[float]) -> dict[str, float]:
