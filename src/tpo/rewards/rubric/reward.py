@@ -79,6 +79,16 @@ class RubricReward:
 
         Scales are left out. Raises as :meth:`score`.
         """
+        found = await self.yes_in_both_orders(messages, response, scope)
+        return {name: first - second for name, (first, second) in found.items()}
+
+    async def yes_in_both_orders(
+        self, messages: Messages, response: str, scope: Scope
+    ) -> dict[str, tuple[float, float]]:
+        """Return by criterion the probability of yes where it is listed before no, and after it.
+
+        Scales are left out. Raises as :meth:`score`.
+        """
         criteria = [each for each in self.criteria_of(scope) if not each.levels]
         if not criteria:
             return {}
@@ -86,7 +96,7 @@ class RubricReward:
         answers, _ = await self._decide(messages, response, orders, scope)
         yes = [answer.probabilities[YES] for answer in answers]
         first, second = yes[: len(criteria)], yes[len(criteria) :]
-        return {each.name: a - b for each, a, b in zip(criteria, first, second, strict=True)}
+        return {each.name: (a, b) for each, a, b in zip(criteria, first, second, strict=True)}
 
     def criteria_of(self, scope: Scope) -> tuple[Criterion, ...]:
         """Return the criteria for the scope's query: the file's, and those of the query's row.
