@@ -12,9 +12,10 @@ from tpo import load_reward
 from tpo.errors import RewardError
 from tpo.rewards.decisions.labels import stated_label
 from tpo.rewards.judge import JudgeReward
+from tpo.rewards.judge.pair_formats import BOXED, BRACKETED, LETTER, TWO_TURNS
 from tpo.rewards.judge.pairwise import PairwiseJudge
 from tpo.rewards.judge.principle import PrincipleReward
-from tpo.rewards.judge.profiles import profile_of
+from tpo.rewards.judge.profiles import PROFILES, profile_of
 from tpo.rewards.judge.verdict import stated_score
 from tpo.types import Query, Scope, assistant, user
 
@@ -37,6 +38,12 @@ SCOPE = Scope("q", 0, "reward", 0)
 def test_a_family_is_known_by_its_models_names(model: str | None, name: str | None) -> None:
     found = profile_of(model)
     assert (None if found is None else found.name) == name
+
+
+def test_families_that_compare_have_a_format_of_their_own() -> None:
+    formats = {each.name: each.pair for each in PROFILES if each.form == "verdict"}
+    assert formats == {"RM-R1": BRACKETED, "BR-RM": TWO_TURNS, "RRM": BOXED}
+    assert PairwiseJudge("http://127.0.0.1:1", model="Qwen/Qwen3-8B").format is LETTER
 
 
 def test_a_judge_is_built_by_its_profile() -> None:
