@@ -38,7 +38,7 @@ class Page:
         """What *script*, a function's body, returns."""
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, condition: str, seconds: float = 20) -> Any:
+    def until(self, condition: str, seconds: float = 120) -> Any:
         """The value of the expression *condition* once it holds."""
         end = time.monotonic() + seconds
         while not (value := self.run(f"return {condition}")):

@@ -104,10 +104,10 @@ def serving(server: ChatServer) -> Iterator[ChatServer]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        server.port = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+        server.port = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
         yield server
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
