@@ -47,7 +47,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture
-async def opened(made: Path, tmp_path: Path) -> AsyncIterator[Open]:
+async def opened(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
+    monkeypatch.setattr(servers, "HEARTBEAT", 3600.0)  # every event is of a change that the test made
     growing = Growing(made, tmp_path / "shown" / "run").begin(total=6)
     growing.grow(3)
     (tmp_path / "secret.txt").write_text("secret")
