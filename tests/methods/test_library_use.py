@@ -107,9 +107,10 @@ class TestValuesOfOneCall:
     def test_queries_have_ids_of_their_own_so_that_servers_share_them(self) -> None:
         with OpenAIServer() as first, OpenAIServer() as second:
             made = Optimizer((first.url, second.url), length, "bon", sample_size=4)
-            found = list(made.map(f"question {number}" for number in range(20)))
+            found = list(made.map(f"question {number}" for number in range(60)))
             made.close()
-            assert len({trajectory.query.id for trajectory in found}) == 20
+            assert len({trajectory.query.id for trajectory in found}) == 60
+            # Which ones depends on the servers' ports.
             assert min(len(first.requests), len(second.requests)) >= 4
 
     def test_an_id_and_a_seed_are_those_of_the_call(self) -> None:
