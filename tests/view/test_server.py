@@ -47,13 +47,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture
-async def opened(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
-    monkeypatch.setattr(servers, "HEARTBEAT", 3600.0)  # every event is of a change that the test made
+async def opened(made: Path, tmp_path: Path) -> AsyncIterator[Open]:
     growing = Growing(made, tmp_path / "shown" / "run").begin(total=6)
     growing.grow(3)
     (tmp_path / "secret.txt").write_text("secret")
     (growing.path / "notes.txt").write_text("secret")
-    server = Server(Catalog(tmp_path / "shown"))
+    server = Server(Catalog(tmp_path / "shown"), heartbeat=3600.0)  # every event is of a test's own change
     async with TestClient(TestServer(server.app(follow=False))) as client:
         await server.refresh()
         yield Open(growing, server, client)
