@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -199,11 +200,14 @@ def test_a_run_begun_anew_is_noticed(page: Page, growing: Growing) -> None:
 
 
 def test_the_page_outlives_its_server(growing: Growing) -> None:
-    with Serving(growing.path) as first, browsing(first.address) as page:
+    with (
+        ExitStack() as serving,
+        browsing(serving.enter_context(first := Serving(growing.path)).address) as page,
+    ):
         show_queries(page)
         page.run("location.hash = 'queries/0/3'")
         page.until("document.querySelector('#trajectory .iteration')")
-        first.stop()
+        serving.close()
         page.until("document.getElementById('state').textContent.startsWith('connection lost')")
         assert page.run("return document.querySelectorAll('.row').length") > 5
         growing.grow(10)
