@@ -12,6 +12,7 @@ import pytest
 from tests.fault_proxy import ALL_FAULTS, FAULTS, FaultProxy
 from tests.faults.whole_run import (
     HELD,
+    MIX,
     NEEDED,
     QUERIES,
     SHORT_TIMEOUT,
@@ -39,7 +40,7 @@ def test_with_every_fifth_reply_spoiled_all_queries_finish(
 
     with (
         OpenAIServer() as server,
-        FaultProxy(root(server), share=0.2, seed=3, held=HELD, retry_after=0.01) as proxy,
+        FaultProxy(root(server), share=0.2, faults=MIX, seed=3, held=HELD, retry_after=0.01) as proxy,
     ):
         summary = carried_out(proxy.url, tmp_path, RETRY, count_silences, timeout=SHORT_TIMEOUT)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
@@ -59,7 +60,7 @@ def test_without_patience_each_query_is_finished_or_says_why_not_and_the_next_ru
     tmp_path: Path,
 ) -> None:
     with OpenAIServer() as server:
-        with FaultProxy(root(server), share=0.2, seed=4, held=HELD, retry_after=0.01) as proxy:
+        with FaultProxy(root(server), share=0.2, faults=MIX, seed=4, held=HELD, retry_after=0.01) as proxy:
             summary = carried_out(proxy.url, tmp_path, RetryPolicy(timeout=0.0), timeout=SHORT_TIMEOUT)
         assert summary.finished + summary.failed == QUERIES
         assert summary.failed > 20

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fault_proxy import FAULTS, FaultProxy
 from tests.faults.test_dying_servers import MIDDLE, RETRY, InTheMiddle
-from tests.faults.whole_run import HELD, QUERIES, SCORES, SHORT_TIMEOUT, check_whole, lines, scored
+from tests.faults.whole_run import HELD, MIX, QUERIES, SCORES, SHORT_TIMEOUT, check_whole, lines, scored
 from tests.rewards.vllm.pooling_server import PoolingServer, logit
 from tpo.http import RetryPolicy
 
@@ -30,7 +30,7 @@ def test_with_every_fifth_reply_spoiled_all_queries_finish(
 ) -> None:
     with (
         PoolingServer() as server,
-        FaultProxy(server.root, share=0.2, seed=3, held=HELD, retry_after=0.01) as proxy,
+        FaultProxy(server.root, share=0.2, faults=MIX, seed=3, held=HELD, retry_after=0.01) as proxy,
     ):
         summary = scored(proxy.root, tmp_path, QUICK, timeout=SHORT_TIMEOUT)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
