@@ -47,11 +47,13 @@ from tpo.types import Message
 MODEL = "SmolLM2-135M-Instruct"
 REWARD = "python:benchmarks.weak_model:constraints_met"
 FALLBACK = "best-of-n"
-POOL = 30
-MAX_TOKENS = 128
+POOL = 24
+MAX_TOKENS = 96
 CONTEXT = 2048
 """Tokens of context for each of the server's :data:`SLOTS`."""
 SLOTS = 4
+TIMEOUT = 7200.0
+"""Read timeout in seconds: a request for the whole pool takes minutes on one thread."""
 SUBJECTS = (
     ("a short weather report for a coastal town", ("rain", "harbour")),
     ("a note to a neighbour about a lost cat", ("garden", "grey")),
@@ -62,7 +64,7 @@ SUBJECTS = (
     ("a reminder about a dentist appointment", ("morning", "card")),
     ("a product review of a pair of hiking boots", ("mud", "comfortable")),
 )
-LIMITS = (30, 40, 50)
+LIMITS = (20, 30, 40)
 FORMS = {
     "Use no commas.": lambda text: 1 / (1 + text.count(",")),
     "Write everything in lower case.": lambda text: 1 / (1 + len(re.findall(r"[A-Z]", text))),
@@ -107,7 +109,7 @@ def make_plan(url: str, count: int, out: Path) -> SweepPlan:
     rows = [{"id": f"w{n:02d}", "prompt": prompt} for n, prompt in enumerate(islice(tasks(), count), 1)]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     given = {"policy": [url], "model": MODEL, "reward": [REWARD], "max_tokens": MAX_TOKENS}
-    settings = load_settings(given | {"concurrency": 2 * SLOTS}, {}, None)
+    settings = load_settings(given | {"concurrency": SLOTS, "timeout": TIMEOUT}, {}, None)
     queries, digest = load_data(str(data), settings)
     plain, pool = sweep_cells(settings, Axes(("tpo",), (5,), (2,), (REWARD,), (settings.seed,), POOL))
     falls = replace(
