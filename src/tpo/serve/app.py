@@ -22,7 +22,7 @@ from tpo.events import Event
 from tpo.http import HttpFailure
 from tpo.serve.access import AccessControl
 from tpo.serve.admission import Place
-from tpo.serve.api_error import ApiError, late, model_failure
+from tpo.serve.api_error import ApiError, invalid, late, model_failure
 from tpo.serve.api_format import ApiFormat, Writer, error_body
 from tpo.serve.chat import ChatFormat
 from tpo.serve.connection import (
@@ -110,6 +110,8 @@ class Endpoint:
         )
         if served.is_off and self.upstream is not None and isinstance(form, ChatFormat):
             return await self._pass_on(request, self.upstream, body, served.controls.deadline)
+        if body.get("logprobs") or body.get("top_logprobs"):
+            raise invalid("logprobs are passed on from a model server's chat completions only", "logprobs")
         service.check(served)  # its mistakes are an error reply, not the end of a stream
         writer, place = form.writer(served), service.admission.admit()
         if served.stream:
