@@ -76,7 +76,7 @@ async def endpoint(
         upstream = None
         if spec.urls and not hasattr(spec, "members"):  # a panel has several models
             key = api_key(environment or {})
-            extra = settings.policy_extra
+            extra = settings.policy_fields
             upstream = Upstream(spec.urls, named, key, timeout=settings.timeout, extra=extra)
             stack.push_async_callback(upstream.aclose)
         keeper = None
