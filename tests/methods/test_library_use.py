@@ -19,6 +19,7 @@ from tpo.events import Event, QueryStarted
 from tpo.methods.catalog import build_method
 from tpo.methods.named_models import load_policy, load_reward
 from tpo.methods.optimize import Optimizer
+from tpo.methods.stopping import TargetReward
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.registry import ModelKeywords, ModelOptions
@@ -68,6 +69,15 @@ class TestConstruction:
             ({"method": "best"}, "^method best: "),
             ({"method": 3}, "method must be a name or a tpo.Method, not 3"),
             ({"method": build_method("bon"), "top_p": 0.5}, "top_p: the method is a value"),
+            ({"sample_size": "3"}, "^sample_size is '3'; it must be an integer"),
+            ({"sample_size": 2.5}, "^sample_size is 2.5; it must be an integer"),
+            ({"temperature": "hot"}, "^temperature is 'hot'; it must be a number"),
+            ({"seed": "x"}, "^seed must be an int, not 'x'"),
+            ({"listener": "x"}, "^listener must be a function of an event, not 'x'"),
+            ({"stopping": TargetReward(1.0)}, "^stopping must be a list of stopping rules, not TargetReward"),
+            ({"stopping": ["plateau"]}, "^stopping must be a list of stopping rules"),
+            ({"fallback": "best-of-n"}, "^fallback must be an object with a finish method, not 'best-of-n'"),
+            ({"selection": "lcb"}, "^selection must be an object with a select method, not 'lcb'"),
         ],
     )
     def test_a_wrong_option_is_a_config_error_in_pythons_words(
@@ -94,6 +104,20 @@ class TestConstruction:
     def test_a_misspelt_keyword_of_a_loader_is_a_config_error(self, load: Any) -> None:
         with pytest.raises(ConfigError, match=r"option modell: no such option; did you mean model\?"):
             load("tiny", modell="x")
+
+    @pytest.mark.parametrize(
+        ("load", "name", "said"),
+        [
+            (load_policy, "gpt", "^policy gpt: unknown"),
+            (load_reward, "gpt", "^reward gpt: unknown"),
+            (load_policy, None, "^policy must be a name or a list of names, not None"),
+            (load_policy, [], "^policy must be a name or a list of names"),
+            (load_reward, ["tiny", 3], "^reward must be a name or a list of names"),
+        ],
+    )
+    def test_a_wrong_name_is_a_config_error_in_pythons_words(self, load: Any, name: Any, said: str) -> None:
+        with pytest.raises(ConfigError, match=said):
+            load(name)
 
     def test_the_keywords_of_the_loaders_are_the_options_of_models(self) -> None:
         assert set(ModelKeywords.__annotations__) == set(ModelOptions.__dataclass_fields__)
@@ -155,7 +179,9 @@ class TestValuesOfOneCall:
         assert (trajectory.status, len(trajectory.pool)) == ("finished", 4)
 
     @pytest.mark.parametrize(
-        "options", [{"deadline": 0}, {"seed": "x"}, {"deadline": -1.0}], ids=lambda given: str(given)
+        "options",
+        [{"deadline": 0}, {"seed": "x"}, {"deadline": -1.0}, {"deadline": "3"}, {"listener": "x"}],
+        ids=lambda given: str(given),
     )
     def test_a_wrong_value_is_refused_before_anything_is_sampled(self, options: dict[str, Any]) -> None:
         policy = ScriptedPolicy()
@@ -285,6 +311,14 @@ class TestPickling:
         sent = pickle.dumps(made)
         assert b"a-secret-key" not in sent
         assert isinstance(pickle.loads(sent).policy, OpenAIPolicy)  # noqa: S301 - our own bytes
+
+    def test_functions_are_left_to_the_pickler(self) -> None:
+        """Joblib's takes a lambda; the error of the standard one names it."""
+        made = Optimizer(lambda messages, sampling: "text", length)
+        assert made.__getstate__()["_given"][1] is length
+        with pytest.raises((pickle.PicklingError, AttributeError), match="<lambda>") as raised:
+            pickle.dumps(made)
+        assert "its given" not in str(raised.value)
 
     def test_what_cannot_be_sent_is_named(self) -> None:
         made = Optimizer(load_policy("http://127.0.0.1:9/v1"), length)
