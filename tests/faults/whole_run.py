@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from tests.fault_proxy import FAULTS
+from tests.fault_proxy import FAULTS, Fault
 from tests.openai_server import OpenAIServer
 from tpo.events import Event, Listener
 from tpo.http import Clock, RetryPolicy
@@ -28,7 +28,7 @@ SCORES = QUERIES * 2 * 3
 """Responses to score, unless a step repeats one."""
 NEEDED = QUERIES * (1 + 3)
 """Calls: the first samples, then a loss, a gradient and an update."""
-MIX = (*(fault for fault in FAULTS if fault != "held"),) * 3 + ("held",)
+MIX: tuple[Fault, ...] = (*(fault for fault in FAULTS if fault != "held"),) * 3 + ("held",)
 """Faults of a run; the fewest replies are held, since each of those takes a whole read timeout."""
 HELD = 600.0
 """Seconds of silence of a held reply: longer than any run here."""
