@@ -52,7 +52,7 @@ class PairwiseJudge:
     ) -> None:
         profile = profile_of(options.get("model"))
         self.format = LETTER if profile is None or profile.pair is None else profile.pair
-        """How responses are shown and the verdict is written."""
+        """Format of a comparison: the prompt, and the verdict that is read."""
         self._context = None if profile is None else profile.context
         if profile is not None and profile.pair is not None:
             options.setdefault("thinks", True)
