@@ -203,7 +203,7 @@ def table(
     results: Annotated[
         list[Path],
         typer.Argument(
-            parser=options.parse_path, metavar="DIR...", help="Directories written by tpo bench run."
+            parser=options.parse_path, metavar="DIR", help="Directories written by tpo bench run."
         ),
     ],
     form: Annotated[

@@ -1,7 +1,8 @@
 """The ``tpo`` command: its parts put together, and every error turned into one sentence and an exit code.
 
 Exit codes: 0 all went well; 1 some queries failed; 2 usage, configuration or data are wrong, or a model
-refuses every call; 130 interrupted.
+refuses every call; 3 and 4 (``tpo run``) all queries failed, because of the policy's server or the reward;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ def tpo(
 ) -> None:
     """Align a language model at inference time by Test-Time Preference Optimization (TPO).
 
-    Sample responses, score them with a reward model, ask the policy how to improve the best one, sample
-    improved responses. No weights change. Paper: Li et al. 2025, arXiv 2501.12895.
+    Sample responses, score them with a reward, ask the policy how to improve the best, sample improved ones.
+
+    No weights change. Paper: Li et al. 2025, arXiv 2501.12895.
     """
 
 

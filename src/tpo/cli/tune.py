@@ -78,8 +78,7 @@ def tune(
 ) -> None:
     """Find how much compute pays for a policy and a reward, on a sample, and print the command to use.
 
-    By default tpo, revision and fused with N = 5 and D up to 4. The same command goes on with what is not
-    finished.
+    By default tpo, revision and fused with N = 5 and D up to 4. The same command resumes unfinished runs.
     """
     flags = {**locals(), **given.flags}
     from tpo.cli.tune_session import Tuning
