@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from training.held_out import held_out_tasks
 
-from tpo.cli.sweep_session import Sweeping
+from tpo.cli.sweep_session import SweepSession
 from tpo.config import load_settings
 from tpo.experiments.cells import Cell
 from tpo.experiments.sweep.grid import Axes, sweep_cells
@@ -48,7 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = make_plan(arguments.queries, arguments.out)
     talk = Console(stderr=True, highlight=False)
-    sweeping = Sweeping(plan, talk, Console(file=sys.stdout, highlight=False))
+    sweeping = SweepSession(plan, talk, Console(file=sys.stdout, highlight=False))
     record = sweeping.carried(lambda outcome: write_results(plan, outcome))
     PAGE.write_text(page(plan, record), "utf-8")
 

@@ -17,14 +17,14 @@ import typer
 from typer.core import TyperGroup
 
 from tpo.cli import ask, bench, doctor, export, merge, repair, report, run, serve, sweep, tune, view, winrate
-from tpo.cli.error_output import complain
+from tpo.cli.error_output import print_error
 from tpo.cli.options import DEBUG, Command
 from tpo.errors import TpoError
 
 WRONG = 2
 
 
-class Translating(TyperGroup):
+class ErrorTranslatingGroup(TyperGroup):
     """A group of commands whose errors end in one sentence on stderr; with ``--debug`` in a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -34,18 +34,18 @@ class Translating(TyperGroup):
         except TpoError as error:
             if ctx.meta.get(DEBUG):
                 raise
-            complain(str(error))
+            print_error(str(error))
             raise typer.Exit(WRONG) from None
         except OSError as error:  # a path that cannot be read or written, wherever it is met
             if ctx.meta.get(DEBUG) or error.filename is None:
                 raise
-            complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
+            print_error(f"{os.fsdecode(error.filename)}: {error.strerror}")
             raise typer.Exit(WRONG) from None
 
 
 app = typer.Typer(
     name="tpo",
-    cls=Translating,
+    cls=ErrorTranslatingGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

@@ -104,7 +104,7 @@ def sweep(
     Each cell is an ordinary run; the same command resumes unfinished cells.
     """
     flags = {**locals(), **given.flags}
-    from tpo.cli.sweep_session import Sweeping
+    from tpo.cli.sweep_session import SweepSession
 
-    if Sweeping.of(data, flags, given.config).carry_out():
+    if SweepSession.of(data, flags, given.config).execute():
         raise typer.Exit(SOME_FAILED)

@@ -81,7 +81,7 @@ def tune(
     By default tpo, revision and fused with N = 5 and D up to 4. The same command resumes unfinished runs.
     """
     flags = {**locals(), **given.flags}
-    from tpo.cli.tune_session import Tuning
+    from tpo.cli.tune_session import TuneSession
 
-    if Tuning.of(data, flags, given.config).carry_out():
+    if TuneSession.of(data, flags, given.config).execute():
         raise typer.Exit(SOME_FAILED)

@@ -17,7 +17,7 @@ from rich.console import Console
 from tpo.cli.common import axes_of
 from tpo.cli.escape import visible
 from tpo.cli.prices import prices_of
-from tpo.cli.sweep_session import Sweeping, sweep_directory_name
+from tpo.cli.sweep_session import SweepSession, sweep_directory_name
 from tpo.cli.tune import SEVERAL
 from tpo.config import name_model
 from tpo.errors import ConfigError
@@ -35,10 +35,10 @@ Flags = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
+class TuneSession:
     """A sweep over a sample, and the budget of the choice."""
 
-    sweeping: Sweeping
+    sweeping: SweepSession
     budget: float | None
 
     @classmethod
@@ -86,10 +86,10 @@ class Tuning:
         )
         talk = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
         return cls(
-            Sweeping(plan, talk, Console(file=sys.stdout, highlight=False, emoji=False)), flags["budget"]
+            SweepSession(plan, talk, Console(file=sys.stdout, highlight=False, emoji=False)), flags["budget"]
         )
 
-    def carry_out(self) -> int:
+    def execute(self) -> int:
         """Run the sweep, choose and show; return how many runs are not whole."""
         plan = self.sweeping.plan
         for sentence in _planned_cost(plan):
