@@ -16,9 +16,9 @@ from rich.console import Console
 from tpo.cli.common import axes_of, interruptible
 from tpo.cli.escape import visible
 from tpo.cli.event_counts import EventCounts, completions_per_query
+from tpo.cli.options import SWEPT
 from tpo.cli.prices import prices_of
 from tpo.cli.run_progress import run_view
-from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.data.sources import Spec, named, single_or_several
 from tpo.errors import ConfigError, RewardError
@@ -77,7 +77,7 @@ class SweepSession:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
         data = single_or_several(names)
-        settings, lists = axes_of(flags, config, SEVERAL)
+        settings, lists = axes_of(flags, config, SWEPT)
         # It is no part of the cells' settings: it scores afterwards.
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         axes = Axes(

@@ -22,12 +22,11 @@ tpo tune prompts.jsonl --policy http://localhost:8000/v1 --reward hf:ORG/A --bud
 
 SOME_FAILED = 1
 CHOICE = "Choice"
-SEVERAL = ("method", "sample_size")
 
 
 @options.with_settings(
     without=("combine", "calibration", "limit"),
-    several=SEVERAL,
+    several=options.TUNED,
     texts={
         "check_reward": "Held-out reward: guides nothing and judges the configurations."
         " Without it the guiding reward judges, which favors best-of-n."

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from tpo.cli.common import axes_of
 from tpo.cli.escape import visible
+from tpo.cli.options import TUNED
 from tpo.cli.prices import prices_of
 from tpo.cli.sweep_session import SweepSession, sweep_directory_name
-from tpo.cli.tune import SEVERAL
 from tpo.config import name_model
 from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import make_arms
@@ -49,7 +49,7 @@ class TuneSession:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
         given = {**flags, **{name: flags[name] or value for name, value in DEFAULTS.items()}}
-        settings, lists = axes_of(given, config, SEVERAL)
+        settings, lists = axes_of(given, config, TUNED)
         if len(settings.reward) != 1:
             raise ConfigError(
                 "tpo tune takes one --reward: configurations of two rewards have no common scale"

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpo.data.arrow import ParquetSource
 from tpo.data.csv_source import DELIMITERS, CsvSource
 from tpo.data.hub import HubSource
 from tpo.data.json_source import JsonSource
 from tpo.data.options import DEFAULTS, ReadOptions
+from tpo.data.parquet_source import ParquetSource
 from tpo.data.row import OnInvalid, Row, Source, raise_invalid
 from tpo.data.standard_input import standard_input
 from tpo.data.text import OPENERS, TextFile
