@@ -68,14 +68,10 @@ app.command(name="view", epilog=view.EXAMPLES)(view.view)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
+        from tpo import __version__
         from tpo.cli.escape import echo
 
-        try:
-            echo(f"tpo {version('tpo')}")
-        except PackageNotFoundError:
-            echo("tpo (not installed)")
+        echo(f"tpo {__version__}")
         raise typer.Exit
 
 
