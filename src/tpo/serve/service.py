@@ -36,6 +36,9 @@ from tpo.types import Completion, Messages, Query, Sampling, Scope, Trajectory
 
 log = logging.getLogger(__name__)
 
+LAST_MOMENT = 0.001
+"""Seconds of a deadline that are left in any case, since a rule needs a deadline above 0."""
+
 
 @dataclass
 class Service:
@@ -127,20 +130,24 @@ class Service:
     async def answer(self, request: ServedRequest, listener: Listener, place: Place) -> Outcome:
         """Return the outcome of *request*, which has *place*; *listener* receives the attempt's events.
 
+        Its deadline counts from now on, waiting for a slot included.
+
         Raises:
             ApiError: no answer came.
         """
-        started = self.now()
-        async with place.running():
+        started, deadline = self.now(), request.controls.deadline
+        async with place.running(deadline):
+            left = None if deadline is None else max(deadline - (self.now() - started), LAST_MOMENT)
             if request.is_off:
-                outcome = await self._sample(request)
+                outcome = await self._sample(request, left)
             else:
                 with request_span(self.name, request):
-                    outcome = await self._optimize(request, listener)
+                    outcome = await self._optimize(request, listener, left)
         self.metrics.count(outcome, self.now() - started)
         return outcome
 
-    async def _optimize(self, request: ServedRequest, listener: Listener) -> Outcome:
+    async def _optimize(self, request: ServedRequest, listener: Listener, left: float | None) -> Outcome:
+        """Return the outcome of *request*, which has *left* seconds of its deadline."""
         method, id_ = self.method(request), request.identity(self.settings.seed)
         policy = RequestPolicy(TracedPolicy(self.policy, self.name), request)
         try:
@@ -150,7 +157,9 @@ class Service:
                     reward,
                     method,
                     seed=self.settings.seed if request.seed is None else request.seed,
-                    stopping=self.stopping(request),
+                    stopping=self.stopping(
+                        replace(request, controls=replace(request.controls, deadline=left))
+                    ),
                     fallback=fallback_of(self.settings),
                     selection=self.selection,
                     listener=listener,
@@ -201,8 +210,8 @@ class Service:
             said = "it failed unexpectedly"
         raise model_failure(error or policy.failure, said, self.hidden)
 
-    async def _sample(self, request: ServedRequest) -> Outcome:
-        """Return what the policy says, neither scored nor improved."""
+    async def _sample(self, request: ServedRequest, left: float | None) -> Outcome:
+        """Return what the policy says within *left* seconds, neither scored nor improved."""
         method = self.method(replace(request, controls=replace(request.controls, method="bon")))
         policy = RequestPolicy(self.policy, request)
         seed = self.settings.seed if request.seed is None else request.seed
@@ -211,7 +220,7 @@ class Service:
         try:
             scope = Scope(id_, 0, "sample")
             async with (
-                asyncio.timeout(request.controls.deadline),
+                asyncio.timeout(left),
                 closing(_drawn(policy, request.messages, sampling, scope)) as completions,
             ):
                 found = [completion async for completion in completions]
