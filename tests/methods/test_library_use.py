@@ -24,7 +24,7 @@ from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.registry import ModelKeywords, ModelOptions
 from tpo.rewards.scripted import RewardCall, ScriptedReward
-from tpo.types import Sampling
+from tpo.types import Sampling, Trajectory
 
 
 def optimizer(policy: Any = None, **options: Any) -> Optimizer:
@@ -37,6 +37,15 @@ def draft(messages: list[dict[str, Any]], sampling: Sampling) -> str:
 
 def length(messages: list[dict[str, Any]], response: str) -> float:
     return len(response)
+
+
+def until_scored(made: Optimizer) -> Trajectory:
+    """Return a trajectory of the shortest deadline in which this machine scores four responses."""
+    for deadline in (0.05, 1.0, 30.0):
+        trajectory = made.run("Hi.", deadline=deadline)
+        if len(trajectory.pool) >= 4:
+            break
+    return trajectory
 
 
 class TestConstruction:
@@ -122,9 +131,10 @@ class TestValuesOfOneCall:
     def test_queries_have_ids_of_their_own_so_that_servers_share_them(self) -> None:
         with OpenAIServer() as first, OpenAIServer() as second:
             made = Optimizer((first.url, second.url), length, "bon", sample_size=4)
-            found = list(made.map(f"question {number}" for number in range(20)))
+            found = list(made.map(f"question {number}" for number in range(60)))
             made.close()
-            assert len({trajectory.query.id for trajectory in found}) == 20
+            assert len({trajectory.query.id for trajectory in found}) == 60
+            # Which ones depends on the servers' ports.
             assert min(len(first.requests), len(second.requests)) >= 4
 
     def test_an_id_and_a_seed_are_those_of_the_call(self) -> None:
@@ -155,7 +165,7 @@ class TestValuesOfOneCall:
             if index == 4:
                 await asyncio.Event().wait()
 
-        trajectory = optimizer(ScriptedPolicy(before=hang)).run("Hi.", deadline=0.05)
+        trajectory = until_scored(optimizer(ScriptedPolicy(before=hang)))
         assert (trajectory.status, trajectory.stop_reason) == ("finished", "deadline")
         assert len(trajectory.pool) == 4
         assert trajectory.answer
@@ -165,8 +175,7 @@ class TestValuesOfOneCall:
             if call.scope.index == 2:
                 await asyncio.Event().wait()
 
-        made = Optimizer(ScriptedPolicy(), ScriptedReward(before=hang))
-        trajectory = made.run("Hi.", deadline=0.05)
+        trajectory = until_scored(Optimizer(ScriptedPolicy(), ScriptedReward(before=hang)))
         assert (trajectory.status, len(trajectory.pool)) == ("finished", 4)
 
     @pytest.mark.parametrize(
@@ -210,7 +219,8 @@ class TestClosing:
         with pytest.raises(ConfigError, match="this Optimizer is closed"):
             await made.optimize("Hi.")
 
-    async def test_closing_closes_connections_of_both_loops(self) -> None:
+    async def test_closing_closes_connections_of_both_loops(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tpo.http.session.REUSE_SECONDS", 3600.0)  # none closes by itself
         raw = RawServer()
         async with await asyncio.start_server(raw.handle, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
@@ -218,7 +228,7 @@ class TestClosing:
                 await made.optimize("Hi.")
                 await asyncio.to_thread(made.run, "Hello.")
                 assert raw.closed == 0
-            await asyncio.wait_for(raw.ended.wait(), 3)  # before idle connections close by themselves
+            await asyncio.wait_for(raw.ended.wait(), 60)
 
 
 class CountingServer(OpenAIServer):

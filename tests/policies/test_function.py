@@ -37,7 +37,7 @@ async def test_an_async_function_works_too() -> None:
 
 
 async def test_siblings_of_a_sync_function_overlap() -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=60)
 
     def reply(messages: list[Message], sampling: Sampling) -> str:
         barrier.wait()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.serve.serving import CHAT, Client, asked, served
+from tests.serve.serving import CHAT, Client, asked, served, until
 from tests.serving import LoopbackServer
 from tpo.http import RetryPolicy
 from tpo.serve.upstream import Upstream
@@ -92,8 +92,7 @@ async def test_a_client_that_leaves_a_stream_ends_it_upstream() -> None:
             await reply.content.readany()
             assert server.open == 1
             reply.close()
-        while server.open:  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0)
+        await until(lambda: not server.open)
 
 
 async def test_a_refusal_is_passed_on_and_a_failure_is_503_without_address_or_key() -> None:

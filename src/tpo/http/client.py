@@ -98,8 +98,8 @@ class HttpClient:
         """
         url = (self._root if root else self.address) + path
         async with self._limit.get().slot() as slot:
+            session = self._session.get()  # its first use imports aiohttp, which is not the server's silence
             notice = None if self._has_answered else self._notice_silence()
-            session = self._session.get()
             try:
                 async with session.send(method, url, body) as response:
                     chunks = response.content.iter_any()

@@ -18,7 +18,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tpo.events import Event
 from tpo.http import HttpFailure
 from tpo.serve.access import AccessControl
 from tpo.serve.admission import Place
@@ -36,7 +35,6 @@ from tpo.serve.connection import (
 )
 from tpo.serve.messages import MessagesFormat
 from tpo.serve.outcome import Outcome
-from tpo.serve.progress import progress_line
 from tpo.serve.request import OFF, ServedRequest, check_limits
 from tpo.serve.responses import ResponsesFormat
 from tpo.serve.service import Service
@@ -117,7 +115,7 @@ class Endpoint:
         if served.stream:
             return HeldStream(self._stream(served, writer, place), place.leave)
         try:
-            outcome = await until_disconnected(request, service.answer(served, _ignore, place))
+            outcome = await until_disconnected(request, service.answer(served, place))
         finally:
             await place.leave()
         return AsciiJson(writer.whole(outcome))
@@ -127,13 +125,8 @@ class Endpoint:
         arrived: asyncio.Queue[str | None] = asyncio.Queue()
         wanted = served.controls.progress
         shows = self.service.progress if wanted is None else wanted
-
-        def listen(event: Event) -> None:
-            line = progress_line(event) if shows else None
-            if line is not None:
-                arrived.put_nowait(line)
-
-        work = asyncio.create_task(self.service.answer(served, listen, place))
+        show = arrived.put_nowait if shows else None
+        work = asyncio.create_task(self.service.answer(served, place, show))
         work.add_done_callback(lambda _: arrived.put_nowait(None))
         try:
             for part in writer.start():
@@ -210,10 +203,6 @@ async def _http_error(_request: Request, raised: Exception) -> Response:
     error = ApiError(status, message)
     headers = raised.headers if isinstance(raised, HTTPException) else None
     return AsciiJson(error_body(error), status, dict(headers or {}))
-
-
-def _ignore(event: Event) -> None:
-    del event
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any
 from tpo.config import Settings, fallback_of, make_method, selection_of, stopping_rules
 from tpo.config.specs import ROLES
 from tpo.errors import AttemptStopped, ConfigError, TpoError
-from tpo.events import Listener
+from tpo.events import Event, Listener
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.methods.selection import Selection
@@ -27,6 +27,7 @@ from tpo.serve.api_error import invalid, late, model_failure
 from tpo.serve.keeper import Keeper
 from tpo.serve.metrics import Metrics
 from tpo.serve.outcome import Outcome, best_of
+from tpo.serve.progress import progress_line
 from tpo.serve.readiness import Readiness
 from tpo.serve.request import OFF, Limits, ServedRequest
 from tpo.serve.request_policy import RequestPolicy, refuse_server_fields
@@ -127,8 +128,10 @@ class Service:
         }
         return replace(settings, **{name: value for name, value in values.items() if value is not None})
 
-    async def answer(self, request: ServedRequest, listener: Listener, place: Place) -> Outcome:
-        """Return the outcome of *request*, which has *place*; *listener* receives the attempt's events.
+    async def answer(
+        self, request: ServedRequest, place: Place, show: Callable[[str], None] | None = None
+    ) -> Outcome:
+        """Return the outcome of *request*, which has *place*; *show* receives its progress as lines of text.
 
         Its deadline counts from now on, waiting for a slot included.
 
@@ -136,14 +139,24 @@ class Service:
             ApiError: no answer came.
         """
         started, deadline = self.now(), request.controls.deadline
+        first_token: float | None = None
+
+        def listen(event: Event) -> None:
+            nonlocal first_token
+            line = None if show is None else progress_line(event)
+            if show is not None and line is not None:
+                first_token = self.now() - started if first_token is None else first_token
+                show(line)
+
         async with place.running(deadline):
             left = None if deadline is None else max(deadline - (self.now() - started), LAST_MOMENT)
             if request.is_off:
                 outcome = await self._sample(request, left)
             else:
                 with request_span(self.name, request):
-                    outcome = await self._optimize(request, listener, left)
-        self.metrics.count(outcome, self.now() - started)
+                    outcome = await self._optimize(request, listen, left)
+        seconds = self.now() - started
+        self.metrics.count(outcome, seconds, seconds if first_token is None else first_token)
         return outcome
 
     async def _optimize(self, request: ServedRequest, listener: Listener, left: float | None) -> Outcome:
