@@ -27,6 +27,7 @@ FOREIGN_FLAGS = {
     "AlpacaEval and Arena-Hard": {"--control-features", "--model_outputs"},
     "hf and pip": {"--repo-type", "--no-deps"},
     "Slurm": {"--dependency", "--wrap"},
+    "Hypothesis": {"--hypothesis-profile"},
     "llama.cpp": {"--ctx-size", "--parallel"},
     "vLLM and SGLang": {
         "--api-key",
