@@ -28,7 +28,6 @@ FOREIGN_FLAGS = {
     "hf and pip": {"--repo-type", "--no-deps"},
     "Hypothesis": {"--hypothesis-profile"},
     "Slurm": {"--dependency", "--wrap"},
-    "Hypothesis": {"--hypothesis-profile"},
     "llama.cpp": {"--ctx-size", "--parallel"},
     "vLLM and SGLang": {
         "--api-key",
