@@ -99,6 +99,7 @@ class JudgeReward:
         self._digits: dict[str, list[int]] = {}
         self._scales: dict[str, ScaleScorer | None] = {}
         self._cards: dict[str, ModelCard] = {}
+        self._tokenizers = {client.address: ServerTokenizer(client) for client in clients}
         self._naming = PerLoop(asyncio.Lock)
         self._warning = CutWarning("judge")
 
@@ -136,7 +137,7 @@ class JudgeReward:
         context = least(card.context, None if profile is None else profile.context)
         cut = lost = 0
         if context is not None:
-            tokenizer = ServerTokenizer(client)
+            tokenizer = self._tokenizers[client.address]
 
             async def count(prompt: Sequence[Message]) -> int:
                 found = await tokenizer.count(card.name, tuple(prompt))
