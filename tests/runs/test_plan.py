@@ -102,6 +102,8 @@ async def test_a_column_that_a_reward_reads_may_not_change(tmp_path: Path) -> No
     assert not (await checked(tmp_path, other, row | {"more": 1})).is_complete()
     with pytest.raises(StoreMismatch, match="query 'a': its column 'pattern', which a reward reads"):
         (await checked(tmp_path, other, row | {"pattern": "z"})).is_complete()
+    async with (plan := await checked(tmp_path, row)).opened(plan.load_models()) as opened:
+        assert opened.directory.columns == ("pattern",)
 
 
 async def test_a_total_that_is_unknown_is_never_complete(tmp_path: Path) -> None:
