@@ -54,7 +54,7 @@ class Tuning:
             raise ConfigError(
                 "tpo tune takes one --reward: configurations of two rewards have no common scale"
             )
-        prices = prices_of(flags["price_in"], flags["price_out"], None, flags["currency"])
+        prices = prices_of(flags["price_in"], flags["price_out"], flags["price_cached"], flags["currency"])
         costs = cost_measures([flags["cost"]], prices, flags["parameters"])
         # It is no part of the cells' settings: it scores afterwards.
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
