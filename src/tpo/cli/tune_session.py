@@ -144,4 +144,12 @@ def _planned_cost(plan: SweepPlan) -> Iterator[str]:
         f" {scores * count:,} rewards, for {len(todo):,} runs of {count:,} queries"
     )
     limit = plan.settings.max_tokens
-    yield f"at most {completions * count * limit:,} completion tokens, if each reaches its limit of {limit:,}"
+    written = completions * count * limit
+    yield f"at most {written:,} completion tokens, if each reaches its limit of {limit:,}"
+    (measure,) = plan.costs
+    if measure.name == "money":
+        spent = measure.of(0.0, written, 0.0)
+        yield f"at most {spent:,.4g} {measure.unit} for these; prompts and rewards are not in it"
+    if plan.check_reward is not None and todo:
+        steps = sum(cell.method.sample_size + cell.method.max_iterations for cell in todo)
+        yield f"at most {steps * count:,} scores of the held-out reward"

@@ -7,19 +7,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from tests.experiments.tune.rewards import KILL_AT
 from tests.openai_server import OpenAIServer
 from tests.report.runs import questions
+from tests.test_config import parsed_words
 from tpo.cli.main import app
 from tpo.cli.tune_session import sample_queries
 from tpo.config import Settings, load_settings
-from tpo.config.settings import OPTIONS
 from tpo.methods.need import read_need
 from tpo.store import read_run
 
@@ -50,6 +48,8 @@ def test_it_measures_a_sample_prints_the_command_and_goes_on_without_asking_agai
         assert code == 0, said
         # A pool of 3, and 7 calls with 2 + 2 (1 + 1 + 2) completions, for 24 queries.
         assert "at most 192 policy calls with 312 completions, and 216 rewards, for 2 runs of 24" in said
+        # The first samples of both runs, and the best after each step.
+        assert "at most 168 scores of the held-out reward" in said
         assert "tpo run" in said
         asked = len(server.requests)
         assert call(data, *options, *models)[0] == 0
@@ -72,12 +72,8 @@ def test_it_measures_a_sample_prints_the_command_and_goes_on_without_asking_agai
 
 def parsed(words: list[str]) -> Settings:
     """Return the settings that a command ``tpo run DATA`` has by the parser of the command line."""
-    program, name, *arguments = words
-    assert program == "tpo"
-    command: Any = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-    given = command.make_context(name, arguments).params
-    flags = {key: value for key, value in given.items() if key in OPTIONS and value not in (None, ())}
-    return load_settings(flags, os.environ)
+    assert words[:2] == ["tpo", "run"]
+    return parsed_words(words[2:])
 
 
 def test_the_embedded_pair_is_tuned_and_the_command_has_every_setting(data: Path, tmp_path: Path) -> None:
