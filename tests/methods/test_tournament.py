@@ -13,6 +13,9 @@ from tpo.methods.catalog import bon
 from tpo.methods.optimize import Optimizer
 from tpo.methods.tournament import Tournament, distinct_best
 from tpo.policies.scripted import ScriptedPolicy
+from tpo.report.overview import overview
+from tpo.report.partial_run import read_partial_run
+from tpo.report.prices import Prices
 from tpo.rewards.judge.comparison import PairComparison
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import fingerprint, run_queries
@@ -110,7 +113,8 @@ def test_a_run_that_is_interrupted_during_a_selection_makes_no_comparison_again(
     async def run(judge: Judge) -> Trajectory:
         policy, method = ScriptedPolicy({"sample": list("abcde")}), bon(sample_size=5)
         marks = fingerprint(method, seed=7, data="made", policy="scripted", reward="scripted")
-        async with RunDirectory.open(tmp_path / "run", configuration={}, fingerprint=marks) as directory:
+        noted = {"select": "tournament", "select_judge": "http://judge/v1"}
+        async with RunDirectory.open(tmp_path / "run", configuration=noted, fingerprint=marks) as directory:
             selection = Tournament(judge)
             await run_queries([QUERY], policy, ScriptedReward(), method, directory, selection=selection)
         (found,) = read_trajectories(tmp_path / "run")
@@ -127,3 +131,9 @@ def test_a_run_that_is_interrupted_during_a_selection_makes_no_comparison_again(
     summary = summarize(tmp_path / "run")
     assert summary.roles["judge"] == trajectory.selection_usage
     assert sum(summary.usage.values(), Usage()) == summary.roles["writer"]
+    prices = Prices(1.0, 2.0, roles={"judge": Prices(10.0, 20.0)})
+    head = overview("run", read_partial_run(tmp_path / "run"), summary, prices)
+    roles = {row["role"]: row["cost"] for row in head["roles"]}
+    assert roles["judge"] == pytest.approx(prices.of("judge").cost(trajectory.selection_usage))
+    assert [row["phase"] for row in head["phases"]] == ["sample", "selection", "all"]
+    assert head["phases"][-1]["cost"] == pytest.approx(roles["judge"] + roles["writer"])
