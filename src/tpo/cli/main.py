@@ -101,7 +101,9 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
 def main() -> None:
     """The entry point of the ``tpo`` command."""
     warnings.showwarning = _warn
-    # Like Ctrl-C: finished results are kept, and the same command resumes.
+    # Like Ctrl-C: finished results are kept, and the same command resumes. Shells without job control start
+    # background jobs with SIGINT ignored, which would make SIGTERM do nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
