@@ -67,7 +67,6 @@ def test_a_fitted_value_decides_on_other_queries_than_those_it_was_fitted_to(tmp
         best = arm.results[query].best
         stops = next((step for step in (0, 1) if best[step] >= target), 2)
         assert middle.scores[query] == best[stops]
-    assert not list(replayed(arm, TOKENS, runs, held_out=False, without={each.rule for each in found}))[99:]
     assert {
         each.rule for each in replayed(arm, TOKENS, runs, held_out=False, without=("target_reward",))
     } == {"plateau", "token_budget"}
