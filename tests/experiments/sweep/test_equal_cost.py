@@ -57,6 +57,15 @@ def test_a_cost_that_cannot_be_computed_is_refused(name: str, wanted: str) -> No
         cost_measures([name])
 
 
+def test_a_sample_that_is_a_request_of_its_own_reads_the_prompt() -> None:
+    alone = {q: replace(r, sample_requests=4.0, sample_read=40.0) for q, r in BON.results.items()}
+    pool = replace(BON, results=alone)
+    assert best_of_n_curve(pool, ["a", "b"], TOKENS).spent == (20.0, 40.0, 60.0, 80.0)
+    tpo = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0), (10.0, 33.0)) for q in "ab"})
+    (cap,) = [c for c in compare_at_equal_cost([tpo, pool], [TOKENS]) if c.kind == "cap"]
+    assert (cap.budget, cap.place, cap.needed) == (65.0, 3.0, 3.0)
+
+
 def test_cached_prompt_tokens_have_their_price_and_count_as_tokens() -> None:
     (money,) = cost_measures(["money"], Prices(2.0, 6.0, 0.5))
     (full,) = cost_measures(["money"], Prices(2.0, 6.0))

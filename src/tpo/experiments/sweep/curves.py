@@ -66,8 +66,13 @@ def cost_at(result: QueryResult, measure: CostMeasure, step: int) -> float:
 
 
 def cost_of_samples(result: QueryResult, measure: CostMeasure, n: float, pool: int) -> float:
-    """Return the cost of *n* first samples of a query: one prompt, and *n* parts in *pool* of the texts."""
-    return measure.of(result.sample_read, result.sample_written * n / pool, n, result.sample_cached)
+    """Return the cost of *n* first samples of a query: *n* parts in *pool* of the texts, and the prompt.
+
+    The prompt is read once, or *n* times where each sample was a request of its own.
+    """
+    requests = max(1.0, result.sample_requests * n / pool) / result.sample_requests
+    read, cached = result.sample_read * requests, result.sample_cached * requests
+    return measure.of(read, result.sample_written * n / pool, n, cached)
 
 
 def cost_of_run(result: QueryResult, measure: CostMeasure, depth: int) -> float:

@@ -120,8 +120,8 @@ class CappedQuery(NamedTuple):
 def within_cap(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> CappedQuery | None:
     """Stop a query of *arm* at the last step, or else at the last first sample, within *cap*.
 
-    First samples cost the prompt once and the query's mean completion each. Returns None if the cap does not
-    pay for one sample.
+    First samples cost the prompt once a request and the query's mean completion each. Returns None if the cap
+    does not pay for one sample.
     """
     steps = [step for step in range(arm.depth + 1) if cost_at(result, measure, step) <= cap]
     if not steps:
@@ -133,9 +133,9 @@ def within_cap(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) 
 
 def _samples_paid(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> int:
     """Return how many first samples of a query *cap* pays for, even beyond the pool."""
-    prompt = cost_of_samples(result, measure, 0, arm.n)
-    each = measure.of(0.0, result.sample_written / arm.n, 1.0)
-    return max(0, floor((cap - prompt) / each + 1e-9)) if each > 0 else arm.n
+    first = cost_of_samples(result, measure, 1, arm.n)
+    each = cost_of_samples(result, measure, 2, arm.n) - first
+    return max(0, floor((cap - first) / each + 1 + 1e-9)) if each > 0 else arm.n
 
 
 def _samples_within(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> CappedQuery | None:

@@ -105,13 +105,12 @@ def _rotated(
     row, samples = pool.results[query], run.initial
     rewards = [each.reward for each in samples]
     checks = rewards if held_out is None else [held_out(run.query, each.text) or 0.0 for each in samples]
-    requests = max(1, sum(call.usage.calls for call in run.first.calls))
-    read, cached = row.sample_read / requests, row.sample_cached / requests
+    read, cached = row.sample_read / row.sample_requests, row.sample_cached / row.sample_requests
     costs, scores = [], []
     for start in range(len(samples)):
         order = [*range(start, len(samples)), *range(start)]
         drawn = samples_drawn(rule, [rewards[place] for place in order])
-        rounds = max(-(-drawn // rule.round_size), round(requests * drawn / len(samples)))
+        rounds = max(-(-drawn // rule.round_size), round(row.sample_requests * drawn / len(samples)))
         written = row.sample_written * drawn / pool.n
         costs.append(measure.of(read * rounds, written, drawn, cached * rounds))
         scores.append(checks[max(order[:drawn], key=rewards.__getitem__)])
