@@ -83,7 +83,7 @@ class Calls:
                 async for completion in self._completions(call, start):
                     text = read(completion)
                     if text is None or not text.strip():
-                        self._lose(call, completion)
+                        self._record_unreadable(call, completion)
                     else:
                         scoring.create_task(self._score(call, completion, text, failures))
             except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised below, after the scores
@@ -151,7 +151,7 @@ class Calls:
         tokens = 0 if score is None else score.tokens
         self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
 
-    def _lose(self, call: OpenCall, completion: Completion) -> None:
+    def _record_unreadable(self, call: OpenCall, completion: Completion) -> None:
         reply = call.replies[completion.index] = reply_of(completion)
         self.announce(UpdateMalformed(self.query, call.scope.step, reply))
 
