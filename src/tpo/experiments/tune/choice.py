@@ -116,7 +116,8 @@ def frontier(found: Sequence[Configuration], chosen: Configuration) -> list[Conf
 
 def best_by_kind(found: Sequence[Configuration], budget: float | None) -> list[tuple[str, Configuration]]:
     """Return the best configuration within *budget* of each method without a rule, and of each rule."""
-    kinds = {f"method {each.method}": (each.method, "") for each in found if not each.rule}
+    kinds: dict[str, tuple[str | None, str]] = {}
+    kinds |= {f"method {each.method}": (each.method, "") for each in found if not each.rule}
     kinds |= {f"rule {flag_of(each.rule)}": (None, each.rule) for each in found if each.rule}
     best = []
     for kind, (method, rule) in kinds.items():

@@ -48,9 +48,10 @@ def _command(source: str, settings: Settings, choice: Choice, folder: Path) -> l
     chosen, options = choice.chosen, dict(choice.chosen.options)
     if choice.need is not None:
         options["when_needed"] = folder / NEED_FILE
-    shape = {"method": chosen.method, "sample_size": chosen.n, "max_iterations": chosen.depth}
-    chosen_settings = replace(settings, **shape, **options)
-    return ["tpo", "run", source, *settings_words(chosen_settings, os.environ, without=("out", "quiet"))]
+    used = replace(
+        settings, method=chosen.method, sample_size=chosen.n, max_iterations=chosen.depth, **options
+    )
+    return ["tpo", "run", source, *settings_words(used, os.environ, without=("out", "quiet"))]
 
 
 def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[str, Any]:
