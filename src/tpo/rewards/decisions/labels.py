@@ -14,7 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from tpo.rewards.decisions.fitting import reply_room
 from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.decisions.scoring import ScoringEndpoint
 from tpo.rewards.decisions.tokens import token_ids
-from tpo.types import Completion, Message, assistant
+from tpo.types import Completion, Message, Usage, assistant
 
 LEAST_MASS = 1e-3
 """Share of labels below which a first token without text is taken for the beginning of reasoning."""
@@ -60,8 +60,13 @@ class LabelAnswer:
     """
 
     probabilities: Mapping[str, float]
-    tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
     mass: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the requests."""
+        return self.usage.prompt_tokens + self.usage.completion_tokens
 
 
 class UnreadableReply(Exception):
@@ -187,7 +192,7 @@ class LabelServer:
         known = _by_text(alternatives, question.labels) if ids is None else _by_id(alternatives, ids)
         if known is None:
             return None
-        answer = _normalized(known, _cost(reply))
+        answer = _normalized(known, reply.usage)
         # A first token without text is a mark: such a model thinks before it answers.
         thinks = not reply.text.strip() and (answer.mass or 0.0) < LEAST_MASS
         unknown = self._thinks is None and not self._has_learned
@@ -206,7 +211,7 @@ class LabelServer:
         if found is None or mass <= 0 or (mass < LEAST_MASS and unknown):  # the next way sees the reply
             return None
         shares = {label: chance / mass for label, chance in zip(ids, found.chances, strict=True)}
-        return LabelAnswer(shares, found.tokens, min(1.0, mass))
+        return LabelAnswer(shares, Usage(1, prompt_tokens=found.tokens), min(1.0, mass))
 
     async def _count(self, question: LabelQuestion, shape: Shape) -> LabelAnswer:
         """Return each label's share of the votes that can be read."""
@@ -225,7 +230,7 @@ class LabelServer:
                 f" {', '.join(question.labels)}; one begins {unread[:SHOWN]!r}"
             )
         shares = {label: votes[label] / votes.total() for label in question.labels}
-        return LabelAnswer(shares, sum(map(_cost, replies)))
+        return LabelAnswer(shares, sum((reply.usage for reply in replies), Usage()))
 
     async def _vote(self, question: LabelQuestion, shape: Shape, vote: int) -> Completion:
         """Return a whole reply: that to the second turn if there is one, at the cost of both."""
@@ -309,16 +314,12 @@ def _by_text(alternatives: Mapping[str, float], labels: Sequence[str]) -> _Chanc
     return found if any(found.values()) else None
 
 
-def _normalized(chances: _Chances, tokens: int) -> LabelAnswer:
+def _normalized(chances: _Chances, usage: Usage) -> LabelAnswer:
     highest = max(chance for each in chances.values() for chance in each)
     weights = {label: math.fsum(math.exp(one - highest) for one in each) for label, each in chances.items()}
     total = math.fsum(weights.values())
     mass = min(1.0, total * math.exp(min(0.0, highest)))
-    return LabelAnswer({label: weight / total for label, weight in weights.items()}, tokens, mass)
-
-
-def _cost(reply: Completion) -> int:
-    return reply.usage.prompt_tokens + reply.usage.completion_tokens
+    return LabelAnswer({label: weight / total for label, weight in weights.items()}, usage, mass)
 
 
 def _one(_: object) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tpo.errors import RewardError
@@ -12,25 +11,11 @@ from tpo.rewards.decisions.endpoint import Fit
 from tpo.rewards.decisions.fitting import CutWarning, without_start
 from tpo.rewards.decisions.labels import LabelAnswer
 from tpo.rewards.decisions.model import DecisionModel
+from tpo.rewards.judge.comparison import PairComparison
 from tpo.rewards.judge.pair_formats import LETTER
 from tpo.rewards.judge.profiles import profile_of
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, conversation_json
-from tpo.types import Message, Query, Scope
-
-
-@dataclass(frozen=True, slots=True)
-class PairComparison:
-    """Result of a comparison.
-
-    Attributes:
-        probability: that the first response is better, the mean over the orders that were asked.
-        shift: how much likelier the first response wins where it is shown first, in [-1, 1]; the order bias.
-        tokens: tokens of the requests.
-    """
-
-    probability: float
-    shift: float = 0.0
-    tokens: int = 0
+from tpo.types import Message, Query, Scope, Usage
 
 
 class PairwiseJudge:
@@ -99,8 +84,8 @@ class PairwiseJudge:
         first_label, second_label = self.format.labels
         shown_first = answers[0].probabilities[first_label]
         shown_second = answers[-1].probabilities[second_label] if self.both_orders else shown_first
-        tokens = sum(answer.tokens for answer in answers)
-        return PairComparison((shown_first + shown_second) / 2, shown_first - shown_second, tokens)
+        usage = sum((answer.usage for answer in answers), Usage())
+        return PairComparison((shown_first + shown_second) / 2, shown_first - shown_second, usage)
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
