@@ -18,7 +18,7 @@ import json
 import multiprocessing
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -26,7 +26,7 @@ from importlib.util import find_spec
 from itertools import islice, product
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 from benchmarks.record import write_result
@@ -46,9 +46,9 @@ from tpo.types import Message
 
 MODEL = "SmolLM2-135M-Instruct"
 REWARD = "python:benchmarks.weak_model:constraints_met"
-FALLBACK = "best-of-n"
+FALLBACK: Final = "best-of-n"
 POOL = 24
-MAX_TOKENS = 96
+MAX_TOKENS = 64
 CONTEXT = 2048
 """Tokens of context for each of the server's :data:`SLOTS`."""
 SLOTS = 4
@@ -64,8 +64,8 @@ SUBJECTS = (
     ("a reminder about a dentist appointment", ("morning", "card")),
     ("a product review of a pair of hiking boots", ("mud", "comfortable")),
 )
-LIMITS = (20, 30, 40)
-FORMS = {
+LIMITS = (15, 20, 25)
+FORMS: Mapping[str, Callable[[str], float]] = {
     "Use no commas.": lambda text: 1 / (1 + text.count(",")),
     "Write everything in lower case.": lambda text: 1 / (1 + len(re.findall(r"[A-Z]", text))),
     'End with the words "that is all".': lambda text: float(
