@@ -138,6 +138,11 @@ class ModelSpec(ABC, Generic[ModelT_co]):
         """A digest of the user's source code, if the model is made of that; it counts in the fingerprint."""
         return None
 
+    @property
+    def parts(self) -> tuple[ModelSpec[Any], ...]:
+        """The specs of the models that it is made of: itself, or the members of a group of models."""
+        return (self,)
+
     def check(self, option: str) -> None:
         """Validate the name; *option* is where it was given.
 

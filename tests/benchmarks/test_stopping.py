@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from benchmarks.stopping import regret, stopped
+from benchmarks.stopping import regret
 
+from tpo.experiments.stopping_replay import samples_drawn, stopped
 from tpo.methods.catalog import bon, tpo
 from tpo.methods.optimize import Optimizer
 from tpo.methods.stopping import Plateau, SampleCost, StoppingRule, TargetReward, TokenBudget
@@ -55,8 +56,9 @@ def test_the_replay_of_first_samples_is_the_run_with_the_rule() -> None:
     trajectory = Optimizer(
         policy, ScriptedReward(texts), bon(sample_size=60), stopping=[SampleCost(0.05)]
     ).run("?")
-    drawn = next(n for n in range(4, 64, 4) if n == 60 or SampleCost(0.05).is_worth_no_more(pool[:n]))
+    drawn = samples_drawn(SampleCost(0.05), pool)
     assert [c.reward for c in trajectory.pool] == pool[:drawn]
+    assert 4 < drawn < 60
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_run_with_a_reward_that_hangs_ends_at_once_without_a_traceback(
                 assert started.stdout is not None
                 assert started.stdout.readline() == "it hangs\n"
                 started.send_signal(number)
-                _, said = started.communicate(timeout=30)
+                _, said = started.communicate(timeout=120)
             finally:
                 started.kill()
     assert started.returncode == 130

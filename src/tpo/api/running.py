@@ -31,7 +31,7 @@ from tpo.tiny import examples_path
 
 log = logging.getLogger(__name__)
 
-SERVER_OPTIONS = ("model", "policy_extra")
+SERVER_OPTIONS = ("model", "policy_extra", "chat_template_kwargs")
 STAND_INS: Mapping[str, Mapping[str, Any]] = {
     "policy": {"policy": "http://127.0.0.1", "model": "none"},
     "reward": {"reward": TINY},

@@ -24,6 +24,7 @@ from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
 from tpo.methods.named_models import policy_spec, require_taken
 from tpo.policies.base import Policy
+from tpo.registry import ModelSpec
 from tpo.rewards.base import Reward
 
 
@@ -152,8 +153,9 @@ def weights_of(settings: Settings) -> dict[str, str | None]:
     They are of the weights of models in this process, and of the source of Python functions. A server's
     weights cannot be seen: there the model's name stands for them.
     """
-    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
-    roles = [(f"{role} {each.name}", each) for role, each in role_specs(settings).items()]
-    specs = [(f"policy {policy.name}", policy), *roles, *((f"reward {each.name}", each) for each in rewards)]
+    models: list[tuple[str, ModelSpec[Any]]] = [("policy", policy_spec(settings.policy))]
+    models += role_specs(settings).items()
+    models += [("reward", each) for each in all_reward_specs(settings)]
+    specs = [(f"{what} {each.name}", each) for what, model in models for each in model.parts]
     weights = {what: weights_digest(each.location) for what, each in specs if each.location is not None}
     return weights | {f"source of {what}": each.source for what, each in specs if each.source is not None}

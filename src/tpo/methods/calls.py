@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardUnavailable, TpoError
+from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardRefused, RewardUnavailable, TpoError
 from tpo.events import (
     CallStarted,
     CandidateScored,
@@ -95,7 +96,7 @@ class Calls:
 
         async def one(index: int, text: str) -> float | None:
             try:
-                score = await self.reward.score(self.query.messages, text, replace(scope, index=index))
+                score = await self._scored(text, replace(scope, index=index))
             except RewardError as failure:
                 if not _is_of_one_response(failure):
                     raise
@@ -188,10 +189,14 @@ class Calls:
 
         Raises:
             RewardError: the reward gave no finite number, or raised a cancellation of its own.
+            RewardRefused: its ``score`` is not asynchronous.
         """
         name = type(self.reward).__name__
         try:
-            return finite_score(await self.reward.score(self.query.messages, text, scope), name, scope)
+            found = self.reward.score(self.query.messages, text, scope)
+            if not inspect.isawaitable(found):
+                raise RewardRefused(f"{name}.score must be a coroutine function (async def score)")
+            return finite_score(await found, name, scope)
         except asyncio.CancelledError as error:
             if is_cancelled():
                 raise

@@ -12,7 +12,7 @@ from tpo.events import Listener
 from tpo.methods.fallback import Fallback
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.selection import Selection
+from tpo.methods.selection import JudgedSelection, Selection
 from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
@@ -26,7 +26,7 @@ from tpo.runs.retries import Retries
 from tpo.runs.scheduler import Scheduler
 from tpo.runs.summary import Summary
 from tpo.store.directory import RunDirectory
-from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
+from tpo.store.journaled_models import JournaledDecisions, JournaledJudge, JournaledPolicy, JournaledReward
 from tpo.types import Query
 
 
@@ -78,6 +78,8 @@ async def run_queries(
     scheduler = None
     if sequences is not None:
         model = scheduler = Scheduler(model, planned_calls(method), sequences, waiting, concurrency)
+    if isinstance(selection, JudgedSelection):
+        selection = selection.judged_by(JournaledJudge(selection.judge, directory.journal))
     optimizer = Optimizer(
         JournaledPolicy(model, directory.journal),
         JournaledReward(scores, directory.journal),

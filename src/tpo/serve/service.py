@@ -30,7 +30,7 @@ from tpo.serve.outcome import Outcome, best_of
 from tpo.serve.progress import progress_line
 from tpo.serve.readiness import Readiness
 from tpo.serve.request import OFF, Limits, ServedRequest
-from tpo.serve.request_policy import RequestPolicy
+from tpo.serve.request_policy import RequestPolicy, refuse_server_fields
 from tpo.serve.tool_turns import PlainReward
 from tpo.serve.tracing import TracedPolicy, TracedReward, request_span
 from tpo.types import Completion, Messages, Query, Sampling, Scope, Trajectory
@@ -49,6 +49,7 @@ class Service:
         progress: stream progress unless a request says otherwise.
         keeper: keeps trajectories; None keeps none.
         selection: chooses the answer; None builds what the settings name.
+        is_local: whether the policy runs in this process, and so takes no tools or formats.
     """
 
     policy: Policy
@@ -62,6 +63,7 @@ class Service:
     progress: bool = True
     keeper: Keeper | None = None
     selection: Selection | None = None
+    is_local: bool = False
     now: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -83,11 +85,13 @@ class Service:
         return self.admission.running
 
     def check(self, request: ServedRequest) -> None:
-        """Refuse a request whose values do not go together.
+        """Refuse a request whose values do not go together, or need another kind of policy.
 
         Raises:
-            ApiError: they do not.
+            ApiError: naming the field.
         """
+        if self.is_local:
+            refuse_server_fields(request.answer_fields)
         if not request.is_off:
             self.method(request)
 

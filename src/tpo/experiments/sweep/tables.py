@@ -139,14 +139,19 @@ def sweep_notes(record: Record) -> list[str]:
         notes.append(f"best-of-n ended before the budget {len(short):,} times: {advice}")
     if _has_seconds(record):
         notes.append("seconds: from a query's start to its end, beside all others in flight")
+        again = sum(1 for cell in record["cells"] if cell.get("starts", 1) > 1)
+        if again:
+            notes.append(
+                f"seconds are too low for {again:,} runs that were interrupted: --fresh repeats them"
+            )
     if record["shared_calls"]:
         notes.append("calls that cells have in common were made once and are counted in each cell")
     if record["held_out_reward"]:
         notes.append(f"held-out reward: {record['held_out_reward']}, which guided no run")
     if record["held_out_missed"]:
         notes.append(
-            f"{record['held_out_missed']:,} responses have no held-out score; their queries are in no"
-            " held-out mean"
+            "responses without a held-out score, whose queries are in no held-out mean: "
+            f"{record['held_out_missed']:,}"
         )
     if record["held_out_error"]:
         notes.append(f"the held-out reward stopped: {record['held_out_error']}")
@@ -158,7 +163,7 @@ def sweep_notes(record: Record) -> list[str]:
 def _missing_notes(record: Record) -> Iterator[str]:
     missing = sum(arm["missing"] for arm in record["arms"])
     if missing:
-        yield f"{missing:,} queries are not finished with every seed of their arm and are in no mean"
+        yield f"not finished with every seed of their arm, and in no mean: {queries(missing)}"
     total = len(record["data"]["ids"])
     for reward in record["rewards"]:
         of = f" under {reward}" if len(record["rewards"]) > 1 else ""
@@ -227,7 +232,7 @@ def _table(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def _further_costs(record: Record) -> list[Record]:
     """Return the cost measures that have no column of their own."""
-    return [each for each in record["costs"] if each["name"] not in ("tokens", "written", "calls")]
+    return [each for each in record["costs"] if each["name"] not in ("tokens", "written", "calls", "seconds")]
 
 
 def _has_seconds(record: Record) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from tpo.http.refusals import told_context
 from tpo.http.tokens import ServerTokenizer, estimated_tokens
 from tpo.per_loop import PerLoop
 from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, LabelServer
-from tpo.types import user
+from tpo.types import Usage, user
 
 YES, NO = "yes", "no"
 MOST_QUESTIONS = 64
@@ -178,14 +178,14 @@ def _read_answers(reply: Any, decisions: Sequence[Decision]) -> list[LabelAnswer
     try:
         answers, diagnostics = reply["answers"], reply.get("diagnostics") or {}
         usage = reply.get("usage") or {}
-        tokens = sum(int(usage.get(name) or 0) for name in ("input_tokens", "output_tokens"))
+        read, written = (int(usage.get(name) or 0) for name in ("input_tokens", "output_tokens"))
         found = [
             _answer(answers[f"q{number}"], diagnostics.get(f"q{number}") or {}, decision)
             for number, decision in enumerate(decisions)
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HttpFailure(f"the decision endpoint sent a reply that cannot be read ({error!r})") from error
-    return [LabelAnswer(found[0].probabilities, tokens, found[0].mass), *found[1:]]
+    return [replace(found[0], usage=Usage(1, read, 0, written)), *found[1:]]
 
 
 def _answer(row: Mapping[str, Any], diagnostics: Mapping[str, Any], decision: Decision) -> LabelAnswer:

@@ -13,7 +13,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
 from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.decisions.tokens import token_ids
-from tpo.types import Completion, Message
+from tpo.types import Completion, Message, Usage
 
 LEAST_MASS = 1e-3
 """Share of labels below which a first token without text is taken for the beginning of reasoning."""
@@ -52,8 +52,13 @@ class LabelAnswer:
     """
 
     probabilities: Mapping[str, float]
-    tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
     mass: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the requests."""
+        return self.usage.prompt_tokens + self.usage.completion_tokens
 
 
 class UnreadableReply(Exception):
@@ -168,7 +173,7 @@ class LabelServer:
         known = _by_text(alternatives, question.labels) if ids is None else _by_id(alternatives, ids)
         if known is None:
             return None
-        answer = _normalized(known, _cost(reply))
+        answer = _normalized(known, reply.usage)
         # A first token without text is a mark: such a model thinks before it answers.
         thinks = not reply.text.strip() and (answer.mass or 0.0) < LEAST_MASS
         unknown = self._thinks is None and not self._has_learned
@@ -191,7 +196,7 @@ class LabelServer:
                 f" {', '.join(question.labels)}; one begins {unread[:SHOWN]!r}"
             )
         shares = {label: votes[label] / votes.total() for label in question.labels}
-        return LabelAnswer(shares, sum(map(_cost, replies)))
+        return LabelAnswer(shares, sum((reply.usage for reply in replies), Usage()))
 
     async def _send(
         self,
@@ -264,16 +269,12 @@ def _by_text(alternatives: Mapping[str, float], labels: Sequence[str]) -> _Chanc
     return found if any(found.values()) else None
 
 
-def _normalized(chances: _Chances, tokens: int) -> LabelAnswer:
+def _normalized(chances: _Chances, usage: Usage) -> LabelAnswer:
     highest = max(chance for each in chances.values() for chance in each)
     weights = {label: math.fsum(math.exp(one - highest) for one in each) for label, each in chances.items()}
     total = math.fsum(weights.values())
     mass = min(1.0, total * math.exp(min(0.0, highest)))
-    return LabelAnswer({label: weight / total for label, weight in weights.items()}, tokens, mass)
-
-
-def _cost(reply: Completion) -> int:
-    return reply.usage.prompt_tokens + reply.usage.completion_tokens
+    return LabelAnswer({label: weight / total for label, weight in weights.items()}, usage, mass)
 
 
 def _one(_: object) -> float:

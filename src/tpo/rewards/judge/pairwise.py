@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tpo.errors import RewardError
 from tpo.inprocess.chat import plain
 from tpo.rewards.decisions.labels import LabelQuestion
 from tpo.rewards.decisions.model import DecisionModel
+from tpo.rewards.judge.comparison import PairComparison
 from tpo.rewards.judge.wording import DEFAULT_RUBRIC, material_mark
-from tpo.types import Query, Scope, system, user
+from tpo.types import Query, Scope, Usage, system, user
 
 FIRST, SECOND = "A", "B"
 
@@ -45,21 +45,6 @@ Response {second} to its last turn:
 </{mark}>
 
 Which response is better? Reply with {first} or {second} only."""
-
-
-@dataclass(frozen=True, slots=True)
-class PairComparison:
-    """Result of a comparison.
-
-    Attributes:
-        probability: that the first response is better, the mean over the orders that were asked.
-        shift: how much likelier the first response wins where it is shown first, in [-1, 1]; the order bias.
-        tokens: tokens of the requests.
-    """
-
-    probability: float
-    shift: float = 0.0
-    tokens: int = 0
 
 
 class PairwiseJudge:
@@ -107,8 +92,8 @@ class PairwiseJudge:
         answers = await asyncio.gather(*(self.model.label(question, scope) for question in questions))
         shown_first = answers[0].probabilities[FIRST]
         shown_second = answers[-1].probabilities[SECOND] if self.both_orders else shown_first
-        tokens = sum(answer.tokens for answer in answers)
-        return PairComparison((shown_first + shown_second) / 2, shown_first - shown_second, tokens)
+        usage = sum((answer.usage for answer in answers), Usage())
+        return PairComparison((shown_first + shown_second) / 2, shown_first - shown_second, usage)
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
