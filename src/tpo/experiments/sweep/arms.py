@@ -43,6 +43,7 @@ class QueryResult:
         seconds: seconds from the query's start to its end.
         cached: cumulative prompt tokens from the server's cache after each step; empty: none.
         sample_cached: prompt tokens of the first samples from the cache.
+        sample_requests: requests of the first samples.
     """
 
     first: float
@@ -59,6 +60,7 @@ class QueryResult:
     seconds: float = 0.0
     cached: tuple[float, ...] = ()
     sample_cached: float = 0.0
+    sample_requests: float = 1.0
 
     @property
     def answer(self) -> float:
@@ -175,6 +177,7 @@ def query_result(trajectory: Trajectory, depth: int, held_out: HeldOutScore | No
         seconds=trajectory.timing.ended - trajectory.timing.started,
         cached=_padded([step.cached for step in steps], depth),
         sample_cached=float(numbers.sample_cached),
+        sample_requests=float(numbers.sample_requests),
     )
     return result if held_out is None else _with_held_out(result, trajectory, depth, held_out)
 
@@ -200,6 +203,7 @@ def average_seeds(results: Sequence[QueryResult]) -> QueryResult:
         seconds=fmean(result.seconds for result in results),
         cached=_mean([result.cached for result in results]),
         sample_cached=fmean(result.sample_cached for result in results),
+        sample_requests=fmean(result.sample_requests for result in results),
     )
 
 
