@@ -23,7 +23,7 @@ from benchmarks.record import write_result
 from rich.console import Console
 from training.held_out import held_out_tasks
 
-from tpo.cli.sweep_session import Sweeping
+from tpo.cli.sweep_session import SweepSession
 from tpo.config import load_settings
 from tpo.experiments.cells import Cell
 from tpo.experiments.sweep.grid import Axes, sweep_cells
@@ -56,7 +56,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     plan = make_plan(arguments.queries, arguments.out, fresh=arguments.fresh)
     talk = Console(stderr=True, highlight=False)
-    sweeping = Sweeping(plan, talk, Console(file=sys.stdout, highlight=False))
+    sweeping = SweepSession(plan, talk, Console(file=sys.stdout, highlight=False))
     try:
         record = sweeping.carried(lambda outcome: write_results(plan, outcome))
     except typer.Exit as interrupted:

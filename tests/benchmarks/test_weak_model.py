@@ -8,7 +8,7 @@ import pytest
 from benchmarks.weak_model import POOL, REWARD, constraints_met, make_plan, measure, table, tasks
 from rich.console import Console
 
-from tpo.cli.sweep_session import Sweeping
+from tpo.cli.sweep_session import SweepSession
 from tpo.errors import RewardError
 from tpo.experiments.sweep.run_cells import SweepModels
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
@@ -37,7 +37,7 @@ def test_the_fallback_is_compared_with_best_of_n_at_its_tokens(tmp_path: Path) -
     plan = make_plan("http://127.0.0.1:9/v1", 10, tmp_path)
     models = SweepModels(ScriptedPolicy(say), {REWARD: ScriptedReward(lambda text: float(text.split()[0]))})
     quiet = Console(quiet=True)
-    result = Sweeping(plan, quiet, quiet, lambda *_: models).carried(lambda _: measure(plan))
+    result = SweepSession(plan, quiet, quiet, lambda *_: models).carried(lambda _: measure(plan))
     assert str(result["warning"]).startswith("no update could be read in 10 of 10 queries (0 of 100")
     plain, falls = result["rows"]
     assert plain["reward"] < falls["reward"]

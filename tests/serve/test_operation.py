@@ -70,6 +70,30 @@ async def test_the_operators_deadline_is_a_ceiling_and_nothing_scored_in_time_is
             assert (reply.status, reply.json["error"]["type"]) == (504, "timeout_error")
 
 
+@pytest.mark.parametrize("model", ["m", "m@off"])
+async def test_a_deadline_counts_while_a_request_waits(model: str) -> None:
+    """One that passes in the queue is 504; what is left of it after the queue bounds the run."""
+    seconds, looks = 0.0, 0
+
+    def now() -> float:
+        nonlocal looks
+        looks += 1
+        return seconds
+
+    policy = ScriptedPolicy(SCRIPT, before=lambda *_: asyncio.Event().wait())
+    async with served(policy, limits=Limits(running=1), now=now) as client:
+        first = asyncio.create_task(client.chat("1"))
+        await until(lambda: client.service.running == 1)
+        assert (await client.chat("2", model=model, tpo={"deadline": 0.01})).status == 504
+        assert client.service.waiting == 0
+        before = looks
+        second = asyncio.create_task(client.chat("3", model=model, tpo={"deadline": 1000}))
+        await until(lambda: looks > before)  # it has arrived, and waits
+        seconds = 1000.0
+        first.cancel()
+        assert (await second).status == 504
+
+
 async def test_the_operators_rules_apply_where_a_request_has_none() -> None:
     settings = replace(SETTINGS, target_reward=4.0, deadline=0.001)
     async with served(ScriptedPolicy(SCRIPT), settings=settings) as client:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any, Unpack
 
 from tpo.entry_points import POLICIES, REWARDS
-from tpo.errors import ConfigError, MissingExtra
+from tpo.errors import ConfigError, MissingExtra, StoreError
 from tpo.policies.base import Policy
 from tpo.registry import REWARD_KEY_VARIABLE, ModelKeywords, ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
@@ -120,11 +120,11 @@ def python_names() -> Iterator[None]:
     """Have errors of the block name options as Python's keywords, and not as flags."""
     try:
         yield
-    except ConfigError as error:
-        if isinstance(error, MissingExtra):
-            raise
-        named = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
-        raise ConfigError(named) from error
+    except (ConfigError, StoreError) as error:
+        if not isinstance(error, MissingExtra):
+            text = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
+            error.args = (text,)
+        raise
 
 
 def unknown_option(name: str, known: Sequence[str]) -> str:

@@ -69,7 +69,7 @@ class Optimizer:
     ) -> None:
         self.method = _as_method(method, shape)
         _require_seed(seed)
-        _require_listener(listener)
+        require_listener(listener)
         _require_parts(stopping, fallback, selection)
         self._given = policy, reward
         self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
@@ -192,7 +192,7 @@ class Optimizer:
             raise ConfigError("this Optimizer is closed")
         if seed is not None:
             _require_seed(seed)
-        _require_listener(listener)
+        require_listener(listener)
         if not (deadline is None or isinstance(deadline, int | float)):
             raise ConfigError(f"deadline must be a number of seconds, not {deadline!r:.200}")
         at = copy.copy(self)
@@ -270,7 +270,12 @@ def _require_seed(seed: object) -> None:
         raise ConfigError(f"seed must be an int, not {seed!r:.200}")
 
 
-def _require_listener(listener: object) -> None:
+def require_listener(listener: object) -> None:
+    """Refuse a *listener* that cannot be called.
+
+    Raises:
+        ConfigError: it is neither a function nor None.
+    """
     if not (listener is None or callable(listener)):
         raise ConfigError(f"listener must be a function of an event, not {listener!r:.200}")
 

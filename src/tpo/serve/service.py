@@ -37,6 +37,9 @@ from tpo.types import Completion, Messages, Query, Sampling, Scope, Trajectory
 
 log = logging.getLogger(__name__)
 
+LAST_MOMENT = 0.001
+"""Seconds of a deadline that are left in any case, since a rule needs a deadline above 0."""
+
 
 @dataclass
 class Service:
@@ -130,10 +133,13 @@ class Service:
     ) -> Outcome:
         """Return the outcome of *request*, which has *place*; *show* receives its progress as lines of text.
 
+        Its deadline counts from now on, waiting for a slot included.
+
         Raises:
             ApiError: no answer came.
         """
-        started, first_token = self.now(), None
+        started, deadline = self.now(), request.controls.deadline
+        first_token: float | None = None
 
         def listen(event: Event) -> None:
             nonlocal first_token
@@ -142,17 +148,19 @@ class Service:
                 first_token = self.now() - started if first_token is None else first_token
                 show(line)
 
-        async with place.running():
+        async with place.running(deadline):
+            left = None if deadline is None else max(deadline - (self.now() - started), LAST_MOMENT)
             if request.is_off:
-                outcome = await self._sample(request)
+                outcome = await self._sample(request, left)
             else:
                 with request_span(self.name, request):
-                    outcome = await self._optimize(request, listen)
+                    outcome = await self._optimize(request, listen, left)
         seconds = self.now() - started
         self.metrics.count(outcome, seconds, seconds if first_token is None else first_token)
         return outcome
 
-    async def _optimize(self, request: ServedRequest, listener: Listener) -> Outcome:
+    async def _optimize(self, request: ServedRequest, listener: Listener, left: float | None) -> Outcome:
+        """Return the outcome of *request*, which has *left* seconds of its deadline."""
         method, id_ = self.method(request), request.identity(self.settings.seed)
         policy = RequestPolicy(TracedPolicy(self.policy, self.name), request)
         try:
@@ -162,7 +170,9 @@ class Service:
                     reward,
                     method,
                     seed=self.settings.seed if request.seed is None else request.seed,
-                    stopping=self.stopping(request),
+                    stopping=self.stopping(
+                        replace(request, controls=replace(request.controls, deadline=left))
+                    ),
                     fallback=fallback_of(self.settings),
                     selection=self.selection,
                     listener=listener,
@@ -213,8 +223,8 @@ class Service:
             said = "it failed unexpectedly"
         raise model_failure(error or policy.failure, said, self.hidden)
 
-    async def _sample(self, request: ServedRequest) -> Outcome:
-        """Return what the policy says, neither scored nor improved."""
+    async def _sample(self, request: ServedRequest, left: float | None) -> Outcome:
+        """Return what the policy says within *left* seconds, neither scored nor improved."""
         method = self.method(replace(request, controls=replace(request.controls, method="bon")))
         policy = RequestPolicy(self.policy, request)
         seed = self.settings.seed if request.seed is None else request.seed
@@ -223,7 +233,7 @@ class Service:
         try:
             scope = Scope(id_, 0, "sample")
             async with (
-                asyncio.timeout(request.controls.deadline),
+                asyncio.timeout(left),
                 closing(_drawn(policy, request.messages, sampling, scope)) as completions,
             ):
                 found = [completion async for completion in completions]

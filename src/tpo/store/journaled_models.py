@@ -16,7 +16,7 @@ from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.rewards.judge.comparison import PairComparison, PairJudge
-from tpo.rewards.values import as_score
+from tpo.rewards.values import as_score, await_score
 from tpo.store.journal import Journal, request_hash
 from tpo.store.jsonline import flat, storable
 from tpo.types import JUDGE, Completion, Messages, Query, Sampling, Scope, Score
@@ -125,7 +125,7 @@ class JournaledReward:
         score = self._journal.score(scope, request)
         if score is None:
             _check_not_stopped(self._journal, scope)
-            score = _usable(await self._reward.score(messages, response, scope), scope)
+            score = _usable(await await_score(self._reward, messages, response, scope), scope)
             await self._journal.append(scope, request, score)
         return score
 

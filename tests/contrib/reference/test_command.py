@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.contrib.reference.chat_server import ChatServer, by_role
 from tpo.contrib.reference.arguments import parse
-from tpo.contrib.reference.command import carry_out, optimize, run_plan
+from tpo.contrib.reference.command import execute, optimize, run_plan
 from tpo.contrib.reference.files import Files
 from tpo.contrib.reference.remaining import read_work
 from tpo.events import Event, Listener, QueryEnded
@@ -52,7 +52,7 @@ class Command:
         )
         said = io.StringIO()
         self.files = Files.of(arguments, self.folder / "logs")
-        code = carry_out(arguments, self.files, Console(file=said, width=999), environment or {})
+        code = execute(arguments, self.files, Console(file=said, width=999), environment or {})
         self.said = said.getvalue()
         return code
 
