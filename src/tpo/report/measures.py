@@ -59,6 +59,7 @@ class QueryMeasures:
     sample_read: int
     sample_written: int
     sample_cached: int = 0
+    sample_requests: int = 1
 
     @property
     def first_best(self) -> float | None:
@@ -98,7 +99,16 @@ def measure(trajectory: Trajectory) -> QueryMeasures:
         sample_read=sample.prompt_tokens,
         sample_written=sample.completion_tokens,
         sample_cached=sample.cached_tokens,
+        sample_requests=max(1, sample.calls),
     )
+
+
+def prompt_share(requests: float, n: float, size: int) -> float:
+    """Return the share of the prompt tokens of *size* samples, drawn by *requests*, that *n* of them cost.
+
+    One request for all reads the prompt once. A server that gives one sample per request reads it for each.
+    """
+    return (1 + (requests - 1) * (n - 1) / max(1, size - 1)) / requests
 
 
 def _digest(trajectory: Trajectory) -> str:

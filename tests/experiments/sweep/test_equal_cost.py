@@ -77,6 +77,15 @@ def test_cached_prompt_tokens_have_their_price_and_count_as_tokens() -> None:
     assert cost_at(cached, TOKENS, 0) == 50.0
 
 
+def test_a_server_that_gives_one_sample_per_request_reads_the_prompt_for_each() -> None:
+    singly = {q: replace(each, sample_requests=4.0) for q, each in BON.results.items()}
+    pool = replace(BON, results=singly)
+    assert best_of_n_curve(pool, ["a", "b"], TOKENS).spent == (12.5, 25.0, 37.5, 50.0)
+    tpo = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 30.0), (5.0, 7.6)) for q in "ab"})
+    capped = next(c for c in compare_at_equal_cost([tpo, pool], [TOKENS]) if c.kind == "cap")
+    assert (capped.budget, capped.place, capped.spent) == (37.6, 3.0, 37.5)
+
+
 def test_seconds_are_compared_between_whole_runs() -> None:
     def timed(of: Arm, seconds: float) -> Arm:
         return replace(of, results={q: replace(r, seconds=seconds) for q, r in of.results.items()})

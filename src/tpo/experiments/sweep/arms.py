@@ -43,7 +43,7 @@ class QueryResult:
         seconds: seconds from the query's start to its end.
         cached: cumulative prompt tokens from the server's cache after each step; empty: none.
         sample_cached: prompt tokens of the first samples from the cache.
-        sample_requests: requests that drew the first samples; each reads the prompt.
+        sample_requests: requests of the first samples.
     """
 
     first: float
@@ -177,7 +177,7 @@ def query_result(trajectory: Trajectory, depth: int, held_out: HeldOutScore | No
         seconds=trajectory.timing.ended - trajectory.timing.started,
         cached=_padded([step.cached for step in steps], depth),
         sample_cached=float(numbers.sample_cached),
-        sample_requests=float(max(1, sum(call.usage.calls for call in trajectory.first.calls))),
+        sample_requests=float(numbers.sample_requests),
     )
     return result if held_out is None else _with_held_out(result, trajectory, depth, held_out)
 

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from tpo.experiments.sweep.arms import Arm, QueryResult
 from tpo.experiments.sweep.costs import SECONDS, CostMeasure
+from tpo.report.measures import prompt_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,10 @@ def cost_at(result: QueryResult, measure: CostMeasure, step: int) -> float:
 
 
 def cost_of_samples(result: QueryResult, measure: CostMeasure, n: float, pool: int) -> float:
-    """Return the cost of *n* first samples of a query: *n* parts in *pool* of the texts, and the prompt.
-
-    The prompt is read once, or *n* times where each sample was a request of its own.
-    """
-    requests = max(1.0, result.sample_requests * n / pool) / result.sample_requests
-    read, cached = result.sample_read * requests, result.sample_cached * requests
-    return measure.of(read, result.sample_written * n / pool, n, cached)
+    """Return the cost of *n* of a query's *pool* first samples: their prompts, and *n* parts of the texts."""
+    share = prompt_share(result.sample_requests, n, pool)
+    written = result.sample_written * n / pool
+    return measure.of(share * result.sample_read, written, n, share * result.sample_cached)
 
 
 def cost_of_run(result: QueryResult, measure: CostMeasure, depth: int) -> float:

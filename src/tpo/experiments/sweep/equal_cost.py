@@ -6,8 +6,8 @@ is not extrapolated.
 
 - **best-of-n**: place n is the expected best of n of the m first samples, drawn without replacement
   (:func:`tpo.report.statistics.expected_best`), so one pool gives the whole curve without further calls. Its
-  cost is one prompt, n/m of the completion tokens and n calls. The held-out score is that of the sample which
-  the guiding reward selects.
+  cost is one prompt per request, n/m of the completion tokens and n calls. The held-out score is that of the
+  sample which the guiding reward selects.
 - **a method with iterations**: place s is the best of the pool after s iterations. Its cost is that of all
   calls up to then, including critiques.
 
@@ -120,8 +120,8 @@ class CappedQuery(NamedTuple):
 def within_cap(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> CappedQuery | None:
     """Stop a query of *arm* at the last step, or else at the last first sample, within *cap*.
 
-    First samples cost the prompt once a request and the query's mean completion each. Returns None if the cap
-    does not pay for one sample.
+    First samples cost the prompt once per request and the query's mean completion each. Returns None if the
+    cap does not pay for one sample.
     """
     steps = [step for step in range(arm.depth + 1) if cost_at(result, measure, step) <= cap]
     if not steps:
@@ -133,9 +133,9 @@ def within_cap(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) 
 
 def _samples_paid(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> int:
     """Return how many first samples of a query *cap* pays for, even beyond the pool."""
-    first = cost_of_samples(result, measure, 1, arm.n)
-    each = cost_of_samples(result, measure, 2, arm.n) - first
-    return max(0, floor((cap - first) / each + 1 + 1e-9)) if each > 0 else arm.n
+    prompt = cost_of_samples(result, measure, 0, arm.n)
+    each = cost_of_samples(result, measure, 1, arm.n) - prompt
+    return max(0, floor((cap - prompt) / each + 1e-9)) if each > 0 else arm.n
 
 
 def _samples_within(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> CappedQuery | None:
