@@ -46,7 +46,7 @@ from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.shards import FOLDER as SHARDS
 from tpo.synchronous import run_blocking
-from tpo.types import Query
+from tpo.types import Query, Trajectory
 
 RUNS = Path("runs")
 """Folder of the default run directories."""
@@ -274,8 +274,13 @@ class OpenRun:
     rules: tuple[StoppingRule, ...]
     selection: Selection
 
-    async def execute(self, *listeners: Listener) -> Summary:
+    async def execute(
+        self, *listeners: Listener, earlier: Callable[[Trajectory], None] | None = None
+    ) -> Summary:
         """Run the unfinished queries; *listeners* receive every event. Retries are counted for the record.
+
+        *earlier* receives the trajectories that earlier invocations finished, unless a large run has nothing
+        to do.
 
         Raises:
             TpoError: a fatal one; what is finished is kept.
@@ -300,4 +305,5 @@ class OpenRun:
                     total=plan.data.total,
                     listener=models.events,
                     retries=retries,
+                    earlier=earlier,
                 )

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from itertools import islice
@@ -43,10 +43,13 @@ FOLLOWING = 1.0
 """Seconds between two looks at the trajectories of blocks in progress."""
 
 
-async def execute_on_ray(opened: OpenRun, *listeners: Listener) -> Summary:
+async def execute_on_ray(
+    opened: OpenRun, *listeners: Listener, earlier: Callable[[Trajectory], None] | None = None
+) -> Summary:
     """Run the unfinished queries of *opened* on the Ray cluster that its settings name.
 
-    *listeners* receive the start and the end of the run, and the end of each query.
+    *listeners* receive the start and the end of the run, and the end of each query; *earlier* receives the
+    trajectories that earlier invocations finished, unless a large run has nothing to do.
 
     Raises:
         MissingExtra: Ray is not installed.
@@ -58,11 +61,13 @@ async def execute_on_ray(opened: OpenRun, *listeners: Listener) -> Summary:
         raise ConfigError("an ensemble on Ray needs --calibration FILE, so that all workers have its scales")
     retries = Retries()
     with opened.models.events.forwarding(*listeners):
-        run = _RayRun(plan, RunResults(opened.directory, retries, opened.models.events), retries)
+        results = RunResults(opened.directory, retries, opened.models.events, earlier)
+        run = _RayRun(plan, results, retries)
         run.results.start(plan.data.total)
         try:
             names = await run.prepare()
             if names:
+                results.prepare()
                 with connected(plan.settings.ray or ""):
                     await run.follow(names, pool)
         except BaseException:

@@ -116,6 +116,12 @@ class RunDirectory:
             return None
         return next(self.read([place]), None)
 
+    def known_totals(self) -> Mapping[str, Any] | None:
+        """Return the totals of the invocation before this one; None unless they cover every trajectory."""
+        before = self.record.invocations[-2:-1]
+        covered = bool(before) and before[0].trajectory_bytes == self._trajectories.size
+        return self.record.totals if covered else None
+
     def seconds_until(self, ended: float) -> float:
         """Return the wall time of all invocations if this one ends at *ended*."""
         return self.record.seconds + ended - self.record.invocations[-1].started
@@ -164,7 +170,13 @@ class RunDirectory:
         """
         self._reserve.release()
         await self.journal.compact()
-        self.record = self.record.end(ended, totals, interrupted=interrupted, retries=retries or {})
+        self.record = self.record.end(
+            ended,
+            totals,
+            interrupted=interrupted,
+            retries=retries,
+            trajectory_bytes=self._trajectories.size,
+        )
         write_run(self.path, self.record)
 
     async def close(self) -> None:
