@@ -58,7 +58,7 @@ def options(server: PacedServer) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def driver(
-    cluster: Any, server: PacedServer, data: Path, out: Path, **more: Any
+    cluster: Any, server: PacedServer, data: Path | str, out: Path, **more: Any
 ) -> Iterator[subprocess.Popen[str]]:
     """The command, in a process of its own."""
     given = options(server) | {"sample_size": 2, "max_iterations": 1, "out": out, "block_size": BLOCK}
