@@ -26,7 +26,7 @@ from tpo.config import (
     stopping_rules,
     weights_of,
 )
-from tpo.errors import StoreError, StoreMismatch, TpoError
+from tpo.errors import ConfigError, StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
 from tpo.methods.selection import Selection
@@ -97,9 +97,11 @@ class RunPlan:
         (``tpo.runs.default_directory``). *options* are further attributes.
 
         Raises:
-            ConfigError: the method is unknown, or the shard is none.
+            ConfigError: the method is unknown, the shard is none, or options do not go together.
             PolicyError: a server does not say which model it serves.
         """
+        if settings.keep_parts and settings.ray is None:
+            raise ConfigError("--keep-parts is for runs with --ray")
         settings = await name_model(settings, os.environ)
         method = method if method is not None else make_method(settings)
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
@@ -207,6 +209,7 @@ class RunPlan:
             **check_identity(settings),
             **selection_identity(settings),
             **stopping_identity(settings),
+            **({"parts": True} if settings.keep_parts else {}),
             **self.identity,
         }
         left_out = {key for key, value in self.identity.items() if value is None}

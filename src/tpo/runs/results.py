@@ -8,21 +8,67 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any, Protocol
 
 from tpo.errors import TpoError
 from tpo.events import Event, Listener, RunEnded, RunStarted, RunWarned
 from tpo.runs.effect import EARLY_QUERIES
 from tpo.runs.retries import Retries
 from tpo.runs.summary import Summary, Tally
-from tpo.store.directory import RunDirectory
+from tpo.store.reader import Place
+from tpo.store.runfile import RunRecord
 from tpo.types import Trajectory
 
 log = logging.getLogger(__name__)
 
 SHOWN_AGAIN = 1000
 """Finished queries up to which a run without anything to do is read again for *earlier*."""
+
+
+class ResultStore(Protocol):
+    """The part of a :class:`tpo.store.RunDirectory` that results need."""
+
+    record: RunRecord
+    finished: set[str]
+    now: Callable[[], float]
+
+    @property
+    def failed(self) -> dict[str, Place]:
+        """Places of failed queries, by id."""
+        ...
+
+    def read_finished(self) -> Iterator[Trajectory]:
+        """Yield the trajectories that were finished when the run was opened."""
+        ...
+
+    def read(self, places: list[Place]) -> Iterator[Trajectory]:
+        """Yield the trajectories at *places*."""
+        ...
+
+    def known_totals(self) -> Mapping[str, Any] | None:
+        """Return the totals of the invocation before this one, if they cover every trajectory."""
+        ...
+
+    def seconds_until(self, ended: float) -> float:
+        """Return the wall time of all invocations."""
+        ...
+
+    async def append(self, trajectory: Trajectory) -> None:
+        """Return once *trajectory* is on disk."""
+        ...
+
+    async def end(
+        self,
+        totals: Mapping[str, Any],
+        ended: float,
+        *,
+        interrupted: bool,
+        retries: Mapping[str, int] | None = None,
+    ) -> None:
+        """Record the end of this invocation."""
+        ...
 
 
 class RunResults:
@@ -33,7 +79,7 @@ class RunResults:
 
     def __init__(
         self,
-        directory: RunDirectory,
+        directory: ResultStore,
         retries: Retries,
         listener: Listener | None = None,
         earlier: Callable[[Trajectory], None] | None = None,

@@ -10,6 +10,7 @@ journal.jsonl        finished calls of queries that are not finished
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from tpo.store.lock import Lock
 from tpo.store.reader import Place, find_places, read_places
 from tpo.store.resume import check_row, finished_ids, record_for
 from tpo.store.runfile import RunRecord, write_run
+from tpo.store.shards import PARTS, block_directories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory
 
@@ -204,6 +206,8 @@ def steady_clock(
 
 
 def _clear(path: Path) -> None:
-    """Delete the run's own files, run.json last, so that no crash leaves the others without it."""
-    for name in (JOURNAL, reader.NAME, runfile.BACKUP, runfile.NAME):
+    """Delete the run's blocks and its own files, run.json last, so that no crash leaves others without it."""
+    for block in block_directories(path):
+        shutil.rmtree(block)
+    for name in (JOURNAL, reader.NAME, PARTS, runfile.BACKUP, runfile.NAME):
         (path / name).unlink(missing_ok=True)

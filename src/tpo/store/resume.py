@@ -11,7 +11,7 @@ from tpo.data.digest import query_digest
 from tpo.errors import StoreError, StoreMismatch
 from tpo.store import reader, runfile, schema1
 from tpo.store.journal import JOURNAL
-from tpo.store.reader import Place, find_places
+from tpo.store.reader import Place, find_places, trajectory_files
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run
 from tpo.store.shards import FOLDER, shard_directories
 from tpo.types import Query
@@ -32,7 +32,7 @@ def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Qu
     _check_resumable(path, there, fingerprint)
     if queries is None or not (path / reader.NAME).exists():
         return False
-    places = find_places(path / reader.NAME)
+    places = _all_places(path)
     finished = finished_ids(places, fingerprint)
     same_data = there.fingerprint.get("data") == fingerprint.get("data")
     complete, known = True, False
@@ -67,9 +67,14 @@ def recorded_ids(path: Path, data: str) -> dict[str, tuple[str, ...]] | None:
     if not digests or there.schema == schema1.SCHEMA:
         return None
     ids: dict[str, list[str]] = defaultdict(list)
-    for query, place in find_places(path / reader.NAME).items():
+    for query, place in _all_places(path).items():
         ids[place.digest].append(query)
     return {digest: tuple(of) for digest, of in ids.items()}
+
+
+def _all_places(path: Path) -> dict[str, Place]:
+    """Return the places of the run's queries, in whichever of its files they are."""
+    return {query: place for file in trajectory_files(path) for query, place in find_places(file).items()}
 
 
 def finished_ids(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:
