@@ -24,6 +24,7 @@ from tpo.runs.plan import RunPlan
 from tpo.runs.summary import Summary, summarize
 from tpo.scale.cluster import Pool, RowStream
 from tpo.scale.driver import execute_on_ray
+from tpo.scale.parts import Parts
 from tpo.store import read_trajectories
 from tpo.types import Scope, Trajectory
 from tpo.view.live_run import LiveRun
@@ -179,6 +180,22 @@ async def test_parts_are_indexed_and_read_as_one_run(tmp_path: Path) -> None:
     written = write_report([run], tmp_path / "report.html", ReportOptions(figures=None))
     assert written.queries == 12
     assert not any("not merged" in note for _, note in written.notes)
+
+
+async def test_parts_tell_what_is_finished_and_where_the_rest_goes_on(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, failing="q6")
+    await setup.on_ray(keep_parts=True)
+    plan = await setup.plan("run", ray="auto", keep_parts=True)
+    async with plan.opened(no_models()) as opened:
+        parts = Parts(opened.directory)
+        assert parts.finished == {f"q{number}" for number in range(12)} - {"q6"}
+        assert list(parts.failed) == ["q6"]
+        earlier = parts.earlier("q6")
+        assert earlier is not None
+        assert earlier.status == "failed"
+        parts.drop_unfinished([])
+        assert parts.earlier("q6") is None
+        assert len(list(parts.read_finished())) == 11
 
 
 async def test_the_live_view_follows_parts_that_begin(tmp_path: Path) -> None:
