@@ -22,6 +22,8 @@ from tpo.store.lock import NAME as LOCK
 ROOT = Path(__file__).parents[2]
 CONCURRENCY = 16
 BLOCK = 40
+STORE_BYTES = 100 << 20
+"""Memory of a node's object store, which a loaded machine cannot reserve gigabytes of in time."""
 REWARD = "python:tests.scale.functions:value"
 
 
@@ -33,10 +35,11 @@ def two_nodes() -> Iterator[Any]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",
     }
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+    node = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": STORE_BYTES}
     running = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
     running.second = running.add_node(**node)
     try:
@@ -109,7 +112,7 @@ def survive(cluster: Any, server: PacedServer, folder: Path, queries: int) -> Su
         process.kill()
         process.wait()
     with driver(cluster, server, data, out) as process:
-        said, errors = process.communicate(timeout=600)
+        said, errors = process.communicate(timeout=3600)
     assert process.returncode == 0, errors
     assert f"{queries:,} queries finished" in said
     asked = server.samples.copy()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.scale.cluster_run import ROOT
+from tests.scale.cluster_run import ROOT, STORE_BYTES
 from tests.scale.paced_server import PacedServer
 from tests.serve.serving import CHAT, asked
 from tpo.serve.server import listen
@@ -21,10 +21,20 @@ pytestmark = pytest.mark.ray
 DEPLOY = ROOT / "examples" / "deploy"
 
 
+PATIENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120",
+}
+"""Environment of a Ray that starts on a loaded machine, too."""
+
+
 @pytest.fixture
 def address(server: PacedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of the example on a Ray of its own."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in PATIENT.items():
+        monkeypatch.setenv(name, value)
     import ray
     from ray import serve
 
@@ -39,7 +49,14 @@ def address(server: PacedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     monkeypatch.setattr(sys, "path", [str(DEPLOY), *sys.path])
     with listen("127.0.0.1", 0) as found:
         port = found.getsockname()[1]
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", runtime_env={"env_vars": variables})
+    ray.init(
+        num_cpus=2,
+        _node_ip_address="127.0.0.1",
+        include_dashboard=False,
+        object_store_memory=STORE_BYTES,
+        logging_level="ERROR",
+        runtime_env={"env_vars": variables},
+    )
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": port})
         serve.run(importlib.import_module("ray_serve").app, route_prefix="/")
