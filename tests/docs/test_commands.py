@@ -31,10 +31,12 @@ FOREIGN_FLAGS = {
     "vLLM and SGLang": {
         "--api-key",
         "--block-size",
+        "--data-parallel-size",
         "--enable-deterministic-inference",
         "--enable-prefix-caching",
         "--max-num-batched-tokens",
         "--max-num-seqs",
+        "--tensor-parallel-size",
     },
 }
 """Options of other programs; every other option that a page names must be one of ours."""
