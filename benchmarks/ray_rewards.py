@@ -21,7 +21,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.ray_run import Brief, Watch, on_ray
+from benchmarks.instant import InstantPolicy
+from benchmarks.ray_run import Watch, on_ray
 from benchmarks.record import write_result
 
 from tpo.config import load_reward
@@ -39,7 +40,7 @@ def embedded(words: int, events: Relay) -> Models:
 
     torch.set_num_threads(1)
     reward: Reward = load_reward("tiny")
-    return Models(Brief(words), reward, events)
+    return Models(InstantPolicy(words), reward, events)
 
 
 async def rate(workers: int, queries: int, words: int, folder: Path) -> dict[str, float]:

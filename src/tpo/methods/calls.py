@@ -24,7 +24,7 @@ from tpo.policies.base import Policy, stream_or_sample
 from tpo.policies.checked import CompletionCheck, place_of
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
-from tpo.rewards.values import finite_score, place
+from tpo.rewards.values import await_score, finite_score, place
 from tpo.types import (
     Candidate,
     Completion,
@@ -82,7 +82,7 @@ class Calls:
                 async for completion in self._completions(call, start):
                     text = read(completion)
                     if text is None or not text.strip():
-                        self._lose(call, completion)
+                        self._record_unreadable(call, completion)
                     else:
                         scoring.create_task(self._score(call, completion, text, failures))
             except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised below, after the scores
@@ -95,7 +95,7 @@ class Calls:
 
         async def one(index: int, text: str) -> float | None:
             try:
-                score = await self.reward.score(self.query.messages, text, replace(scope, index=index))
+                score = await self._scored(text, replace(scope, index=index))
             except RewardError as failure:
                 if not _is_of_one_response(failure):
                     raise
@@ -150,7 +150,7 @@ class Calls:
         tokens = 0 if score is None else score.tokens
         self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
 
-    def _lose(self, call: OpenCall, completion: Completion) -> None:
+    def _record_unreadable(self, call: OpenCall, completion: Completion) -> None:
         reply = call.replies[completion.index] = reply_of(completion)
         self.announce(UpdateMalformed(self.query, call.scope.step, reply))
 
@@ -188,10 +188,12 @@ class Calls:
 
         Raises:
             RewardError: the reward gave no finite number, or raised a cancellation of its own.
+            RewardRefused: its ``score`` is not asynchronous.
         """
         name = type(self.reward).__name__
         try:
-            return finite_score(await self.reward.score(self.query.messages, text, scope), name, scope)
+            found = await await_score(self.reward, self.query.messages, text, scope)
+            return finite_score(found, name, scope)
         except asyncio.CancelledError as error:
             if is_cancelled():
                 raise

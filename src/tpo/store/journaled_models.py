@@ -15,7 +15,7 @@ from tpo.policies.checked import CompletionCheck
 from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
-from tpo.rewards.values import as_score
+from tpo.rewards.values import as_score, await_score
 from tpo.store.journal import Journal, request_hash
 from tpo.store.jsonline import flat, storable
 from tpo.types import Completion, Messages, Sampling, Scope, Score
@@ -122,7 +122,7 @@ class JournaledReward:
         score = self._journal.score(scope, request)
         if score is None:
             _check_not_stopped(self._journal, scope)
-            score = _usable(await self._reward.score(messages, response, scope), scope)
+            score = _usable(await await_score(self._reward, messages, response, scope), scope)
             await self._journal.append(scope, request, score)
         return score
 
