@@ -35,7 +35,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     s3fs.S3FileSystem.clear_instance_cache()
     system = s3fs.S3FileSystem()
-    system.mkdir("bucket")
+    system.makedirs("bucket", exist_ok=True)  # moto keeps buckets for the process
     yield system
     server.stop()
 
