@@ -161,10 +161,10 @@ class ModelSpec(ABC, Generic[ModelT_co]):
             PolicyRefused, RewardRefused: the model cannot be loaded.
         """
 
-    def needs_row(self, options: ModelOptions) -> bool:
-        """Return whether the model reads columns of the data, so that it cannot score the doctor's probes."""
+    def columns(self, options: ModelOptions) -> Mapping[str, bool]:
+        """Return the columns of the data that the model reads; True for those that it cannot do without."""
         del options
-        return False
+        return {}
 
     def identity(self, options: ModelOptions) -> str:
         """Return the name that must stay the same when a run is resumed."""

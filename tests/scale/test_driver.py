@@ -190,11 +190,12 @@ async def test_parts_tell_what_is_finished_and_where_the_rest_goes_on(tmp_path: 
         parts = Parts(opened.directory)
         assert parts.finished == {f"q{number}" for number in range(12)} - {"q6"}
         assert list(parts.failed) == ["q6"]
-        earlier = parts.earlier("q6")
+        failed = next(query for query in plan.queries if query.id == "q6")
+        earlier = parts.earlier(failed)
         assert earlier is not None
         assert earlier.status == "failed"
         parts.drop_unfinished([])
-        assert parts.earlier("q6") is None
+        assert parts.earlier(failed) is None
         assert len(list(parts.read_finished())) == 11
 
 

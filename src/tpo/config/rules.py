@@ -91,6 +91,7 @@ def _pair_judge(settings: Settings, environment: Mapping[str, str], listener: Li
         url,
         model=model or None,
         api_key=environment.get(JUDGE_KEY_VARIABLE),
+        key_variable=JUDGE_KEY_VARIABLE,
         timeout=settings.timeout,
         retry=RetryPolicy(timeout=settings.retry_timeout),
         listener=listener,

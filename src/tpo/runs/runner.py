@@ -82,7 +82,7 @@ async def run_queries(
         model = scheduler = Scheduler(model, planned_calls(method), sequences, waiting, concurrency)
     optimizer = Optimizer(
         JournaledPolicy(model, directory.journal),
-        JournaledReward(scores, directory.journal),
+        JournaledReward(scores, directory.journal, directory.columns),
         method,
         seed=seed,
         stopping=stopping,
@@ -95,7 +95,7 @@ async def run_queries(
     results = RunResults(directory, retries or Retries(), optimizer.announce, earlier)
     if first is not None:
         results.prepare()
-    under_way = _Run(optimizer, results, waiting, scheduler)
+    under_way = _Run(optimizer, directory, results, waiting, scheduler)
     with collecting_rarely():
         return await under_way.over(concurrency, total)
 
@@ -105,6 +105,7 @@ class _Run:
     """A run under way: who works, and what came of it so far."""
 
     optimizer: Optimizer
+    directory: RunDirectory
     results: RunResults
     waiting: Iterator[Query]
     scheduler: Scheduler | None
@@ -133,7 +134,7 @@ class _Run:
     async def _work(self) -> None:
         """Run the next query that is not in progress, until none is left."""
         while (query := await self._take()) is not None:
-            earlier = self.results.directory.earlier(query.id)
+            earlier = self.directory.earlier(query)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
             keep = asyncio.create_task(self.results.keep(trajectory))

@@ -165,7 +165,7 @@ class _RayRun:
         write_block(path, queries)
         if (path / NAME).exists():
             return
-        found = (self._store.earlier(query.id) for query in queries)
+        found = (self._store.earlier(query) for query in queries)
         lines = [encode_trajectory(trajectory) for trajectory in found if trajectory is not None]
         if lines:
             now, record = self._store.now(), self._store.record

@@ -17,7 +17,7 @@ from tpo.store.journal import JOURNAL
 from tpo.store.jsonline import seal
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME, Place, find_places, read_places
-from tpo.store.resume import check_row
+from tpo.store.resume import changed_columns, check_row
 from tpo.store.runfile import MAX_ITERATIONS, RunRecord
 from tpo.store.shards import BLOCK, FOLDER, PARTS
 from tpo.types import Query, Trajectory
@@ -37,6 +37,7 @@ class Parts:
         self._folder = directory.path.resolve() / FOLDER
         self.record: RunRecord = directory.record
         self.now = directory.now
+        self._checked = directory.checked_columns
         self._allowed = directory.record.fingerprint.get(MAX_ITERATIONS)
         self._places = self._find()
         self.finished = {query for query, (_, place) in self._places.items() if place.is_done(self._allowed)}
@@ -50,18 +51,24 @@ class Parts:
         """Return whether *query* is done.
 
         Raises:
-            StoreMismatch: its id is done, with other messages or another reference.
+            StoreMismatch: its id is done, with other messages, another reference, or other columns that a
+                reward reads.
         """
         if query.id in self.finished and query.id in self._places:
             file, place = self._places[query.id]
-            check_row(file.parent, place, query)
+            check_row(file.parent, place, query, self._checked)
         return query.id in self.finished
 
-    def earlier(self, query: str) -> Trajectory | None:
-        """Return the recorded trajectory of *query*, if it goes on: it failed, or had fewer iterations."""
-        if query not in self._places or query in self.finished:
+    def earlier(self, query: Query) -> Trajectory | None:
+        """Return the recorded trajectory of *query*, if it goes on: it failed, or had fewer iterations.
+
+        None where a column that a reward reads has changed since.
+        """
+        if query.id not in self._places or query.id in self.finished:
             return None
-        file, place = self._places[query]
+        file, place = self._places[query.id]
+        if changed_columns(file.parent, place, query, self._checked):
+            return None
         return next(read_places(file, [place]), None)
 
     def known_totals(self) -> Mapping[str, Any] | None:

@@ -6,7 +6,7 @@ Methods know nothing of resuming: they make their calls, and those that were fin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
 from tpo.errors import AttemptStopped, PolicyError, RewardError
@@ -17,7 +17,7 @@ from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.rewards.values import as_score, await_score
 from tpo.store.journal import Journal, request_hash
-from tpo.store.jsonline import flat, storable
+from tpo.store.jsonline import flat, plain, storable
 from tpo.types import Completion, Messages, Sampling, Scope, Score
 
 STOPPED = "stopped"
@@ -104,12 +104,14 @@ class JournaledPolicy:
 class JournaledReward:
     """Middleware: answers from *journal*, and asks *reward* for the rest.
 
-    Scores are on disk before they are returned.
+    Scores are on disk before they are returned. *columns* are those of the data that *reward* reads: a score
+    is that of their values.
     """
 
-    def __init__(self, reward: Reward, journal: Journal) -> None:
+    def __init__(self, reward: Reward, journal: Journal, columns: Collection[str] = ()) -> None:
         self._reward = reward
         self._journal = journal
+        self._columns = columns
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """Return the score of *response*, from the journal or from the reward.
@@ -118,7 +120,9 @@ class JournaledReward:
             RewardError: as the reward's own, or the score is no finite number.
             StoreError: it could not be written.
         """
-        request = request_hash(messages, response)
+        row = scope.data.metadata if scope.data is not None else {}
+        read = [{name: plain(row.get(name)) for name in self._columns}] if self._columns else []
+        request = request_hash(messages, response, *read)
         score = self._journal.score(scope, request)
         if score is None:
             _check_not_stopped(self._journal, scope)
