@@ -17,7 +17,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -33,9 +33,11 @@ from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.report import ReportOptions, write_report
 from tpo.rewards.scripted import ScriptedReward
+from tpo.runs.runner import run_queries
 from tpo.runs.shards import Shard
+from tpo.runs.summary import Summary
 from tpo.scale.merge import merge_shards
-from tpo.store import RunRecord, is_complete, read_run
+from tpo.store import RunDirectory, RunRecord, is_complete, read_run
 from tpo.store.runfile import write_run
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory, user
@@ -95,9 +97,17 @@ def _export(shape: str, run: Path) -> None:
 
 
 def _resume(count: int, run: Path) -> None:
-    complete = is_complete(run, read_run(run).fingerprint, map(_query, range(count)))
-    if not complete:
+    """Start the finished run again: it is found complete, opened, summed up and closed."""
+    fingerprint = read_run(run).fingerprint
+    complete = is_complete(run, fingerprint, map(_query, range(count)))
+    if not complete or asyncio.run(_run_again(count, run, fingerprint)).finished != count:
         raise RuntimeError("the run is not complete")
+
+
+async def _run_again(count: int, run: Path, fingerprint: Mapping[str, Any]) -> Summary:
+    async with RunDirectory.open(run, configuration={}, fingerprint=fingerprint) as directory:
+        policy, reward = ScriptedPolicy(), ScriptedReward()
+        return await run_queries(map(_query, range(count)), policy, reward, METHOD, directory)
 
 
 def _summary(run: Path) -> None:
@@ -119,6 +129,7 @@ def measure(count: int) -> dict[str, Any]:
     works: dict[str, Callable[[Path], None]] = {
         "summary of unmerged shards": _summary,
         "merge": _merge,
+        "first resume, which reads every trajectory": partial(_resume, count),
         "resume of the finished run": partial(_resume, count),
         "export results": partial(_export, "results"),
         "export dpo": partial(_export, "dpo"),

@@ -1,12 +1,11 @@
 """A large run on Ray: memory, throughput per worker against one process, and the time to resume it.
 
-    PYTHONPATH=. python -m benchmarks.ray_run [--queries 100000] [--rewards 1000]
+    PYTHONPATH=. python -m benchmarks.ray_run [--queries 100000]
 
 Runs in an environment with Ray (``make ray`` makes one, .venv-ray). Queries of D1-N2 are answered at once by
 a scripted engine, in 20 words, so that all time is that of this package and of Ray. Throughput is given by
 wall clock and by CPU time of the process that runs the queries, since the machine may be shared; on Ray
-between the first mark and the last. ``--rewards`` queries are then scored by the embedded reward in one and
-in two workers of one thread each; 0 leaves that out. The result goes to ``benchmarks/results/ray_run.json``.
+between the first mark and the last. The result goes to ``benchmarks/results/ray_run.json``.
 """
 
 from __future__ import annotations
@@ -26,9 +25,8 @@ import psutil
 from benchmarks.instant import InstantPolicy, LengthReward
 from benchmarks.record import write_result
 
-from tpo.config import load_reward, load_settings
+from tpo.config import load_settings
 from tpo.events import Event, QueryEnded
-from tpo.rewards.base import Reward
 from tpo.runs.inputs import KnownIds, RunInput
 from tpo.runs.models import Models, Relay, no_models
 from tpo.runs.plan import RunPlan
@@ -65,20 +63,12 @@ def scripted(events: Relay) -> Models:
     return Models(InstantPolicy(), LengthReward(), events)
 
 
-def embedded(events: Relay) -> Models:
-    """Return the scripted policy with the embedded reward, on one thread."""
-    import torch
-
-    torch.set_num_threads(1)
-    reward: Reward = load_reward("tiny")
-    return Models(InstantPolicy(), reward, events)
-
-
 @dataclass
 class Watch:
-    """Listener: resident megabytes of the driver and of the workers at :data:`MARKS` of *total* queries."""
+    """Listener: memory and CPU time of the driver and of the workers at *shares* of *total* queries."""
 
     total: int
+    shares: tuple[float, ...] = MARKS
     ended: int = 0
     marks: list[dict[str, Any]] = field(default_factory=list)
     first: float = 0.0
@@ -89,18 +79,20 @@ class Watch:
             return
         self.first = self.first or time.perf_counter()
         self.ended += 1
-        if len(self.marks) < len(MARKS) and self.ended >= MARKS[len(self.marks)] * self.total:
-            workers = list(_workers())
-            cpu = sum(sum(each.cpu_times()[:2]) for each in workers)
-            sizes = [each.memory_info().rss >> 20 for each in workers]
-            driver = psutil.Process().memory_info().rss >> 20
+        if len(self.marks) < len(self.shares) and self.ended >= self.shares[len(self.marks)] * self.total:
+            workers, driver = list(_workers()), psutil.Process()
             mark = {
                 "ended": self.ended,
-                "driver_mb": driver,
-                "workers_mb": sizes,
-                "workers_cpu": round(cpu, 1),
+                "driver_mb": driver.memory_info().rss >> 20,
+                "workers_mb": [each.memory_info().rss >> 20 for each in workers],
+                "driver_cpu": round(_cpu(driver), 2),
+                "workers_cpu": round(sum(map(_cpu, workers)), 2),
             }
-            self.marks.append(mark | {"seconds": round(time.perf_counter() - self.first, 1)})
+            self.marks.append(mark | {"seconds": round(time.perf_counter() - self.first, 2)})
+
+
+def _cpu(process: psutil.Process) -> float:
+    return float(sum(process.cpu_times()[:2]))
 
 
 def _workers() -> Iterator[psutil.Process]:
@@ -126,21 +118,18 @@ async def alone(count: int, folder: Path) -> dict[str, Any]:
     return _speed(count, seconds, cpu)
 
 
-async def on_ray(
-    count: int, folder: Path, load: Any, workers: int, **options: Any
-) -> tuple[Watch, Summary, float]:
-    """Run *count* queries on *workers* workers; the seconds count from the first query that ended."""
-    plan = await _plan(Questions(count), folder, load, ray="auto", workers=str(workers), **options)
-    watch = Watch(count)
+async def on_ray(watch: Watch, folder: Path, load: Any, workers: int, **options: Any) -> Summary:
+    """Run the queries of *watch* on *workers* workers."""
+    plan = await _plan(Questions(watch.total), folder, load, ray="auto", workers=str(workers), **options)
     async with plan.opened(no_models()) as opened:
-        summary = await execute_on_ray(opened, watch)
-    return watch, summary, time.perf_counter() - watch.first
+        return await execute_on_ray(opened, watch)
 
 
 async def large(count: int, folder: Path) -> dict[str, Any]:
     """Measure a run of *count* queries on one worker, and how long it takes to find it finished."""
     started = time.perf_counter()
-    watch, summary, _ = await on_ray(count, folder / "ray", scripted, 1)
+    watch = Watch(count)
+    summary = await on_ray(watch, folder / "ray", scripted, 1)
     whole = time.perf_counter() - started
     plan = await _plan(Questions(count), folder / "ray", scripted, ray="auto")
     started = time.perf_counter()
@@ -159,17 +148,6 @@ async def large(count: int, folder: Path) -> dict[str, Any]:
     }
 
 
-async def rewards(count: int, folder: Path) -> dict[str, Any]:
-    """Measure scores per second of the embedded reward in one worker and in two."""
-    found: dict[str, Any] = {}
-    for workers in (1, 2):
-        where = folder / f"reward-{workers}"
-        _, summary, seconds = await on_ray(count, where, embedded, workers, block_size=32)
-        found[f"scores_per_second_{workers}"] = round(summary.reward_usage.calls / seconds, 1)
-    found["ratio"] = round(found["scores_per_second_2"] / found["scores_per_second_1"], 2)
-    return found
-
-
 def _speed(count: int, seconds: float, cpu: float) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 1),
@@ -179,15 +157,13 @@ def _speed(count: int, seconds: float, cpu: float) -> dict[str, Any]:
     }
 
 
-async def measure(count: int, scored: int) -> dict[str, Any]:
+async def measure(count: int) -> dict[str, Any]:
     """Measure all."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         folder = Path(name)
         few = max(count // 5, 1)
         found: dict[str, Any] = {"one_process": {"queries": few} | await alone(few, folder)}
         found["ray_one_worker"] = await large(count, folder)
-        if scored:
-            found["embedded_reward"] = {"queries": scored} | await rewards(scored, folder)
     return found
 
 
@@ -195,10 +171,7 @@ def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--queries", type=int, default=100_000)
-    parser.add_argument("--rewards", type=int, default=1000)
-    given = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    write_result("ray_run", asyncio.run(measure(given.queries, given.rewards)), "ray", "torch")
+    write_result("ray_run", asyncio.run(measure(parser.parse_args().queries)), "ray")
 
 
 if __name__ == "__main__":

@@ -143,6 +143,11 @@ def test_the_environment_gives_every_type_of_value() -> None:
     assert settings.policy_extra == {"top_k": 20}
 
 
+@pytest.mark.parametrize("out", ["s3://bucket/run", Path("gs://bucket/run")])
+def test_a_url_is_no_run_directory(out: str | Path) -> None:
+    assert "name a path, not a URL: object stores have no append and no locks" in refusal({"out": out})
+
+
 def test_an_empty_path_is_refused_wherever_it_is_given(tmp_path: Path) -> None:
     assert "--out is ''; name a path; . is the working directory" in refusal({"out": ""})
     assert "name a path" in refusal(file=toml(tmp_path, 'out = " "'))

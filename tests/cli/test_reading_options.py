@@ -104,6 +104,17 @@ def test_an_empty_path_is_refused_and_not_taken_for_the_working_directory(
     assert "is empty; name a path" in said
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["run", "--out", "s3://bucket/run"], ["report", "s3://bucket/run"], ["merge", "gs://bucket/run"]],
+)
+def test_a_url_is_refused_as_a_run_directory(words: list[str]) -> None:
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2
+    said = " ".join(refused.output.replace("│", " ").split())
+    assert "name a path, not a URL: object stores have no append and no locks." in said
+
+
 def test_an_empty_data_name_is_refused() -> None:
     for words in (["run", "", *SHORT], ["run", "a.jsonl", "", *SHORT], ["sweep", ""]):
         refused = CliRunner().invoke(app, words)

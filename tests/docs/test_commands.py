@@ -32,12 +32,14 @@ FOREIGN_FLAGS = {
     "vLLM and SGLang": {
         "--api-key",
         "--block-size",
+        "--data-parallel-size",
         "--enable-deterministic-inference",
         "--enable-mis",
         "--enable-prefix-caching",
         "--is-embedding",
         "--max-num-batched-tokens",
         "--max-num-seqs",
+        "--tensor-parallel-size",
     },
 }
 """Options of other programs; every other option that a page names must be one of ours."""

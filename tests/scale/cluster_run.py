@@ -23,6 +23,8 @@ from tpo.store.lock import NAME as LOCK
 ROOT = Path(__file__).parents[2]
 CONCURRENCY = 16
 BLOCK = 40
+STORE_BYTES = 100 << 20
+"""Memory of a node's object store, which a loaded machine cannot reserve gigabytes of in time."""
 REWARD = "python:tests.scale.functions:value"
 
 
@@ -34,10 +36,11 @@ def two_nodes() -> Iterator[Any]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",
     }
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+    node = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": STORE_BYTES}
     running = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
     running.second = running.add_node(**node)
     try:
@@ -59,7 +62,7 @@ def options(server: PacedServer) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def driver(
-    cluster: Any, server: PacedServer, data: Path, out: Path, **more: Any
+    cluster: Any, server: PacedServer, data: Path | str, out: Path, **more: Any
 ) -> Iterator[subprocess.Popen[str]]:
     """The command, in a process of its own."""
     given = options(server) | {"sample_size": 2, "max_iterations": 1, "out": out, "block_size": BLOCK}
@@ -110,7 +113,7 @@ def survive(cluster: Any, server: PacedServer, folder: Path, queries: int) -> Su
         process.kill()
         process.wait()
     with driver(cluster, server, data, out) as process:
-        said, errors = process.communicate(timeout=600)
+        said, errors = process.communicate(timeout=3600)
     assert process.returncode == 0, errors
     assert f"{queries:,} queries finished" in said
     asked = server.samples.copy()

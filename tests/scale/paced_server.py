@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.openai_server import OpenAIServer
+from tests.openai_server import OpenAIServer, Reply
 
 LATENCY = 0.005
 """Seconds that a reply takes, so that calls are in flight at any moment."""
@@ -28,8 +28,8 @@ def hashed(body: dict[str, Any], index: int) -> str:
 class PacedServer(OpenAIServer):
     """Counts each sample of a query by what was asked; :meth:`wait` returns after so many requests."""
 
-    def __init__(self) -> None:
-        super().__init__(hashed)
+    def __init__(self, reply: Reply = hashed) -> None:
+        super().__init__(reply)
         self.samples: Counter[str] = Counter()
         self.answered = 0
         self.refused = False
@@ -43,13 +43,18 @@ class PacedServer(OpenAIServer):
         with self._changed:
             assert self._changed.wait_for(lambda: self.answered >= requests, timeout), self.answered
 
+    async def work(self, body: dict[str, Any]) -> None:
+        """Take the time that the request *body* takes."""
+        del body
+        await asyncio.sleep(LATENCY)
+
     async def _complete(self, request: web.Request) -> web.Response:
         if self.refused:
             raise web.HTTPUnauthorized(text="401: wrong key")
         body = await request.json()
         if self.broken and body["messages"][0]["content"] == self.broken:
             raise web.HTTPBadRequest(text="no")
-        await asyncio.sleep(LATENCY)
+        await self.work(body)
         checked = body["messages"][-1]["content"] == "Hello"  # a policy that is checked before a run
         for index in range(0 if checked else body.get("n") or 1):
             self.samples[json.dumps([body["messages"], body["seed"] + index])] += 1

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 if [ ! -e .venv-ray/.installed ] || [ pyproject.toml -nt .venv-ray/.installed ]; then
     "${PYTHON:-python3}" -m venv .venv-ray
     .venv-ray/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-        --editable '.[ray,serve,report]' 'pytest>=8.3' 'pytest-asyncio>=0.25' 'hypothesis>=6.115' psutil
+        --editable '.[ray,s3,serve,report]' 'ray[serve]' 'moto[server]>=5' 'pytest>=8.3' 'pytest-asyncio>=0.25' 'hypothesis>=6.115' psutil
     touch .venv-ray/.installed
 fi
 exec .venv-ray/bin/python -m pytest -m ray tests/scale "$@"

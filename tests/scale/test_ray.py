@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scale.cluster_run import CONCURRENCY, Survived, driver, options, survive, two_nodes
+from tests.scale.cluster_run import CONCURRENCY, Survived, driver, options, survive
 from tests.scale.paced_server import PacedServer
 from tests.scale.sharded import data_file
 
@@ -17,18 +16,6 @@ pytestmark = pytest.mark.ray
 QUERIES = 300
 SAMPLES = 6
 """Samples of D1-N2 per query: two first samples, a loss, a gradient and two updates."""
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    with two_nodes() as running:
-        yield running
-
-
-@pytest.fixture
-def server() -> Iterator[PacedServer]:
-    with PacedServer() as running:
-        yield running
 
 
 def test_a_run_survives_worker_node_and_driver(cluster: Any, server: PacedServer, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tpo.cli.options import Debug
+from tpo.cli.options import Debug, parse_path
 from tpo.plurals import queries
 
 EXAMPLES = """\
@@ -19,7 +19,9 @@ tpo merge runs/big
 
 
 def merge(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The --out directory of the shards.")],
+    run: Annotated[
+        Path, typer.Argument(parser=parse_path, metavar="RUN", help="The --out directory of the shards.")
+    ],
     partial: Annotated[
         bool, typer.Option("--partial", help="Merge although shards are missing or not complete.")
     ] = False,

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from tpo.config.option import Setting, flag_of
+from tpo.config.option import NO_URL, Setting, flag_of, is_url_path
 from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, SAMPLING, SCALE
 
 DEBUG = "tpo.debug"
@@ -117,10 +117,12 @@ def parse_path(text: str | Path) -> Path:
     """Return the path that *text* names; an empty one would be the working directory.
 
     Raises:
-        typer.BadParameter: it is empty.
+        typer.BadParameter: it is empty, or a URL.
     """
     if not str(text).strip():
         raise typer.BadParameter("is empty; name a path (. is the working directory)")
+    if is_url_path(text):
+        raise typer.BadParameter(NO_URL)
     return Path(text)
 
 

@@ -65,14 +65,12 @@ class Session:
         tally = EventCounts(completions_per_query(plan.method))
         async with models.ready(), plan.opened(models) as opened:
             self._introduce(opened.directory, complete)
-            for trajectory in opened.directory.read_finished():
-                highlights.add(trajectory)
             with run_view(self.talk, tally, quiet=plan.settings.quiet) as view:
                 if plan.settings.ray is None:
-                    return await opened.execute(highlights, view)
+                    return await opened.execute(highlights, view, earlier=highlights.add)
                 from tpo.scale.driver import execute_on_ray
 
-                return await execute_on_ray(opened, highlights, view)
+                return await execute_on_ray(opened, highlights, view, earlier=highlights.add)
 
     def _introduce(self, directory: RunDirectory, complete: bool) -> None:
         plan, settings, method, total = self.plan, self.plan.settings, self.plan.method, self.plan.data.total

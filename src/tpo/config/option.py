@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 PREFIX = "TPO_"
+
+NO_URL = (
+    "name a path, not a URL: object stores have no append and no locks. Use a local or shared file system, "
+    "and copy the files afterwards; DATA may be a URL"
+)
+
+
+def is_url_path(path: str | Path) -> bool:
+    """Return whether *path* is the URL of a store of files, such as ``s3://BUCKET/NAME``."""
+    # A Path has one slash where a URL has two.
+    return re.match(r"[a-z][a-z0-9+.-]+:/", str(path)) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -565,6 +565,14 @@ class Settings:
             ge=1,
         ),
     ] = 512
+    keep_parts: Annotated[
+        bool,
+        Option(
+            help="Leave the trajectories of a run on Ray in its blocks, with an index, instead of one file.",
+            panel=SCALE,
+            docs="[Parts](scale.md#parts).",
+        ),
+    ] = False
 
     @property
     def uses_tiny(self) -> bool:

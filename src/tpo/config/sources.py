@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from tpo.config.option import PREFIX, Setting, flag_of, variable_of
+from tpo.config.option import NO_URL, PREFIX, Setting, flag_of, is_url_path, variable_of
 from tpo.config.settings import CONCURRENCY, FORMER, OPTIONS, TINY, TINY_MAX_TOKENS, Settings
 from tpo.config.specs import check_names, require_reward
 from tpo.errors import ConfigError
@@ -180,9 +180,11 @@ def _annotated(setting: Setting) -> Any:
 
 
 def _as_path(value: object) -> object:
-    """Refuse an empty path, which would be the working directory."""
+    """Refuse an empty path, which would be the working directory, and a URL."""
     if isinstance(value, str) and not value.strip():
         raise ValueError("name a path; . is the working directory")
+    if isinstance(value, str | Path) and is_url_path(value):
+        raise ValueError(NO_URL)
     return value
 
 

@@ -16,6 +16,7 @@ from tpo.data.hub import HubSource
 from tpo.data.json_source import JsonSource
 from tpo.data.options import DEFAULTS, ReadOptions
 from tpo.data.parquet_source import ParquetSource
+from tpo.data.remote import is_url, remote_files
 from tpo.data.row import OnInvalid, Row, Source, raise_invalid
 from tpo.data.standard_input import standard_input
 from tpo.data.text import OPENERS, TextFile
@@ -25,12 +26,12 @@ from tpo.errors import DataError
 
 KNOWN = (
     ".json, .jsonl, .csv, .tsv and .txt (each also as .gz, .bz2, .xz or .zst) and .parquet files, "
-    "- for standard input, and hf:NAME[:SPLIT]"
+    "also by URLs of object stores (s3://, gs://), - for standard input, and hf:NAME[:SPLIT]"
 )
 STANDARD_INPUT = "-"
 
 Spec = str | Sequence[str]
-"""A path, a pattern (``data/*.jsonl``), ``-``, or ``hf:NAME[[:CONFIG]:SPLIT]``; or several of these."""
+"""A path, a URL, a pattern (``data/*.jsonl``), ``-``, ``hf:NAME[[:CONFIG]:SPLIT]``; or several of these."""
 
 
 def single_or_several(names: Sequence[str]) -> Spec:
@@ -83,13 +84,15 @@ def _sources(name: str, options: ReadOptions) -> list[Source]:
     if name == STANDARD_INPUT:
         file = standard_input()
         return [_readers(_sniffed_format(file, options), options)(file)]
+    if is_url(name):
+        return [_of_file(file, options) for file in remote_files(name)]
     if not name.strip():
         raise DataError(f"the name of the data is empty; tpo reads {KNOWN}")
     path = Path(name).expanduser()
     if glob.has_magic(name) and not _exists(name, path):
-        return [_of_file(match, options) for match in _matches(name, path)]
+        return [_of_file(TextFile(match), options) for match in _matches(name, path)]
     _require_file(name, path)
-    return [_of_file(path, options)]
+    return [_of_file(TextFile(path), options)]
 
 
 def _matches(name: str, pattern: Path) -> list[Path]:
@@ -102,12 +105,13 @@ def _matches(name: str, pattern: Path) -> list[Path]:
     return files
 
 
-def _of_file(path: Path, options: ReadOptions) -> Source:
+def _of_file(file: TextFile, options: ReadOptions) -> Source:
+    path = file.path
     compressed = path.suffix.lower() in OPENERS
     suffix = (path.with_suffix("").suffix if compressed else path.suffix).lower()
     if suffix == ".parquet" and compressed:
         suffix = path.suffix  # Parquet needs seeking, and is compressed by itself
-    return _readers(suffix, options)(TextFile(path))
+    return _readers(suffix, options)(file)
 
 
 def _readers(suffix: str, options: ReadOptions) -> Callable[[TextFile], Source]:

@@ -92,7 +92,7 @@ def read_run_record(path: Path) -> tuple[RunRecord | None, list[str]]:
     except StoreError as error:
         reason = str(error).replace(str(path), path.name)
         return None, [f"Configuration, versions and times are unknown: {reason}."]
-    if directories != (path,):
+    if directories[0] != path:
         return record, [f"The run is in {len(directories):,} shards that are not merged."]
     if record.ended is None:
         return record, ["The run has not ended: it is in progress, or was killed."]

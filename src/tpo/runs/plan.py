@@ -47,7 +47,7 @@ from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.shards import FOLDER as SHARDS
 from tpo.synchronous import run_blocking
-from tpo.types import Query
+from tpo.types import Query, Trajectory
 
 RUNS = Path("runs")
 """Folder of the default run directories."""
@@ -100,9 +100,11 @@ class RunPlan:
         (``tpo.runs.default_directory``). *options* are further attributes.
 
         Raises:
-            ConfigError: the method is unknown, or the shard is none.
+            ConfigError: the method is unknown, the shard is none, or options do not go together.
             PolicyError: a server does not say which model it serves.
         """
+        if settings.keep_parts and settings.ray is None:
+            raise ConfigError("--keep-parts is for runs with --ray")
         settings = await name_model(settings, os.environ)
         method = method if method is not None else make_method(settings)
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
@@ -218,6 +220,7 @@ class RunPlan:
             **check_identity(settings),
             **selection_identity(settings),
             **stopping_identity(settings),
+            **({"parts": True} if settings.keep_parts else {}),
             **self.identity,
         }
         left_out = {key for key, value in self.identity.items() if value is None}
@@ -304,8 +307,13 @@ class OpenRun:
     rules: tuple[StoppingRule, ...]
     selection: Selection
 
-    async def execute(self, *listeners: Listener) -> Summary:
+    async def execute(
+        self, *listeners: Listener, earlier: Callable[[Trajectory], None] | None = None
+    ) -> Summary:
         """Run the unfinished queries; *listeners* receive every event. Retries are counted for the record.
+
+        *earlier* receives the trajectories that earlier invocations finished, unless a large run has nothing
+        to do.
 
         Raises:
             TpoError: a fatal one; what is finished is kept.
@@ -330,4 +338,5 @@ class OpenRun:
                     total=plan.data.total,
                     listener=models.events,
                     retries=retries,
+                    earlier=earlier,
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -27,7 +27,7 @@ from tpo.runs.scheduler import Scheduler
 from tpo.runs.summary import Summary
 from tpo.store.directory import RunDirectory
 from tpo.store.journaled_models import JournaledDecisions, JournaledJudge, JournaledPolicy, JournaledReward
-from tpo.types import Query
+from tpo.types import Query, Trajectory
 
 
 async def run_queries(
@@ -46,6 +46,7 @@ async def run_queries(
     total: int | None = None,
     listener: Listener | None = None,
     retries: Retries | None = None,
+    earlier: Callable[[Trajectory], None] | None = None,
 ) -> Summary:
     """Optimize each of *queries* that *directory* does not hold as finished, and keep what comes of it.
 
@@ -62,7 +63,8 @@ async def run_queries(
     *stopping* rules end a query early; *fallback* takes over where no update is readable; *selection*
     chooses the answer from its pool.
     *total* tells the *listener* how many there are, if that is known. *retries* has counted what the models
-    tried again when the run ends, for its record.
+    tried again when the run ends, for its record. *earlier* receives the trajectories that earlier
+    invocations finished, unless a large run has nothing to do.
 
     Raises:
         TpoError: a fatal one.
@@ -92,8 +94,10 @@ async def run_queries(
         listener=listener,
         clock=directory.now,
     )
-    results = RunResults(directory, retries or Retries(), optimizer.announce)
-    under_way = _Run(optimizer, results, waiting, scheduler)
+    results = RunResults(directory, retries or Retries(), optimizer.announce, earlier)
+    if first is not None:
+        results.prepare()
+    under_way = _Run(optimizer, directory, results, waiting, scheduler)
     with collecting_rarely():
         return await under_way.over(concurrency, total)
 
@@ -103,6 +107,7 @@ class _Run:
     """A run under way: who works, and what came of it so far."""
 
     optimizer: Optimizer
+    directory: RunDirectory
     results: RunResults
     waiting: Iterator[Query]
     scheduler: Scheduler | None
@@ -131,7 +136,7 @@ class _Run:
     async def _work(self) -> None:
         """Run the next query that is not in progress, until none is left."""
         while (query := await self._take()) is not None:
-            earlier = self.results.directory.earlier(query)
+            earlier = self.directory.earlier(query)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
             keep = asyncio.create_task(self.results.keep(trajectory))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from tpo.runs.effect import Effect, EffectTally
+from tpo.store.codec import Codec
 from tpo.store.reader import read_trajectories
 from tpo.store.runfile import read_run
 from tpo.types import JUDGE, Phase, RewardUsage, Trajectory, Usage
@@ -74,6 +76,19 @@ class Summary:
     def record(self) -> dict[str, Any]:
         """In JSON's own types, for ``run.json``."""
         return asdict(self)
+
+    @staticmethod
+    def from_record(totals: Mapping[str, Any] | None) -> Summary | None:
+        """Return the summary that :meth:`record` made *totals* of; None if there are none, or other ones."""
+        if totals is None or totals.keys() != {each.name for each in fields(Summary)}:
+            return None
+        try:
+            return _CODEC.decode_json(json.dumps(totals).encode())
+        except ValueError:
+            return None
+
+
+_CODEC = Codec(Summary)
 
 
 @dataclass

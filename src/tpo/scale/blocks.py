@@ -15,12 +15,11 @@ from tpo.errors import StoreError
 from tpo.store.codec import Codec
 from tpo.store.files import replace_file
 from tpo.store.jsonline import plain
+from tpo.store.shards import BLOCK
 from tpo.types import Query
 
 QUERIES = "queries.jsonl"
 """File of the queries in a block's directory."""
-
-PREFIX = "block-"
 
 _QUERY = Codec(Query)
 
@@ -31,7 +30,7 @@ def block_name(ids: Iterable[str]) -> str:
     for each in ids:
         encoded = each.encode("utf-8", "surrogatepass")
         digest.update(b"%d:%s" % (len(encoded), encoded))
-    return PREFIX + digest.hexdigest()
+    return BLOCK + digest.hexdigest()
 
 
 def write_block(path: Path, queries: Iterable[Query]) -> None:

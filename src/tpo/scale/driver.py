@@ -3,7 +3,7 @@
 Workers write each block into a run directory below ``shards``. The driver copies trajectories into the run
 as they appear, and removes a block's directory when all of it is finished. So the result is the directory
 that one process makes. After an interruption, finished queries are in the run or in their blocks, finished
-calls of others in the journals of their blocks.
+calls of others in the journals of their blocks. With ``--keep-parts`` trajectories stay in the blocks.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -27,13 +27,16 @@ from tpo.runs.plan import OpenRun, RunPlan
 from tpo.runs.results import RunResults
 from tpo.runs.retries import Retries
 from tpo.runs.summary import Summary
-from tpo.scale.blocks import PREFIX, block_name, read_block, write_block
+from tpo.scale.blocks import QUERIES, block_name, read_block, write_block
 from tpo.scale.cluster import Pool, RowStream, connected, translated
+from tpo.scale.parts import Parts
 from tpo.scale.worker import Worker
 from tpo.store.directory import RunDirectory
+from tpo.store.files import replace_file
 from tpo.store.reader import NAME, find_places, read_places
-from tpo.store.shards import FOLDER
-from tpo.store.trajectory_line import decode_trajectory
+from tpo.store.runfile import RunRecord, write_run
+from tpo.store.shards import FOLDER, block_directories
+from tpo.store.trajectory_line import decode_trajectory, encode_trajectory
 from tpo.types import Query, Trajectory
 from tpo.view.tail import Tail
 
@@ -43,10 +46,18 @@ FOLLOWING = 1.0
 """Seconds between two looks at the trajectories of blocks in progress."""
 
 
-async def execute_on_ray(opened: OpenRun, *listeners: Listener) -> Summary:
+async def execute_on_ray(
+    opened: OpenRun,
+    *listeners: Listener,
+    earlier: Callable[[Trajectory], None] | None = None,
+    connect: Callable[[str], AbstractContextManager[None]] = connected,
+    stream: Callable[..., RowStream] = RowStream,
+) -> Summary:
     """Run the unfinished queries of *opened* on the Ray cluster that its settings name.
 
-    *listeners* receive the start and the end of the run, and the end of each query.
+    *listeners* receive the start and the end of the run, and the end of each query; *earlier* receives the
+    trajectories that earlier invocations finished, unless a large run has nothing to do. *connect* and
+    *stream* stand for Ray.
 
     Raises:
         MissingExtra: Ray is not installed.
@@ -58,12 +69,15 @@ async def execute_on_ray(opened: OpenRun, *listeners: Listener) -> Summary:
         raise ConfigError("an ensemble on Ray needs --calibration FILE, so that all workers have its scales")
     retries = Retries()
     with opened.models.events.forwarding(*listeners):
-        run = _RayRun(plan, RunResults(opened.directory, retries, opened.models.events), retries)
+        store = Parts(opened.directory) if plan.settings.keep_parts else opened.directory
+        results = RunResults(store, retries, opened.models.events, earlier)
+        run = _RayRun(plan, store, results, retries, stream)
         run.results.start(plan.data.total)
         try:
             names = await run.prepare()
             if names:
-                with connected(plan.settings.ray or ""):
+                results.prepare()
+                with connect(plan.settings.ray or ""):
                     await run.follow(names, pool)
         except BaseException:
             await run.results.interrupt()
@@ -108,36 +122,56 @@ class BlockRunner:
 class _RayRun:
     """A run in progress, as its driver sees it."""
 
-    def __init__(self, plan: RunPlan, results: RunResults, retries: Retries) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        store: RunDirectory | Parts,
+        results: RunResults,
+        retries: Retries,
+        stream: Callable[..., RowStream],
+    ) -> None:
         self.plan = plan
         self.results = results
+        self._store = store
+        self._stream = stream
+        self._parts = store if isinstance(store, Parts) else None
         self._retries = retries
         self._folder = plan.path.resolve() / FOLDER
         self._tails: dict[str, Tail] = {}
 
-    @property
-    def _directory(self) -> RunDirectory:
-        return self.results.directory
-
     async def prepare(self) -> list[str]:
         """Take over what earlier blocks have finished; return the names of the blocks to run."""
-        if self.plan.fresh:
-            for path in self._blocks():
-                shutil.rmtree(path)
-        for path in self._blocks():
-            await self._take_finished(path.name)
-        names = []
-        for queries in _chunks(_unique(self.plan.data.queries), self.plan.settings.block_size):
-            unfinished = [query for query in queries if not self._directory.is_finished(query)]
+        if self._parts is None:
+            for path in block_directories(self.plan.path):
+                await self._take_finished(path.name)
+        names: dict[str, None] = {}
+        for queries in _chunks(_unique(self.plan.queries), self.plan.settings.block_size):
+            unfinished = [query for query in queries if not self._store.is_finished(query)]
             if unfinished:
                 name = block_name(query.id for query in queries)
-                write_block(self._folder / name, unfinished)
-                names.append(name)
-        for path in self._blocks():
+                self._write_block(self._folder / name, unfinished)
+                names[name] = None
+        if self._parts is not None:
+            self._parts.drop_unfinished(names)
+            return list(names)
+        for path in block_directories(self.plan.path):
             if path.name not in names:
                 shutil.rmtree(path)
         self._remove_folder()
-        return names
+        return list(names)
+
+    def _write_block(self, path: Path, queries: Sequence[Query]) -> None:
+        """Write a block of *queries*, with trajectories that it continues: failed, or of fewer iterations."""
+        write_block(path, queries)
+        if (path / NAME).exists():
+            return
+        found = (self._store.earlier(query) for query in queries)
+        lines = [encode_trajectory(trajectory) for trajectory in found if trajectory is not None]
+        if lines:
+            now, record = self._store.now(), self._store.record
+            begun = RunRecord(record.configuration, record.fingerprint).begin(now)
+            write_run(path, begun.end(now, {}, interrupted=True))
+            replace_file(path / NAME, b"".join(lines))
 
     async def follow(self, names: Sequence[str], pool: Pool) -> None:
         """Run the blocks *names* on *pool*, and keep their trajectories as they appear.
@@ -180,7 +214,7 @@ class _RayRun:
             "directory": str(Path.cwd()),
             "overlap": pool.overlap,
         }
-        stream = RowStream([{"block": name} for name in names], BlockRunner, arguments, pool)
+        stream = self._stream([{"block": name} for name in names], BlockRunner, arguments, pool)
         stream.start(receive)
         try:
             while True:
@@ -217,8 +251,12 @@ class _RayRun:
         )
         for trajectory in read_places(file, failed):
             await self._keep(trajectory, failures=True)
-        if not failed:
+        if failed:
+            return
+        if self._parts is None:
             shutil.rmtree(self._folder / name, ignore_errors=True)
+        else:
+            (self._folder / name / QUERIES).unlink(missing_ok=True)
 
     async def _keep_line(self, line: bytes) -> None:
         with suppress(ValueError):  # a damaged line: its query is run again
@@ -230,13 +268,10 @@ class _RayRun:
             len(trajectory.steps) < self.plan.method.max_iterations
         )
         failed = trajectory.status == "failed"
-        if trajectory.query.id in self._directory.finished or extended or (failed and not failures):
+        if trajectory.query.id in self._store.finished or extended or (failed and not failures):
             return
         await self.results.keep(trajectory)
         self.results.announce(QueryEnded(trajectory))
-
-    def _blocks(self) -> list[Path]:
-        return sorted(self._folder.glob(f"{PREFIX}*"))
 
     def _remove_folder(self) -> None:
         with suppress(OSError):  # it holds blocks with failed queries, or was never made

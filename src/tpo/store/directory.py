@@ -10,6 +10,7 @@ journal.jsonl        finished calls of queries that are not finished
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from tpo.store.lock import Lock
 from tpo.store.reader import Place, find_places, read_places
 from tpo.store.resume import changed_columns, check_row, finished_ids, had_other_data, record_for
 from tpo.store.runfile import RunRecord, write_run
+from tpo.store.shards import PARTS, block_directories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory
 
@@ -45,7 +47,8 @@ class RunDirectory:
         self.path = path
         self.columns = tuple(columns)
         """Columns of the data that a reward reads."""
-        self._checked = self.columns if had_other_data(record, record.fingerprint) else ()
+        self.checked_columns = self.columns if had_other_data(record, record.fingerprint) else ()
+        """Those of :attr:`columns` that may have changed since an earlier invocation."""
         self.record = record
         self.resumed = len(record.invocations) > 1
         """True if an earlier invocation worked in it."""
@@ -114,7 +117,7 @@ class RunDirectory:
         if query.id not in self.finished:
             return False
         if query.id in self._places:  # else it was finished by this invocation
-            check_row(self.path, self._places[query.id], query, self._checked)
+            check_row(self.path, self._places[query.id], query, self.checked_columns)
         return True
 
     @property
@@ -130,9 +133,15 @@ class RunDirectory:
         place = self._places.get(query.id)
         if place is None or query.id in self.finished:
             return None
-        if changed_columns(self.path, place, query, self._checked):
+        if changed_columns(self.path, place, query, self.checked_columns):
             return None
         return next(self.read([place]), None)
+
+    def known_totals(self) -> Mapping[str, Any] | None:
+        """Return the totals of the invocation before this one; None unless they cover every trajectory."""
+        before = self.record.invocations[-2:-1]
+        covered = bool(before) and before[0].trajectory_bytes == self._trajectories.size
+        return self.record.totals if covered else None
 
     def seconds_until(self, ended: float) -> float:
         """Return the wall time of all invocations if this one ends at *ended*."""
@@ -182,7 +191,13 @@ class RunDirectory:
         """
         self._reserve.release()
         await self.journal.compact()
-        self.record = self.record.end(ended, totals, interrupted=interrupted, retries=retries or {})
+        self.record = self.record.end(
+            ended,
+            totals,
+            interrupted=interrupted,
+            retries=retries,
+            trajectory_bytes=self._trajectories.size,
+        )
         write_run(self.path, self.record)
 
     async def close(self) -> None:
@@ -210,6 +225,8 @@ def steady_clock(
 
 
 def _clear(path: Path) -> None:
-    """Delete the run's own files, run.json last, so that no crash leaves the others without it."""
-    for name in (JOURNAL, reader.NAME, runfile.BACKUP, runfile.NAME):
+    """Delete the run's blocks and its own files, run.json last, so that no crash leaves others without it."""
+    for block in block_directories(path):
+        shutil.rmtree(block)
+    for name in (JOURNAL, reader.NAME, PARTS, runfile.BACKUP, runfile.NAME):
         (path / name).unlink(missing_ok=True)

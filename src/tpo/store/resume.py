@@ -13,7 +13,7 @@ from tpo.errors import StoreError, StoreMismatch
 from tpo.store import reader, runfile, schema1
 from tpo.store.journal import JOURNAL
 from tpo.store.jsonline import plain
-from tpo.store.reader import Place, find_places
+from tpo.store.reader import Place, find_places, trajectory_files
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run
 from tpo.store.shards import FOLDER, shard_directories
 from tpo.types import Query
@@ -39,14 +39,15 @@ def is_complete(
     _check_resumable(path, there, fingerprint)
     if queries is None or not (path / reader.NAME).exists():
         return False
-    places = find_places(path / reader.NAME)
+    found = _all_places(path)
+    places = {query: place for query, (_, place) in found.items()}
     finished = finished_ids(places, fingerprint)
     same_data = there.fingerprint.get("data") == fingerprint.get("data")
     complete, known = True, False
     columns = columns if had_other_data(there, fingerprint) else ()
     for query in queries:
         if query.id in finished:
-            check_row(path, places[query.id], query, columns)
+            check_row(*found[query.id], query, columns)
         complete = complete and query.id in finished
         known = known or query.id in places
         if same_data and not complete:
@@ -74,9 +75,18 @@ def recorded_ids(path: Path, data: str) -> dict[str, tuple[str, ...]] | None:
     if not _digests(there) - {None, data} or there.schema == schema1.SCHEMA:
         return None
     ids: dict[str, list[str]] = defaultdict(list)
-    for query, place in find_places(path / reader.NAME).items():
+    for query, (_, place) in _all_places(path).items():
         ids[place.digest].append(query)
     return {digest: tuple(of) for digest, of in ids.items()}
+
+
+def _all_places(path: Path) -> dict[str, tuple[Path, Place]]:
+    """Return the directory and the place of the line of each query of the run, or of its parts."""
+    return {
+        query: (file.parent, place)
+        for file in trajectory_files(path)
+        for query, place in find_places(file).items()
+    }
 
 
 def finished_ids(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:

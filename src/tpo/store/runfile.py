@@ -43,6 +43,8 @@ class Invocation:
     """Number of retried calls by phase; known once it has ended."""
     data: str | None = None
     """Digest of the data; None in runs of earlier versions."""
+    trajectory_bytes: int | None = None
+    """Size of ``trajectories.jsonl`` at its end, which the totals cover; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,16 @@ class RunRecord:
         *,
         interrupted: bool,
         retries: Mapping[str, int] | None = None,
+        trajectory_bytes: int | None = None,
     ) -> RunRecord:
         """Return the record with its last invocation ended."""
-        last = replace(self.invocations[-1], ended=now, interrupted=interrupted, retries=retries or {})
+        last = replace(
+            self.invocations[-1],
+            ended=now,
+            interrupted=interrupted,
+            retries=retries or {},
+            trajectory_bytes=trajectory_bytes,
+        )
         return replace(self, invocations=(*self.invocations[:-1], last), totals=totals)
 
 

@@ -7,6 +7,12 @@ from pathlib import Path
 FOLDER = "shards"
 """Folder of the parts in the directory of the whole run."""
 
+PARTS = "parts.jsonl"
+"""Index of parts that are never joined; it marks a run of them, which has a record of its own."""
+
+BLOCK = "block-"
+"""Begin of the name of a part that is a block of queries of a run on Ray."""
+
 _RECORD = "run.json"
 
 
@@ -18,8 +24,18 @@ def shard_directories(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(each for each in folder.iterdir() if (each / _RECORD).is_file()))
 
 
+def block_directories(path: Path) -> list[Path]:
+    """Return the directories of blocks of the run at *path*, by name."""
+    return sorted((path / FOLDER).glob(f"{BLOCK}*"))
+
+
 def run_directories(path: Path) -> tuple[Path, ...]:
-    """Return the directories that hold the run at *path*: *path* itself, or its parts if it has no record."""
+    """Return the directories that hold the run at *path*.
+
+    These are *path* itself; its parts if it has no record; *path* and its parts if it has an index of them.
+    """
+    if (path / PARTS).exists():
+        return (path, *shard_directories(path))
     if (path / _RECORD).exists():
         return (path,)
     return shard_directories(path) or (path,)

@@ -42,7 +42,12 @@ class InFlightQueries:
     """Queries in the journals of the run directories *paths*."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._journals = [_Journal(path / JOURNAL) for path in paths]
+        self._journals: list[_Journal] = []
+        self.follow(paths)
+
+    def follow(self, paths: Sequence[Path]) -> None:
+        """Follow the journals of *paths*, too."""
+        self._journals += [_Journal(path / JOURNAL) for path in paths]
 
     @property
     def calls(self) -> int:

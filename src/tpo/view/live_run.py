@@ -68,9 +68,7 @@ class LiveRun:
 
     def refresh(self) -> tuple[bool, bool]:
         """Read appended lines; return whether anything changed and whether more can be read now."""
-        if (parts := run_directories(self.path)) != self.parts:  # a shard began, or they were merged
-            self._open(parts)
-            self._reset()
+        self._look_at_parts()
         growths = [tail.read() for tail in self._tails]
         self.growth = growth = _together(growths)
         if growth.replaced:
@@ -155,6 +153,18 @@ class LiveRun:
     def _reset(self) -> None:
         self.generation += 1
         self.table = RunTable(self.name, self.number)
+
+    def _look_at_parts(self) -> None:
+        """Follow parts that began; start again if others are gone, because they were merged."""
+        found = run_directories(self.path)
+        began = tuple(part for part in found if part not in self.parts)
+        if len(began) + len(self.parts) == len(found):
+            self.parts += began
+            self._tails += [Tail(path / reader.NAME) for path in began]
+            self.in_flight.follow(began)
+        else:
+            self._open(found)
+            self._reset()
 
     def _read(self, place: Place) -> Trajectory | None:
         """Return the trajectory at *place*, if there is one."""

@@ -1,0 +1,224 @@
+"""The driver of a run on Ray, with a worker in this process in place of Ray."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runs.models import by_id, reply, value
+from tests.scale.sharded import data_file, planned
+from tpo.errors import ConfigError, PolicyError, StoreMismatch, TpoError
+from tpo.export import read_in_order
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.report.write import ReportOptions, write_report
+from tpo.rewards.scripted import ScriptedReward
+from tpo.runs.models import Models, no_models
+from tpo.runs.plan import RunPlan
+from tpo.runs.summary import Summary, summarize
+from tpo.scale.cluster import Pool, RowStream
+from tpo.scale.driver import execute_on_ray
+from tpo.scale.parts import Parts
+from tpo.store import read_trajectories
+from tpo.types import Scope, Trajectory
+from tpo.view.live_run import LiveRun
+from tpo.view.status import run_status
+
+BLOCK = 5
+
+
+class LocalStream(RowStream):
+    """Runs blocks in a thread of this process; ends with an error after *most* of them."""
+
+    most = 1_000_000
+
+    def __init__(
+        self, items: Sequence[Mapping[str, Any]], worker: type, arguments: Mapping[str, Any], pool: Pool
+    ) -> None:
+        del pool
+        self._stopped = False
+        self._rows = self._run(items, worker(**arguments))
+
+    def _run(self, items: Sequence[Mapping[str, Any]], worker: Any) -> Iterator[dict[str, Any]]:
+        for number, item in enumerate(items):
+            if number == self.most:
+                raise OSError("the cluster is gone")
+            rows = worker({"block": [item["block"]]})
+            yield {name: values[0] for name, values in rows.items()}
+
+
+class TwoBlocks(LocalStream):
+    """Dies after two blocks."""
+
+    most = 2
+
+
+@dataclass
+class Setup:
+    """A run of 12 queries in blocks; *calls* counts policy calls by query, step and phase."""
+
+    folder: Path
+    failing: str = ""
+    calls: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+
+    def models(self) -> Models:
+        def say(call: Any, index: int) -> str:
+            if index == 0:
+                self.calls[call.scope.query, call.scope.step, call.scope.phase] += 1
+            return reply(call, index)
+
+        failures = {Scope(self.failing, 1, "loss"): PolicyError("gone")}
+        return Models(ScriptedPolicy(say, failures=failures), ScriptedReward(value))
+
+    async def plan(self, out: str, *, count: int = 12, fresh: bool = False, **settings: Any) -> RunPlan:
+        plan = await planned(data_file(self.folder, count), self.folder / out, **settings)
+        return replace(plan, load=lambda events: self.models(), fresh=fresh)
+
+    async def on_ray(self, stream: type[RowStream] = LocalStream, **settings: Any) -> Summary:
+        options: dict[str, Any] = {"ray": "auto", "block_size": BLOCK} | settings
+        plan = await self.plan("run", **options)
+        async with plan.opened(no_models()) as opened:
+            return await execute_on_ray(opened, connect=lambda _: nullcontext(), stream=stream)
+
+    async def alone(self, **settings: Any) -> dict[str, Trajectory]:
+        """The trajectories of one process."""
+        plan = await self.plan("alone", **settings)
+        await plan.run(replace(self, calls=Counter()).models())
+        return by_id(read_trajectories(self.folder / "alone"))
+
+    def kept(self) -> dict[str, Trajectory]:
+        return by_id(read_trajectories(self.folder / "run"))
+
+
+@pytest.fixture(params=[False, True], ids=["joined", "parts"])
+def parts(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"keep_parts": True} if request.param else {}
+
+
+async def test_a_run_in_blocks_is_that_of_one_process(tmp_path: Path, parts: dict[str, Any]) -> None:
+    setup = Setup(tmp_path)
+    summary = await setup.on_ray(**parts)
+    assert (summary.finished, summary.failed) == (12, 0)
+    assert setup.kept() == await setup.alone()
+    assert max(setup.calls.values()) == 1
+    before = setup.calls.copy()
+    again = await setup.on_ray(**parts)
+    assert replace(again, seconds=0) == replace(summary, seconds=0)
+    assert setup.calls == before
+    assert (await setup.plan("run", ray="auto", **parts)).is_complete()
+
+
+async def test_more_iterations_continue_finished_queries(tmp_path: Path, parts: dict[str, Any]) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray(**parts)
+    setup.calls.clear()
+    summary = await setup.on_ray(max_iterations=2, **parts)
+    assert summary.finished == 12
+    assert {step for _, step, _ in setup.calls} == {2}
+    assert setup.kept() == await setup.alone(max_iterations=2)
+
+
+async def test_after_the_driver_died_nothing_finished_is_done_again(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    setup = Setup(tmp_path)
+    with pytest.raises(TpoError, match="the cluster is gone"):
+        await setup.on_ray(TwoBlocks, **parts)
+    summary = await setup.on_ray(**parts)
+    assert summary.finished == 12
+    assert max(setup.calls.values()) == 1
+    assert setup.kept() == await setup.alone()
+
+
+@pytest.mark.parametrize("block_size", [BLOCK, 3])
+async def test_failed_queries_are_run_again(tmp_path: Path, parts: dict[str, Any], block_size: int) -> None:
+    setup = Setup(tmp_path, failing="q6")
+    summary = await setup.on_ray(**parts)
+    assert (summary.finished, summary.failed) == (11, 1)
+    setup.failing = ""
+    setup.calls.clear()
+    summary = await setup.on_ray(block_size=block_size, **parts)
+    assert (summary.finished, summary.failed) == (12, 0)
+    assert {query for query, _, _ in setup.calls} == {"q6"}
+    assert setup.kept() == await setup.alone()
+
+
+async def test_more_data_extends_the_run(tmp_path: Path, parts: dict[str, Any]) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray(count=7, **parts)
+    setup.calls.clear()
+    assert (await setup.on_ray(**parts)).finished == 12
+    assert {query for query, _, _ in setup.calls} == {f"q{number}" for number in range(7, 12)}
+    assert setup.kept() == await setup.alone()
+
+
+async def test_fresh_removes_the_blocks(tmp_path: Path, parts: dict[str, Any]) -> None:
+    setup = Setup(tmp_path, failing="q6")
+    await setup.on_ray(**parts)
+    assert (await setup.on_ray(count=3, fresh=True, **parts)).finished == 3
+    assert len(setup.kept()) == 3
+
+
+async def test_parts_are_indexed_and_read_as_one_run(tmp_path: Path) -> None:
+    setup, run = Setup(tmp_path, failing="q6"), tmp_path / "run"
+    summary = await setup.on_ray(keep_parts=True)
+    assert (run / "trajectories.jsonl").read_bytes() == b""
+    index = [json.loads(line) for line in (run / "parts.jsonl").read_text().splitlines()]
+    assert sum(row["finished"] for row in index) == 11
+    assert sum(row["failed"] for row in index) == 1
+    assert [(run / row["part"] / "trajectories.jsonl").stat().st_size for row in index] == [
+        row["bytes"] for row in index
+    ]
+    assert replace(summarize(run), seconds=0, by_step=()) == replace(summary, seconds=0, by_step=())
+    assert [trajectory.query.id for trajectory in read_in_order(run)] == [f"q{n}" for n in range(12)]
+    written = write_report([run], tmp_path / "report.html", ReportOptions(figures=None))
+    assert written.queries == 12
+    assert not any("not merged" in note for _, note in written.notes)
+
+
+async def test_parts_tell_what_is_finished_and_where_the_rest_goes_on(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, failing="q6")
+    await setup.on_ray(keep_parts=True)
+    plan = await setup.plan("run", ray="auto", keep_parts=True)
+    async with plan.opened(no_models()) as opened:
+        parts = Parts(opened.directory)
+        assert parts.finished == {f"q{number}" for number in range(12)} - {"q6"}
+        assert list(parts.failed) == ["q6"]
+        failed = next(query for query in plan.queries if query.id == "q6")
+        earlier = parts.earlier(failed)
+        assert earlier is not None
+        assert earlier.status == "failed"
+        parts.drop_unfinished([])
+        assert parts.earlier(failed) is None
+        assert len(list(parts.read_finished())) == 11
+
+
+async def test_the_live_view_follows_parts_that_begin(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    with pytest.raises(TpoError):
+        await setup.on_ray(TwoBlocks, keep_parts=True)
+    run = LiveRun(tmp_path / "run", "run", 0)
+    run.refresh()
+    assert run_status(run)["finished"] == 2 * BLOCK
+    await setup.on_ray(keep_parts=True)
+    run.refresh()
+    assert run_status(run)["finished"] == 12
+    assert run.generation == 0
+
+
+async def test_a_run_keeps_its_form(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray()
+    with pytest.raises(StoreMismatch, match="parts: not set there, true now"):
+        await setup.on_ray(keep_parts=True)
+
+
+async def test_parts_are_for_ray(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--keep-parts is for runs with --ray"):
+        await Setup(tmp_path).plan("run", keep_parts=True)
