@@ -14,18 +14,15 @@ from torch.nn import functional
 class Shape:
     """The sizes of a model."""
 
-    vocabulary: int = 2048
-    width: int = 256
+    vocabulary: int = 1536
+    width: int = 192
     layers: int = 5
     heads: int = 4
-    hidden: int = 640
+    head: int = 64
+    """Width of one attention head; all of them together may be wider than the stream."""
+    hidden: int = 384
     theta: float = 100_000.0
     epsilon: float = 1e-5
-
-    @property
-    def head(self) -> int:
-        """The width of one attention head."""
-        return self.width // self.heads
 
 
 def rotary(length: int, head: int, theta: float) -> tuple[Tensor, Tensor]:
@@ -65,9 +62,11 @@ class Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.heads, self.head = shape.heads, shape.head
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (
-            nn.Linear(shape.width, shape.width, bias=False) for _ in range(4)
+        inner = shape.heads * shape.head
+        self.q_proj, self.k_proj, self.v_proj = (
+            nn.Linear(shape.width, inner, bias=False) for _ in range(3)
         )
+        self.o_proj = nn.Linear(inner, shape.width, bias=False)
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of shape (batch, heads, length, head)."""
@@ -80,7 +79,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """What each token of *x* gathers from those before it."""
         mixed = functional.scaled_dot_product_attention(*self.project(x, cos, sin), is_causal=True)
-        return _linear(mixed.transpose(1, 2).reshape(x.shape), self.o_proj)
+        return _linear(mixed.transpose(1, 2).flatten(2), self.o_proj)
 
 
 class Mlp(nn.Module):
@@ -125,14 +124,41 @@ class Trunk(nn.Module):
         """The layers, as what they are."""
         return [cast(Layer, layer) for layer in self.layers]
 
-    def forward(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The last hidden states of *tokens*, of shape (batch, length, width)."""
+    def streams(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        """The stream after each layer, of shape (batch, length, width)."""
         x = functional.embedding(tokens, self.embed_tokens.weight)
         cos, sin = rotary(tokens.shape[1], self.shape.head, self.shape.theta)
+        streams = []
         for layer in self.layers:
             x = layer(x, cos, sin, dtype)
-        hidden: Tensor = self.norm(x)
+            streams.append(x)
+        return streams
+
+    def forward(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The last hidden states of *tokens*, of shape (batch, length, width)."""
+        hidden: Tensor = self.norm(self.streams(tokens, dtype)[-1])
         return hidden
+
+
+class Verdicts(nn.Module):
+    """Read from inside whether a detail is the one asked for: a help in training, not part of the model."""
+
+    LAYERS = (2, 3)
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.norm = Norm(shape)
+        self.heads = nn.ModuleList(nn.Linear(shape.width, 1) for _ in self.LAYERS)
+
+    def forward(self, streams: list[Tensor], marks: Tensor) -> Tensor:
+        """Cross entropy of the verdicts; *marks* has 1 for right and 2 for wrong details, 0 elsewhere."""
+        chosen = marks > 0
+        wrong = (marks[chosen] == 2).float()
+        logits = [
+            head(self.norm(streams[layer][chosen])).squeeze(-1)
+            for head, layer in zip(self.heads, self.LAYERS, strict=True)
+        ]
+        return torch.stack([functional.binary_cross_entropy_with_logits(x, wrong) for x in logits]).mean()
 
 
 class Policy(nn.Module):
@@ -141,19 +167,20 @@ class Policy(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.model = Trunk(shape)
+        self.verdicts = Verdicts(shape)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every next token."""
         return functional.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype)).float()
 
-    def loss(self, tokens: Tensor, taught: Tensor, dtype: torch.dtype) -> Tensor:
-        """Cross entropy of the taught tokens, averaged by their weights."""
+    def losses(self, tokens: Tensor, taught: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross entropy of the taught tokens, averaged by their weights, and that of the verdicts."""
         chosen = taught[:, 1:] > 0
-        hidden, weights = self.model(tokens, dtype)[:, :-1][chosen], taught[:, 1:][chosen]
-        errors = functional.cross_entropy(
-            self.logits(hidden.to(dtype)), tokens[:, 1:][chosen], reduction="none"
-        )
-        return (errors * weights).sum() / weights.sum()
+        streams = self.model.streams(tokens)
+        hidden, weights = self.model.norm(streams[-1][:, :-1][chosen]), taught[:, 1:][chosen]
+        errors = functional.cross_entropy(self.logits(hidden), tokens[:, 1:][chosen], reduction="none")
+        verdicts = self.verdicts(streams, marks) if bool(marks.any()) else errors.new_zeros(())
+        return (errors * weights).sum() / weights.sum(), verdicts
 
 
 class Reward(nn.Module):
@@ -165,8 +192,12 @@ class Reward(nn.Module):
         self.score = nn.Linear(shape.width, 1, bias=False)
         nn.init.normal_(self.score.weight, std=0.02)
 
-    def forward(self, tokens: Tensor, lengths: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """The reward of each of the right-padded rows of *tokens*."""
-        hidden = self.model(tokens, dtype)[torch.arange(len(tokens)), lengths - 1]
+        return self.read(self.model.streams(tokens)[-1], lengths)
+
+    def read(self, stream: Tensor, lengths: Tensor) -> Tensor:
+        """The rewards in the last layer's *stream*, each at its row's last token."""
+        hidden = self.model.norm(stream[torch.arange(len(stream)), lengths - 1])
         score: Tensor = self.score(hidden).squeeze(-1)
         return score

@@ -103,7 +103,7 @@ class _Cache:
             known = self.keys[index, :, :, :end], self.values[index, :, :, :end]
             mixed = functional.scaled_dot_product_attention(query, *known, attn_mask=mask)
             x = x + functional.linear(
-                mixed.transpose(1, 2).reshape(inner.shape), layer.self_attn.o_proj.weight.to(dtype)
+                mixed.transpose(1, 2).flatten(2), layer.self_attn.o_proj.weight.to(dtype)
             )
             x = x + layer.mlp(layer.post_attention_layernorm(x).to(dtype))
         self.length = end
