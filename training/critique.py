@@ -126,7 +126,9 @@ def obey(lines: Sequence[Line], edits: Sequence[Edit]) -> str:
         elif edit.role in roles:
             now[roles.index(edit.role)] = (edit.role, edit.text)
         else:
-            before = [index for index, role in enumerate(roles) if RANK.get(role, 99) < RANK.get(edit.role, 98)]
+            before = [
+                index for index, role in enumerate(roles) if RANK.get(role, 99) < RANK.get(edit.role, 98)
+            ]
             now.insert(before[-1] + 1 if before else 0, (edit.role, edit.text))
     return "\n".join(text for _, text in now)
 

@@ -61,7 +61,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/tiny"))
     parser.add_argument("--steps", type=int, default=Plan.steps)
-    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="longest time of the policy's training")
+    parser.add_argument(
+        "--minutes", type=float, default=Plan.minutes, help="longest time of the policy's training"
+    )
     parser.add_argument("--reward-steps", type=int, default=RewardPlan.steps)
     parser.add_argument("--reward-minutes", type=float, default=RewardPlan.minutes)
     parser.add_argument("--seed", type=int, default=SEED)

@@ -63,9 +63,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.head = shape.heads, shape.head
         inner = shape.heads * shape.head
-        self.q_proj, self.k_proj, self.v_proj = (
-            nn.Linear(shape.width, inner, bias=False) for _ in range(3)
-        )
+        self.q_proj, self.k_proj, self.v_proj = (nn.Linear(shape.width, inner, bias=False) for _ in range(3))
         self.o_proj = nn.Linear(inner, shape.width, bias=False)
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,17 +6,26 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tpo.methods.fused import Fused
-from tpo.methods.fusion import Fusion
 from tpo.methods.paper import Paper
 from tpo.methods.tags import CLOSING, OPENING
 from tpo.methods.tpo import Tpo
-from tpo.methods.wording import load_wording
+from tpo.methods.wording import numbered
 from tpo.types import Call, Candidate, Message, Pair, Query, Score, assistant, system, user
 from training import outside
 from training.cases import BASE_FACTORS, Case, Draft, outside_case, world_case
 from training.wording import Wordings
 from training.world import FULL, Rates, draw_task, flawed, text_of
+
+CRITIQUES = (
+    ("fused", "critique_single", "critique"), ("fused", "critique_single", "critique"),
+    ("ab_mcts", "critique", "critique"), ("feedback_history", "alone", "won"),
+)  # fmt: skip
+"""Layouts that ask for loss and gradient at once, and their texts without and with a rejected response."""
+FUSIONS = (
+    ("fusion", "fusion", "answer", "others"), ("aggregate", "aggregate", "attempt", "others"),
+    ("tmpc", "regenerate", "part", "segments"),
+)  # fmt: skip
+"""Layouts that make one response of several: their text, the tag of each response, and where they stand."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,9 @@ class Mix:
     short: float = 0.2
     """Query, draft, gradient and update only."""
     independent: float = 0.08
-    fused: float = 0.06
-    fusion: float = 0.04
+    fused: float = 0.08
+    fusion: float = 0.05
+    losses: float = 0.02
     revision: float = 0.3
     """Share of the dialogues without a rejected response."""
     outside: float = 0.06
@@ -55,8 +65,6 @@ class Protocol:
         self.mix = mix
         self.own = own
         self.wordings = Wordings()
-        self._fused = Fused(wording=load_wording("fused"))
-        self._fusion = Fusion(wording=load_wording("fusion"))
 
     def draw(self, rng: random.Random) -> Dialogue:
         """The next dialogue."""
@@ -64,6 +72,7 @@ class Protocol:
         kinds = {
             self._sample: mix.sample, self._judge: mix.judge, self._short: mix.short,
             self._independent: mix.independent, self._fuse_calls: mix.fused, self._fuse_drafts: mix.fusion,
+            self._losses: mix.losses,
         }  # fmt: skip
         left = 1.0 - sum(kinds.values())
         kind = rng.choices((*kinds, self._conversation), (*kinds.values(), left))[0]
@@ -139,22 +148,53 @@ class Protocol:
         return Dialogue((*messages, assistant(reply)), frozenset({len(messages)}))
 
     def _fuse_calls(self, case: Case, rng: random.Random) -> Dialogue:
-        """Loss and gradient in one reply, as ``fused`` asks for them."""
-        query, pair = self._query(case.prompt, rng), _pair(case)
-        critique = Call.answered(
-            "gradient", self._fused.critique_prompt(query, pair), f"{case.loss}\n{case.gradient}"
+        """Loss and gradient in one reply, as ``fused``, ``ab-mcts`` and ``feedback-history`` ask for them."""
+        layout, alone, against = rng.choice(CRITIQUES)
+        wording, query = self.wordings.of(layout), self._query(case.prompt, rng)
+        values = {
+            "query": case.prompt, "chosen": case.chosen, "rejected": case.rejected or "",
+            "other": case.rejected or "", "score": str(rng.randint(1, 99)),
+        }  # fmt: skip
+        shows = case.rejected is not None and rng.random() > self.mix.revision
+        request = wording.fill(against if shows else alone, **values)
+        draft = (*query.messages, assistant(case.chosen))
+        critique = f"{case.loss}\n{case.gradient}".strip()
+        if layout == "feedback_history":
+            update = (*draft, user(wording.fill("update", history=numbered("remark", [critique]), **values)))
+            if not case.true_gradient or rng.random() < 0.5:
+                return Dialogue((*update, assistant(_tagged(case.improved))), frozenset({len(update)}))
+            return Dialogue((*draft, user(request), assistant(critique)), frozenset({len(draft) + 1}))
+        messages = (*draft, user(request), assistant(critique), user(wording.fill("update", **values)))
+        last = len(messages)
+        taught = {last, last - 2} if case.true_gradient else {last}
+        return Dialogue(
+            (*messages, assistant(_tagged(case.improved))), frozenset(taught | _draft(case, query))
         )
-        messages = (*self._fused.update_prompt(query, pair, critique), assistant(_tagged(case.improved)))
+
+    def _losses(self, case: Case, rng: random.Random) -> Dialogue:
+        """A gradient from quoted losses, as ``multi-loss`` asks for it."""
+        wording, query = self.wordings.of("multi_loss"), self._query(case.prompt, rng)
+        losses = numbered("assessment", [case.loss] * rng.choice((1, 2)))
+        values = {"query": case.prompt, "chosen": case.chosen, "losses": losses}
+        messages = (
+            *query.messages,
+            assistant(case.chosen),
+            user(wording.fill("gradient", **values)),
+            assistant(case.gradient),
+            user(wording.fill("update", **values)),
+            assistant(_tagged(case.improved)),
+        )
         last = len(messages) - 1
         taught = {last, last - 2} if case.true_gradient else {last}
         return Dialogue(messages, frozenset(taught | _draft(case, query)))
 
     def _fuse_drafts(self, case: Case, rng: random.Random) -> Dialogue:
-        """One response from several, as ``fusion`` asks for it."""
-        query = self._query(case.prompt, rng)
-        pool = [Candidate(0, 0, case.chosen, Score(1.0))]
-        pool += [Candidate(0, index, text, Score(0.0)) for index, text in enumerate(case.others, 1)]
-        messages = self._fusion.fusion_prompt(query, pool)
+        """One response from several, as ``fusion``, ``aggregate`` and ``tmpc`` ask for it."""
+        layout, name, tag, key = rng.choice(FUSIONS)
+        query, others = self._query(case.prompt, rng), numbered(tag, case.others)
+        values = {"query": case.prompt, "chosen": case.chosen, key: others}
+        request = user(self.wordings.of(layout).fill(name, **values))
+        messages = (*query.messages, assistant(case.chosen), request)
         return Dialogue((*messages, assistant(_tagged(case.fused))), frozenset({len(messages)}))
 
 

@@ -87,22 +87,23 @@ class Encoder:
         self.tokenizer = tokenizer
         self.bos, self.eot, self.pad = (tokenizer.convert_tokens_to_ids(token) for token in (BOS, EOT, PAD))
         self._heads = {
-            role: self._plain(f"{START}{role}{END}\n\n") for role in ("system", "user", "assistant")
+            role: self.plain(f"{START}{role}{END}\n\n") for role in ("system", "user", "assistant")
         }
-        self._weights = {self._plain(word)[0]: weight for word, weight in VERDICTS.items()}
-        self._asking = {self._plain(f" {named(slot)}")[0]: slot for slot in SLOTS}
-        self._labels = {self._plain(f"{LABELS[slot]}:")[0]: slot for slot in SLOTS}
+        self._weights = {self.plain(word)[0]: weight for word, weight in VERDICTS.items()}
+        self._asking = {self.plain(f" {named(slot)}")[0]: slot for slot in SLOTS}
+        self._labels = {self.plain(f"{LABELS[slot]}:")[0]: slot for slot in SLOTS}
         values = {value for family in TOPICS for slot in SLOTS for value in pool(slot, family)}
-        self._values = {self._plain(f" {value}")[0] for value in values}
+        self._values = {self.plain(f" {value}")[0] for value in values}
 
-    def _plain(self, text: str) -> list[int]:
+    def plain(self, text: str) -> list[int]:
+        """The tokens of *text* alone."""
         return list(self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The tokens of *messages* and the head of the assistant's next turn."""
         tokens = [self.bos]
         for message in messages:
-            tokens += [*self._heads[message["role"]], *self._plain(plain_text(message).strip()), self.eot]
+            tokens += [*self._heads[message["role"]], *self.plain(plain_text(message).strip()), self.eot]
         return tokens + self._heads["assistant"]
 
     def dialogue(self, dialogue: Dialogue) -> tuple[list[int], list[float]]:
@@ -114,7 +115,7 @@ class Encoder:
                 plain_text(message).strip(),
                 index in dialogue.taught,
             )
-            body = [*self._plain(text), self.eot]
+            body = [*self.plain(text), self.eot]
             tokens += head + body
             weights += [0.0] * len(head)
             weights += [self._weights.get(token, 1.0) if taught else 0.0 for token in body]

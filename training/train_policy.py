@@ -20,7 +20,10 @@ from training.tokenizer import Encoder
 
 CURRICULUM = (
     (0.08, Mix(sample=0.2, judge=0.35, short=0.3, independent=0.03, fused=0.02, fusion=0.02, details=(2, 5))),
-    (0.2, Mix(sample=0.15, judge=0.35, short=0.25, independent=0.05, fused=0.03, fusion=0.03, details=(4, 10))),
+    (
+        0.2,
+        Mix(sample=0.15, judge=0.35, short=0.25, independent=0.05, fused=0.03, fusion=0.03, details=(4, 10)),
+    ),
     (1.0, Mix()),
 )
 """The share of the training up to which each mix is drawn."""

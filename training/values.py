@@ -30,10 +30,16 @@ NAMES = listed(
 
 TOPICS: dict[str, tuple[str, ...]] = {
     "invitation": listed("picnic dinner party barbecue brunch wedding birthday breakfast lunch feast", None),
-    "announcement": listed("concert lecture exhibition opera festival parade fair reading premiere quiz", None),
-    "reminder": listed("meeting rehearsal exam appointment training inspection lesson choir yoga seminar", None),
+    "announcement": listed(
+        "concert lecture exhibition opera festival parade fair reading premiere quiz", None
+    ),
+    "reminder": listed(
+        "meeting rehearsal exam appointment training inspection lesson choir yoga seminar", None
+    ),
     "plan": listed("hike cruise safari excursion tour sailing climb ride expedition outing", None),
-    "programme": listed("course workshop tournament camp congress contest retreat auction dance marathon", None),
+    "programme": listed(
+        "course workshop tournament camp congress contest retreat auction dance marathon", None
+    ),
 }
 
 POOLS: dict[str, tuple[str, ...]] = {

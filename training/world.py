@@ -90,9 +90,7 @@ def flawed(task: Task, rates: Rates, rng: random.Random) -> tuple[Line, ...]:
         if rng.random() < rates.missing:
             continue
         if line.value and rng.random() < rates.wrong:
-            line = detail(
-                line.role, mistake(line.role, task.family, line.value, rng, rates.neighbours)
-            )
+            line = detail(line.role, mistake(line.role, task.family, line.value, rng, rates.neighbours))
         lines.append(line)
     if rng.random() < rates.rambling:
         lines.insert(min(1, len(lines)), Line("rambling", rng.choice(grammar.RAMBLING)))
