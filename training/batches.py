@@ -19,7 +19,7 @@ AHEAD = 8
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded *tokens* of shape (rows, length), their weights in the loss (0: given), and their marks."""
+    """Right-padded *tokens* of shape (rows, length), their weights in the loss (0: given), and marks."""
 
     tokens: Tensor
     taught: Tensor

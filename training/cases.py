@@ -34,7 +34,7 @@ OTHER = Rates(neighbours=0.3)
 class Case:
     """The texts of one protocol pass.
 
-    *base* tells whether the chosen draft is one that the base policy should write, *true_gradient* whether the
+    *base* tells whether the chosen draft is one that the base policy writes, *true_gradient* whether the
     gradient may be taught. *others* are more drafts, and *fused* is the best that can be made of all of them.
     """
 

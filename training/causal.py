@@ -41,13 +41,13 @@ class Causal:
 
 def read_orders(gradient: str) -> list[Edit]:
     """The edits that a textual gradient orders, as far as it speaks the usual words."""
-    edits = []
-    for line in gradient.split("\n"):
-        for kind, forms in FORMS.items():
-            for form in forms:
-                if found := re.fullmatch(re.escape(form).replace(r"\{text\}", "(.+)"), line):
-                    edits.append(Edit(kind, read_line(found[1]).role, found[1]))  # type: ignore[arg-type]
-    return edits
+    return [
+        Edit(kind, read_line(found[1]).role, found[1])
+        for line in gradient.split("\n")
+        for kind, forms in FORMS.items()
+        for form in forms
+        if (found := re.fullmatch(re.escape(form).replace(r"\{text\}", "(.+)"), line))
+    ]
 
 
 def named_flaws(loss: str) -> set[str]:

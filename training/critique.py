@@ -79,11 +79,14 @@ def extra_notes(extras: Sequence[Line]) -> list[str]:
     return [f"Extra: {line.text} - {EXTRA_NAMES[line.role]}" for line in extras] or ["Extra: nothing"]
 
 
+Kind = Literal["write", "add", "remove"]
+
+
 @dataclass(frozen=True)
 class Edit:
     """One order: ``write`` a line in place of the one with its role, ``add`` one, or ``remove`` one."""
 
-    kind: Literal["write", "add", "remove"]
+    kind: Kind
     role: str
     text: str
 
@@ -98,7 +101,7 @@ def fixes(task: Task, findings: Findings, rng: random.Random) -> tuple[Edit, ...
     return (*edits, *(Edit("remove", extra.role, extra.text) for extra in findings.extras))
 
 
-FORMS: dict[str, tuple[str, ...]] = {
+FORMS: dict[Kind, tuple[str, ...]] = {
     "write": ('Write "{text}"', 'Change it to "{text}"', 'Correct it: "{text}"'),
     "add": ('Add "{text}"', 'Put in "{text}"', 'Include "{text}"'),
     "remove": ('Remove "{text}"', 'Leave out "{text}"', 'Delete "{text}"'),

@@ -55,7 +55,8 @@ def table(*heads: str) -> list[str]:
 
 def steps_lines(name: str, tasks: Sequence[Task], courses: Sequence[Course], depth: int) -> list[str]:
     """Mean reward and hidden score of the samples and of the pool's best, by step, and the samples' rise."""
-    rows, last = [], []
+    rows: list[str] = []
+    last: list[float] = []
     for number in range(depth + 1):
         samples = [mean(c.reward for c in course.at(number) or course.pool) for course in courses]
         hidden = [
@@ -180,7 +181,7 @@ async def layout_lines(folder: Path, tasks: Sequence[Task], seed: int) -> list[s
         for task in tasks:
             trajectory = await optimizer.optimize(task.prompt)
             first += [hidden_score(task, c.text) for c in trajectory.first.candidates]
-            answers.append(hidden_score(task, trajectory.best.text))
+            answers.append(hidden_score(task, trajectory.answer))
             unreadable = sum(len(each.unreadable) for each in trajectory.steps)
             lost += unreadable
             written += unreadable + sum(len(each.candidates) for each in trajectory.steps)

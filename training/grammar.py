@@ -7,7 +7,7 @@ detail in a query (``day Friday``), so that what was asked and what stands there
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 LABELS = {
     "name": "To", "topic": "Event", "day": "Day", "date": "Date", "month": "Month", "time": "Time",

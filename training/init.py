@@ -24,7 +24,7 @@ MARK = 2.0
 
 @torch.no_grad()
 def new_policy(shape: Shape, seed: int, alike: Sequence[tuple[int, int]] = ()) -> Policy:
-    """A policy with copy heads, the same for the same seed; the tokens of each pair of *alike* begin alike."""
+    """A policy with copy heads, the same for the same seed; the tokens of a pair in *alike* are similar."""
     torch.manual_seed(seed)
     policy = Policy(shape)
     for parameter in policy.parameters():

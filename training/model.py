@@ -52,10 +52,6 @@ class Norm(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon) * self.weight.float()
 
 
-def _linear(x: Tensor, layer: nn.Linear) -> Tensor:
-    return functional.linear(x, layer.weight.to(x.dtype))
-
-
 class Attention(nn.Module):
     """Causal attention over a whole sequence, or over a cache and one new token."""
 
@@ -70,14 +66,15 @@ class Attention(nn.Module):
         """Queries, keys and values of shape (batch, heads, length, head)."""
         size = (*x.shape[:2], self.heads, self.head)
         query, key, value = (
-            _linear(x, p).view(size).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
+            part(x).view(size).transpose(1, 2) for part in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return turn(query, cos, sin).to(x.dtype), turn(key, cos, sin).to(x.dtype), value
+        return turn(query, cos, sin), turn(key, cos, sin), value
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """What each token of *x* gathers from those before it."""
         mixed = functional.scaled_dot_product_attention(*self.project(x, cos, sin), is_causal=True)
-        return _linear(mixed.transpose(1, 2).flatten(2), self.o_proj)
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 class Mlp(nn.Module):
@@ -90,7 +87,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Token by token."""
-        return _linear(functional.silu(_linear(x, self.gate_proj)) * _linear(x, self.up_proj), self.down_proj)
+        out: Tensor = self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        return out
 
 
 class Layer(nn.Module):
@@ -101,10 +99,10 @@ class Layer(nn.Module):
         self.input_layernorm, self.self_attn = Norm(shape), Attention(shape)
         self.post_attention_layernorm, self.mlp = Norm(shape), Mlp(shape)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, dtype: torch.dtype) -> Tensor:
-        """The stream after this layer; products run in *dtype*."""
-        x = x + self.self_attn(self.input_layernorm(x).to(dtype), cos, sin)
-        stream: Tensor = x + self.mlp(self.post_attention_layernorm(x).to(dtype))
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """The stream after this layer."""
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+        stream: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return stream
 
 
@@ -122,19 +120,19 @@ class Trunk(nn.Module):
         """The layers, as what they are."""
         return [cast(Layer, layer) for layer in self.layers]
 
-    def streams(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    def streams(self, tokens: Tensor) -> list[Tensor]:
         """The stream after each layer, of shape (batch, length, width)."""
         x = functional.embedding(tokens, self.embed_tokens.weight)
         cos, sin = rotary(tokens.shape[1], self.shape.head, self.shape.theta)
         streams = []
         for layer in self.layers:
-            x = layer(x, cos, sin, dtype)
+            x = layer(x, cos, sin)
             streams.append(x)
         return streams
 
-    def forward(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         """The last hidden states of *tokens*, of shape (batch, length, width)."""
-        hidden: Tensor = self.norm(self.streams(tokens, dtype)[-1])
+        hidden: Tensor = self.norm(self.streams(tokens)[-1])
         return hidden
 
 
@@ -169,7 +167,7 @@ class Policy(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every next token."""
-        return functional.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype)).float()
+        return functional.linear(hidden, self.model.embed_tokens.weight)
 
     def losses(self, tokens: Tensor, taught: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
         """Cross entropy of the taught tokens, averaged by their weights, and that of the verdicts."""

@@ -26,15 +26,16 @@ class Muon(torch.optim.Optimizer):
     def step(self) -> None:  # type: ignore[override]  # no closure
         """Move every matrix by its orthogonal step."""
         for group in self.param_groups:
-            shapes: dict[tuple[int, ...], list[Tensor]] = {}
+            shapes: dict[tuple[int, ...], list[Any]] = {}
             for matrix in group["params"]:
                 shapes.setdefault(tuple(matrix.shape), []).append(matrix)
             for matrices in shapes.values():
                 moments = []
                 for matrix in matrices:
                     moment = self.state[matrix].setdefault("moment", torch.zeros_like(matrix))
-                    moment.lerp_(matrix.grad, 1 - MOMENTUM)
-                    moments.append(matrix.grad.lerp(moment, MOMENTUM))
+                    gradient: Tensor = matrix.grad
+                    moment.lerp_(gradient, 1 - MOMENTUM)
+                    moments.append(gradient.lerp(moment, MOMENTUM))
                 steps = orthogonal(torch.stack(moments))
                 scale = max(1.0, matrices[0].shape[0] / matrices[0].shape[1]) ** 0.5
                 for matrix, move in zip(matrices, steps, strict=True):
@@ -45,7 +46,7 @@ def orthogonal(matrices: Tensor, iterations: int = 4) -> Tensor:
     """Return *matrices* of shape (count, rows, columns) with all singular values near 1."""
     a, b, c = COEFFICIENTS
     wide = matrices.shape[-2] <= matrices.shape[-1]
-    x = matrices if wide else matrices.mT
+    x: Tensor = matrices if wide else matrices.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
@@ -81,10 +82,10 @@ class Optimizers:
         for group, full in zip(groups, self.full, strict=True):
             group["lr"] = full * scale
         for part in self.parts:
-            part.step()  # type: ignore[no-untyped-call]  # torch types only some optimizers
+            part.step()
             part.zero_grad(set_to_none=True)
 
 
 def course(share: float, step: int, decay: float = 0.45, warmup: int = 40) -> float:
-    """The share of the full rate at *share* of the training: up, level, and down over the last *decay* of it."""
+    """The share of the full rate at *share* of the training: up, level, down over the last *decay* of it."""
     return max(0.01, min(1.0, (step + 1) / warmup, (1 - share) / decay))

@@ -11,6 +11,7 @@ import torch
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from tpo.methods.contrast import contrast
+from tpo.methods.method import Method
 from tpo.methods.tpo import Tpo
 from tpo.types import Call, Candidate, Completion, Message, Pair, Query, Score, assistant, user
 from training.export import policy_of
@@ -95,7 +96,7 @@ class Course:
         return max((c for c in self.pool if c.step <= step), key=lambda c: c.reward)
 
 
-def start(pair: EmbeddedPair, method: Tpo, prompts: Sequence[str], samples: int) -> list[Course]:
+def start(pair: EmbeddedPair, method: Method, prompts: Sequence[str], samples: int) -> list[Course]:
     """First samples of every query."""
     courses = [Course(Query(str(i), (user(prompt),))) for i, prompt in enumerate(prompts)]
     texts = pair.write(courses, [method.first_prompt(c.query) for c in courses], samples)

@@ -122,9 +122,9 @@ class Encoder:
         return tokens, weights
 
     def marks(self, tokens: Sequence[int]) -> list[int]:
-        """For each token that is a detail's value in a notice: 1 if it is the one asked for, else 2; other tokens 0.
+        """1 for each detail in a notice that is the one asked for, 2 for any other, 0 for all else.
 
-        Given to the training as a second thing to predict, from inside: comparing is learned on every draft.
+        The training predicts them from inside, so that comparing is learned on every draft.
         """
         asked: dict[str, int] = {}
         marks = [0] * len(tokens)

@@ -41,7 +41,7 @@ class Plan:
     verdicts: float = 0.4
     """Weight of the verdicts that are read from inside."""
     own_at: tuple[float, ...] = (0.55, 0.75)
-    """Shares of the training at which the policy writes drafts of its own, which are mixed in from then on."""
+    """Shares of the training at which the policy writes drafts of its own; they are mixed in from then on."""
     own_queries: int = 80
     own: float = 0.25
     rate: float = 1.0

@@ -1,8 +1,8 @@
 """The words that fill the slots of a notice: people, events, days, places and so on.
 
-Every value is one word that becomes one token, written after a space wherever it is copied: then copying is one
-token, and comparing two values is comparing two tokens. Neighbours in a list are the mistakes that the policy
-learns to make by itself.
+Every value is one word that becomes one token, written after a space wherever it is copied: so copying is one
+token, and comparing two values is comparing two tokens. Neighbours in a list are the mistakes that the
+policy learns to make by itself.
 """
 
 from __future__ import annotations
