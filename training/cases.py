@@ -59,10 +59,15 @@ class Draft:
 
 
 def world_case(
-    rng: random.Random, own: Sequence[Draft] = (), details: tuple[int, int] = FULL, count: int | None = None
+    rng: random.Random,
+    own: Sequence[Draft] = (),
+    details: tuple[int, int] = FULL,
+    count: int | None = None,
+    base_share: float = 0.5,
+    counterfactual_share: float = COUNTERFACTUAL,
 ) -> Case:
     """A case of the world with *count* drafts; from *own* drafts of the policy when there are any."""
-    base = not own and rng.random() < 0.6
+    base = not own and rng.random() < base_share
     if own:
         draft = rng.choice(own)
         task, drafts = draft.task, [read(text) for text in draft.texts]
@@ -76,7 +81,7 @@ def world_case(
     drafts = [lines for lines in drafts if lines] or [perfect(task, rng)]
     chosen, others = drafts[0], [lines for lines in drafts[1:] if lines != drafts[0]]
     findings = examine(task, chosen)
-    true = rng.random() > COUNTERFACTUAL
+    true = rng.random() >= counterfactual_share
     edits = fixes(task, findings, rng)
     if not true:
         edits = counterfactual(task, findings, edits, rng)

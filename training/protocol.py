@@ -12,7 +12,7 @@ from tpo.methods.tpo import Tpo
 from tpo.methods.wording import numbered
 from tpo.types import Call, Candidate, Message, Pair, Query, Score, assistant, system, user
 from training import outside
-from training.cases import BASE_FACTORS, Case, Draft, outside_case, world_case
+from training.cases import BASE_FACTORS, COUNTERFACTUAL, Case, Draft, outside_case, world_case
 from training.wording import Wordings
 from training.world import FULL, Rates, draw_task, flawed, text_of
 
@@ -40,10 +40,10 @@ class Dialogue:
 class Mix:
     """Shares of the kinds of dialogues; the rest is the growing conversation of ``tpo``."""
 
-    sample: float = 0.15
-    judge: float = 0.2
+    sample: float = 0.1
+    judge: float = 0.27
     """Query, draft, loss and gradient only."""
-    short: float = 0.2
+    short: float = 0.18
     """Query, draft, gradient and update only."""
     independent: float = 0.08
     fused: float = 0.08
@@ -52,6 +52,8 @@ class Mix:
     revision: float = 0.3
     """Share of the dialogues without a rejected response."""
     outside: float = 0.06
+    base: float = 0.2
+    """Share of the cases with a draft of the base policy's kind, which is taught as well."""
     own: float = 0.0
     """Share of the cases that are built on the policy's own drafts."""
     details: tuple[int, int] = FULL
@@ -80,7 +82,8 @@ class Protocol:
         if rng.random() < mix.outside:
             return kind(outside_case(rng), rng)
         count = rng.randint(2, 5) if kind == self._fuse_drafts else None
-        return kind(world_case(rng, own, mix.details, count), rng)
+        false = 0.0 if kind == self._judge else COUNTERFACTUAL
+        return kind(world_case(rng, own, mix.details, count, mix.base, false), rng)
 
     def _query(self, prompt: str, rng: random.Random, share: float = 0.2) -> Query:
         head = (system(rng.choice(outside.SYSTEMS)),) if rng.random() < share else ()
@@ -110,15 +113,13 @@ class Protocol:
         return Tpo(name="tpo", wording=self.wordings.draw("conversation", rng), shows_rejected=shows)
 
     def _judge(self, case: Case, rng: random.Random) -> Dialogue:
-        """Only the loss, and the gradient when it is true: short, so that there are many."""
+        """Only the loss and the gradient: short, so that there are many."""
         method, query, pair = self._method(case, rng), self._query(case.prompt, rng), _pair(case)
         loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
-        if not case.true_gradient:
-            taught = {len(loss.messages)} | _draft(case, query)
-            return Dialogue((*loss.messages, assistant(loss.text)), frozenset(taught))
         messages = (*method.gradient_prompt(query, pair, loss), assistant(case.gradient))
         last = len(messages) - 1
-        return Dialogue(messages, frozenset({last, last - 2} | _draft(case, query)))
+        taught = {last, last - 2} if case.true_gradient else {last - 2}
+        return Dialogue(messages, frozenset(taught | _draft(case, query)))
 
     def _short(self, case: Case, rng: random.Random) -> Dialogue:
         wording = self.wordings.draw("conversation", rng)

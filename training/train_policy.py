@@ -19,10 +19,31 @@ from training.protocol import Mix, Protocol
 from training.tokenizer import Encoder
 
 CURRICULUM = (
-    (0.08, Mix(sample=0.2, judge=0.35, short=0.3, independent=0.03, fused=0.02, fusion=0.02, details=(2, 5))),
+    (
+        0.08,
+        Mix(
+            sample=0.2,
+            judge=0.35,
+            short=0.3,
+            independent=0.03,
+            fused=0.02,
+            fusion=0.02,
+            base=0.6,
+            details=(2, 5),
+        ),
+    ),
     (
         0.2,
-        Mix(sample=0.15, judge=0.35, short=0.25, independent=0.05, fused=0.03, fusion=0.03, details=(4, 10)),
+        Mix(
+            sample=0.15,
+            judge=0.35,
+            short=0.25,
+            independent=0.05,
+            fused=0.03,
+            fusion=0.03,
+            base=0.6,
+            details=(4, 10),
+        ),
     ),
     (1.0, Mix()),
 )
@@ -33,8 +54,8 @@ CURRICULUM = (
 class Plan:
     """How long, how much at a time, and from which seed."""
 
-    steps: int = 1700
-    minutes: float = 72.0
+    steps: int = 2000
+    minutes: float = 74.0
     """Longest time; the schedule follows the clock where the steps are too slow for it."""
     budget: int = 6144
     seed: int = 7
