@@ -17,6 +17,7 @@ from training.critique import (
     gradient_text,
     loss_text,
     obey,
+    short_gradient,
     wrong_order,
 )
 from training.grammar import Line, read_line
@@ -85,13 +86,14 @@ def world_case(
     edits = fixes(task, findings, rng)
     if not true:
         edits = counterfactual(task, findings, edits, rng)
-    empty = not true and not edits and rng.random() < 0.5
+    short = not true and rng.random() < 0.4
+    empty = short and not edits and rng.random() < 0.7
     return Case(
         task.prompt,
         text_of(chosen),
         text_of(others[0]) if others else None,
         loss_text(findings),
-        "" if empty else gradient_text(edits, None if true or rng.random() < 0.3 else rng),
+        "" if empty else short_gradient(edits, rng) if short else gradient_text(edits, findings),
         obey(chosen, edits),
         true,
         base,
@@ -159,7 +161,7 @@ def outside_case(rng: random.Random) -> Case:
         "\n".join(chosen),
         "\n".join(rejected) if rejected else None,
         loss,
-        gradient_text(edits, None if true else rng),
+        short_gradient(edits, rng),
         improved,
         true,
         others=("\n".join(drafts[1]),),

@@ -13,6 +13,7 @@ from training.critique import (
     FORMS,
     KEEP,
     RIGHT,
+    STAYS,
     Edit,
     Findings,
     examine,
@@ -41,13 +42,17 @@ class Causal:
 
 def read_orders(gradient: str) -> list[Edit]:
     """The edits that a textual gradient orders, as far as it speaks the usual words."""
-    return [
-        Edit(kind, read_line(found[1]).role, found[1])
-        for line in gradient.split("\n")
-        for kind, forms in FORMS.items()
-        for form in forms
-        if (found := re.fullmatch(re.escape(form).replace(r"\{text\}", "(.+)"), line))
-    ]
+    edits = []
+    for line in map(read_line, gradient.split("\n")):
+        if line.value and line.value != STAYS:
+            edits.append(Edit("write", line.role, line.text))
+        edits += [
+            Edit(kind, read_line(found[1]).role, found[1])
+            for kind, forms in FORMS.items()
+            for form in forms
+            if (found := re.fullmatch(re.escape(form).replace(r"\{text\}", "(.+)"), line.text))
+        ]
+    return edits
 
 
 def named_flaws(loss: str) -> set[str]:
@@ -73,8 +78,8 @@ def measure(
         "empty gradient": [""] * len(own),
         "keep": [KEEP[0]] * len(own),
         "another query's gradient": own[1:] + own[:1],
-        "perfect gradient": [gradient_text(edits) for edits in perfect],
-        "wrong order": [gradient_text([order]) for order in wrong],
+        "perfect gradient": [gradient_text(e, f) for e, f in zip(perfect, findings, strict=True)],
+        "wrong order": [gradient_text([o], f) for o, f in zip(wrong, findings, strict=True)],
     }
     made = {name: updates(pair, method, courses, texts, 1) for name, texts in variants.items()}
     hidden = {"before": [hidden_score(t, d) for t, d in zip(tasks, drafts, strict=True)]}

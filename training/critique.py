@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from training import grammar
-from training.grammar import KIND, Line, detail, named
+from training.grammar import KIND, LABELS, Line, detail, named
 from training.values import mistake
 from training.world import Task, good_line
 
@@ -106,15 +106,36 @@ FORMS: dict[Kind, tuple[str, ...]] = {
     "add": ('Add "{text}"', 'Put in "{text}"', 'Include "{text}"'),
     "remove": ('Remove "{text}"', 'Leave out "{text}"', 'Delete "{text}"'),
 }
+KIND_STAYS = "Keep the kind line."
 KEEP = ("Change nothing.", "Keep the response as it is.", "Nothing needs to change.")
 
 
-def gradient_text(edits: Sequence[Edit], rng: random.Random | None = None) -> str:
-    """The textual gradient: one order a line, in its usual words or, with *rng*, in any."""
-    pick = rng.choice if rng else (lambda choices: choices[0])
+STAYS = "keep"
+
+
+def gradient_text(edits: Sequence[Edit], findings: Findings) -> str:
+    """The textual gradient: for each line of the draft what is to stand there, or that it stays.
+
+    Going through all of them is learned easily; to pick out those that are wrong is not.
+    """
+    orders = {edit.role: edit for edit in edits if edit.kind != "remove"}
+    lines = []
+    for role in grammar.ROLES:
+        if role in orders:
+            lines.append(
+                FORMS["add"][0].format(text=orders[role].text) if role == KIND else orders[role].text
+            )
+        elif role in findings.body:
+            lines.append(KIND_STAYS if role == KIND else f"{LABELS[role]}: {STAYS}")
+    lines += [FORMS["remove"][0].format(text=edit.text) for edit in edits if edit.kind == "remove"]
+    return "\n".join(lines)
+
+
+def short_gradient(edits: Sequence[Edit], rng: random.Random) -> str:
+    """Nothing but what is to change, in any words."""
     if not edits:
-        return str(pick(KEEP))
-    return "\n".join(pick(FORMS[edit.kind]).format(text=edit.text) for edit in edits)
+        return rng.choice(KEEP)
+    return "\n".join(rng.choice(FORMS[edit.kind]).format(text=edit.text) for edit in edits)
 
 
 def obey(lines: Sequence[Line], edits: Sequence[Edit]) -> str:

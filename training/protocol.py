@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tpo.methods.paper import Paper
@@ -27,13 +27,16 @@ FUSIONS = (
 )  # fmt: skip
 """Layouts that make one response of several: their text, the tag of each response, and where they stand."""
 
+GRADIENT, UPDATE = 3.0, 2.0
+"""Weights of their tokens in the loss; those of a textual loss or a draft weigh 1."""
+
 
 @dataclass(frozen=True)
 class Dialogue:
-    """Messages, and the indices of those that the policy learns to write."""
+    """Messages, and what each of those weighs that the policy learns to write, by its index."""
 
     messages: tuple[Message, ...]
-    taught: frozenset[int]
+    taught: Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Protocol:
             prompt, text = task.prompt, text_of(flawed(task, Rates().times(rng.choice(BASE_FACTORS)), rng))
         del case
         messages = self._query(prompt, rng, 0.35).messages
-        return Dialogue((*messages, assistant(text)), frozenset({len(messages)}))
+        return Dialogue((*messages, assistant(text)), {len(messages): 1.0})
 
     def _conversation(self, case: Case, rng: random.Random) -> Dialogue:
         method, query, pair = self._method(case, rng), self._query(case.prompt, rng), _pair(case)
@@ -105,8 +108,9 @@ class Protocol:
         gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
         messages = (*method.update_prompt(query, pair, loss, gradient), assistant(_tagged(case.improved)))
         last = len(messages) - 1
-        taught = {last, last - 4} | ({last - 2} if case.true_gradient else set())
-        return Dialogue(messages, frozenset(taught | _draft(case, query)))
+        return Dialogue(
+            messages, {last: UPDATE, last - 4: 1.0} | _gradient(case, last - 2) | _draft(case, query)
+        )
 
     def _method(self, case: Case, rng: random.Random) -> Tpo:
         shows = case.rejected is not None and rng.random() > self.mix.revision
@@ -118,8 +122,7 @@ class Protocol:
         loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
         messages = (*method.gradient_prompt(query, pair, loss), assistant(case.gradient))
         last = len(messages) - 1
-        taught = {last, last - 2} if case.true_gradient else {last - 2}
-        return Dialogue(messages, frozenset(taught | _draft(case, query)))
+        return Dialogue(messages, {last - 2: 1.0} | _gradient(case, last) | _draft(case, query))
 
     def _short(self, case: Case, rng: random.Random) -> Dialogue:
         wording = self.wordings.draw("conversation", rng)
@@ -131,7 +134,7 @@ class Protocol:
             user(wording.fill("update", query="", chosen="")),
             assistant(_tagged(case.improved)),
         )
-        return Dialogue(messages, frozenset({5} | ({1} if case.base else set())))
+        return Dialogue(messages, {5: UPDATE} | ({1: 1.0} if case.base else {}))
 
     def _independent(self, case: Case, rng: random.Random) -> Dialogue:
         shows = case.rejected is not None and rng.random() > self.mix.revision
@@ -140,13 +143,13 @@ class Protocol:
         loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
         gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
         calls = [
-            (loss.messages, loss.text),
-            (method.update_prompt(query, pair, loss, gradient), _tagged(case.improved)),
+            (loss.messages, loss.text, 1.0),
+            (method.update_prompt(query, pair, loss, gradient), _tagged(case.improved), UPDATE),
         ]
         if case.true_gradient:
-            calls.append((gradient.messages, gradient.text))
-        messages, reply = rng.choice(calls)
-        return Dialogue((*messages, assistant(reply)), frozenset({len(messages)}))
+            calls.append((gradient.messages, gradient.text, GRADIENT))
+        messages, reply, weight = rng.choice(calls)
+        return Dialogue((*messages, assistant(reply)), {len(messages): weight})
 
     def _fuse_calls(self, case: Case, rng: random.Random) -> Dialogue:
         """Loss and gradient in one reply, as ``fused``, ``ab-mcts`` and ``feedback-history`` ask for them."""
@@ -163,14 +166,12 @@ class Protocol:
         if layout == "feedback_history":
             update = (*draft, user(wording.fill("update", history=numbered("remark", [critique]), **values)))
             if not case.true_gradient or rng.random() < 0.5:
-                return Dialogue((*update, assistant(_tagged(case.improved))), frozenset({len(update)}))
-            return Dialogue((*draft, user(request), assistant(critique)), frozenset({len(draft) + 1}))
+                return Dialogue((*update, assistant(_tagged(case.improved))), {len(update): UPDATE})
+            return Dialogue((*draft, user(request), assistant(critique)), {len(draft) + 1: 1.0})
         messages = (*draft, user(request), assistant(critique), user(wording.fill("update", **values)))
         last = len(messages)
-        taught = {last, last - 2} if case.true_gradient else {last}
-        return Dialogue(
-            (*messages, assistant(_tagged(case.improved))), frozenset(taught | _draft(case, query))
-        )
+        taught = {last: UPDATE} | ({last - 2: 2.0} if case.true_gradient else {}) | _draft(case, query)
+        return Dialogue((*messages, assistant(_tagged(case.improved))), taught)
 
     def _losses(self, case: Case, rng: random.Random) -> Dialogue:
         """A gradient from quoted losses, as ``multi-loss`` asks for it."""
@@ -186,8 +187,7 @@ class Protocol:
             assistant(_tagged(case.improved)),
         )
         last = len(messages) - 1
-        taught = {last, last - 2} if case.true_gradient else {last}
-        return Dialogue(messages, frozenset(taught | _draft(case, query)))
+        return Dialogue(messages, {last: UPDATE} | _gradient(case, last - 2) | _draft(case, query))
 
     def _fuse_drafts(self, case: Case, rng: random.Random) -> Dialogue:
         """One response from several, as ``fusion``, ``aggregate`` and ``tmpc`` ask for it."""
@@ -196,12 +196,17 @@ class Protocol:
         values = {"query": case.prompt, "chosen": case.chosen, key: others}
         request = user(self.wordings.of(layout).fill(name, **values))
         messages = (*query.messages, assistant(case.chosen), request)
-        return Dialogue((*messages, assistant(_tagged(case.fused))), frozenset({len(messages)}))
+        return Dialogue((*messages, assistant(_tagged(case.fused))), {len(messages): UPDATE})
 
 
-def _draft(case: Case, query: Query) -> set[int]:
-    """The index of the chosen draft, when it is one that the base policy should write."""
-    return {len(query.messages)} if case.base else set()
+def _draft(case: Case, query: Query) -> dict[int, float]:
+    """The weight of the chosen draft, when it is one that the base policy should write."""
+    return {len(query.messages): 1.0} if case.base else {}
+
+
+def _gradient(case: Case, index: int) -> dict[int, float]:
+    """The weight of the gradient, when it is true."""
+    return {index: GRADIENT} if case.true_gradient else {}
 
 
 def _tagged(text: str) -> str:

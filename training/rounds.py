@@ -36,7 +36,7 @@ class EmbeddedPair:
         courses: Sequence[Course],
         calls: Sequence[Sequence[Message]],
         samples: int = 1,
-        limit: int = 320,
+        limit: int = 208,
     ) -> list[str]:
         """*samples* replies to each of *calls*, one for each of *courses*; their tokens are counted there."""
         prompts = [self.encoder.prompt(messages) for messages in calls]
@@ -55,7 +55,7 @@ class EmbeddedPair:
     def score(self, queries: Sequence[Query], texts: Sequence[str], rows: int = 256) -> list[float]:
         """The reward of each response to its query."""
         tokens = [
-            self.encoder.dialogue(Dialogue((*query.messages, assistant(text)), frozenset()))[0]
+            self.encoder.dialogue(Dialogue((*query.messages, assistant(text)), {}))[0]
             for query, text in zip(queries, texts, strict=True)
         ]
         order, values = sorted(range(len(tokens)), key=lambda i: len(tokens[i])), [0.0] * len(tokens)

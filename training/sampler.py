@@ -11,6 +11,9 @@ from torch.nn import functional
 from training.model import Policy, rotary
 from training.tokenizer import Encoder
 
+CROWDED = 0.7
+"""Share of live rows under which the others leave the batch."""
+
 
 class Sampler:
     """Draws replies to encoded prompts at the loop's usual temperature and top-p."""
@@ -36,16 +39,17 @@ class Sampler:
         cache, logits = _Cache.read(self.policy, distinct, limit, self.encoder.pad)
         cache, logits = cache.only(owner), logits[owner]
         replies: list[list[int]] = [[] for _ in prompts]
-        alive = torch.arange(len(prompts))
+        rows, alive = torch.arange(len(prompts)), torch.ones(len(prompts), dtype=torch.bool)
         for _ in range(limit):
             tokens = _choose(logits, temperature)
-            goes_on = tokens != self.encoder.eot
-            for row, token in zip(alive[goes_on].tolist(), tokens[goes_on].tolist(), strict=True):
+            alive = alive & (tokens != self.encoder.eot)
+            for row, token in zip(rows[alive].tolist(), tokens[alive].tolist(), strict=True):
                 replies[row].append(token)
-            if not goes_on.any():
+            if not alive.any():
                 break
-            if not goes_on.all():
-                alive, tokens, cache = alive[goes_on], tokens[goes_on], cache.only(goes_on.nonzero()[:, 0])
+            if alive.float().mean() < CROWDED:  # shrinking copies the cache
+                rows, tokens, cache = rows[alive], tokens[alive], cache.only(alive.nonzero()[:, 0])
+                alive = alive[alive]
             logits = cache.step(tokens)
         return replies
 

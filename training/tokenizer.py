@@ -9,9 +9,7 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from tpo.methods.tags import OPENING
 from tpo.types import Message, plain_text
-from training.critique import FORMS, KEEP
 from training.grammar import LABELS, SLOTS, named
 from training.outside import draw_query
 from training.protocol import Dialogue, Mix, Protocol
@@ -29,9 +27,7 @@ SPLIT = r" ?\p{L}+:?| ?\p{N}{1,2}(?:am|pm)?|\n+|<\/?\p{L}+_\p{L}+>| ?[^\s\p{L}\p
 """A word with its colon, a number of two digits or one mark at a time, each with the space before it."""
 
 VERDICTS = {" right": 4.0, " wrong": 6.0, " missing": 2.0}
-"""Weights in the loss of the tokens that judge; any other token of a taught text weighs 1, but:"""
-ORDER_WEIGHT, UPDATE_WEIGHT = 3.0, 2.0
-"""the tokens of a line of a gradient, and of an update."""
+"""Factors on the weights of the tokens that judge."""
 
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -96,8 +92,6 @@ class Encoder:
         self._weights = {self.plain(word)[0]: weight for word, weight in VERDICTS.items()}
         self._asking = {self.plain(f" {named(slot)}")[0]: slot for slot in SLOTS}
         self._labels = {self.plain(f"{LABELS[slot]}:")[0]: slot for slot in SLOTS}
-        self._opening, self._newline = self.plain(OPENING)[0], self.plain("\n")[0]
-        self._verbs = {self.plain(forms[0])[0] for forms in (*FORMS.values(), KEEP)}
         values = {value for family in TOPICS for slot in SLOTS for value in pool(slot, family)}
         self._values = {self.plain(f" {value}")[0] for value in values}
 
@@ -119,23 +113,13 @@ class Encoder:
             head, text, taught = (
                 self._heads[message["role"]],
                 plain_text(message).strip(),
-                index in dialogue.taught,
+                dialogue.taught.get(index, 0.0),
             )
             body = [*self.plain(text), self.eot]
             tokens += head + body
             weights += [0.0] * len(head)
-            weights += self._weighed(body) if taught else [0.0] * len(body)
+            weights += [taught * self._weights.get(token, 1.0) for token in body]
         return tokens, weights
-
-    def _weighed(self, body: list[int]) -> list[float]:
-        usual = UPDATE_WEIGHT if body[0] == self._opening else 1.0
-        weight, before, weights = usual, self._newline, []
-        for token in body:
-            if before == self._newline:
-                weight = ORDER_WEIGHT if token in self._verbs else usual
-            weights.append(self._weights.get(token, weight))
-            before = token
-        return weights
 
     def marks(self, tokens: Sequence[int]) -> list[int]:
         """1 for each detail in a notice that is the one asked for, 2 for any other, 0 for all else.

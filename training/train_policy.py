@@ -67,7 +67,7 @@ class Plan:
     own: float = 0.25
     rate: float = 1.0
     """Factor on the full learning rate."""
-    decay: float = 0.5
+    decay: float = 0.4
     """Share of the training over which the rate falls."""
 
 

@@ -126,7 +126,7 @@ class RewardTraining:
 
 def encode(encoder: Encoder, group: Group) -> list[list[int]]:
     """The tokens of each response with its query before it."""
-    return [encoder.dialogue(Dialogue(group.messages(i), frozenset()))[0] for i in range(len(group.texts))]
+    return [encoder.dialogue(Dialogue(group.messages(i), {}))[0] for i in range(len(group.texts))]
 
 
 def pad(rows: list[list[int]], filler: int) -> tuple[Tensor, Tensor]:
