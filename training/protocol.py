@@ -43,14 +43,14 @@ class Dialogue:
 class Mix:
     """Shares of the kinds of dialogues; the rest is the growing conversation of ``tpo``."""
 
-    sample: float = 0.1
-    judge: float = 0.27
+    sample: float = 0.07
+    judge: float = 0.34
     """Query, draft, loss and gradient only."""
-    short: float = 0.18
+    short: float = 0.2
     """Query, draft, gradient and update only."""
-    independent: float = 0.08
-    fused: float = 0.08
-    fusion: float = 0.05
+    independent: float = 0.06
+    fused: float = 0.06
+    fusion: float = 0.03
     losses: float = 0.02
     revision: float = 0.3
     """Share of the dialogues without a rejected response."""
@@ -120,6 +120,9 @@ class Protocol:
         """Only the loss and the gradient: short, so that there are many."""
         method, query, pair = self._method(case, rng), self._query(case.prompt, rng), _pair(case)
         loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
+        if not case.true_gradient:
+            messages = (*loss.messages, assistant(loss.text))
+            return Dialogue(messages, {len(messages) - 1: 1.0} | _draft(case, query))
         messages = (*method.gradient_prompt(query, pair, loss), assistant(case.gradient))
         last = len(messages) - 1
         return Dialogue(messages, {last - 2: 1.0} | _gradient(case, last) | _draft(case, query))

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 from training.causal import named_flaws, read_orders
-from training.critique import examine, fixes, gradient_text, loss_text
+from training.critique import examine, fixes, gradient_text, loss_text, obey, short_gradient
 from training.grammar import LABELS, SLOTS, detail, named
 from training.protocol import Dialogue, Mix, Protocol
 from training.tokenizer import Encoder, train_tokenizer
@@ -47,17 +47,21 @@ def test_a_copied_value_has_the_same_tokens_everywhere(seed: int) -> None:
 def test_a_line_has_the_same_tokens_in_a_gradient_and_in_a_message(seed: int) -> None:
     rng = random.Random(seed)
     task = draw_task(rng)
-    edits = fixes(task, examine(task, flawed(task, Rates().times(2), rng)), rng)
-    gradient = tokens_of(gradient_text(edits, rng))
-    assert all(holds(gradient, tokens_of(edit.text)) for edit in edits)
+    findings = examine(task, flawed(task, Rates(), rng))
+    edits = fixes(task, findings, rng)
+    for text in (gradient_text(edits, findings), short_gradient(edits, rng)):
+        assert all(holds(tokens_of(text), tokens_of(edit.text)) for edit in edits)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_orders_are_read_back_from_a_gradient(seed: int) -> None:
     rng = random.Random(seed)
     task = draw_task(rng)
-    edits = fixes(task, examine(task, flawed(task, Rates().times(2), rng)), rng)
-    assert [e.text for e in read_orders(gradient_text(edits, rng))] == [e.text for e in edits]
+    draft = flawed(task, Rates(), rng)
+    findings = examine(task, draft)
+    edits = fixes(task, findings, rng)
+    for text in (gradient_text(edits, findings), short_gradient(edits, rng)):
+        assert obey(draft, read_orders(text)) == obey(draft, edits)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -81,14 +85,14 @@ def test_marks_tell_right_details_from_wrong_ones() -> None:
     task = draw_task(rng)
     lines = list(perfect(task, rng))
     lines[1] = detail("topic", "dance")
-    dialogue = Dialogue((user(task.prompt), assistant(text_of(lines))), frozenset())
+    dialogue = Dialogue((user(task.prompt), assistant(text_of(lines))), {})
     marks = [mark for mark in encoder().marks(encoder().dialogue(dialogue)[0]) if mark]
     assert marks == [2 if slot == "topic" else 1 for slot in task.values]
 
 
 def test_verdicts_weigh_most() -> None:
     loss = "Asked day Friday, has Sunday, wrong\nAsked month May, has May, right"
-    dialogue = Dialogue((user("Write a plan: day Friday, month May."), assistant(loss)), frozenset({1}))
+    dialogue = Dialogue((user("Write a plan: day Friday, month May."), assistant(loss)), {1: 1.0})
     tokens, weights = encoder().dialogue(dialogue)
     weighed = {encoder().decode([token]): weight for token, weight in zip(tokens, weights, strict=True)}
     assert weighed[" wrong"] > weighed[" right"] > weighed[" has"] == 1.0

@@ -120,12 +120,25 @@ def test_the_loss_says_of_each_detail_what_was_asked_and_what_stands_there() -> 
     assert loss[-1] == f"Extra: {RUDE[0]} - rude"
 
 
-def test_a_true_gradient_is_in_the_usual_words_and_half_of_all_gradients_are_not_true() -> None:
+def test_a_true_gradient_goes_through_the_lines_and_half_of_all_gradients_are_not_true() -> None:
     rng = random.Random(0)
     cases = [world_case(rng) for _ in range(300)]
     true = [case for case in cases if case.true_gradient]
     assert 0.4 < len(true) / len(cases) < 0.6
-    assert gradient_text(()) in {case.gradient for case in true}
+    for case in true:
+        asked = case.prompt.count(",") + case.prompt.count(";") + 2  # and the kind line
+        assert sum(not line.startswith("Remove") for line in case.gradient.split("\n")) == asked
+    assert "" in {case.gradient for case in cases}
+
+
+def test_a_gradient_says_of_each_line_that_it_stays_or_what_is_to_stand_there() -> None:
+    task, rng = task_and_rng(4)
+    lines = [line for line in perfect(task, rng) if line.role != "sender"]
+    lines[0] = detail("name", "Nobody")
+    findings = examine(task, [*lines, Line("rude", RUDE[0])])
+    gradient = gradient_text(fixes(task, findings, rng), findings).split("\n")
+    assert gradient[:2] == [f"To: {task.values['name']}", "Event: keep"]
+    assert gradient[-3:] == ["Keep the kind line.", f"From: {task.values['sender']}", f'Remove "{RUDE[0]}"']
 
 
 def test_text_that_is_no_message_is_read_without_harm() -> None:
