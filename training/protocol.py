@@ -44,9 +44,9 @@ class Mix:
     """Shares of the kinds of dialogues; the rest is the growing conversation of ``tpo``."""
 
     sample: float = 0.07
-    judge: float = 0.34
+    judge: float = 0.3
     """Query, draft, loss and gradient only."""
-    short: float = 0.2
+    short: float = 0.28
     """Query, draft, gradient and update only."""
     independent: float = 0.06
     fused: float = 0.06

@@ -27,7 +27,7 @@ SPLIT = r" ?\p{L}+:?| ?\p{N}{1,2}(?:am|pm)?|\n+|<\/?\p{L}+_\p{L}+>| ?[^\s\p{L}\p
 """A word with its colon, a number of two digits or one mark at a time, each with the space before it."""
 
 VERDICTS = {" right": 4.0, " wrong": 6.0, " missing": 2.0, " keep": 0.25}
-"""Factors on the weights of the tokens that judge: to keep a wrong line costs more than to order a right one."""
+"""Factors on the weights of tokens that judge: to keep a wrong line costs more than to order a right one."""
 
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
