@@ -86,7 +86,7 @@ def world_case(
     edits = fixes(task, findings, rng)
     if not true:
         edits = counterfactual(task, findings, edits, rng)
-    short = not true and rng.random() < 0.4
+    short = not true and rng.random() < 0.5
     empty = short and not edits and rng.random() < 0.7
     return Case(
         task.prompt,
@@ -119,14 +119,14 @@ def counterfactual(
 ) -> tuple[Edit, ...]:
     """Orders other than the right ones: fewer, none, wrong ones, or another query's."""
     kind = rng.random()
-    if kind < 0.25:
+    if kind < 0.2:
         return tuple(edit for edit in edits if rng.random() < 0.5)
-    if kind < 0.5:
+    if kind < 0.6:
         return ()
-    if kind < 0.55:
+    if kind < 0.63:
         victim = rng.choice(tuple(findings.body.values())) if findings.body else None
         return (Edit("remove", "unknown", victim.text),) if victim else ()
-    if kind < 0.65:
+    if kind < 0.7:
         return another(rng)
     wrong = [order for _ in range(rng.choice((1, 1, 2))) if (order := wrong_order(task, findings, rng))]
     wrong = list({order.role: order for order in wrong}.values())
