@@ -31,7 +31,7 @@ from training.causal import Causal, measure
 from training.hidden import hidden_outside, hidden_score
 from training.outside import draw_query
 from training.preferences import Group, accuracy, synthetic_group
-from training.rounds import Course, EmbeddedPair, criticise, start, step
+from training.rounds import Course, EmbeddedPair, criticise, revise, start, step
 from training.world import Task, draw_task
 
 RESULTS = Path(__file__).parent / "results"
@@ -40,6 +40,10 @@ LAYOUTS = (
     "fusion", "aggregate", "tmpc", "ab-mcts",
 )  # fmt: skip
 """The methods with prompts of their own."""
+STEPS = (
+    "method", "step", "reward, samples", "reward, best", "hidden, samples", "hidden, best",
+    "rise of the samples' reward", "do not parse",
+)  # fmt: skip
 
 
 def interval(values: Sequence[float]) -> str:
@@ -175,7 +179,7 @@ async def layout_lines(folder: Path, tasks: Sequence[Task], seed: int) -> list[s
     policy, reward = tpo.load_policy(f"hf:{folder / 'policy'}"), tpo.load_reward(f"hf:{folder / 'reward'}")
     lines = table(f"method, on {len(tasks)} queries", "hidden, samples", "hidden, answer", "do not parse")
     for name in LAYOUTS:
-        method = tpo.build_method(name, sample_size=3)
+        method = tpo.build_method(name, sample_size=3, max_iterations=1)
         optimizer = tpo.Optimizer(policy, reward, method, seed=seed)
         first, answers, lost, written = [], [], 0, 0
         for task in tasks:
@@ -194,31 +198,27 @@ def evaluate(args: argparse.Namespace) -> list[str]:
     pair, rng = EmbeddedPair(args.folder), random.Random(args.seed)
     torch.manual_seed(args.seed)
     tasks = [draw_task(rng, held_out=True) for _ in range(args.queries)]
-    prompts = [task.prompt for task in tasks]
-    heads = ("reward, samples", "reward, best", "hidden, samples", "hidden, best")
-    lines = table("method", "step", *heads, "rise of the samples' reward", "do not parse")
-    ran: dict[str, list[Course]] = {}
-    for method in (tpo_method(), revision()):
-        ran[method.name] = start(pair, method, prompts, args.samples)
-        for number in range(1, args.depth + 1):
-            step(pair, method, ran[method.name], number, args.samples)
-        lines += steps_lines(method.name, tasks, ran[method.name], args.depth)
-        _progress(lines)
-    loop = ran["tpo"]
-    answers = {
-        name: [hidden_score(t, c.best(args.depth).text) for t, c in zip(tasks, courses, strict=True)]
-        for name, courses in ran.items()
-    }
-    gaps = [a - b for a, b in zip(answers["tpo"], answers["revision"], strict=True)]
-    lines += ["", f"Hidden score of the answer, tpo less revision: {interval(gaps)}", ""]
-    lines += reward_lines(pair, tasks, loop, args.seed)
+    prompts, method = [task.prompt for task in tasks], tpo_method()
+    loop = start(pair, method, prompts, args.samples)
+    criticise(pair, method, loop)
+    spent = [(course.prompt_tokens, course.completion_tokens) for course in loop]
+    causal = causal_lines(measure(pair, method, tasks, loop, args.seed))
+    for course, tokens in zip(loop, spent, strict=True):
+        course.prompt_tokens, course.completion_tokens = tokens
+    _progress(causal)
+    revise(pair, method, loop, 1, args.samples)
+    for number in range(2, args.depth + 1):
+        step(pair, method, loop, number, args.samples)
+    lines = table(*STEPS) + steps_lines("tpo", tasks, loop, args.depth)
     _progress(lines)
-    method, few = tpo_method(), tasks[: args.causal_queries]
-    fresh = start(pair, method, prompts[: len(few)], args.samples)
-    criticise(pair, method, fresh)
-    lines += ["", f"On {len(few)} of these queries:", ""]
-    lines += causal_lines(measure(pair, method, few, fresh, args.seed))
-    _progress(lines)
+    lines += [
+        "",
+        *reward_lines(pair, tasks, loop, args.seed),
+        "",
+        "The chosen drafts of step 1:",
+        "",
+        *causal,
+    ]
     lines += [
         "",
         "The loop and best-of-n with as many tokens (a prompt counts once for all its answers):",
@@ -226,12 +226,21 @@ def evaluate(args: argparse.Namespace) -> list[str]:
     ]
     lines += equal_lines(pair, tasks, loop, args.depth)
     _progress(lines)
-    further = start(pair, method, prompts[: args.further_queries], args.samples)
-    for number in range(1, args.further + 1):
+    few = tasks[: args.compared_queries]
+    other = start(pair, revision(), prompts[: len(few)], args.samples)
+    for number in range(1, args.depth + 1):
+        step(pair, revision(), other, number, args.samples)
+    gaps = [
+        hidden_score(t, a.best(args.depth).text) - hidden_score(t, b.best(args.depth).text)
+        for t, a, b in zip(few, loop, other, strict=False)
+    ]
+    further = loop[: args.further_queries]
+    for number in range(args.depth + 1, args.further + 1):
         step(pair, method, further, number, args.samples)
-    lines += ["", f"More steps, on {len(further)} of these queries:", ""]
-    lines += table("method", "step", *heads, "rise of the samples' reward", "do not parse")
+    lines += ["", f"On {len(few)} of these queries, and a longer loop on {len(further)}:", "", *table(*STEPS)]
+    lines += steps_lines("revision", few, other, args.depth)
     lines += steps_lines("tpo", tasks[: len(further)], further, args.further)
+    lines += ["", f"Hidden score of the answer at step {args.depth}, tpo less revision: {interval(gaps)}"]
     lines += ["", *outside_lines(pair, args.outside_queries, args.seed)]
     _progress(lines)
     if args.layout_queries:
@@ -268,11 +277,11 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--depth", type=int, default=2)
-    parser.add_argument("--causal-queries", type=int, default=300)
+    parser.add_argument("--compared-queries", type=int, default=150, help="queries for revision")
     parser.add_argument("--further", type=int, default=5, help="steps of a longer loop")
-    parser.add_argument("--further-queries", type=int, default=100)
-    parser.add_argument("--outside-queries", type=int, default=50)
-    parser.add_argument("--layout-queries", type=int, default=10)
+    parser.add_argument("--further-queries", type=int, default=60)
+    parser.add_argument("--outside-queries", type=int, default=30)
+    parser.add_argument("--layout-queries", type=int, default=5)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=RESULTS / "pair.md")
     args = parser.parse_args()

@@ -131,6 +131,11 @@ def updates(
 def step(pair: EmbeddedPair, method: Tpo, courses: Sequence[Course], number: int, samples: int) -> None:
     """One whole iteration."""
     criticise(pair, method, courses)
+    revise(pair, method, courses, number, samples)
+
+
+def revise(pair: EmbeddedPair, method: Tpo, courses: Sequence[Course], number: int, samples: int) -> None:
+    """The second half of an iteration: updates by the gradients that there are."""
     texts = updates(pair, method, courses, [c.gradient.text for c in courses], samples)
     _add(pair, courses, number, texts, samples)
 
