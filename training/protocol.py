@@ -13,6 +13,7 @@ from tpo.methods.wording import numbered
 from tpo.types import Call, Candidate, Message, Pair, Query, Score, assistant, system, user
 from training import outside
 from training.cases import BASE_FACTORS, COUNTERFACTUAL, Case, Draft, outside_case, world_case
+from training.critique import STAYS
 from training.wording import Wordings
 from training.world import FULL, Rates, draw_task, flawed, text_of
 
@@ -27,8 +28,8 @@ FUSIONS = (
 )  # fmt: skip
 """Layouts that make one response of several: their text, the tag of each response, and where they stand."""
 
-GRADIENT, UPDATE = 3.0, 2.0
-"""Weights of their tokens in the loss; those of a textual loss or a draft weigh 1."""
+GRADIENT, UPDATE, SPARSE_UPDATE = 3.0, 2.0, 6.0
+"""Weights of their tokens in the loss (1: textual loss, draft); sparse are gradients that list no kept line."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Protocol:
         messages = (*method.update_prompt(query, pair, loss, gradient), assistant(_tagged(case.improved)))
         last = len(messages) - 1
         return Dialogue(
-            messages, {last: UPDATE, last - 4: 1.0} | _gradient(case, last - 2) | _draft(case, query)
+            messages, {last: _update(case), last - 4: 1.0} | _gradient(case, last - 2) | _draft(case, query)
         )
 
     def _method(self, case: Case, rng: random.Random) -> Tpo:
@@ -137,7 +138,7 @@ class Protocol:
             user(wording.fill("update", query="", chosen="")),
             assistant(_tagged(case.improved)),
         )
-        return Dialogue(messages, {5: UPDATE} | ({1: 1.0} if case.base else {}))
+        return Dialogue(messages, {5: _update(case)} | ({1: 1.0} if case.base else {}))
 
     def _independent(self, case: Case, rng: random.Random) -> Dialogue:
         shows = case.rejected is not None and rng.random() > self.mix.revision
@@ -147,7 +148,7 @@ class Protocol:
         gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
         calls = [
             (loss.messages, loss.text, 1.0),
-            (method.update_prompt(query, pair, loss, gradient), _tagged(case.improved), UPDATE),
+            (method.update_prompt(query, pair, loss, gradient), _tagged(case.improved), _update(case)),
         ]
         if case.true_gradient:
             calls.append((gradient.messages, gradient.text, GRADIENT))
@@ -169,11 +170,11 @@ class Protocol:
         if layout == "feedback_history":
             update = (*draft, user(wording.fill("update", history=numbered("remark", [critique]), **values)))
             if not case.true_gradient or rng.random() < 0.5:
-                return Dialogue((*update, assistant(_tagged(case.improved))), {len(update): UPDATE})
+                return Dialogue((*update, assistant(_tagged(case.improved))), {len(update): _update(case)})
             return Dialogue((*draft, user(request), assistant(critique)), {len(draft) + 1: 1.0})
         messages = (*draft, user(request), assistant(critique), user(wording.fill("update", **values)))
         last = len(messages)
-        taught = {last: UPDATE} | ({last - 2: 2.0} if case.true_gradient else {}) | _draft(case, query)
+        taught = {last: _update(case)} | ({last - 2: 2.0} if case.true_gradient else {}) | _draft(case, query)
         return Dialogue((*messages, assistant(_tagged(case.improved))), taught)
 
     def _losses(self, case: Case, rng: random.Random) -> Dialogue:
@@ -190,7 +191,7 @@ class Protocol:
             assistant(_tagged(case.improved)),
         )
         last = len(messages) - 1
-        return Dialogue(messages, {last: UPDATE} | _gradient(case, last - 2) | _draft(case, query))
+        return Dialogue(messages, {last: _update(case)} | _gradient(case, last - 2) | _draft(case, query))
 
     def _fuse_drafts(self, case: Case, rng: random.Random) -> Dialogue:
         """One response from several, as ``fusion``, ``aggregate`` and ``tmpc`` ask for it."""
@@ -205,6 +206,11 @@ class Protocol:
 def _draft(case: Case, query: Query) -> dict[int, float]:
     """The weight of the chosen draft, when it is one that the base policy should write."""
     return {len(query.messages): 1.0} if case.base else {}
+
+
+def _update(case: Case) -> float:
+    """The weight of the update; without a word on each line, to copy it has to be learned."""
+    return UPDATE if f": {STAYS}" in case.gradient else SPARSE_UPDATE
 
 
 def _gradient(case: Case, index: int) -> dict[int, float]:
