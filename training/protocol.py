@@ -29,7 +29,7 @@ FUSIONS = (
 """Layouts that make one response of several: their text, the tag of each response, and where they stand."""
 
 GRADIENT, UPDATE, SPARSE_UPDATE = 3.0, 2.0, 6.0
-"""Weights of their tokens in the loss (1: textual loss, draft); sparse are gradients that list no kept line."""
+"""Weights of their tokens in the loss (1: loss, draft); a sparse gradient lists no kept line."""
 
 
 @dataclass(frozen=True)
