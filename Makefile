@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format types lint contracts docs golden tiny servers ray clients fuzz browser wheel release-check clean
+.PHONY: help install run test check format types lint contracts docs golden tiny servers ray clients fuzz browser latex wheel release-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ fuzz: install ## Ten minutes of random requests to the endpoint, made from its O
 
 browser: install ## The tests of the page, in Chromium
 	bash tests/browser.sh
+
+latex: install ## The tables of a sweep and a benchmark, compiled by the LaTeX engines of this machine
+	$(BIN)/python -m pytest tests/experiments/test_tables.py
 
 wheel: install ## Build the wheel and the source distribution into dist
 	rm -rf dist

@@ -1,24 +1,29 @@
 """Table of all methods at three equal token budgets, with the embedded pair: docs/all-methods.md.
 
-    python -m benchmarks.all_methods [--queries 60] [--out build/all-methods]
+    python -m benchmarks.all_methods [--queries 100] [--out build/all-methods] [--fresh]
 
-It resumes: what is finished there is not run again. The held-out score is the hidden score of
-:mod:`training.held_out`, which guides nothing.
+The same command resumes after an interruption, so ``timeout 300 python -m benchmarks.all_methods`` runs a
+part. When every run is complete, the page is written, and the numbers to
+``benchmarks/results/all_methods.json``. The held-out score is the hidden score of :mod:`training.held_out`,
+which guides nothing. Models run in float32 on one thread. If the embedded pair has changed, use ``--fresh``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import typer
+from benchmarks.record import write_result
 from rich.console import Console
 from training.held_out import held_out_tasks
 
-from tpo.cli.sweep_session import Sweeping
+from tpo.cli.sweep_session import SweepSession
 from tpo.config import load_settings
 from tpo.experiments.cells import Cell
 from tpo.experiments.sweep.grid import Axes, sweep_cells
@@ -30,11 +35,12 @@ from tpo.report.overview import TINY_NOTE
 from tpo.store import read_trajectories
 
 HELD_OUT = "python:training.held_out:hidden_worth"
-METHODS = (
-    "tpo", "revision", "fused", "feedback-history", "multi-loss", "median",
-    "aggregate", "aggregate-weighted", "ab-mcts", "tmpc",
-)  # fmt: skip
-FUSION_SAMPLES = (5, 10, 20)
+ITERATIONS = {
+    "tpo": 2, "revision": 3, "fused": 3, "feedback-history": 4, "multi-loss": 2, "median": 3,
+    "aggregate": 2, "aggregate-weighted": 2, "ab-mcts": 2, "tmpc": 6,
+}  # fmt: skip
+"""Iterations of each method, enough to spend the largest of the budgets."""
+FUSION_SAMPLES = (5, 10, 20, 30)
 BUDGETS = (1000.0, 2000.0, 3000.0)
 POOL = 60
 PAGE = Path(__file__).parents[1] / "docs" / "all-methods.md"
@@ -43,17 +49,26 @@ PAGE = Path(__file__).parents[1] / "docs" / "all-methods.md"
 def main() -> None:
     """Run what is missing and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--out", type=Path, default=Path("build/all-methods"))
+    parser.add_argument("--fresh", action="store_true", help="discard the existing runs")
     arguments = parser.parse_args()
-    plan = make_plan(arguments.queries, arguments.out)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    plan = make_plan(arguments.queries, arguments.out, fresh=arguments.fresh)
     talk = Console(stderr=True, highlight=False)
-    sweeping = Sweeping(plan, talk, Console(file=sys.stdout, highlight=False))
-    record = sweeping.carried(lambda outcome: write_results(plan, outcome))
+    sweeping = SweepSession(plan, talk, Console(file=sys.stdout, highlight=False))
+    try:
+        record = sweeping.carried(lambda outcome: write_results(plan, outcome))
+    except typer.Exit as interrupted:
+        sys.exit(interrupted.exit_code)
+    missing = [cell["run"] for cell in record["cells"] if cell["finished"] < len(plan.queries)]
+    if missing:
+        sys.exit(f"not complete, no page is written: {', '.join(missing)}")
     PAGE.write_text(page(plan, record), "utf-8")
+    write_result("all_methods", {"queries": len(plan.queries), "rows": record["at_budgets"]}, "torch")
 
 
-def make_plan(count: int, out: Path) -> SweepPlan:
+def make_plan(count: int, out: Path, *, fresh: bool = False) -> SweepPlan:
     """Return the sweep over *count* held-out queries: every method, N of fusion, and the pool."""
     out.mkdir(parents=True, exist_ok=True)
     data = out / "held-out.jsonl"
@@ -62,15 +77,17 @@ def make_plan(count: int, out: Path) -> SweepPlan:
     data.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     settings = load_settings({"policy": ["tiny"], "reward": ["tiny"]}, {}, None)
     queries, digest = load_data(str(data), settings)
-    deep = Axes(METHODS, (5,), (2,), ("tiny",), (settings.seed,), POOL)
-    fusion = Axes(("fusion",), FUSION_SAMPLES, (1,), ("tiny",), (settings.seed,))
+    axes = [Axes(("fusion",), FUSION_SAMPLES, (1,), ("tiny",), (settings.seed,))]
+    axes += [Axes((name,), (5,), (depth,), ("tiny",), (settings.seed,)) for name, depth in ITERATIONS.items()]
+    axes += [Axes(("bon",), (POOL,), (0,), ("tiny",), (settings.seed,))]
     return SweepPlan(
         settings=settings,
         source=str(data),
         queries=queries,
         digest=digest,
-        cells=(*sweep_cells(settings, fusion), *sweep_cells(settings, deep)),
+        cells=tuple(cell for each in axes for cell in sweep_cells(settings, each)),
         out=out,
+        fresh=fresh,
         check_reward=HELD_OUT,
         figures=False,
         page=False,

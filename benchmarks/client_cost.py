@@ -25,13 +25,13 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from benchmarks.instant import LengthReward
 from benchmarks.record import write_result
 
-from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_summary import Highlights
 from tpo.methods.catalog import build_method
 from tpo.policies.openai import OpenAIPolicy
-from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import Retries, fingerprint, run_queries
 from tpo.runs.models import Relay
 from tpo.store import RunDirectory
@@ -117,10 +117,8 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
     """Run *count* queries through the whole package; CPU and wall milliseconds a call."""
     recipe = build_method("tpo")
     heard, retries = Relay(), Retries()
-    heard.listeners += [Highlights(), retries, Tally(completions_per_query(recipe))]
+    heard.listeners += [Highlights(), retries, EventCounts(completions_per_query(recipe))]
     policy = OpenAIPolicy(url, "m", listener=heard, most=concurrency)
-    reward = ScriptedReward(lambda text: float(len(text)))
-    reward.calls = Forgetful()  # a scripted reward remembers its calls, for tests
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
@@ -128,7 +126,7 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
             summary = await run_queries(
                 questions(count),
                 policy,
-                reward,
+                LengthReward(),
                 recipe,
                 directory,
                 concurrency=concurrency,
@@ -149,13 +147,6 @@ async def measure(url: str, count: int, concurrency: int) -> dict[str, Any]:
         "wall_ms_per_call": round(wall / calls * 1e3, 3),
         "peak_resident_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-
-
-class Forgetful(list[Any]):
-    """A list that keeps nothing."""
-
-    def append(self, item: object) -> None:
-        """Forget *item*."""
 
 
 async def alone(url: str, calls: int, in_flight: int) -> dict[str, Any]:

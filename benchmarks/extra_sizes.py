@@ -15,7 +15,10 @@ from packaging.utils import canonicalize_name
 INSTALLED: dict[str, Distribution] = {
     canonicalize_name(each.metadata["Name"]): each for each in distributions()
 }
-EXTRAS = ("local", "data", "report", "bench", "serve", "alpaca", "textgrad", "docs", "all", "dev")
+EXTRAS = (
+    *("local", "lora", "data", "report", "bench", "serve", "verify", "ray"),
+    *("alpaca", "textgrad", "docs", "all", "dev"),
+)
 
 
 def main() -> None:

@@ -14,47 +14,34 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.client_cost import Forgetful, questions
+from benchmarks.client_cost import questions
+from benchmarks.instant import InstantPolicy, LengthReward
 from benchmarks.record import write_result
 
 from tpo.methods.catalog import build_method
-from tpo.methods.tags import CLOSING, OPENING
-from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
-from tpo.types import Completion, Messages, Sampling, Scope, Usage
 
 WORDS = 300
-
-
-class Instant:
-    """Answers each call in the next turn of the loop, with texts of *WORDS* words that differ by sample."""
-
-    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
-        """So many completions."""
-        del messages
-        for index in range(sampling.n):
-            await asyncio.sleep(0)
-            body = f"{scope.query} {index} " + "word " * WORDS
-            text = f"{OPENING}{body}{CLOSING}" if scope.phase == "update" else body
-            yield Completion(index, text, usage=Usage(int(index == 0), 400, 0, WORDS))
 
 
 async def measure(count: int, in_flight: int) -> dict[str, Any]:
     """Run *count* queries; peak resident megabytes of this process, before and after."""
     recipe, before = build_method("tpo"), resident()
-    reward = ScriptedReward(lambda text: float(len(text)))
-    reward.calls = Forgetful()  # a scripted reward remembers its calls, for tests
     with tempfile.TemporaryDirectory() as folder:
         shape = fingerprint(recipe, seed=7, data=None)
         async with RunDirectory.open(Path(folder), configuration={}, fingerprint=shape) as directory:
             cpu = time.process_time()
             summary = await run_queries(
-                questions(count), Instant(), reward, recipe, directory, concurrency=in_flight
+                questions(count),
+                InstantPolicy(WORDS, 400),
+                LengthReward(),
+                recipe,
+                directory,
+                concurrency=in_flight,
             )
             cpu = time.process_time() - cpu
         written = (Path(folder) / "trajectories.jsonl").stat().st_size

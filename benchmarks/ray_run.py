@@ -16,27 +16,25 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+from benchmarks.instant import InstantPolicy, LengthReward
 from benchmarks.record import write_result
 
 from tpo.config import load_reward, load_settings
 from tpo.events import Event, QueryEnded
-from tpo.methods.tags import CLOSING, OPENING
 from tpo.rewards.base import Reward
 from tpo.runs.inputs import KnownIds, RunInput
 from tpo.runs.models import Models, Relay, no_models
 from tpo.runs.plan import RunPlan
 from tpo.runs.summary import Summary
 from tpo.scale.driver import execute_on_ray
-from tpo.types import Completion, Messages, Query, Sampling, Scope, Score, Usage, user
-
-WORDS = 20
+from tpo.types import Query, user
 
 MARKS = (0.1, 0.5, 0.95)
 """Shares of the queries at which memory is read; at the end, workers may be gone."""
@@ -62,31 +60,9 @@ class Questions:
         return self.queries
 
 
-class Brief:
-    """A policy that answers in the next turn of the loop, with *WORDS* words that differ by sample."""
-
-    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
-        """Yield so many completions."""
-        del messages
-        for index in range(sampling.n):
-            await asyncio.sleep(0)
-            body = f"{scope.query} {index} " + "word " * WORDS
-            text = f"{OPENING}{body}{CLOSING}" if scope.phase == "update" else body
-            yield Completion(index, text, usage=Usage(int(index == 0), 100, 0, WORDS))
-
-
-class Length:
-    """A reward of the text's length, which keeps nothing."""
-
-    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
-        """Return the length."""
-        del messages, scope
-        return Score(float(len(response)))
-
-
 def scripted(events: Relay) -> Models:
     """Return the scripted models."""
-    return Models(Brief(), Length(), events)
+    return Models(InstantPolicy(), LengthReward(), events)
 
 
 def embedded(events: Relay) -> Models:
@@ -95,7 +71,7 @@ def embedded(events: Relay) -> Models:
 
     torch.set_num_threads(1)
     reward: Reward = load_reward("tiny")
-    return Models(Brief(), reward, events)
+    return Models(InstantPolicy(), reward, events)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from selenium.common.exceptions import JavascriptException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -38,14 +39,20 @@ class Page:
         """What *script*, a function's body, returns."""
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, condition: str, seconds: float = 20) -> Any:
-        """The value of the expression *condition* once it holds."""
+    def until(self, condition: str, seconds: float = 120) -> Any:
+        """Return the value of the expression *condition* once it holds; an error in it is "not yet"."""
         end = time.monotonic() + seconds
-        while not (value := self.run(f"return {condition}")):
+        while True:
+            value, said = None, ""
+            try:
+                value = self.run(f"return {condition}")
+            except JavascriptException as error:  # it reads an element that is not drawn yet
+                said = f": {error.msg}"
+            if value:
+                return value
             if time.monotonic() > end:
-                raise AssertionError(f"after {seconds} s: {condition}")
+                raise AssertionError(f"after {seconds} s: {condition}{said}")
             time.sleep(0.02)  # a browser is a process of its own: its time cannot be injected
-        return value
 
     def press(self, *keys: str) -> None:
         """Keys one after the other."""

@@ -26,6 +26,7 @@ def length(messages: Sequence[tpo.Message], response: str) -> float:
 
 
 def many_queries() -> None:
+    assert_type(tpo.__version__, str)
     run = tpo.run("prompts.jsonl", policy=write, reward=length, out=Path("out"), fresh=True, sample_size=3)
     assert_type(run, tpo.Run)
     assert_type(run.failed, dict[str, str])

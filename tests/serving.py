@@ -53,6 +53,14 @@ class LoopbackServer:
         """Close every connection."""
         await self._runner.cleanup()
 
+    async def _end(self) -> None:
+        """Stop, and cancel what still answers clients that have left."""
+        await self.stop()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
     @asynccontextmanager
     async def up(self, port: int = 0) -> AsyncIterator[str]:
         """Its URL, served from the running loop at *port* while the block lasts."""
@@ -73,7 +81,7 @@ class LoopbackServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self.stop(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -12,6 +12,7 @@ import pytest
 from tests.options_table import table
 from tpo.config import Settings, build_policy, build_reward, load_axes, load_settings, make_method
 from tpo.config.settings import OPTIONS, TINY_MAX_TOKENS
+from tpo.config.specs import policy_options
 from tpo.errors import ConfigError
 from tpo.methods.named_models import api_key
 from tpo.rewards.function import FunctionReward
@@ -19,6 +20,7 @@ from tpo.rewards.function import FunctionReward
 TEXTS = {
     "policy": "http://h/v1",
     "policy_extra": '{"top_k": 20}',
+    "chat_template_kwargs": '{"enable_thinking": false}',
     "kind_options": '{"tiny": {}}',
     "token_weights": '{"cached": 1}',
     "stop": '{"plateau": 2}',
@@ -42,6 +44,7 @@ TABLES = {
     "critic_extra": "{top_k = 20}",
     "editor_extra": "{top_k = 20}",
     "policy_extra": "{top_k = 20}",
+    "chat_template_kwargs": "{enable_thinking = false}",
     "reward_weights": "{tiny = 2.0}",
     "kind_options": "{tiny = {}}",
     "token_weights": "{cached = 1}",
@@ -56,6 +59,7 @@ BASE = {
     "policy": {"reward": ["tiny"]},
     "model": SERVER,
     "policy_extra": SERVER,
+    "chat_template_kwargs": SERVER,
     "rubric": {"reward": ["judge:http://h"]},
 }
 
@@ -70,6 +74,18 @@ def toml(folder: Path, text: str) -> Path:
     path = folder / "settings.toml"
     path.write_text(text, "utf-8")
     return path
+
+
+def test_values_of_the_chat_template_are_fields_of_the_policys_requests() -> None:
+    flags = {"policy": ["http://h/v1"], "reward": ["tiny"]}
+    extra = '{"top_k": 20, "chat_template_kwargs": {"enable_thinking": true, "other": 1}}'
+    settings = load_settings(
+        flags | {"policy_extra": extra, "chat_template_kwargs": '{"enable_thinking": false}'}, {}
+    )
+    wanted = {"top_k": 20, "chat_template_kwargs": {"enable_thinking": False, "other": 1}}
+    assert settings.policy_fields == policy_options(settings).extra == wanted
+    assert load_settings(flags, {}).policy_fields == {}
+    assert "--chat-template-kwargs" in refusal({"chat_template_kwargs": '{"a": 1}'})
 
 
 def test_without_anything_the_embedded_pair_is_used() -> None:

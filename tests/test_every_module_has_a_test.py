@@ -23,6 +23,7 @@ HELD_BY = {
     "tpo.config.sources": "test_config.py",
     "tpo.contrib.reference.progress": "contrib/reference/test_command.py",
     "tpo.contrib.textgrad.calls": "contrib/textgrad/test_engine.py",
+    "tpo.data.arrow": "export/test_results.py",
     "tpo.data.conversation": "data/test_to_query.py",
     "tpo.data.standard_input": "data/test_load.py",
     "tpo.doctor.data": "doctor/test_run_checks.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ def test_the_names_are_listed_once_and_each_has_a_home() -> None:
     assert len(set(tpo.__all__)) == len(tpo.__all__)
     assert set(tpo.__all__) == set(tpo._HOME_OF)
     assert set(tpo.__all__) <= set(dir(tpo))
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert tpo.__version__ == version("tpo")
+    assert "__version__" in dir(tpo)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

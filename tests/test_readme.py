@@ -70,3 +70,9 @@ def test_the_example_of_a_whole_data_set_runs(tmp_path: Path, capsys: pytest.Cap
         exec(compile(source, "docs/library.md", "exec"), names)  # noqa: S102 - our own page
     assert names["run"].summary.finished == len(names["table"]) == 2
     assert "q1 " in capsys.readouterr().out
+
+
+def test_the_changelog_has_each_heading_once_per_version_and_no_line_twice() -> None:
+    for version in (ROOT / "CHANGELOG.md").read_text("utf-8").split("\n## ")[1:]:
+        lines = [line for line in version.splitlines() if line.startswith(("### ", "- "))]
+        assert [line for line in lines if lines.count(line) > 1] == []

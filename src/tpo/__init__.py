@@ -72,6 +72,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time __getattr__
         user,
     )
 
+    __version__: str
+    """Version of the installed package; ``unknown`` if it is not installed."""
+
 _HOMES = {
     "tpo.api": "Run arun load_run run",
     "tpo.errors": "ConfigError DataError MissingExtra PolicyError PolicyRefused RewardError RewardRefused"
@@ -185,6 +188,8 @@ if not TYPE_CHECKING:  # a type checker would take it for a promise of every nam
         if name in _REPLACED:
             new = _REPLACED[name]
             raise ImportError(f"tpo.{name} was replaced by tpo.{new}: docs/migration.md shows how to move")
+        if name == "__version__":
+            return _version()
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_HOME_OF[name]), name)
@@ -192,5 +197,14 @@ if not TYPE_CHECKING:  # a type checker would take it for a promise of every nam
         return value
 
 
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tpo")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, "__version__"])

@@ -16,7 +16,7 @@ import tpo
 from tests.cli.values import length_of
 from tests.openai_server import OpenAIServer
 from tpo.config import load_settings, make_method
-from tpo.errors import ConfigError, PolicyError, StoreMismatch
+from tpo.errors import ConfigError, DataError, PolicyError, StoreMismatch
 from tpo.events import Event, QueryEnded
 from tpo.methods.catalog import bon
 from tpo.policies.openai import OpenAIPolicy
@@ -145,11 +145,15 @@ def test_without_a_directory_the_options_name_one(folder: Path) -> None:
     ("options", "words"),
     [
         ({"sample_sise": 3}, "sample_sise: no such option; did you mean sample_size?"),
-        ({"sample_size": 0}, "sample-size is 0"),
+        ({"sample_size": 0}, "^sample_size is 0"),
+        ({"sample_size": "3"}, "^sample_size is '3'"),
         ({"model": "m"}, "model is for a server's base URL"),
         ({"reward": None}, "give a reward too"),
         ({"method": "magic"}, "magic: unknown"),
+        ({"method": 3}, "tpo.run: method must be a name or a tpo.Method, not 3"),
         ({"policy": 5}, "policy is 5"),
+        ({"policy": "gpt"}, "^policy gpt: unknown"),
+        ({"listener": "x"}, "listener must be a function of an event, not 'x'"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(options: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -157,6 +161,20 @@ def test_a_wrong_option_is_one_sentence(options: dict[str, Any], words: str, tmp
     with pytest.raises(ConfigError, match=words.replace("?", r"\?")):
         tpo.run(["one"], **given)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("data", [123, b"bytes", {"prompt": "one"}])
+async def test_what_is_no_data_is_refused(data: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^data must be a path, the name of a data set or a list of queries"):
+        await tpo.arun(data, policy=say, reward=length_of, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_of_another_run_is_refused_in_pythons_words(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"policy": say, "reward": length_of, "out": tmp_path / "out", **SMALL}
+    tpo.run(["one"], **given)
+    with pytest.raises(StoreMismatch, match="Give another out, or fresh to delete that run"):
+        tpo.run(["one"], **given, seed=8)
 
 
 def test_an_object_of_the_caller_stays_open(tmp_path: Path) -> None:

@@ -28,13 +28,19 @@ def score(messages, response):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+IN_BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+"""A shell without job control starts background jobs so."""
+
+
+@pytest.mark.parametrize(
+    ("number", "before"), [(signal.SIGINT, ""), (signal.SIGTERM, ""), (signal.SIGTERM, IN_BACKGROUND)]
+)
 def test_a_run_with_a_reward_that_hangs_ends_at_once_without_a_traceback(
-    number: signal.Signals, tmp_path: Path
+    number: signal.Signals, before: str, tmp_path: Path
 ) -> None:
     (tmp_path / "hangs.py").write_text(HANGS)
     (tmp_path / "data.json").write_text('["one", "two"]')
-    program = "from tpo.cli.main import main; main()"
+    program = before + "from tpo.cli.main import main; main()"
     with OpenAIServer() as server:
         options = ["--policy", server.url, "--reward", "python:hangs:score", "--out", "out"]
         with subprocess.Popen(
@@ -48,7 +54,7 @@ def test_a_run_with_a_reward_that_hangs_ends_at_once_without_a_traceback(
                 assert started.stdout is not None
                 assert started.stdout.readline() == "it hangs\n"
                 started.send_signal(number)
-                _, said = started.communicate(timeout=30)
+                _, said = started.communicate(timeout=120)
             finally:
                 started.kill()
     assert started.returncode == 130

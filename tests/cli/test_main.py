@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from aiohttp import web
 from typer.testing import CliRunner, Result
 
@@ -54,6 +56,20 @@ def test_every_command_has_help(arguments: tuple[str, ...]) -> None:
     result = tpo(*arguments)
     assert result.exit_code == 0
     assert "Usage" in result.output
+
+
+def _commands(group: Any) -> Iterator[Any]:
+    for command in group.commands.values():
+        yield command
+        yield from _commands(command) if hasattr(command, "commands") else ()
+
+
+def test_no_line_of_help_breaks_within_a_paragraph() -> None:
+    program = typer.main.get_command(app)
+    for command in (program, *_commands(program)):
+        # The first paragraph is joined; line breaks of the others are kept in a narrow terminal.
+        _, *others = inspect.cleandoc(command.help or "").split("\n\n")
+        assert [text for text in others if "\n" in text] == [], command.name
 
 
 def test_help_tells_the_defaults_that_hold() -> None:

@@ -89,17 +89,17 @@ def started(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
 def carried_out(arguments: list[str]) -> tuple[int, str, str]:
     """Exit code, stdout and stderr."""
     with started(arguments) as process:
-        said, errors = process.communicate(timeout=120)
+        said, errors = process.communicate(timeout=300)
         return process.returncode, said, errors
 
 
 def killed_at(request: int, arguments: list[str], server: Watched) -> None:
-    """Start the command, and kill -9 it as soon as *request* comes in."""
+    """Start the command, and kill -9 it as soon as *request* comes in; later ones are not answered."""
     come = threading.Event()
-    server.restart()
+    server.restart(hold=request)
     server.arrived = lambda number: come.set() if number >= request else None
     with started(arguments) as process:
-        assert come.wait(timeout=120), process.communicate()[1]
+        assert come.wait(timeout=300), process.communicate()[1]
         process.kill()
         process.wait()
     server.arrived = lambda number: None
@@ -151,7 +151,7 @@ def test_a_second_process_is_refused_and_the_first_goes_on(folder: Path, server:
     server.restart(hold=3)
     server.arrived = lambda number: come.set() if number > 3 else None
     with started(command(folder, server)) as first:
-        assert come.wait(timeout=120)
+        assert come.wait(timeout=300)
         code, said, errors = carried_out(command(folder, server))
         assert (code, said) == (2, "")
         assert f"process {first.pid} works in this run" in errors.splitlines()[-1]

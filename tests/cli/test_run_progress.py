@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from tests.cli.values import candidate, query, trajectory
-from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_progress import SECONDS_BETWEEN_LINES, Lines, Picture, counts, duration, run_view, standing
 from tpo.events import (
     CallRetried,
@@ -49,7 +49,7 @@ def test_a_query_takes_all_its_completions() -> None:
 
 
 def test_queries_are_counted_as_they_start_and_end() -> None:
-    tally = Tally(weight=4, clock=Clock())
+    tally = EventCounts(weight=4, clock=Clock())
     tally(RunStarted(10, finished=2, failed=1))
     for name in "abc":
         tally(QueryStarted(query(name)))
@@ -63,7 +63,7 @@ def test_queries_are_counted_as_they_start_and_end() -> None:
 
 
 def test_calls_that_are_tried_again_are_counted_and_named_until_something_arrives() -> None:
-    tally = Tally(weight=4, clock=Clock())
+    tally = EventCounts(weight=4, clock=Clock())
     tally(RunStarted(10, 0, 0))
     phases: tuple[Phase, ...] = ("sample", "reward")
     for phase in phases:
@@ -76,7 +76,7 @@ def test_calls_that_are_tried_again_are_counted_and_named_until_something_arrive
 
 def test_speed_and_time_left_are_those_of_late() -> None:
     clock = Clock()
-    tally = Tally(weight=2, clock=clock)
+    tally = EventCounts(weight=2, clock=clock)
     tally(RunStarted(2, 0, 0))
     tally(QueryStarted(query("a")))
     clock.time += 10
@@ -87,7 +87,7 @@ def test_speed_and_time_left_are_those_of_late() -> None:
 
 
 def test_the_pools_best_is_told_by_step() -> None:
-    tally = Tally(weight=2, clock=Clock())
+    tally = EventCounts(weight=2, clock=Clock())
     tally(RunStarted(3, 0, 0))
     for name, better in (("a", 2.0), ("b", 1.0)):
         first, improved = [candidate(0, 0, "x", 0.5)], [candidate(1, 0, "y", better)]
@@ -98,7 +98,7 @@ def test_the_pools_best_is_told_by_step() -> None:
 
 def test_a_resumed_start_is_soon_forgotten() -> None:
     clock = Clock()
-    tally = Tally(weight=1, clock=clock)
+    tally = EventCounts(weight=1, clock=clock)
     tally(RunStarted(1000, 0, 0))
     for index in range(100):
         tally(QueryStarted(query(str(index))))
@@ -111,13 +111,13 @@ def test_a_resumed_start_is_soon_forgotten() -> None:
 
 
 def test_nothing_is_guessed_before_there_is_something_to_go_by() -> None:
-    tally = Tally(weight=1, clock=Clock())
+    tally = EventCounts(weight=1, clock=Clock())
     assert (tally.mean_best, tally.tokens_per_second, tally.seconds_left) == ((), None, None)
     assert standing(tally) == "starting"
 
 
 def test_the_limits_of_the_servers_are_shown_together_once_they_change() -> None:
-    tally = Tally(weight=7)
+    tally = EventCounts(weight=7)
     assert "limit" not in standing(tally)
     for event in (LimitChanged("a", 33), LimitChanged("b", 40), LimitChanged("a", 22)):
         tally(event)
@@ -125,7 +125,7 @@ def test_the_limits_of_the_servers_are_shown_together_once_they_change() -> None
 
 
 def test_a_retry_shows_until_the_next_answer() -> None:
-    tally = Tally(weight=1, clock=Clock())
+    tally = EventCounts(weight=1, clock=Clock())
     tally(CallRetried(Scope("a", 0, "sample"), "server\x1b[31m busy", 2.0))
     assert standing(tally) == "trying again: server\\x1b[31m busy"
     tally(sampled("a"))
@@ -135,7 +135,7 @@ def test_a_retry_shows_until_the_next_answer() -> None:
 def test_elsewhere_than_on_a_terminal_a_line_comes_now_and_then() -> None:
     console = Console(file=io.StringIO(), width=80)
     clock = Clock()
-    view = Lines(console, Tally(weight=1, clock=clock), clock)
+    view = Lines(console, EventCounts(weight=1, clock=clock), clock)
     view(RunStarted(3, 0, 0))
     for name in "abc":
         view(QueryStarted(query(name)))
@@ -148,7 +148,7 @@ def test_elsewhere_than_on_a_terminal_a_line_comes_now_and_then() -> None:
 
 def test_on_a_terminal_the_picture_fits_eighty_columns() -> None:
     console = terminal()
-    tally = Tally(weight=1, clock=Clock())
+    tally = EventCounts(weight=1, clock=Clock())
     tally(RunStarted(100_000, 12_345, 678))
     console.print(Picture(tally))
     lines = output(console).splitlines()
@@ -157,7 +157,7 @@ def test_on_a_terminal_the_picture_fits_eighty_columns() -> None:
 
 
 def test_quiet_shows_nothing_and_counts_all_the_same() -> None:
-    console, tally = terminal(), Tally(weight=1, clock=Clock())
+    console, tally = terminal(), EventCounts(weight=1, clock=Clock())
     with run_view(console, tally, quiet=True) as listener:
         listener(RunStarted(5, 1, 0))
     assert output(console) == ""
@@ -165,7 +165,7 @@ def test_quiet_shows_nothing_and_counts_all_the_same() -> None:
 
 
 def test_a_live_view_listens_and_leaves_no_line_behind() -> None:
-    console, tally = terminal(), Tally(weight=1, clock=Clock())
+    console, tally = terminal(), EventCounts(weight=1, clock=Clock())
     with run_view(console, tally) as listener:
         listener(RunStarted(5, 1, 0))
     assert tally.total == 5

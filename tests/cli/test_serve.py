@@ -65,7 +65,7 @@ def test_sigterm_lets_requests_in_progress_end(tmp_path: Path) -> None:
     def reply(body: dict[str, object], index: int) -> str:
         if body.get("max_tokens") != 16:  # the check of the policy before the start
             asked.set()
-            go.wait(60)
+            go.wait(300)
         return f"<improved_response>answer {index}</improved_response>"
 
     keys = tmp_path / "keys"
@@ -79,11 +79,11 @@ def test_sigterm_lets_requests_in_progress_end(tmp_path: Path) -> None:
                 target=lambda: found.append(post(f"{url}/chat/completions", body, "alpha"))
             )
             client.start()
-            assert asked.wait(60)
+            assert asked.wait(300)
             process.send_signal(signal.SIGTERM)
             go.set()
-            client.join(60)
-            process.wait(60)
+            client.join(300)
+            process.wait(300)
     assert found[0]["model"] == "own"
     assert (tmp_path / "kept" / "trajectories.jsonl").read_text().count("\n") == 1
     assert not (tmp_path / "kept" / ".lock").exists() or process.returncode is not None

@@ -63,7 +63,7 @@ class Terminal:
         session = Session.of(settings, str(self.data), fresh=fresh)
         plan = replace(session.plan, load=load)
         try:
-            return replace(session, plan=plan, talk=talk, result=result).carry_out()
+            return replace(session, plan=plan, talk=talk, result=result).execute()
         finally:
             self.said, self.shown = (console.file.getvalue() for console in (talk, result))  # type: ignore[attr-defined]  # the StringIOs from above
 

@@ -64,7 +64,7 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
             client.request("GET", "/", headers={"Cookie": cookie})
             assert b"makeSource" in client.getresponse().read()
         started.send_signal(signal.SIGINT)
-        _, said = started.communicate(timeout=30)
+        _, said = started.communicate(timeout=120)
     assert started.returncode == 130
     assert "no longer viewing" in said
     assert "Traceback" not in said

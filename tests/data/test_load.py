@@ -324,6 +324,11 @@ def test_standard_input_is_read_more_than_once() -> None:
         (b'"a"\n', ["a"]),
         (b'"Why?" she asked.\nHow?\n', ['"Why?" she asked.', "How?"]),
         (gzip.compress(b'"a"\n'), ["a"]),
+        (b"id,prompt\n1,a\n", ["a"]),
+        (b"\xef\xbb\xbfid;prompt\r\n1;a\r\n", ["a"]),
+        (b"instruction\tinput\na\tb\n", ["a\n\nb"]),
+        (b"a prompt, please\n", ["a prompt, please"]),
+        (b"a\rb, c\n", ["a\rb, c"]),
     ],
 )
 def test_the_format_of_standard_input_is_recognised(content: bytes, texts: list[str]) -> None:

@@ -26,6 +26,7 @@ FILES = {
 FOREIGN_FLAGS = {
     "AlpacaEval and Arena-Hard": {"--control-features", "--model_outputs"},
     "hf and pip": {"--repo-type", "--no-deps"},
+    "Hypothesis": {"--hypothesis-profile"},
     "Slurm": {"--dependency", "--wrap"},
     "llama.cpp": {"--ctx-size", "--parallel"},
     "vLLM and SGLang": {

@@ -136,7 +136,7 @@ def test_every_table_compiles_and_nothing_overflows(engine: str, document: str, 
     (tmp_path / "all.tex").write_text(f"{source}\n{body}\n\\end{{document}}\n", "utf-8")
     command = [engine, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     for _ in range(2):
-        made = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=100)
+        made = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=600)
         said = made.stdout.decode("utf-8", "replace")
         assert made.returncode == 0, said[-3000:]
     overfull = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt", said)]

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.fault_proxy import FAULTS, FaultProxy
-from tests.faults.test_dying_servers import MIDDLE, InTheMiddle
-from tests.faults.whole_run import HELD, QUERIES, SCORES, check_whole, lines, scored
+from tests.faults.test_dying_servers import MIDDLE, RETRY, InTheMiddle
+from tests.faults.whole_run import HELD, MIX, QUERIES, SCORES, SHORT_TIMEOUT, check_whole, lines, scored
 from tests.rewards.vllm.pooling_server import PoolingServer, logit
 from tpo.http import RetryPolicy
 
-QUICK = RetryPolicy(initial=0.005, longest=0.02, timeout=60.0)
+QUICK = RetryPolicy(initial=0.005, longest=0.02)
 PROBES = 4
 """Requests that find out how a server is asked."""
 
@@ -30,9 +30,9 @@ def test_with_every_fifth_reply_spoiled_all_queries_finish(
 ) -> None:
     with (
         PoolingServer() as server,
-        FaultProxy(server.root, share=0.2, seed=3, held=HELD, retry_after=0.01) as proxy,
+        FaultProxy(server.root, share=0.2, faults=MIX, seed=3, held=HELD, retry_after=0.01) as proxy,
     ):
-        summary = scored(proxy.root, tmp_path, QUICK)
+        summary = scored(proxy.root, tmp_path, QUICK, timeout=SHORT_TIMEOUT)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
     check_whole(tmp_path)
     check_scores(tmp_path)
@@ -47,19 +47,12 @@ def test_with_every_fifth_reply_spoiled_all_queries_finish(
 
 
 def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path: Path) -> None:
-    retry = RetryPolicy(initial=0.02, longest=0.1, timeout=60.0)
     with PoolingServer() as server:
         before = FaultProxy(server.root, share=0.0)
         before.__enter__()
         after = FaultProxy(server.root, share=0.0, port=before.port)
-
-        def restart() -> None:
-            before.__exit__(None, None, None)
-            after.__enter__()
-
-        outage = InTheMiddle(restart)
-        summary = scored(before.root, tmp_path, retry, outage)
-        outage.thread.join()
+        outage = InTheMiddle(lambda: before.__exit__(None, None, None), after.__enter__)
+        summary = scored(before.root, tmp_path, RETRY, outage)
         after.__exit__(None, None, None)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
     check_whole(tmp_path)
@@ -69,14 +62,12 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path: Path) -> None
 
 
 def test_when_one_of_two_servers_dies_the_other_takes_its_queries(tmp_path: Path) -> None:
-    retry = RetryPolicy(initial=0.02, longest=0.1, timeout=60.0)
     with PoolingServer() as server:
         dies, stays = FaultProxy(server.root, share=0.0), FaultProxy(server.root, share=0.0)
         dies.__enter__()
         death = InTheMiddle(lambda: dies.__exit__(None, None, None))
         with stays:
-            summary = scored([dies.root, stays.root], tmp_path, retry, death)
-        death.thread.join()
+            summary = scored([dies.root, stays.root], tmp_path, RETRY, death)
     assert (summary.finished, summary.failed) == (QUERIES, 0)
     check_whole(tmp_path)
     check_scores(tmp_path)

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from tests.fault_proxy import FAULTS, Fault
 from tests.openai_server import OpenAIServer
-from tpo.events import Listener
+from tpo.events import Event, Listener
 from tpo.http import Clock, RetryPolicy
 from tpo.methods.catalog import tpo
 from tpo.policies import OpenAIPolicy, Policy, ScriptedPolicy
@@ -27,9 +28,14 @@ SCORES = QUERIES * 2 * 3
 """Responses to score, unless a step repeats one."""
 NEEDED = QUERIES * (1 + 3)
 """Calls: the first samples, then a loss, a gradient and an update."""
-HELD = 0.8
-TIMEOUT = 0.5
-"""Seconds; a held reply outlasts them as 30 s outlast a user's patience."""
+MIX: tuple[Fault, ...] = (*(fault for fault in FAULTS if fault != "held"),) * 3 + ("held",)
+"""Faults of a run; the fewest replies are held, since each of those takes a whole read timeout."""
+HELD = 600.0
+"""Seconds of silence of a held reply: longer than any run here."""
+SHORT_TIMEOUT = 5.0
+"""Read timeout in seconds of a run with held replies."""
+LONG_TIMEOUT = 120.0
+"""Read timeout in seconds of any other run: longer than a loaded machine takes for one reply."""
 
 
 def root(server: OpenAIServer) -> str:
@@ -43,16 +49,31 @@ def carried_out(
     retry: RetryPolicy,
     listener: Listener | None = None,
     clock: Clock | None = None,
+    timeout: float = LONG_TIMEOUT,
 ) -> Summary:
-    """The run at *path*, begun or gone on with."""
-    policy = OpenAIPolicy(url, "scripted", timeout=TIMEOUT, retry=retry, most=64, clock=clock)
+    """The run at *path*, begun or gone on with; *listener* receives the policy's events as well."""
+    policy = OpenAIPolicy(
+        url, "scripted", timeout=timeout, retry=retry, most=64, clock=clock, listener=listener
+    )
     return run_whole(path, policy, ScriptedReward(len), policy.aclose, listener)
 
 
-def scored(url: str | list[str], path: Path, retry: RetryPolicy, listener: Listener | None = None) -> Summary:
-    """The run at *path* with a served reward and a scripted policy."""
+def scored(
+    url: str | list[str],
+    path: Path,
+    retry: RetryPolicy,
+    listener: Listener | None = None,
+    timeout: float = LONG_TIMEOUT,
+) -> Summary:
+    """The run at *path* with a served reward, whose events *listener* receives, and a scripted policy."""
     retries = Retries()
-    reward = VLLMReward(url, tokenizer="none", timeout=TIMEOUT, retry=retry, listener=retries)
+
+    def hear(event: Event) -> None:
+        retries(event)
+        if listener is not None:
+            listener(event)
+
+    reward = VLLMReward(url, tokenizer="none", timeout=timeout, retry=retry, listener=hear)
     return run_whole(path, ScriptedPolicy(), reward, reward.aclose, listener, retries)
 
 

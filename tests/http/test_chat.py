@@ -78,6 +78,15 @@ def test_the_usage_stands_with_the_first_completion_alone() -> None:
     assert second.usage == Usage()
 
 
+def test_tokens_that_llama_cpp_leaves_out_are_estimated_by_the_length_of_the_texts() -> None:
+    rows = reply({"content": "abcd"}, {"content": "abcdef"}, {"content": ""}, usage={"completion_tokens": 8})
+    counted = read_completions(rows | {"timings": {"predicted_n": 8}}, 3)
+    assert [each.usage.completion_tokens for each in counted] == [8, 12, 0]
+    assert [each.usage.calls for each in counted] == [1, 0, 0]
+    whole = read_completions(rows | {"timings": {"predicted_n": 4}}, 3)
+    assert [each.usage.completion_tokens for each in whole] == [8, 0, 0]
+
+
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "prompt_tokens_details": None}, "x"])
 def test_a_usage_that_is_missing_counts_the_call_alone(usage: object) -> None:
     assert read_usage(usage) == Usage(calls=1)

@@ -76,7 +76,7 @@ def test_the_key_is_in_no_representation() -> None:
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=100))
     assert failure(429, **{"Retry-After": "7"}).retry_after == 7
-    assert failure(503, **{"Retry-After": later}).retry_after == pytest.approx(100, abs=5)
+    assert failure(503, **{"Retry-After": later}).retry_after == pytest.approx(100, abs=60)
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-3", "inf", "nan"])

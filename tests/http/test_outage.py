@@ -31,7 +31,7 @@ class Run:
     answers: list[float] = field(default_factory=list)
     failures: list[tuple[float, HttpFailure]] = field(default_factory=list)
 
-    def carry_out(self) -> Run:
+    def execute(self) -> Run:
         run_virtual(self._all())
         return self
 
@@ -79,7 +79,7 @@ def busy(now: float, key: str) -> HttpFailure | None:
 def test_a_server_that_is_gone_for_good_ends_the_run_with_one_error(
     fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = Run(fault).carry_out()
+    run = Run(fault).execute()
     at, failure = run.failures[0]
     assert failure.fatal
     assert GONE + 200 < at < GONE + 330
@@ -97,7 +97,7 @@ def test_a_server_that_comes_back_in_time_is_waited_for(caplog: pytest.LogCaptur
     first, second = gone(until=150.0), gone(until=1e9)
     run = Run(
         lambda now, key: second(now, key) if 300.0 <= now < 440.0 else first(now, key), seconds=550.0
-    ).carry_out()
+    ).execute()
     assert run.failures == []
     assert sum(200.0 < at < 300.0 for at in run.answers) > 90 * 64
     assert sum(at > 500.0 for at in run.answers) > 40 * 64
@@ -113,7 +113,7 @@ def test_a_request_that_breaks_the_server_fails_alone() -> None:
         return HttpFailure("engine dead", passes=True, status=500) if key == "q0" else None
 
     for keys in (1, 5):
-        run = Run(fault, keys=keys, seconds=400.0).carry_out()
+        run = Run(fault, keys=keys, seconds=400.0).execute()
         assert run.failures
         assert not any(failure.fatal for _, failure in run.failures)
 
@@ -122,12 +122,12 @@ def test_requests_that_fail_beside_a_slow_one_fail_alone() -> None:
     def fault(now: float, key: str) -> HttpFailure | None:
         return None if key == "slow" else HttpFailure("engine dead", passes=True, status=500)
 
-    run = Run(fault, keys=2, seconds=400.0, slow=2000.0).carry_out()
+    run = Run(fault, keys=2, seconds=400.0, slow=2000.0).execute()
     assert len(run.answers) == 1
     assert not any(failure.fatal for _, failure in run.failures)
 
 
 def test_without_retries_each_call_fails_by_itself() -> None:
-    run = Run(gone(), keys=4, seconds=11.0, timeout=0.0).carry_out()
+    run = Run(gone(), keys=4, seconds=11.0, timeout=0.0).execute()
     assert run.failures
     assert not any(failure.fatal for _, failure in run.failures)

@@ -31,6 +31,15 @@ def test_pieces_of_several_choices_are_joined_in_the_order_of_indices() -> None:
     assert "model" not in whole
 
 
+def test_tokens_that_llama_cpp_counts_for_each_choice_are_added() -> None:
+    def counted(tokens: int) -> dict[str, object]:
+        usage = {"prompt_tokens": 9, "completion_tokens": tokens}
+        return {"choices": [], "usage": usage, "timings": {"predicted_n": tokens}}
+
+    body = stream(piece("A"), piece("b", 1, "stop"), counted(2), piece("a", 0, "stop"), counted(5))
+    assert joined(body)["usage"] == {"prompt_tokens": 9, "completion_tokens": 7}
+
+
 def test_line_ends_and_lines_of_one_event_do_not_matter() -> None:
     body = b'data: {"choices":\r\ndata: [{"delta": {"content": "x"}, "finish_reason": "stop"}]}\r\n\r\n'
     assert joined(body)["choices"][0]["message"]["content"] == "x"

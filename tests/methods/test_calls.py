@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -133,6 +133,26 @@ class TestValuesOfAnObject:
         assert trajectory.error is not None
         assert "query 'q7', response 0." in trajectory.error
         assert "Reward raised CancelledError" in trajectory.error
+
+    @pytest.mark.parametrize("value", [Score(float("nan")), asyncio.CancelledError()], ids=repr)
+    def test_a_text_that_is_no_response_has_no_score_either(self, value: Any) -> None:
+        found: list[tuple[float | None, ...]] = []
+
+        async def steps(attempt: Attempt) -> None:
+            await attempt.sample(PROMPT, n=1)
+            async with attempt.step() as step:
+                found.append(await step.score(["good", "bad"]))
+
+        run(steps, reward=self.Reward(value, "bad"))
+        assert found == [(1.0, None)]
+
+    def test_a_reward_that_is_not_asynchronous_is_refused_in_plain_words(self) -> None:
+        class Plain:
+            def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+                return Score(1.0)
+
+        with pytest.raises(RewardRefused, match=r"Plain\.score must be a coroutine function"):
+            run(sample_three, reward=cast(Any, Plain()))
 
     def test_a_cancellation_that_a_policy_raises_fails_its_query(self) -> None:
         policy = self.Policy([Completion(0, "a"), asyncio.CancelledError()])

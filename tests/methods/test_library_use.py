@@ -19,11 +19,12 @@ from tpo.events import Event, QueryStarted
 from tpo.methods.catalog import build_method
 from tpo.methods.named_models import load_policy, load_reward
 from tpo.methods.optimize import Optimizer
+from tpo.methods.stopping import TargetReward
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.registry import ModelKeywords, ModelOptions
 from tpo.rewards.scripted import RewardCall, ScriptedReward
-from tpo.types import Sampling
+from tpo.types import Sampling, Trajectory
 
 
 def optimizer(policy: Any = None, **options: Any) -> Optimizer:
@@ -36,6 +37,15 @@ def draft(messages: list[dict[str, Any]], sampling: Sampling) -> str:
 
 def length(messages: list[dict[str, Any]], response: str) -> float:
     return len(response)
+
+
+def until_scored(made: Optimizer) -> Trajectory:
+    """Return a trajectory of the shortest deadline in which this machine scores four responses."""
+    for deadline in (0.05, 1.0, 30.0):
+        trajectory = made.run("Hi.", deadline=deadline)
+        if len(trajectory.pool) >= 4:
+            break
+    return trajectory
 
 
 class TestConstruction:
@@ -59,6 +69,15 @@ class TestConstruction:
             ({"method": "best"}, "^method best: "),
             ({"method": 3}, "method must be a name or a tpo.Method, not 3"),
             ({"method": build_method("bon"), "top_p": 0.5}, "top_p: the method is a value"),
+            ({"sample_size": "3"}, "^sample_size is '3'; it must be an integer"),
+            ({"sample_size": 2.5}, "^sample_size is 2.5; it must be an integer"),
+            ({"temperature": "hot"}, "^temperature is 'hot'; it must be a number"),
+            ({"seed": "x"}, "^seed must be an int, not 'x'"),
+            ({"listener": "x"}, "^listener must be a function of an event, not 'x'"),
+            ({"stopping": TargetReward(1.0)}, "^stopping must be a list of stopping rules, not TargetReward"),
+            ({"stopping": ["plateau"]}, "^stopping must be a list of stopping rules"),
+            ({"fallback": "best-of-n"}, "^fallback must be an object with a finish method, not 'best-of-n'"),
+            ({"selection": "lcb"}, "^selection must be an object with a select method, not 'lcb'"),
         ],
     )
     def test_a_wrong_option_is_a_config_error_in_pythons_words(
@@ -86,6 +105,20 @@ class TestConstruction:
         with pytest.raises(ConfigError, match=r"option modell: no such option; did you mean model\?"):
             load("tiny", modell="x")
 
+    @pytest.mark.parametrize(
+        ("load", "name", "said"),
+        [
+            (load_policy, "gpt", "^policy gpt: unknown"),
+            (load_reward, "gpt", "^reward gpt: unknown"),
+            (load_policy, None, "^policy must be a name or a list of names, not None"),
+            (load_policy, [], "^policy must be a name or a list of names"),
+            (load_reward, ["tiny", 3], "^reward must be a name or a list of names"),
+        ],
+    )
+    def test_a_wrong_name_is_a_config_error_in_pythons_words(self, load: Any, name: Any, said: str) -> None:
+        with pytest.raises(ConfigError, match=said):
+            load(name)
+
     def test_the_keywords_of_the_loaders_are_the_options_of_models(self) -> None:
         assert set(ModelKeywords.__annotations__) == set(ModelOptions.__dataclass_fields__)
 
@@ -98,9 +131,10 @@ class TestValuesOfOneCall:
     def test_queries_have_ids_of_their_own_so_that_servers_share_them(self) -> None:
         with OpenAIServer() as first, OpenAIServer() as second:
             made = Optimizer((first.url, second.url), length, "bon", sample_size=4)
-            found = list(made.map(f"question {number}" for number in range(20)))
+            found = list(made.map(f"question {number}" for number in range(60)))
             made.close()
-            assert len({trajectory.query.id for trajectory in found}) == 20
+            assert len({trajectory.query.id for trajectory in found}) == 60
+            # Which ones depends on the servers' ports.
             assert min(len(first.requests), len(second.requests)) >= 4
 
     def test_an_id_and_a_seed_are_those_of_the_call(self) -> None:
@@ -131,7 +165,7 @@ class TestValuesOfOneCall:
             if index == 4:
                 await asyncio.Event().wait()
 
-        trajectory = optimizer(ScriptedPolicy(before=hang)).run("Hi.", deadline=0.05)
+        trajectory = until_scored(optimizer(ScriptedPolicy(before=hang)))
         assert (trajectory.status, trajectory.stop_reason) == ("finished", "deadline")
         assert len(trajectory.pool) == 4
         assert trajectory.answer
@@ -141,12 +175,13 @@ class TestValuesOfOneCall:
             if call.scope.index == 2:
                 await asyncio.Event().wait()
 
-        made = Optimizer(ScriptedPolicy(), ScriptedReward(before=hang))
-        trajectory = made.run("Hi.", deadline=0.05)
+        trajectory = until_scored(Optimizer(ScriptedPolicy(), ScriptedReward(before=hang)))
         assert (trajectory.status, len(trajectory.pool)) == ("finished", 4)
 
     @pytest.mark.parametrize(
-        "options", [{"deadline": 0}, {"seed": "x"}, {"deadline": -1.0}], ids=lambda given: str(given)
+        "options",
+        [{"deadline": 0}, {"seed": "x"}, {"deadline": -1.0}, {"deadline": "3"}, {"listener": "x"}],
+        ids=lambda given: str(given),
     )
     def test_a_wrong_value_is_refused_before_anything_is_sampled(self, options: dict[str, Any]) -> None:
         policy = ScriptedPolicy()
@@ -184,7 +219,8 @@ class TestClosing:
         with pytest.raises(ConfigError, match="this Optimizer is closed"):
             await made.optimize("Hi.")
 
-    async def test_closing_closes_connections_of_both_loops(self) -> None:
+    async def test_closing_closes_connections_of_both_loops(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tpo.http.session.REUSE_SECONDS", 3600.0)  # none closes by itself
         raw = RawServer()
         async with await asyncio.start_server(raw.handle, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
@@ -192,7 +228,7 @@ class TestClosing:
                 await made.optimize("Hi.")
                 await asyncio.to_thread(made.run, "Hello.")
                 assert raw.closed == 0
-            await asyncio.wait_for(raw.ended.wait(), 3)  # before idle connections close by themselves
+            await asyncio.wait_for(raw.ended.wait(), 60)
 
 
 class CountingServer(OpenAIServer):
@@ -275,6 +311,14 @@ class TestPickling:
         sent = pickle.dumps(made)
         assert b"a-secret-key" not in sent
         assert isinstance(pickle.loads(sent).policy, OpenAIPolicy)  # noqa: S301 - our own bytes
+
+    def test_functions_are_left_to_the_pickler(self) -> None:
+        """Joblib's takes a lambda; the error of the standard one names it."""
+        made = Optimizer(lambda messages, sampling: "text", length)
+        assert made.__getstate__()["_given"][1] is length
+        with pytest.raises((pickle.PicklingError, AttributeError), match="<lambda>") as raised:
+            pickle.dumps(made)
+        assert "its given" not in str(raised.value)
 
     def test_what_cannot_be_sent_is_named(self) -> None:
         made = Optimizer(load_policy("http://127.0.0.1:9/v1"), length)

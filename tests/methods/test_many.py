@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
-from tpo.errors import ConfigError, PolicyError, PolicyRefused
+from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused
 from tpo.events import Event, QueryEnded, QueryStarted, TextWritten
 from tpo.methods.many import in_order
 from tpo.methods.optimize import Optimizer
@@ -82,10 +83,15 @@ class TestMap:
             break
         assert policy.in_flight == 0
 
-    @pytest.mark.parametrize("wrong", [0, -1])
-    def test_a_concurrency_below_one_is_refused(self, wrong: int) -> None:
-        with pytest.raises(ConfigError, match=f"concurrency is {wrong}"):
+    @pytest.mark.parametrize("wrong", [0, -1, "2", 1.5])
+    def test_a_concurrency_below_one_is_refused(self, wrong: Any) -> None:
+        with pytest.raises(ConfigError, match=f"concurrency is {wrong!r}"):
             optimizer().map(TEXTS, concurrency=wrong)
+
+    @pytest.mark.parametrize("wrong", ["one text", b"bytes", {"role": "user", "content": "Hi."}, None, 3])
+    def test_what_is_not_several_queries_is_refused(self, wrong: Any) -> None:
+        with pytest.raises(DataError, match="map takes several queries"):
+            optimizer().map(wrong)
 
     async def test_it_may_be_iterated_again(self) -> None:
         async def twice(number: int) -> int:

@@ -45,16 +45,17 @@ def vllm() -> Answer:
 
 
 def llama_cpp() -> Answer:
-    """A null content first, reasoning as ``reasoning_content``, the finish apart, usage with timings."""
+    """A null content first, reasoning as ``reasoning_content``, the finish apart, usage of each choice."""
     return stream(
         piece(0, role="assistant", content=None),
         piece(1, role="assistant", content=None),
         piece(0, reasoning_content="Sea first."),
         piece(0, content="Wind"),
         piece(1, content="Waves"),
-        piece(0, "length"),
         piece(1, "stop"),
-        {"choices": [], "usage": USAGE, "timings": {"predicted_n": 6}},
+        {"choices": [], "usage": USAGE | {"completion_tokens": 2}, "timings": {"predicted_n": 2}},
+        piece(0, "length"),
+        {"choices": [], "usage": USAGE | {"completion_tokens": 4}, "timings": {"predicted_n": 4}},
     )
 
 

@@ -78,6 +78,11 @@ async def test_a_context_learned_by_one_call_holds_for_all_in_flight() -> None:
         (422, "Input validation error: `inputs` must have less than 1000 tokens. Given: 2049"),
         (400, "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 1000]"),
         (500, "Requested tokens (2049) exceed context window of 1000"),
+        (400, "The decoder prompt (length 2049) is longer than the maximum model length of 1000."),
+        (400, "This model's maximum prompt length is 1000 but the request contains 2049 tokens."),
+        (400, "Prompt contains 2049 tokens, too large for model with 1000 maximum context length"),
+        (400, "prompt length (2049) and max_tokens should be less than or equal to max_seq_len (1000)"),
+        (400, "too many tokens: total number of tokens in this prompt cannot exceed 1000, received 2049"),
         (400, "You passed 1 input tokens. However, the model's context length is only 1000 tokens."),
         (400, "Range of max_tokens should be [1, 1000]"),
         (400, "max_tokens is too large: 2048. This model supports at most 1000 completion tokens"),
@@ -200,6 +205,37 @@ async def test_a_list_of_models_that_fails_does_not_matter_where_the_model_is_na
     assert [c.text for c in await served.draw(calls=5)] == ["a"]
     assert sum(asked.path == "/v1/models" for asked in served.loopback.asked) == 3
     assert served.time.waits == []
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "field"),
+    [
+        (
+            400,
+            "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1)",
+            "temperature",
+        ),
+        (400, "`temperature` and `top_p` cannot both be specified for this model.", "temperature"),
+        (
+            422,
+            '{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs", "input": 5}',
+            "seed",
+        ),
+    ],
+)
+async def test_a_refused_sampling_field_ends_the_run_and_the_error_says_how_to_leave_it_out(
+    status: int, words: str, field: str
+) -> None:
+    with pytest.raises(PolicyError) as caught:
+        await Served(error(status, words)).draw()
+    assert caught.value.fatal
+    assert str(caught.value).endswith(f"""--policy-extra '{{"{field}": null}}'""")
+
+
+async def test_a_refusal_that_only_mentions_a_sampling_field_ends_its_query_alone() -> None:
+    with pytest.raises(PolicyError) as caught:
+        await Served(error(400, "Unsupported content: the temperature of the sun")).draw()
+    assert not caught.value.fatal
 
 
 async def test_headers_may_be_long() -> None:

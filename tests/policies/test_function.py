@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ async def test_an_async_function_works_too() -> None:
 
 
 async def test_siblings_of_a_sync_function_overlap() -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=60)
 
     def reply(messages: list[Message], sampling: Sampling) -> str:
         barrier.wait()
@@ -87,6 +88,20 @@ def test_a_policy_passes_through() -> None:
 def test_what_is_neither_is_refused(thing: object) -> None:
     with pytest.raises(ConfigError, match="function"):
         as_policy(thing)  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_sample_method_that_is_no_asynchronous_generator_is_refused() -> None:
+    class Coroutine:
+        async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> list[Completion]:
+            return []
+
+    class Generator:
+        def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> Iterator[Completion]:
+            yield Completion(0, "text")
+
+    for policy in (Coroutine(), Generator()):
+        with pytest.raises(ConfigError, match="sample method must be an asynchronous generator"):
+            as_policy(policy)  # type: ignore[arg-type]  # on purpose
 
 
 async def test_a_completion_that_a_function_returns_keeps_its_usage_and_gets_its_index() -> None:

@@ -81,6 +81,7 @@ def test_the_overview_shows_runs_figures_and_the_comparison(page: Page) -> None:
 
 def test_cards_name_method_policy_and_reward_and_no_mean_reads_as_a_count(page: Page) -> None:
     page.run("location.hash = 'overview'")
+    page.until("!document.getElementById('overview').hidden")
     card = page.run("return document.querySelector('#head .card').innerText.replaceAll('\\n', ' ')")
     for said in ("method tpo D2-N5", "policy scripted", "reward scripted", "mean reward, answer"):
         assert said in card
@@ -146,6 +147,7 @@ def test_search_and_filters_leave_what_is_asked_for(page: Page) -> None:
     page.until("document.querySelectorAll('.row').length === 1")
     assert page.run("return document.querySelector('.row .id').textContent") == "q17"
     page.run(SEARCH, "")
+    page.until("document.querySelector('.count').textContent === '40 queries'")
     page.run("document.querySelector('[name=malformed]').click()")
     page.until("document.querySelector('.count').textContent.includes(' of ')")
     cells = page.run(

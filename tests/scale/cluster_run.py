@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,11 @@ def survive(cluster: Any, server: PacedServer, folder: Path, queries: int) -> Su
 
 
 def _worker_of(out: Path) -> int:
-    """The process that works in a block."""
-    locks = [path for path in out.glob(f"shards/*/{LOCK}") if path.read_text().strip()]
-    running = [int(path.read_text()) for path in locks]
-    return next(pid for pid in running if Path(f"/proc/{pid}").exists())
+    """Return the process that works in a block, as soon as one does: workers pause between two blocks."""
+    while True:
+        for lock in out.glob(f"shards/*/{LOCK}"):
+            with contextlib.suppress(OSError, ValueError):  # the block has just ended
+                process = int(lock.read_text())
+                if Path(f"/proc/{process}").exists():
+                    return process
+        time.sleep(0.01)

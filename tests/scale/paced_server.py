@@ -38,7 +38,7 @@ class PacedServer(OpenAIServer):
         """A question that is answered with an error."""
         self._changed = threading.Condition()
 
-    def wait(self, requests: int, timeout: float = 120) -> None:
+    def wait(self, requests: int, timeout: float = 600) -> None:
         """Return after *requests* answers."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.answered >= requests, timeout), self.answered

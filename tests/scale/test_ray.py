@@ -43,7 +43,7 @@ def test_a_finished_run_makes_no_call(cluster: Any, server: PacedServer, tmp_pat
     data, out = data_file(tmp_path, 20), tmp_path / "run"
     for _ in range(2):
         with driver(cluster, server, data, out) as process:
-            said, errors = process.communicate(timeout=120)
+            said, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
         assert "20 queries finished" in said
     assert sum(server.samples.values()) == 20 * SAMPLES
@@ -55,13 +55,13 @@ def test_failed_queries_are_run_again_whatever_the_size_of_blocks(
     data, out = data_file(tmp_path, 20), tmp_path / "run"
     server.broken = "prompt 3"
     with driver(cluster, server, data, out, block_size=8) as process:
-        said, errors = process.communicate(timeout=120)
+        said, errors = process.communicate(timeout=600)
     assert process.returncode == 1, errors
     assert "19 queries finished, 1 failed" in said
     assert len(list((out / "shards").iterdir())) == 1
     server.broken = ""
     with driver(cluster, server, data, out, block_size=5) as process:
-        said, errors = process.communicate(timeout=120)
+        said, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert sum(server.samples.values()) == 20 * SAMPLES
     assert not (out / "shards").exists()
@@ -71,7 +71,7 @@ def test_a_fatal_error_of_a_worker_ends_the_run(cluster: Any, server: PacedServe
     data = data_file(tmp_path, 20)
     server.refused = True
     with driver(cluster, server, data, tmp_path / "run") as process:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 2
     assert "asks for an API key: set TPO_API_KEY" in errors
     assert "Traceback" not in errors

@@ -16,7 +16,7 @@ from tpo.policies.scripted import ScriptedPolicy
 PROGRAM = ".venv-clients/bin/schemathesis"
 CONFIGURATION = "tests/serve/schemathesis.toml"
 CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance"
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 """Seconds after which a request counts as hanging."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,13 @@ SCRIPT: dict[Phase | tuple[Phase, int], Scripted] = {
 def asked(text: str = "Why?", **fields: Any) -> dict[str, Any]:
     """A chat request."""
     return {"model": "m", "messages": [{"role": "user", "content": text}], **fields}
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Return once *condition* holds; a minute without it is a failure."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)

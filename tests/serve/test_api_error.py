@@ -40,3 +40,14 @@ def test_of_a_refusal_of_every_request_the_client_learns_no_details() -> None:
     error = model_failure(PolicyRefused("key sk-1 is wrong"), "key sk-1 is wrong", ())
     assert (error.status, error.retry_after) == (503, 30)
     assert "sk-1" not in error.message
+
+
+def test_a_server_that_asks_for_fewer_requests_is_no_outage() -> None:
+    for failure in (
+        caused(PolicyError("slow down"), HttpFailure("slow down", status=429, retry_after=2.5)),
+        HttpFailure("slow down", status=429, retry_after=2.5),
+    ):
+        error = model_failure(failure, "slow down", ())
+        assert (error.status, error.type, error.retry_after) == (429, "rate_limit_error", 3)
+    unpaid = HttpFailure("asks for payment", status=429, fatal=True)
+    assert model_failure(unpaid, "asks for payment", ()).status == 503

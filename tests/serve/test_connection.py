@@ -29,7 +29,7 @@ async def test_a_client_that_leaves_before_the_first_chunk_closes_the_reply() ->
     async def send(message: MutableMapping[str, Any]) -> None:
         raise OSError("the client is gone")
 
-    response = await passed_on(upstream())
+    response = await passed_on(upstream(), lambda failure: b"")
     assert is_open
     scope = {"type": "http", "asgi": {"spec_version": "2.3"}}
     with suppress(OSError, ExceptionGroup):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.serving import SCRIPT, SETTINGS, served
+from tests.serve.serving import SCRIPT, SETTINGS, served, until
 from tpo.errors import StoreMismatch
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.report.write import write_report
@@ -74,11 +74,9 @@ async def test_the_live_view_shows_requests_in_progress_until_they_end_or_their_
         leaving = asyncio.create_task(client.chat("one"))
         await scoring.wait()
         # The score may be asked before the update is on disk.
-        while in_progress() != [(1, "update")]:  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0)
+        await until(lambda: in_progress() == [(1, "update")])
         leaving.cancel()
-        while client.service.running:  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0)
+        await until(lambda: not client.service.running)
         assert in_progress() == []
         scoring.clear()
         staying = asyncio.create_task(client.chat("one"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.serve.serving import CHAT, SCRIPT, SETTINGS, served
+from tests.serve.serving import CHAT, SCRIPT, SETTINGS, served, until
 from tpo.config import Settings
 from tpo.errors import ConfigError
 from tpo.http.failures import StreamedReply
@@ -50,8 +50,7 @@ async def test_without_places_to_wait_a_free_server_still_answers() -> None:
     policy = ScriptedPolicy(SCRIPT, before=lambda *_: go.wait())
     async with served(policy, limits=Limits(running=1, waiting=0)) as client:
         first = asyncio.create_task(client.chat("1"))
-        while not client.service.running:  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0)
+        await until(lambda: client.service.running)
         assert (await client.chat("2")).status == 429
         go.set()
         assert (await first).status == 200
@@ -63,8 +62,7 @@ async def test_many_requests_at_once_do_not_pass_the_ceiling_of_waiting_ones(str
     policy = ScriptedPolicy(SCRIPT, before=lambda *_: go.wait())
     async with served(policy, limits=Limits(running=1, waiting=3)) as client:
         asked = [asyncio.create_task(client.chat(str(i), stream=stream)) for i in range(30)]
-        while sum(task.done() for task in asked) < 26:  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0)
+        await until(lambda: sum(task.done() for task in asked) >= 26)
         assert {task.result().status for task in asked if task.done()} == {429}
         go.set()
         statuses = [(await task).status for task in asked]

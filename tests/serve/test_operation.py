@@ -1,11 +1,11 @@
 import asyncio
 import logging
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-from tests.serve.serving import CHAT, SCRIPT, SETTINGS, asked, served
+from tests.serve.serving import CHAT, SCRIPT, SETTINGS, asked, served, until
 from tpo.errors import PolicyError, PolicyRefused, RewardError
 from tpo.http import HttpFailure
 from tpo.policies.scripted import ScriptedPolicy
@@ -13,10 +13,7 @@ from tpo.rewards.scripted import ScriptedReward
 from tpo.serve.request import Limits
 from tpo.types import Messages, Sampling, Scope
 
-
-async def until(condition: object) -> None:
-    while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - nothing announces it
-        await asyncio.sleep(0)
+NO_PROGRESS = {"stream": True, "tpo": {"progress": False}}
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -57,7 +54,10 @@ async def test_a_deadline_returns_the_best_so_far_and_says_so() -> None:
             await never.wait()
 
     async with served(ScriptedPolicy(SCRIPT, before=before)) as client:
-        reply = (await client.chat(tpo={"deadline": 0.2})).json
+        for deadline in (0.2, 2.0, 20.0):  # the shortest in which this machine scores the first samples
+            reply = (await client.chat(tpo={"deadline": deadline})).json
+            if "error" not in reply:
+                break
         assert reply["tpo"]["stop_reason"] == "deadline"
         assert reply["choices"][0]["message"]["content"] == "poor"
 
@@ -68,6 +68,30 @@ async def test_the_operators_deadline_is_a_ceiling_and_nothing_scored_in_time_is
         for controls in ({}, {"deadline": 1000}):
             reply = await client.chat(tpo=controls)
             assert (reply.status, reply.json["error"]["type"]) == (504, "timeout_error")
+
+
+@pytest.mark.parametrize("model", ["m", "m@off"])
+async def test_a_deadline_counts_while_a_request_waits(model: str) -> None:
+    """One that passes in the queue is 504; what is left of it after the queue bounds the run."""
+    seconds, looks = 0.0, 0
+
+    def now() -> float:
+        nonlocal looks
+        looks += 1
+        return seconds
+
+    policy = ScriptedPolicy(SCRIPT, before=lambda *_: asyncio.Event().wait())
+    async with served(policy, limits=Limits(running=1), now=now) as client:
+        first = asyncio.create_task(client.chat("1"))
+        await until(lambda: client.service.running == 1)
+        assert (await client.chat("2", model=model, tpo={"deadline": 0.01})).status == 504
+        assert client.service.waiting == 0
+        before = looks
+        second = asyncio.create_task(client.chat("3", model=model, tpo={"deadline": 1000}))
+        await until(lambda: looks > before)  # it has arrived, and waits
+        seconds = 1000.0
+        first.cancel()
+        assert (await second).status == 504
 
 
 async def test_the_operators_rules_apply_where_a_request_has_none() -> None:
@@ -196,6 +220,23 @@ async def test_metrics_count_tokens_rewards_and_stop_reasons() -> None:
     for bucket in ('reward_gain_bucket{le="2.0"} 0', 'reward_gain_bucket{le="5.0"} 1'):
         assert f"tpo:{bucket}.0" in text
     assert "tpo:e2e_request_latency_seconds_count 1.0" in text
+
+
+@pytest.mark.parametrize(("fields", "early"), [({"stream": True}, True), (NO_PROGRESS, False), ({}, False)])
+async def test_the_first_token_is_the_first_delta_of_a_stream(fields: dict[str, Any], early: bool) -> None:
+    seconds = 0.0
+
+    def score(text: str) -> float:
+        nonlocal seconds
+        seconds += 10
+        return float(len(text))
+
+    async with served(ScriptedPolicy(SCRIPT), ScriptedReward(score), now=lambda: seconds) as client:
+        assert (await client.chat(**fields)).status == 200
+        text = (await client.get("/metrics")).text
+    found = dict(line.split() for line in text.splitlines() if "_seconds_sum" in line)
+    assert float(found["tpo:e2e_request_latency_seconds_sum"]) == seconds == 40
+    assert (float(found["tpo:time_to_first_token_seconds_sum"]) <= 20) == early
 
 
 async def test_models_lists_the_name_and_its_presets() -> None:

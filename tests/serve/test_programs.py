@@ -23,7 +23,7 @@ import nbformat
 from nbclient import NotebookClient
 
 cell = nbformat.v4.new_code_cell(open(sys.argv[1]).read())
-notebook = NotebookClient(nbformat.v4.new_notebook(cells=[cell])).execute()
+notebook = NotebookClient(nbformat.v4.new_notebook(cells=[cell]), startup_timeout=600).execute()
 print("".join(output.get("text", "") for output in notebook.cells[0].outputs))
 """
 
@@ -51,7 +51,7 @@ def run(name: str, source: str, folder: Path, **variables: str) -> subprocess.Co
             env=os.environ | quiet | {"BASE_URL": server.url} | variables,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             cwd=folder,
         )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.serve.serving import SCRIPT, SETTINGS, served
+from tests.serve.serving import CHAT, SCRIPT, SETTINGS, asked, served
 from tpo.errors import PolicyRefused
 from tpo.policies.roles import RolePolicy
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
@@ -53,6 +53,51 @@ async def test_with_any_constrained_output_an_update_is_the_whole_reply(fields: 
 def test_plain_text_keeps_the_tags() -> None:
     assert update_check({}) is None
     assert update_check({"response_format": {"type": "text"}}) is None
+
+
+async def test_a_text_ends_before_a_stop_string_that_the_policy_does_not_know() -> None:
+    update = "So. Here: <improved_response>\nIt is better. And longer.\n</improved_response>"
+    script = SCRIPT | {"sample": ["One. Two. Three.", "Four"], "loss": "Why. Because.", "update": update}
+    policy = ScriptedPolicy(script)
+    async with served(policy) as client:
+        cut = (await client.chat(stop=". ")).json
+        shown = (await client.chat(stop=". ", include_stop_str_in_output=True)).json
+        lines = (await client.chat(stop=["\n", ""], n=2, tpo={"method": "bon"})).json
+        off = (await client.post(CHAT, asked(stop=["w"]) | {"model": "m@off"})).json
+    assert cut["choices"][0]["message"]["content"] == "It is better"
+    assert cut["choices"][0]["finish_reason"] == "stop"
+    assert shown["choices"][0]["message"]["content"] == "It is better. And longer."
+    assert [each["message"]["content"] for each in lines["choices"]] == ["One. Two. Three.", "Four"]
+    assert off["choices"][0]["message"]["content"] == "One. T"
+    gradient = next(call for call in policy.calls if call.scope.phase == "gradient")
+    assert "Why. Because." in str(gradient.messages)
+
+
+@pytest.mark.parametrize("preset", ["m", "m@off"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tools", TOOLS),
+        ("response_format", {"type": "json_object"}),
+        ("guided_json", {"x": 1}),
+        ("logit_bias", {"5": 1}),
+    ],
+)
+async def test_a_policy_in_this_process_refuses_what_needs_a_server(
+    preset: str, field: str, value: Any
+) -> None:
+    async with served(is_local=True) as client:
+        refused = await client.post(CHAT, asked(**{field: value}) | {"model": preset})
+        harmless = asked(tools=[], response_format={"type": "text"}, tool_choice="auto", stop=["END"])
+        taken = await client.post(CHAT, harmless | {"model": preset})
+    assert (refused.status, refused.json["error"]["param"]) == (400, field)
+    assert taken.status == 200
+
+
+async def test_off_without_a_server_to_ask_refuses_logprobs() -> None:
+    async with served() as client:
+        refused = await client.post(CHAT, asked(logprobs=True) | {"model": "m@off"})
+    assert (refused.status, refused.json["error"]["param"]) == (400, "logprobs")
 
 
 def test_a_schema_whose_references_multiply_is_left_unchecked_after_a_bound() -> None:

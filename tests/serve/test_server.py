@@ -68,6 +68,26 @@ async def test_a_policy_that_is_down_is_503_without_its_port() -> None:
     assert (sent[0]["status"], str(port) in text) == (503, False)
 
 
+@pytest.mark.parametrize(
+    ("values", "is_local", "has_upstream"),
+    [
+        ({}, True, False),
+        ({"policy": ("hf:some/model",)}, True, False),
+        ({"policy": ("python:a:b",)}, False, False),
+        ({"policy": ("http://policy:1",)}, False, True),
+        ({"policy": ("http://policy:1",), "critic": ("tiny",)}, False, True),
+        ({"policy": ("http://policy:1",), "editor": ("tiny",)}, True, True),
+        ({"policy": ("panel:http://policy:1,tiny",)}, True, False),
+    ],
+)
+async def test_the_kinds_of_writer_and_editor_say_what_a_request_may_hold(
+    values: dict[str, Any], is_local: bool, has_upstream: bool
+) -> None:
+    models = Models(ScriptedPolicy(SCRIPT), ScriptedReward())
+    async with endpoint(models, Settings(reward=("tiny",), **values), ServeOptions()) as served:
+        assert (served.service.is_local, served.upstream is not None) == (is_local, has_upstream)
+
+
 async def test_a_check_reward_scores_too_and_a_selection_sees_an_ensembles_members() -> None:
     check = ScriptedReward()
     reward = Ensemble(

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 
-from tests.serve.serving import CHAT, Client, asked, served
+from tests.serve.serving import CHAT, Client, asked, served, until
 from tests.serving import LoopbackServer
 from tpo.http import RetryPolicy
 from tpo.serve.upstream import Upstream
@@ -21,7 +22,9 @@ class Streaming(LoopbackServer):
         self.status = status
         self.body = body or {"choices": [], "seen": True}
         self.requests: list[dict[str, Any]] = []
+        self.headers: dict[str, str] = {}
         self.go = asyncio.Event()
+        self.breaks = False
         self.open = 0
 
     def application(self) -> web.Application:
@@ -33,7 +36,7 @@ class Streaming(LoopbackServer):
         body = await request.json()
         self.requests.append(body | {"key": request.headers.get("Authorization")})
         if not body.get("stream"):
-            return web.json_response(self.body, status=self.status)
+            return web.json_response(self.body, status=self.status, headers=self.headers)
         self.open += 1
         try:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -41,6 +44,9 @@ class Streaming(LoopbackServer):
             await response.write(CHUNKS[0])
             while not self.go.is_set() and request.transport is not None:  # noqa: ASYNC110 - a lost client
                 await asyncio.sleep(0)
+            if self.breaks and request.transport is not None:
+                request.transport.close()
+                return response
             for chunk in CHUNKS[1:]:
                 await response.write(chunk)
             return response
@@ -86,8 +92,7 @@ async def test_a_client_that_leaves_a_stream_ends_it_upstream() -> None:
             await reply.content.readany()
             assert server.open == 1
             reply.close()
-        while server.open:  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0)
+        await until(lambda: not server.open)
 
 
 async def test_a_refusal_is_passed_on_and_a_failure_is_503_without_address_or_key() -> None:
@@ -95,12 +100,40 @@ async def test_a_refusal_is_passed_on_and_a_failure_is_503_without_address_or_ke
     async with passing(Streaming(400, refusal)) as client:
         reply = await client.chat(model="m@off")
         assert (reply.status, reply.json) == (400, refusal)
-    for status in (401, 404, 429, 500):
+    for status in (401, 404, 500):
         server = Streaming(status, {"error": {"message": "key refused"}})
         async with passing(server) as client:
             reply = await client.chat(model="m@off")
             assert reply.status == 503
             assert str(server.port) not in reply.text
+            assert "TPO_API_KEY" not in reply.text
+
+
+async def test_a_server_that_asks_for_fewer_requests_is_429_with_its_own_seconds() -> None:
+    server = Streaming(429, {"error": {"message": "slow down"}})
+    server.headers = {"Retry-After": "7"}
+    async with passing(server) as client:
+        reply = await client.chat(model="m@off")
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
+    assert str(server.port) not in reply.text
+
+
+async def test_a_stream_that_breaks_off_upstream_ends_with_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Streaming()
+    async with passing(server) as client:
+        body = asked(model="m@off", stream=True)
+        async with client.session.post(client.url + CHAT, json=body) as reply:
+            assert await reply.content.readany() == CHUNKS[0]
+            server.breaks = True
+            server.go.set()
+            (event,) = [line for line in (await reply.text()).splitlines() if line]
+        failed = json.loads(event.removeprefix("data: "))["error"]
+        assert (failed["type"], str(server.port) in event) == ("overloaded_error", False)
+        assert 'tpo:request_error_total{status="503"} 1.0' in (await client.get("/metrics")).text
+    assert "broke off" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 async def test_turns_of_tools_are_passed_on_as_they_are() -> None:

@@ -16,7 +16,7 @@ from tpo.tiny import examples_path
 
 QUERIES = 40
 SAMPLES = 3
-SECONDS = 900
+SECONDS = 1800
 """For one run, a server's restart on a busy machine included."""
 LENGTH = ("--reward", "python:lengths:length")
 """A reward that starts at once."""

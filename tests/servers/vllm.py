@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 PYTHON = Path(__file__).parents[2] / ".venv-servers" / "bin" / "python"
-READY_SECONDS = 900
+READY_SECONDS = 1200
 QUIET = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "HF_HUB_OFFLINE": "1",
@@ -39,11 +41,15 @@ POOLING = ("--runner=pooling", *EAGER)
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port of 127.0.0.1 that nothing listens on.
+
+    It is below those of outgoing connections, of which one might take it before vLLM is ready to listen.
+    """
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port was found")
 
 
 @dataclass
@@ -122,4 +128,4 @@ class Vllm:
 def tpo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
     command = [str(Path(sys.executable).with_name("tpo")), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=1800, check=False)

@@ -49,7 +49,7 @@ async def test_an_empty_journal_asks_once_for_the_whole(tmp_path: Path) -> None:
 
 
 @given(present=st.sets(st.integers(0, 3)), backwards=st.booleans())
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 async def test_only_missing_samples_are_asked_for_and_all_come_out_the_same(
     tmp_path: Path, present: set[int], backwards: bool
 ) -> None:

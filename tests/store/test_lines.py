@@ -39,7 +39,7 @@ class CountingDisk:
         self.gate = threading.Event()
 
     def __call__(self, descriptor: int, data: memoryview) -> int:
-        self.gate.wait(5)
+        self.gate.wait(60)
         self.writes.append(bytes(data))
         self.threads.add(threading.get_ident())
         return os.write(descriptor, data)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from aiohttp import web
 
+from tests.serving import LoopbackServer
 from tpo.report.partial_run import read_partial_run
 from tpo.store.jsonline import seal
 from tpo.store.trajectory_line import encode_trajectory
@@ -70,39 +68,20 @@ class Growing:
         fresh.replace(self.path / name)
 
 
-class Serving:
-    """A server over the runs in *root* while its block lasts; *port* 0 takes a free one."""
+class Serving(LoopbackServer):
+    """A server over the runs in *folder* while its block lasts; *port* 0 takes a free one."""
 
-    def __init__(self, root: Path, port: int = 0) -> None:
-        self.root = root
-        self.port = port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="view")
+    path: ClassVar[str] = ""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.folder = folder
+        self.wanted_port = port
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        """Where the page is."""
+        return f"{self.root}/"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._loop.is_closed():
-            self.stop()
-
-    def stop(self) -> None:
-        """The server is gone."""
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        self._runner = web.AppRunner(Server(Catalog(self.root)).app(), shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
+    def application(self) -> web.Application:
+        """The live view."""
+        return Server(Catalog(self.folder)).app()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def show_queries(page: Page) -> None:
 def test_the_overview_follows_a_run_to_its_end(page: Page, growing: Growing) -> None:
     page.until("document.getElementById('state').textContent === 'live'")
     page.until("document.querySelector('.doing').textContent.includes('20 of 60 queries')")
-    page.until("document.querySelectorAll('.chart canvas').length === 11", 60)
+    page.until("document.querySelectorAll('.chart canvas').length === 11")
     growing.call("q99")
     growing.grow(10)
     page.until("document.querySelector('.doing').textContent.includes('30 of 60 queries')")
@@ -75,7 +76,7 @@ def test_the_overview_follows_a_run_to_its_end(page: Page, growing: Growing) -> 
 
 
 def test_figures_are_drawn_again_where_they_stand(page: Page, growing: Growing) -> None:
-    page.until("document.querySelectorAll('.chart canvas').length === 11", 60)
+    page.until("document.querySelectorAll('.chart canvas').length === 11")
     page.run("document.querySelector('#figure-training-curve details').open = true")
     page.until("document.querySelector('#figure-training-curve td:last-child')?.textContent === '20'")
     page.run("document.querySelector('#figure-answer-step').scrollIntoView({ block: 'center' })")
@@ -83,7 +84,7 @@ def test_figures_are_drawn_again_where_they_stand(page: Page, growing: Growing) 
         "window.places = [...document.querySelectorAll('.chart')].map((c) => c.getBoundingClientRect().top)"
     )
     growing.grow(15)
-    page.until("document.querySelector('#figure-training-curve td:last-child').textContent === '35'", 60)
+    page.until("document.querySelector('#figure-training-curve td:last-child').textContent === '35'")
     after = "[...document.querySelectorAll('.chart')].map((c) => c.getBoundingClientRect().top)"
     page.until(f"JSON.stringify({after}) === JSON.stringify(window.places)")
     assert page.run("return document.querySelectorAll('.chart canvas').length") == 11
@@ -199,11 +200,14 @@ def test_a_run_begun_anew_is_noticed(page: Page, growing: Growing) -> None:
 
 
 def test_the_page_outlives_its_server(growing: Growing) -> None:
-    with Serving(growing.path) as first, browsing(first.address) as page:
+    with (
+        ExitStack() as serving,
+        browsing(serving.enter_context(first := Serving(growing.path)).address) as page,
+    ):
         show_queries(page)
         page.run("location.hash = 'queries/0/3'")
         page.until("document.querySelector('#trajectory .iteration')")
-        first.stop()
+        serving.close()
         page.until("document.getElementById('state').textContent.startsWith('connection lost')")
         assert page.run("return document.querySelectorAll('.row').length") > 5
         growing.grow(10)
@@ -224,7 +228,7 @@ def test_runs_of_a_directory_appear_are_chosen_and_told_apart(
         (shown / "broken").mkdir()
         (shown / "broken" / "run.json").write_text("{")
         page.until("document.querySelectorAll('.runs li').length === 3")
-        page.until("document.querySelector('.comparison')?.textContent.includes('revision')", 60)
+        page.until("document.querySelector('.comparison')?.textContent.includes('revision')")
         assert "damaged" in page.run("return document.getElementById('head').textContent")
         number = page.run(
             "return [...document.querySelectorAll('.runs label')]"
@@ -232,7 +236,7 @@ def test_runs_of_a_directory_appear_are_chosen_and_told_apart(
         )
         page.run(f"document.getElementById('run-{number}').click()")
         page.until("document.querySelectorAll('.card:not(.wide):not(.comparison)').length === 2")
-        page.until("!document.getElementById('figures').textContent.includes('revision')", 60)
+        page.until("!document.getElementById('figures').textContent.includes('revision')")
         page.run(f"location.hash = 'queries/{number}'")
         page.until(f"{COUNT} === '20 queries'")
         assert page.complaints() == []

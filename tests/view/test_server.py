@@ -52,7 +52,7 @@ async def opened(made: Path, tmp_path: Path) -> AsyncIterator[Open]:
     growing.grow(3)
     (tmp_path / "secret.txt").write_text("secret")
     (growing.path / "notes.txt").write_text("secret")
-    server = Server(Catalog(tmp_path / "shown"))
+    server = Server(Catalog(tmp_path / "shown"), heartbeat=3600.0)  # every event is of a test's own change
     async with TestClient(TestServer(server.app(follow=False))) as client:
         await server.refresh()
         yield Open(growing, server, client)

@@ -18,6 +18,8 @@ from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.methods.method import Method
+from tpo.methods.named_models import python_names
+from tpo.methods.optimize import require_listener
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward
@@ -31,7 +33,7 @@ from tpo.tiny import examples_path
 
 log = logging.getLogger(__name__)
 
-SERVER_OPTIONS = ("model", "policy_extra")
+SERVER_OPTIONS = ("model", "policy_extra", "chat_template_kwargs")
 STAND_INS: Mapping[str, Mapping[str, Any]] = {
     "policy": {"policy": "http://127.0.0.1", "model": "none"},
     "reward": {"reward": TINY},
@@ -79,9 +81,11 @@ def run(
     Raises:
         TpoError: an option, a model, the data or the directory is wrong; what is finished is kept.
     """
-    plan = run_blocking(_plan(data, policy, reward, method, out, fresh, config, options))
-    models = plan.load_models()
-    return Run(plan.path, run_blocking(plan.run(models, listener)))
+    require_listener(listener)
+    with python_names():
+        plan = run_blocking(_plan(data, policy, reward, method, out, fresh, config, options))
+        models = plan.load_models()
+        return Run(plan.path, run_blocking(plan.run(models, listener)))
 
 
 async def arun(
@@ -97,9 +101,11 @@ async def arun(
     **options: Any,
 ) -> Run:
     """Do the same as ``run`` in the running event loop; models load in a thread."""
-    plan = await _plan(data, policy, reward, method, out, fresh, config, options)
-    models = await asyncio.to_thread(plan.load_models)
-    return Run(plan.path, await plan.run(models, listener))
+    require_listener(listener)
+    with python_names():
+        plan = await _plan(data, policy, reward, method, out, fresh, config, options)
+        models = await asyncio.to_thread(plan.load_models)
+        return Run(plan.path, await plan.run(models, listener))
 
 
 async def _plan(
@@ -115,6 +121,8 @@ async def _plan(
     """Return the plan of the run that the arguments of ``run`` describe."""
     brought = {part: it for part, it in (("policy", policy), ("reward", reward)) if not _is_named(it)}
     own_method = None if method is None or isinstance(method, str) else method
+    if own_method is not None and not isinstance(own_method, Method):
+        raise ConfigError(f"tpo.run: method must be a name or a tpo.Method, not {own_method!r:.200}")
     _require_fitting(options, brought, own_method, reward)
     flags = {
         "policy": policy,

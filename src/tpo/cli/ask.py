@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tpo.cli import options
-from tpo.cli.error_output import complain, warn
+from tpo.cli.error_output import print_error, print_warning
 from tpo.config.settings import DATA_OPTIONS
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _finish(trajectory: Trajectory, *, alone: bool) -> None:
     if alone and trajectory.best is not None:
         typer.echo(for_reader(trajectory.answer, terminal=sys.stdout.isatty()))
     for warning in effect_of(trajectory).warnings().values():
-        warn(warning)
+        print_warning(warning)
     if trajectory.status == "failed":
-        complain(str(trajectory.error))
+        print_error(str(trajectory.error))
         raise typer.Exit(FAILED)

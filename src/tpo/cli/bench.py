@@ -27,7 +27,7 @@ tpo bench run beavertails --data rows.jsonl --limit 50 --repeats 3 --policy URL 
 GRADING = "Grading"
 OF_A_LOOP = (METHOD, SAMPLING)
 OF_A_POLICY = (
-    *("policy", "model", "policy_extra", "sequences"),
+    *("policy", "model", "policy_extra", "chat_template_kwargs", "sequences"),
     *(name for name in DATA_OPTIONS if name != "limit"),
 )
 """Settings without meaning for a reward alone."""
@@ -153,9 +153,9 @@ def run_benchmark(
     Answers and grades are saved: the same command resumes after an interruption.
     """
     flags = {**locals(), **given.flags}
-    from tpo.cli.bench_session import Benching
+    from tpo.cli.bench_session import BenchSession
 
-    if Benching.of(name, flags, given.config).carry_out():
+    if BenchSession.of(name, flags, given.config).execute():
         raise typer.Exit(SOME_FAILED)
 
 
@@ -203,7 +203,7 @@ def table(
     results: Annotated[
         list[Path],
         typer.Argument(
-            parser=options.parse_path, metavar="DIR...", help="Directories written by tpo bench run."
+            parser=options.parse_path, metavar="DIR", help="Directories written by tpo bench run."
         ),
     ],
     form: Annotated[

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from tpo.cli.common import axes_of, bench_directory_name, interruptible
 from tpo.cli.escape import echo, visible
-from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.config import Settings, load_reward, name_model, policy_name
 from tpo.errors import ConfigError
@@ -46,7 +46,7 @@ Flags = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Benching:
+class BenchSession:
     """A plan, and what it is carried out with. *talk* goes to stderr, the *result* to stdout."""
 
     plan: BenchPlan
@@ -89,7 +89,7 @@ class Benching:
         console = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
         return cls(plan, grades, held_out, console, Console(file=sys.stdout, highlight=False, emoji=False))
 
-    def carry_out(self) -> int:
+    def execute(self) -> int:
         """Answer, grade and show; how many answers are missing."""
         again = f"interrupted; the same command resumes {self.plan.out}"
         with interruptible(self.talk, again), locked_directory(self.plan.out):
@@ -116,7 +116,7 @@ class Benching:
         async with models.ready():
             for cell in cells:
                 self._say(f"{cell.label}, seed {cell.seed}")
-                tally = Tally(completions_per_query(cell.method))
+                tally = EventCounts(completions_per_query(cell.method))
                 with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
                     failed += (await self.plan.run_plan(cell).execute(models, view)).failed
         return failed

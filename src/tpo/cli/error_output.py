@@ -1,12 +1,12 @@
 """Print an error or a warning as one coloured sentence on stderr."""
 
 
-def complain(sentence: str) -> None:
+def print_error(sentence: str) -> None:
     """Print *sentence*, whatever characters it quotes, as an error."""
     _print("error", sentence, "red")
 
 
-def warn(sentence: str) -> None:
+def print_warning(sentence: str) -> None:
     """Print *sentence*, whatever characters it quotes, as a warning."""
     _print("warning", sentence, "yellow")
 

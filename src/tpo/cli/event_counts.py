@@ -18,7 +18,7 @@ from tpo.events import (
     Sampled,
 )
 from tpo.methods.method import Method
-from tpo.runs.summary import Tally as Totals
+from tpo.runs.summary import Tally
 from tpo.types import Trajectory, Usage
 
 WINDOW = 20.0
@@ -31,7 +31,7 @@ def completions_per_query(method: Method) -> int:
 
 
 @dataclass
-class Tally:
+class EventCounts:
     """A listener that counts. *weight* is the completions that a query takes."""
 
     weight: int
@@ -46,7 +46,7 @@ class Tally:
     retry: str | None = None
     limits: dict[str, int] = field(default_factory=dict)
     """Requests in flight that each server of the policy is given at most, where that has changed."""
-    _totals: Totals = field(default_factory=Totals)
+    _totals: Tally = field(default_factory=Tally)
     _running: dict[str, int] = field(default_factory=dict)
     _marks: deque[tuple[float, int, int, float]] = field(default_factory=deque)
 

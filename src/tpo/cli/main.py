@@ -1,7 +1,8 @@
 """The ``tpo`` command: its parts put together, and every error turned into one sentence and an exit code.
 
 Exit codes: 0 all went well; 1 some queries failed; 2 usage, configuration or data are wrong, or a model
-refuses every call; 130 interrupted.
+refuses every call; 3 and 4 (``tpo run``) all queries failed, because of the policy's server or the reward;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import typer
 from typer.core import TyperGroup
 
 from tpo.cli import ask, bench, doctor, export, merge, repair, report, run, serve, sweep, tune, view, winrate
-from tpo.cli.error_output import complain
+from tpo.cli.error_output import print_error
 from tpo.cli.options import DEBUG, Command
 from tpo.errors import TpoError
 
 WRONG = 2
 
 
-class Translating(TyperGroup):
+class ErrorTranslatingGroup(TyperGroup):
     """A group of commands whose errors end in one sentence on stderr; with ``--debug`` in a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -33,18 +34,18 @@ class Translating(TyperGroup):
         except TpoError as error:
             if ctx.meta.get(DEBUG):
                 raise
-            complain(str(error))
+            print_error(str(error))
             raise typer.Exit(WRONG) from None
         except OSError as error:  # a path that cannot be read or written, wherever it is met
             if ctx.meta.get(DEBUG) or error.filename is None:
                 raise
-            complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
+            print_error(f"{os.fsdecode(error.filename)}: {error.strerror}")
             raise typer.Exit(WRONG) from None
 
 
 app = typer.Typer(
     name="tpo",
-    cls=Translating,
+    cls=ErrorTranslatingGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -67,14 +68,10 @@ app.command(name="view", epilog=view.EXAMPLES)(view.view)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
+        from tpo import __version__
         from tpo.cli.escape import echo
 
-        try:
-            echo(f"tpo {version('tpo')}")
-        except PackageNotFoundError:
-            echo("tpo (not installed)")
+        echo(f"tpo {__version__}")
         raise typer.Exit
 
 
@@ -86,8 +83,9 @@ def tpo(
 ) -> None:
     """Align a language model at inference time by Test-Time Preference Optimization (TPO).
 
-    Sample responses, score them with a reward model, ask the policy how to improve the best one, sample
-    improved responses. No weights change. Paper: Li et al. 2025, arXiv 2501.12895.
+    Sample responses, score them with a reward, ask the policy how to improve the best, sample improved ones.
+
+    No weights change. Paper: Li et al. 2025, arXiv 2501.12895.
     """
 
 
@@ -101,7 +99,9 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
 def main() -> None:
     """The entry point of the ``tpo`` command."""
     warnings.showwarning = _warn
-    # Like Ctrl-C: finished results are kept, and the same command resumes.
+    # Like Ctrl-C: finished results are kept, and the same command resumes. Shells without job control start
+    # background jobs with SIGINT ignored, which would make SIGTERM do nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

@@ -27,8 +27,9 @@ def merge(
 ) -> None:
     """Merge the shards of a run into one run, in the order of the data.
 
-    Checks that the settings agree and that every query is there once. Names what is missing, with the command
-    that runs it. The shards stay as they are and may be deleted afterwards.
+    Checks that the settings agree and that every query is there once.
+
+    Names missing shards and the commands that run them. Shards are kept and may be deleted afterwards.
     """
     from tpo.cli.escape import echo
     from tpo.scale.merge import merge_shards

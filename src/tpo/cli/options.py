@@ -22,6 +22,11 @@ from tpo.config.settings import DATA, FORMER, METHOD, MODELS, OPTIONS, RUNNING, 
 DEBUG = "tpo.debug"
 """Key in a context's ``meta`` that requests tracebacks."""
 
+SWEPT = ("method", "sample_size", "max_iterations", "seed")
+"""Settings that take several values in ``tpo sweep``, which runs their product with the rewards."""
+TUNED = ("method", "sample_size")
+"""Settings that take several values in ``tpo tune``."""
+
 FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
     "--samples": "--sample-size",
     "--iterations": "--max-iterations",

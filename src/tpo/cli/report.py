@@ -29,7 +29,7 @@ tpo report runs/tpo runs/bon --out both.html --baseline Instruct=-1.27 --price-i
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(parser=parse_path, metavar="RUN...", help="Run directories.")],
+    runs: Annotated[list[Path], typer.Argument(parser=parse_path, metavar="RUN", help="Run directories.")],
     out: Annotated[
         Path | None,
         typer.Option(

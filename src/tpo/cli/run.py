@@ -54,6 +54,6 @@ def run_data(
     from tpo.data.sources import single_or_several
 
     source = single_or_several(data) if data else None
-    summary = Session.of(settings_of(given), source, fresh=fresh).carry_out()
+    summary = Session.of(settings_of(given), source, fresh=fresh).execute()
     if code := exit_code(summary):
         raise typer.Exit(code)

@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tpo.cli.error_output import warn
+from tpo.cli.error_output import print_warning
 from tpo.cli.escape import one_line
-from tpo.cli.event_counts import Tally
+from tpo.cli.event_counts import EventCounts
 from tpo.events import Event, Listener, RunWarned
 
 SECONDS_BETWEEN_LINES = 15.0
@@ -22,7 +22,7 @@ STEPS_SHOWN = 4
 
 
 @contextmanager
-def run_view(console: Console, tally: Tally, *, quiet: bool = False) -> Iterator[Listener]:
+def run_view(console: Console, tally: EventCounts, *, quiet: bool = False) -> Iterator[Listener]:
     """The listener that shows a run on *console*, for as long as the run goes."""
     if quiet:
         yield _warning(tally)
@@ -39,7 +39,7 @@ def _warning(listener: Listener) -> Listener:
     def listen(event: Event) -> None:
         listener(event)
         if isinstance(event, RunWarned):
-            warn(f"so far: {event.text}")
+            print_warning(f"so far: {event.text}")
 
     return listen
 
@@ -47,7 +47,7 @@ def _warning(listener: Listener) -> Listener:
 class Picture:
     """The two lines: a bar with counts, and quality by step, speed and time left."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: EventCounts) -> None:
         self._tally = tally
 
     def __rich__(self) -> RenderableType:
@@ -64,7 +64,9 @@ class Picture:
 class Lines:
     """A listener that counts, and says where things stand once in a while."""
 
-    def __init__(self, console: Console, tally: Tally, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, console: Console, tally: EventCounts, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = console
         self._tally = tally
         self._clock = clock
@@ -79,7 +81,7 @@ class Lines:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def counts(tally: Tally) -> Text:
+def counts(tally: EventCounts) -> Text:
     """Queries done of all, running and failed."""
     of_all = f" of {tally.total:,}" if tally.total is not None else ""
     text = Text(f"{tally.done:,}{of_all} queries, {tally.running:,} running")
@@ -90,7 +92,7 @@ def counts(tally: Tally) -> Text:
     return text
 
 
-def standing(tally: Tally) -> str:
+def standing(tally: EventCounts) -> str:
     """Quality, speed and time left, as far as they are known."""
     parts = []
     if tally.mean_best:

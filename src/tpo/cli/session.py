@@ -10,9 +10,9 @@ from typing import Self
 from rich.console import Console
 
 from tpo.cli.common import interruptible
-from tpo.cli.error_output import complain, warn
+from tpo.cli.error_output import print_error, print_warning
 from tpo.cli.escape import one_line, visible
-from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.cli.run_summary import TINY_NOTE, Highlights, show_changes, show_costs, show_roles, show_steps
 from tpo.config import Settings, data_options
@@ -47,7 +47,7 @@ class Session:
         talk = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
         return cls(plan, talk, Console(file=sys.stdout, highlight=False, emoji=False))
 
-    def carry_out(self) -> Summary:
+    def execute(self) -> Summary:
         """Execute the plan and show its summary."""
         highlights = Highlights()
         with interruptible(self.talk, f"interrupted; the same command resumes {self.plan.path}"):
@@ -62,7 +62,7 @@ class Session:
 
     async def _run(self, models: Models, complete: bool, highlights: Highlights) -> Summary:
         plan = self.plan
-        tally = Tally(completions_per_query(plan.method))
+        tally = EventCounts(completions_per_query(plan.method))
         async with models.ready(), plan.opened(models) as opened:
             self._introduce(opened.directory, complete)
             for trajectory in opened.directory.read_finished():
@@ -117,9 +117,9 @@ class Session:
             if self.plan.settings.uses_tiny:
                 self.result.print(TINY_NOTE, style="dim")
         elif summary.failures:
-            complain(f"{queries(summary.failed)} failed; {_reasons(summary)}")
+            print_error(f"{queries(summary.failed)} failed; {_reasons(summary)}")
         for warning in summary.warnings:
-            warn(warning)
+            print_warning(warning)
         self.result.print(self._last_line(summary), markup=False, soft_wrap=True)
 
     def _last_line(self, summary: Summary) -> str:

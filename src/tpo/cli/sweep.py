@@ -23,13 +23,11 @@ tpo sweep prompts.jsonl --policy http://localhost:8000/v1 --method tpo,bon -n 5,
 
 SOME_FAILED = 1
 COMPARISON = "Comparison"
-SEVERAL = ("method", "sample_size", "max_iterations", "seed")
-"""Settings that take several values; a sweep runs their product with the rewards."""
 
 
 @options.with_settings(
     without=("combine", "calibration", "reward_weights", "gate"),
-    several=SEVERAL,
+    several=options.SWEPT,
     texts={
         "reward": f"{OPTIONS['reward'].option.help} Each reward gets runs of its own.",
         "check_reward": "Held-out reward: guides no run, scores the answers and the best of each step"
@@ -104,7 +102,7 @@ def sweep(
     Each cell is an ordinary run; the same command resumes unfinished cells.
     """
     flags = {**locals(), **given.flags}
-    from tpo.cli.sweep_session import Sweeping
+    from tpo.cli.sweep_session import SweepSession
 
-    if Sweeping.of(data, flags, given.config).carry_out():
+    if SweepSession.of(data, flags, given.config).execute():
         raise typer.Exit(SOME_FAILED)

@@ -15,10 +15,10 @@ from rich.console import Console
 
 from tpo.cli.common import axes_of, interruptible
 from tpo.cli.escape import visible
-from tpo.cli.event_counts import Tally, completions_per_query
+from tpo.cli.event_counts import EventCounts, completions_per_query
+from tpo.cli.options import SWEPT
 from tpo.cli.prices import prices_of
 from tpo.cli.run_progress import run_view
-from tpo.cli.sweep import SEVERAL
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.data.sources import Spec, named, single_or_several
 from tpo.errors import ConfigError, RewardError
@@ -61,7 +61,7 @@ def _load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweeping:
+class SweepSession:
     """A plan, and what it is carried out with. *talk* goes to stderr, the *result* to stdout."""
 
     plan: SweepPlan
@@ -77,7 +77,7 @@ class Sweeping:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
         data = single_or_several(names)
-        settings, lists = axes_of(flags, config, SEVERAL)
+        settings, lists = axes_of(flags, config, SWEPT)
         # It is no part of the cells' settings: it scores afterwards.
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         axes = Axes(
@@ -113,7 +113,7 @@ class Sweeping:
         console = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
         return cls(plan, console, Console(file=sys.stdout, highlight=False, emoji=False))
 
-    def carry_out(self) -> int:
+    def execute(self) -> int:
         """Run the cells, check, sum up and show; how many runs are not whole."""
         plan = self.plan
         record = self.carried(lambda outcome: write_results(plan, outcome))
@@ -169,7 +169,7 @@ class Sweeping:
         @contextmanager
         def watching(cell: Cell, number: int) -> Iterator[Listener]:
             self.say(f"run {number + 1} of {count}: {cell.label}, seed {cell.seed}, reward {cell.reward}")
-            tally = Tally(completions_per_query(cell.method))
+            tally = EventCounts(completions_per_query(cell.method))
             with run_view(self.talk, tally, quiet=self.plan.settings.quiet) as view:
                 yield view
 

@@ -22,12 +22,11 @@ tpo tune prompts.jsonl --policy http://localhost:8000/v1 --reward hf:ORG/A --bud
 
 SOME_FAILED = 1
 CHOICE = "Choice"
-SEVERAL = ("method", "sample_size")
 
 
 @options.with_settings(
     without=("combine", "calibration", "limit"),
-    several=SEVERAL,
+    several=options.TUNED,
     texts={
         "check_reward": "Held-out reward: guides nothing and judges the configurations."
         " Without it the guiding reward judges, which favors best-of-n."
@@ -78,11 +77,10 @@ def tune(
 ) -> None:
     """Find how much compute pays for a policy and a reward, on a sample, and print the command to use.
 
-    By default tpo, revision and fused with N = 5 and D up to 4. The same command goes on with what is not
-    finished.
+    By default tpo, revision and fused with N = 5 and D up to 4. The same command resumes unfinished runs.
     """
     flags = {**locals(), **given.flags}
-    from tpo.cli.tune_session import Tuning
+    from tpo.cli.tune_session import TuneSession
 
-    if Tuning.of(data, flags, given.config).carry_out():
+    if TuneSession.of(data, flags, given.config).execute():
         raise typer.Exit(SOME_FAILED)

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from tpo.cli.common import axes_of
 from tpo.cli.escape import visible
+from tpo.cli.options import TUNED
 from tpo.cli.prices import prices_of
-from tpo.cli.sweep_session import Sweeping, sweep_directory_name
-from tpo.cli.tune import SEVERAL
+from tpo.cli.sweep_session import SweepSession, sweep_directory_name
 from tpo.config import name_model
 from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import make_arms
@@ -35,10 +35,10 @@ Flags = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
+class TuneSession:
     """A sweep over a sample, and the budget of the choice."""
 
-    sweeping: Sweeping
+    sweeping: SweepSession
     budget: float | None
 
     @classmethod
@@ -49,7 +49,7 @@ class Tuning:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
         given = {**flags, **{name: flags[name] or value for name, value in DEFAULTS.items()}}
-        settings, lists = axes_of(given, config, SEVERAL)
+        settings, lists = axes_of(given, config, TUNED)
         if len(settings.reward) != 1:
             raise ConfigError(
                 "tpo tune takes one --reward: configurations of two rewards have no common scale"
@@ -86,10 +86,10 @@ class Tuning:
         )
         talk = Console(stderr=True, quiet=settings.quiet, highlight=False, emoji=False)
         return cls(
-            Sweeping(plan, talk, Console(file=sys.stdout, highlight=False, emoji=False)), flags["budget"]
+            SweepSession(plan, talk, Console(file=sys.stdout, highlight=False, emoji=False)), flags["budget"]
         )
 
-    def carry_out(self) -> int:
+    def execute(self) -> int:
         """Run the sweep, choose and show; return how many runs are not whole."""
         plan = self.sweeping.plan
         for sentence in _planned_cost(plan):

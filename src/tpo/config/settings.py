@@ -62,6 +62,14 @@ class Settings:
             metavar="JSON",
         ),
     ] = field(default_factory=dict)
+    chat_template_kwargs: Annotated[
+        dict[str, Any],
+        Option(
+            help="Values for the policy's chat template, such as '{\"enable_thinking\": false}'.",
+            panel=MODELS,
+            metavar="JSON",
+        ),
+    ] = field(default_factory=dict)
     critic: Annotated[
         tuple[str, ...],
         Option(
@@ -562,6 +570,14 @@ class Settings:
     def uses_tiny(self) -> bool:
         """Return whether the embedded policy or reward is used."""
         return TINY in self.policy or TINY in self.reward
+
+    @property
+    def policy_fields(self) -> dict[str, Any]:
+        """The fields added to each request to the policy: ``policy_extra`` and ``chat_template_kwargs``."""
+        if not self.chat_template_kwargs:
+            return self.policy_extra
+        name = "chat_template_kwargs"
+        return self.policy_extra | {name: self.policy_extra.get(name, {}) | self.chat_template_kwargs}
 
     def to_json(self) -> dict[str, Any]:
         """Return every value as plain JSON, for a run's record."""

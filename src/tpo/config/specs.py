@@ -114,11 +114,16 @@ def check_names(settings: Settings) -> None:
         ConfigError: naming the option, what there is, and what may have been meant.
     """
     _refuse_keys("--policy-extra", settings.policy_extra)
+    _refuse_keys("--chat-template-kwargs", settings.chat_template_kwargs)
     for kind, options in settings.kind_options.items():
         _refuse_keys(f"--kind-options: {kind}", options)
     policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
     check = check_spec(settings)
     rewards += () if check is None else (check,)
+    if settings.chat_template_kwargs and "extra" not in policy.takes:
+        raise ConfigError(
+            f"--chat-template-kwargs is for a server or an hf: model; --policy {policy.name} takes none"
+        )
     require_taken(policy, policy_options(settings))
     roles = role_specs(settings)
     for role, spec in roles.items():
@@ -208,7 +213,7 @@ def policy_options(
     """Return what *settings* and *environment* say of the policy; *listener* receives retries."""
     return ModelOptions(
         model=settings.model,
-        extra=settings.policy_extra,
+        extra=settings.policy_fields,
         dtype=settings.dtype,
         device=settings.device,
         trust_remote_code=settings.trust_remote_code,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import difflib
 import glob
 import hashlib
@@ -9,15 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpo.data.arrow import ParquetSource
-from tpo.data.csv_source import CsvSource
+from tpo.data.csv_source import DELIMITERS, CsvSource
 from tpo.data.hub import HubSource
 from tpo.data.json_source import JsonSource
 from tpo.data.options import DEFAULTS, ReadOptions
+from tpo.data.parquet_source import ParquetSource
 from tpo.data.row import OnInvalid, Row, Source, raise_invalid
 from tpo.data.standard_input import standard_input
 from tpo.data.text import OPENERS, TextFile
 from tpo.data.text_source import LineSource
+from tpo.data.to_query import INSTRUCTION, PROMPT
 from tpo.errors import DataError
 
 KNOWN = (
@@ -129,11 +132,17 @@ def _sniffed_format(file: TextFile, options: ReadOptions) -> str:
         start = opened.read(4096)
     if start.startswith(b"PAR1"):
         return ".parquet"
-    first = start.strip().partition(b"\n")[0].rstrip()
+    first = start.removeprefix(codecs.BOM_UTF8).strip().replace(b"\r", b"\n").partition(b"\n")[0]
     if first.startswith((b"{", b"[")) or (first.startswith(b'"') and first.endswith(b'"') and len(first) > 1):
         return ".jsonl"
-    has_header = options.column or options.template or options.delimiter
-    return ".csv" if has_header else ".txt"
+    names_columns = options.column or options.template or options.delimiter
+    return ".csv" if names_columns or _is_header(first.decode("utf-8", "replace")) else ".txt"
+
+
+def _is_header(line: str) -> bool:
+    """Return whether *line* is the header of a table with a prompt."""
+    rows = [next(csv.reader([line], delimiter=delimiter), []) for delimiter in DELIMITERS]
+    return any({PROMPT, INSTRUCTION} & set(row) for row in rows)
 
 
 def _require_file(name: str, path: Path) -> None:

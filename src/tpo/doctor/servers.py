@@ -55,7 +55,7 @@ async def _check_server(url: str, setup: Setup, state: CheckState) -> None:
         url,
         settings.model or state.model,
         setup.api_key,
-        extra=settings.policy_extra,
+        extra=settings.policy_fields,
         timeout=timeout,
         retry=BRIEF_RETRY,
         sampling=policy_options(settings).sampling,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -131,7 +132,8 @@ def _joined(first: Message, second: Message) -> Message:
 def read_completions(reply: Any, n: int, served: Served | None = None) -> list[Completion]:
     """The choices of *reply*, at most *n*, in order; the request's whole usage stands with the first.
 
-    *served* is who wrote them.
+    *served* is who wrote them. llama.cpp's server counts the tokens of the first choice alone; those of the
+    others are then estimated by the length of their texts.
 
     Raises:
         HttpFailure: there is none, or the reply has another shape. Servers do send such things now and then,
@@ -143,8 +145,22 @@ def read_completions(reply: Any, n: int, served: Served | None = None) -> list[C
         raise HttpFailure("the server sent a reply without choices", passes=True)
     indices = _indices(choices, n)
     found = {index: choice for index, choice in zip(indices, choices, strict=True) if index < n}
-    usages = chain([read_usage(reply.get("usage"))], repeat(Usage()))
-    return [_completion(index, found[index], next(usages), served) for index in sorted(found)]
+    usage = read_usage(reply.get("usage"))
+    usages = chain([usage], repeat(Usage()))
+    read = [_completion(index, found[index], next(usages), served) for index in sorted(found)]
+    timings = reply.get("timings")
+    if isinstance(timings, dict) and timings.get("predicted_n") == usage.completion_tokens:
+        return _with_estimated_tokens(read)
+    return read
+
+
+def _with_estimated_tokens(completions: list[Completion]) -> list[Completion]:
+    """Return *completions* with tokens for all, in proportion to the first one's characters."""
+    sizes = [len(completion.text) + len(completion.reasoning or "") for completion in completions]
+    rate = completions[0].usage.completion_tokens / max(1, sizes[0])
+    rest = zip(completions[1:], sizes[1:], strict=True)
+    counted = (replace(each, usage=Usage(completion_tokens=round(rate * size))) for each, size in rest)
+    return [completions[0], *counted]
 
 
 def read_pieces(event: Any) -> list[tuple[int, str, str]]:

@@ -98,8 +98,8 @@ class HttpClient:
         """
         url = (self._root if root else self.address) + path
         async with self._limit.get().slot() as slot:
+            session = self._session.get()  # its first use imports aiohttp, which is not the server's silence
             notice = None if self._has_answered else self._notice_silence()
-            session = self._session.get()
             try:
                 async with session.send(method, url, body) as response:
                     chunks = response.content.iter_any()
@@ -129,7 +129,9 @@ class HttpClient:
                     whole = HttpReply(reply.status, reply.headers, await reply.read())
                     raise status_failure(whole, self._server)
                 self._has_answered = True
-                yield StreamedReply(reply.status, reply.headers, reply.content.iter_any())
+                yield StreamedReply(
+                    reply.status, reply.headers, _translated(reply.content.iter_any(), session)
+                )
         except session.errors as error:
             raise session.failure(error) from error
 
@@ -169,6 +171,19 @@ class HttpClient:
         from tpo.http.session import Session
 
         return Session(self._server, *self._timeouts)
+
+
+async def _translated(chunks: AsyncIterator[bytes], session: Session) -> AsyncIterator[bytes]:
+    """Yield *chunks*.
+
+    Raises:
+        HttpFailure: they break off.
+    """
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except session.errors as error:
+        raise session.failure(error) from error
 
 
 async def _streamed(chunks: AsyncIterator[bytes], on_event: Callable[[Any], None]) -> bytes:

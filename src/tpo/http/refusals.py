@@ -15,6 +15,10 @@ _CONTEXT = re.compile(
     r"|available context size"  # llama.cpp, by sentence
     r"|\bn_ctx"  # llama.cpp, by field
     r"|maximum allowed length"  # SGLang, of an input alone
+    r"|maximum (?:model|prompt) length(?: is| of)?"  # vLLM, of an input alone; xAI
+    r"|too large for model with"  # Mistral
+    r"|max_seq_len"  # TensorRT-LLM
+    r"|total number of tokens in (?:the|this) prompt cannot exceed"  # Cohere
     r"|max_new_tokens`? must be <="  # TGI, of both together
     r"|inputs`? must have less than"  # TGI, of an input alone
     r"|range of input length should be \[\d+,"  # Qwen's servers
@@ -33,6 +37,10 @@ _REPLY_LIMIT = re.compile(
 )
 _NOT_TAKEN = re.compile(
     r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|not permitted|extra", re.IGNORECASE
+)
+_SAMPLING_FIELD = re.compile(r"['\"`](temperature|top_p|seed)['\"`]")
+_SAMPLING_REFUSED = re.compile(
+    _NOT_TAKEN.pattern + r"|does not support|cannot (?:both )?be|only the default", re.IGNORECASE
 )
 _NO_SYSTEM_ROLE = re.compile(
     r"system (?:role|messages?|prompts?|instructions?)[^.]{0,40}\bnot\b"
@@ -67,6 +75,14 @@ def refuses_field(failure: HttpFailure, field: str) -> bool:
     """Return whether a server's words say that it does not take *field*."""
     named = re.search(rf"\b{field}\b", failure.reason)
     return failure.status in (400, 422) and bool(named and _NOT_TAKEN.search(failure.reason))
+
+
+def refused_sampling_field(failure: HttpFailure) -> str | None:
+    """Return the sampling field whose value, or which at all, a server's words say that it does not take."""
+    if failure.status not in (400, 422) or not _SAMPLING_REFUSED.search(failure.reason):
+        return None
+    found = _SAMPLING_FIELD.search(failure.reason)
+    return None if found is None else found.group(1)
 
 
 def refuses_system_role(failure: HttpFailure) -> bool:

@@ -25,7 +25,7 @@ def joined(body: bytes) -> Any:
     """
     whole: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
-    ended = False
+    ended, written = False, 0
     for data in _events(body):
         if data == "[DONE]":
             ended = True
@@ -36,11 +36,22 @@ def joined(body: bytes) -> Any:
         whole |= {name: value for name, value in event.items() if name != "choices" and value is not None}
         if event.get("error"):
             return event
+        if "timings" in event:
+            written += _completion_tokens(event)
         for piece in event["choices"] or ():
             _add(choices, piece)
     if not ended and not (choices and all(choice.get("finish_reason") for choice in choices.values())):
         raise ValueError("the stream broke off")
+    if written and isinstance(whole.get("usage"), dict):
+        whole["usage"] = {**whole["usage"], "completion_tokens": written}
     return whole | {"choices": [choices[index] for index in sorted(choices)]}
+
+
+def _completion_tokens(event: dict[str, Any]) -> int:
+    """Return the tokens of one choice, which llama.cpp's server counts for each choice when it ends."""
+    usage = event.get("usage")
+    count = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return count if isinstance(count, int) else 0
 
 
 class EventReader:

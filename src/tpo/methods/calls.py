@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardUnavailable, TpoError
+from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardRefused, RewardUnavailable, TpoError
 from tpo.events import (
     CallStarted,
     CandidateScored,
@@ -82,7 +83,7 @@ class Calls:
                 async for completion in self._completions(call, start):
                     text = read(completion)
                     if text is None or not text.strip():
-                        self._lose(call, completion)
+                        self._record_unreadable(call, completion)
                     else:
                         scoring.create_task(self._score(call, completion, text, failures))
             except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised below, after the scores
@@ -95,7 +96,7 @@ class Calls:
 
         async def one(index: int, text: str) -> float | None:
             try:
-                score = await self.reward.score(self.query.messages, text, replace(scope, index=index))
+                score = await self._scored(text, replace(scope, index=index))
             except RewardError as failure:
                 if not _is_of_one_response(failure):
                     raise
@@ -150,7 +151,7 @@ class Calls:
         tokens = 0 if score is None else score.tokens
         self.reward_usage = RewardUsage(self.reward_usage.calls + 1, self.reward_usage.tokens + tokens)
 
-    def _lose(self, call: OpenCall, completion: Completion) -> None:
+    def _record_unreadable(self, call: OpenCall, completion: Completion) -> None:
         reply = call.replies[completion.index] = reply_of(completion)
         self.announce(UpdateMalformed(self.query, call.scope.step, reply))
 
@@ -188,10 +189,14 @@ class Calls:
 
         Raises:
             RewardError: the reward gave no finite number, or raised a cancellation of its own.
+            RewardRefused: its ``score`` is not asynchronous.
         """
         name = type(self.reward).__name__
         try:
-            return finite_score(await self.reward.score(self.query.messages, text, scope), name, scope)
+            found = self.reward.score(self.query.messages, text, scope)
+            if not inspect.isawaitable(found):
+                raise RewardRefused(f"{name}.score must be a coroutine function (async def score)")
+            return finite_score(await found, name, scope)
         except asyncio.CancelledError as error:
             if is_cancelled():
                 raise

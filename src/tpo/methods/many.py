@@ -12,10 +12,11 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Iterator,
+    Mapping,
 )
 from typing import Any, Generic, TypeVar
 
-from tpo.errors import ConfigError
+from tpo.errors import ConfigError, DataError
 from tpo.events import Event, Listener
 from tpo.synchronous import run_blocking
 from tpo.types import Trajectory
@@ -67,10 +68,13 @@ def in_order(
     Items are taken as they are needed, so that there may be any number of them.
 
     Raises:
-        ConfigError: *concurrency* is below 1.
+        ConfigError: *concurrency* is no integer of at least 1.
+        DataError: *items* is a text or a mapping, or cannot be iterated over.
     """
-    if concurrency < 1:
-        raise ConfigError(f"concurrency is {concurrency}; it must be at least 1")
+    if not isinstance(concurrency, int) or concurrency < 1:
+        raise ConfigError(f"concurrency is {concurrency!r}; it must be an integer of at least 1")
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable | AsyncIterable):
+        raise DataError(f"map takes several queries, such as a list, not {items!r:.200}; run takes one query")
 
     async def generate() -> AsyncGenerator[T]:
         slots = asyncio.Semaphore(concurrency)

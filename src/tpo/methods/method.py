@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -73,17 +74,15 @@ class Method(ABC):
     wording: Wording = NO_WORDING
 
     def __post_init__(self) -> None:
-        _require(self.sample_size >= 1, "--sample-size", self.sample_size, "at least 1")
-        _require(self.max_iterations >= 0, "--max-iterations", self.max_iterations, "at least 0")
-        _require(self.temperature >= 0, "--temperature", self.temperature, "at least 0")
-        _require(
-            self.critique_temperature >= 0, "--critique-temperature", self.critique_temperature, "at least 0"
-        )
-        _require(0 < self.top_p <= 1, "--top-p", self.top_p, "above 0 and at most 1")
-        _require(
-            0 < self.critique_top_p <= 1, "--critique-top-p", self.critique_top_p, "above 0 and at most 1"
-        )
-        _require(self.max_tokens >= 1, "--max-tokens", self.max_tokens, "at least 1")
+        for name, low in (("sample_size", 1), ("max_iterations", 0), ("max_tokens", 1)):
+            value = _number(self, name, Integral)
+            _require(value >= low, name, value, f"at least {low}")
+        for name in ("temperature", "critique_temperature"):
+            value = _number(self, name, Real)
+            _require(value >= 0, name, value, "at least 0")
+        for name in ("top_p", "critique_top_p"):
+            value = _number(self, name, Real)
+            _require(0 < value <= 1, name, value, "above 0 and at most 1")
 
     @abstractmethod
     async def optimize(self, attempt: Attempt) -> None:
@@ -136,6 +135,22 @@ class Method(ABC):
         return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
-def _require(holds: bool, option: str, value: object, rule: str) -> None:
+def _number(method: Method, name: str, kind: type) -> Any:
+    """Return the value of the field *name*.
+
+    Raises:
+        ConfigError: it is no number of *kind*.
+    """
+    value = getattr(method, name)
+    _require(
+        isinstance(value, kind) and not isinstance(value, bool),
+        name,
+        repr(value),
+        "an integer" if kind is Integral else "a number",
+    )
+    return value
+
+
+def _require(holds: bool, name: str, value: object, rule: str) -> None:
     if not holds:
-        raise ConfigError(f"{option} is {value}; it must be {rule}")
+        raise ConfigError(f"--{name.replace('_', '-')} is {value}; it must be {rule}")

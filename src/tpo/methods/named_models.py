@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Unpack
 
 from tpo.entry_points import POLICIES, REWARDS
-from tpo.errors import ConfigError
+from tpo.errors import ConfigError, MissingExtra, StoreError
 from tpo.policies.base import Policy
 from tpo.registry import REWARD_KEY_VARIABLE, ModelKeywords, ModelOptions, ModelSpec, parse
 from tpo.rewards.base import Reward
@@ -86,7 +88,9 @@ def load_policy(specification: str | Sequence[str], **options: Unpack[ModelKeywo
     ``OPENAI_API_KEY`` unless *api_key* is given.
     """
     options.setdefault("api_key", api_key(os.environ))
-    return build_policy(specification, **options)
+    _require_names("policy", specification)
+    with python_names():
+        return build_policy(specification, **options)
 
 
 def load_reward(specification: str | Sequence[str], **options: Unpack[ModelKeywords]) -> Reward:
@@ -96,11 +100,31 @@ def load_reward(specification: str | Sequence[str], **options: Unpack[ModelKeywo
     ``TPO_REWARD_API_KEY`` unless *api_key* is given.
     """
     options.setdefault("api_key", os.environ.get(REWARD_KEY_VARIABLE))
-    if isinstance(specification, str):
-        return build_reward(specification, **options)
-    from tpo.rewards.ensemble import Ensemble
+    _require_names("reward", specification)
+    with python_names():
+        if isinstance(specification, str):
+            return build_reward(specification, **options)
+        from tpo.rewards.ensemble import Ensemble
 
-    return Ensemble({name: build_reward(name, **options) for name in specification})
+        return Ensemble({name: build_reward(name, **options) for name in specification})
+
+
+def _require_names(what: str, names: object) -> None:
+    several = isinstance(names, list | tuple) and bool(names) and all(isinstance(each, str) for each in names)
+    if not (isinstance(names, str) or several):
+        raise ConfigError(f"{what} must be a name or a list of names, not {names!r:.200}")
+
+
+@contextmanager
+def python_names() -> Iterator[None]:
+    """Have errors of the block name options as Python's keywords, and not as flags."""
+    try:
+        yield
+    except (ConfigError, StoreError) as error:
+        if not isinstance(error, MissingExtra):
+            text = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
+            error.args = (text,)
+        raise
 
 
 def unknown_option(name: str, known: Sequence[str]) -> str:

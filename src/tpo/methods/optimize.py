@@ -6,25 +6,20 @@ import copy
 import inspect
 import logging
 import pickle
-import re
 import time
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, Unpack
 
 from typing_extensions import TypeIs
 
-from tpo.errors import (
-    ConfigError,
-    MissingExtra,
-)
+from tpo.errors import ConfigError
 from tpo.events import Event, Listener
 from tpo.methods.catalog import build_method
 from tpo.methods.driver import Decisions, Driver
 from tpo.methods.fallback import Fallback
 from tpo.methods.many import Iteration, events_of, in_order
 from tpo.methods.method import Method, Shape
-from tpo.methods.named_models import load_policy, load_reward, unknown_option
+from tpo.methods.named_models import load_policy, load_reward, python_names, unknown_option
 from tpo.methods.query_value import QueryValue, as_query
 from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
@@ -73,10 +68,12 @@ class Optimizer:
         **shape: Unpack[Shape],
     ) -> None:
         self.method = _as_method(method, shape)
+        _require_seed(seed)
+        require_listener(listener)
+        _require_parts(stopping, fallback, selection)
         self._given = policy, reward
-        with _python_names():
-            self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
-            self.reward = load_reward(reward) if _is_named(reward) else as_reward(reward)
+        self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
+        self.reward = load_reward(reward) if _is_named(reward) else as_reward(reward)
         self._is_closed = False
         self.streams = False
         self.seed = seed
@@ -193,8 +190,11 @@ class Optimizer:
         """
         if self._is_closed:
             raise ConfigError("this Optimizer is closed")
-        if not (seed is None or isinstance(seed, int)):
-            raise ConfigError(f"seed must be an int, not {seed!r:.200}")
+        if seed is not None:
+            _require_seed(seed)
+        require_listener(listener)
+        if not (deadline is None or isinstance(deadline, int | float)):
+            raise ConfigError(f"deadline must be a number of seconds, not {deadline!r:.200}")
         at = copy.copy(self)
         at.seed = self.seed if seed is None else seed
         if listener is not None:
@@ -227,7 +227,8 @@ class Optimizer:
             pickle.PicklingError: a model or another part cannot be sent to a process.
         """
         state = {name: value for name, value in vars(self).items() if name not in ("policy", "reward")}
-        for name, value in [*zip(("policy", "reward"), self._given, strict=True), *state.items()]:
+        parts = {name: value for name, value in state.items() if name != "_given"}
+        for name, value in [*zip(("policy", "reward"), self._given, strict=True), *parts.items()]:
             _require_picklable(name.strip("_"), value)
         return state
 
@@ -255,7 +256,7 @@ def _as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
             hint = "it is called method" if name == "recipe" else unknown_option(name, known)
             raise ConfigError(f"Optimizer: {name}: {hint}")
     if method is None or isinstance(method, str):
-        with _python_names():
+        with python_names():
             return build_method(method or "tpo", **shape)
     if not isinstance(method, Method):
         raise ConfigError(f"method must be a name or a tpo.Method, not {method!r:.200}")
@@ -264,16 +265,32 @@ def _as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
     return method
 
 
-@contextmanager
-def _python_names() -> Iterator[None]:
-    """Have errors of the block name options as Python's keywords, and not as flags."""
-    try:
-        yield
-    except ConfigError as error:
-        if isinstance(error, MissingExtra):
-            raise
-        named = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
-        raise ConfigError(named) from error
+def _require_seed(seed: object) -> None:
+    if not isinstance(seed, int):
+        raise ConfigError(f"seed must be an int, not {seed!r:.200}")
+
+
+def require_listener(listener: object) -> None:
+    """Refuse a *listener* that cannot be called.
+
+    Raises:
+        ConfigError: it is neither a function nor None.
+    """
+    if not (listener is None or callable(listener)):
+        raise ConfigError(f"listener must be a function of an event, not {listener!r:.200}")
+
+
+def _require_parts(stopping: object, fallback: object, selection: object) -> None:
+    """Refuse values that are no stopping rules, fallback or selection, before anything is sampled.
+
+    Raises:
+        ConfigError: naming the argument.
+    """
+    if not isinstance(stopping, Sequence) or not all(hasattr(rule, "should_stop") for rule in stopping):
+        raise ConfigError(f"stopping must be a list of stopping rules, not {stopping!r:.200}")
+    for name, part, needed in (("fallback", fallback, "finish"), ("selection", selection, "select")):
+        if part is not None and not hasattr(part, needed):
+            raise ConfigError(f"{name} must be an object with a {needed} method, not {part!r:.200}")
 
 
 def _is_named(model: object) -> TypeIs[str | Sequence[str]]:
@@ -285,7 +302,7 @@ def _shown(model: object) -> str:
 
 
 def _require_picklable(name: str, value: object) -> None:
-    """Refuse a part that is no function and cannot be pickled; of functions pickle's own error is clear."""
+    """Refuse a part that cannot be pickled; functions are left to the pickler, since joblib's takes any."""
     if inspect.isroutine(value) or isinstance(value, type):
         return
     try:

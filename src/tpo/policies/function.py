@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
@@ -66,7 +67,7 @@ def as_policy(policy: Policy | PolicyFunction) -> Policy:
     ``PolicyError`` of its query.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither, or its ``sample`` method is no asynchronous generator.
     """
     if isinstance(policy, type) or not (hasattr(policy, "sample") or callable(policy)):
         raise ConfigError(
@@ -74,6 +75,11 @@ def as_policy(policy: Policy | PolicyFunction) -> Policy:
             "or an object with a sample method"
         )
     if hasattr(policy, "sample"):
+        if inspect.iscoroutinefunction(policy.sample) or inspect.isgeneratorfunction(policy.sample):
+            raise ConfigError(
+                f"policy is {policy!r:.200}; its sample method must be an asynchronous generator: async def, "
+                "with a yield for each completion"
+            )
         return cast("Policy", policy)
     return FunctionPolicy(policy)
 

@@ -16,6 +16,7 @@ from tpo.http.balancer import close_all, ignore
 from tpo.http.chat import are_copies, checked_extra, read_pieces
 from tpo.http.client import MOST
 from tpo.http.model_cards import chosen_card, listed
+from tpo.http.refusals import refused_sampling_field
 from tpo.http.retry import READ_TIMEOUT, OnRetry, announce, announce_to
 from tpo.per_loop import PerLoop
 from tpo.policies.chat_server import ChatServer, OnEvent
@@ -218,6 +219,11 @@ class OpenAIPolicy:
             return PolicyRefused(await self._not_found(failure))
         if failure.fatal:
             return PolicyRefused(str(failure))
+        field = refused_sampling_field(failure)
+        if field is not None:  # every call of this kind has the same value
+            return PolicyRefused(
+                f"{str(failure).rstrip('.')}; leave the field out with --policy-extra '{{\"{field}\": null}}'"
+            )
         return PolicyError(f"{_place(scope)}{failure}" if scope else str(failure))
 
     async def _not_found(self, failure: HttpFailure) -> str:

@@ -150,9 +150,17 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
 
 
 def as_input(data: Data, options: ReadOptions = DEFAULTS) -> RunInput:
-    """Return *data* as the input of a run: a path or the name of a data set, several paths, or rows."""
+    """Return *data* as the input of a run: a path or the name of a data set, several paths, or rows.
+
+    Raises:
+        DataError: it is none of these, or a row is wrong.
+    """
     if isinstance(data, str | Path):
         return SourceInput(str(data), options)
+    if isinstance(data, Mapping | bytes) or not isinstance(data, Iterable):
+        hint = ": put a single row into a list" if isinstance(data, Mapping) else ""
+        wanted = "data must be a path, the name of a data set or a list of queries"
+        raise DataError(f"{wanted}, not {data!r:.200}{hint}")
     if isinstance(data, Sequence) and data and all(isinstance(one, Path) for one in data):
         return SourceInput(tuple(map(str, data)), options)
     return rows_input(cast("Iterable[QueryRow]", data), column=options.column, limit=options.limit)

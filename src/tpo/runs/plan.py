@@ -201,7 +201,7 @@ class RunPlan:
         models = {
             "column": settings.column,
             "policy": policy_identity(settings),
-            "policy_extra": settings.policy_extra,
+            "policy_extra": settings.policy_fields,
             "reward": self._reward_identity,
             **role_identities(settings),
             **check_identity(settings),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tpo.serve.api_error import ApiError
+from tpo.serve.api_error import ApiError, late
 from tpo.serve.metrics import Metrics
 from tpo.serve.request import Limits
 
@@ -39,10 +39,21 @@ class Admission:
         self._metrics.running.set(self.running)
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Wait to run, and run while the block lasts."""
-        async with self._slots:
+    async def slot(self, longest: float | None) -> AsyncIterator[None]:
+        """Wait to run, *longest* seconds at most, and run while the block lasts.
+
+        Raises:
+            ApiError: 504, it would have waited longer.
+        """
+        try:
+            async with asyncio.timeout(longest):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise late() from error
+        try:
             yield
+        finally:
+            self._slots.release()
 
 
 class Place:
@@ -54,10 +65,14 @@ class Place:
         admission.count(1, 0)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Wait for one of the slots and hold it while the block lasts."""
+    async def running(self, longest: float | None = None) -> AsyncIterator[None]:
+        """Wait for one of the slots, *longest* seconds at most, and hold it while the block lasts.
+
+        Raises:
+            ApiError: 504, no slot was free in time.
+        """
         try:
-            async with self._admission.slot():
+            async with self._admission.slot(longest):
                 await self.leave()
                 self._admission.count(0, 1)
                 try:

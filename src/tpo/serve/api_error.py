@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tpo.errors import TpoError
@@ -18,6 +19,9 @@ TYPES = {
     504: "timeout_error",
 }
 """Error types by status, as OpenAI and Anthropic name them."""
+
+RETRY_AFTER = 5
+"""Seconds after which a client may try again, where no server says how many."""
 
 
 class ApiError(Exception):
@@ -64,15 +68,19 @@ def late() -> ApiError:
 
 
 def model_failure(error: BaseException | None, said: str, secrets: Sequence[str]) -> ApiError:
-    """Return the client's error for a model's failure: 400 where the request was refused, else 503.
+    """Return the client's error for a model's failure.
 
+    It is 400 where the model's server refused the request, 429 where that asks for fewer requests, else 503.
     *said* is the failure's text; *secrets*, such as servers' addresses, are left out of it.
     """
-    cause = error.__cause__ if isinstance(error, TpoError) else None
+    cause = error if isinstance(error, HttpFailure) else getattr(error, "__cause__", None)
     for secret in secrets:
         said = said.replace(secret, "(address)")
     if isinstance(cause, HttpFailure) and cause.status in (400, 413, 422):
         return invalid(f"the model's server refused the request: {said}")
-    if isinstance(error, TpoError) and error.fatal:
+    if isinstance(cause, HttpFailure) and cause.status == 429 and not cause.fatal:
+        wait = RETRY_AFTER if cause.retry_after is None else math.ceil(cause.retry_after)
+        return ApiError(429, f"the model's server asks for fewer requests: {said}", retry_after=wait)
+    if isinstance(error, TpoError | HttpFailure) and error.fatal:
         return ApiError(503, "the model refuses every request; the operator's log says why", retry_after=30)
-    return ApiError(503, f"the model is not available: {said}", retry_after=5)
+    return ApiError(503, f"the model is not available: {said}", retry_after=RETRY_AFTER)

@@ -18,12 +18,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tpo.events import Event
 from tpo.http import HttpFailure
 from tpo.serve.access import AccessControl
 from tpo.serve.admission import Place
-from tpo.serve.api_error import ApiError, late, model_failure
-from tpo.serve.api_format import ApiFormat, Writer, error_body
+from tpo.serve.api_error import ApiError, invalid, late, model_failure
+from tpo.serve.api_format import ApiFormat, Writer, error_body, sse
 from tpo.serve.chat import ChatFormat
 from tpo.serve.connection import (
     AsciiJson,
@@ -36,7 +35,6 @@ from tpo.serve.connection import (
 )
 from tpo.serve.messages import MessagesFormat
 from tpo.serve.outcome import Outcome
-from tpo.serve.progress import progress_line
 from tpo.serve.request import OFF, ServedRequest, check_limits
 from tpo.serve.responses import ResponsesFormat
 from tpo.serve.service import Service
@@ -110,12 +108,14 @@ class Endpoint:
         )
         if served.is_off and self.upstream is not None and isinstance(form, ChatFormat):
             return await self._pass_on(request, self.upstream, body, served.controls.deadline)
+        if body.get("logprobs") or body.get("top_logprobs"):
+            raise invalid("logprobs are passed on from a model server's chat completions only", "logprobs")
         service.check(served)  # its mistakes are an error reply, not the end of a stream
         writer, place = form.writer(served), service.admission.admit()
         if served.stream:
             return HeldStream(self._stream(served, writer, place), place.leave)
         try:
-            outcome = await until_disconnected(request, service.answer(served, _ignore, place))
+            outcome = await until_disconnected(request, service.answer(served, place))
         finally:
             await place.leave()
         return AsciiJson(writer.whole(outcome))
@@ -125,13 +125,8 @@ class Endpoint:
         arrived: asyncio.Queue[str | None] = asyncio.Queue()
         wanted = served.controls.progress
         shows = self.service.progress if wanted is None else wanted
-
-        def listen(event: Event) -> None:
-            line = progress_line(event) if shows else None
-            if line is not None:
-                arrived.put_nowait(line)
-
-        work = asyncio.create_task(self.service.answer(served, listen, place))
+        show = arrived.put_nowait if shows else None
+        work = asyncio.create_task(self.service.answer(served, place, show))
         work.add_done_callback(lambda _: arrived.put_nowait(None))
         try:
             for part in writer.start():
@@ -162,13 +157,22 @@ class Endpoint:
         """Return the policy's own reply, begun within *deadline*; of a stream, each chunk as it comes."""
         try:
             async with asyncio.timeout(deadline):
-                response = await until_disconnected(request, passed_on(upstream.complete(body)))
+                opened = passed_on(upstream.complete(body), self._broken_off)
+                response = await until_disconnected(request, opened)
         except TimeoutError as error:
             raise late() from error
         except HttpFailure as failure:
-            raise model_failure(None, failure.reason, self.service.hidden) from failure
+            log.error("a request that is passed on failed: %s", failure)
+            raise model_failure(failure, failure.reason, self.service.hidden) from failure
         self.service.metrics.ended.labels(OFF).inc()
         return response
+
+    def _broken_off(self, failure: HttpFailure) -> bytes:
+        """Return the last event of a stream that the policy's server did not end."""
+        log.error("a stream that is passed on broke off: %s", failure)
+        error = model_failure(failure, failure.reason, self.service.hidden)
+        self.service.metrics.errors.labels(error.status).inc()
+        return sse(error_body(error))
 
     async def _models(self, _request: Request) -> Response:
         name = self.service.name
@@ -199,10 +203,6 @@ async def _http_error(_request: Request, raised: Exception) -> Response:
     error = ApiError(status, message)
     headers = raised.headers if isinstance(raised, HTTPException) else None
     return AsciiJson(error_body(error), status, dict(headers or {}))
-
-
-def _ignore(event: Event) -> None:
-    del event
 
 
 @cache

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from tpo.http import HttpFailure
 from tpo.http.failures import StreamedReply
 from tpo.serve.api_error import ApiError, invalid
 
@@ -103,15 +104,31 @@ async def until_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> 
         await asyncio.gather(task, gone, return_exceptions=True)
 
 
-async def passed_on(opened: AbstractAsyncContextManager[StreamedReply]) -> Response:
-    """Return the reply of *opened*: whole, or as a stream that closes it at its end."""
+async def passed_on(
+    opened: AbstractAsyncContextManager[StreamedReply], broken_off: Callable[[HttpFailure], bytes]
+) -> Response:
+    """Return the reply of *opened*: whole, or as a stream that closes it at its end.
+
+    A stream that breaks off ends with what *broken_off* returns.
+    """
     async with AsyncExitStack() as stack:
         reply = await stack.enter_async_context(opened)
         media = reply.headers.get("Content-Type", "application/json")
         if not media.startswith(EVENTS):
             whole = await reply.read()
             return Response(whole.body, whole.status, media_type=media)
-        return HeldStream(reply.chunks, stack.pop_all().aclose, reply.status, media)
+        release = stack.pop_all().aclose
+        return HeldStream(_ended(reply.chunks, broken_off), release, reply.status, media)
+
+
+async def _ended(
+    chunks: AsyncIterator[bytes], broken_off: Callable[[HttpFailure], bytes]
+) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except HttpFailure as failure:
+        yield b"\n\n" + broken_off(failure)  # the last event may be cut
 
 
 async def until_none(queue: asyncio.Queue[str | None], silence: float) -> AsyncIterator[str]:

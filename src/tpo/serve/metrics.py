@@ -39,7 +39,7 @@ class Metrics:
         )
         self.first_token = Histogram(
             "tpo:time_to_first_token_seconds",
-            "Seconds to the first token of an answer.",
+            "Seconds to the first delta of a stream, progress included, or to the whole answer.",
             buckets=SECONDS,
             registry=registry,
         )
@@ -51,15 +51,15 @@ class Metrics:
             registry=registry,
         )
 
-    def count(self, outcome: Outcome, seconds: float) -> None:
-        """Add an answered request that took *seconds*; its answer is sent at once, when it is whole."""
+    def count(self, outcome: Outcome, seconds: float, first_token: float) -> None:
+        """Add an answered request that took *seconds*, and *first_token* seconds to its first delta."""
         usage = outcome.total
         self.prompt.inc(usage.prompt_tokens)
         self.generated.inc(usage.completion_tokens)
         self.cached.inc(usage.cached_tokens)
         self.ended.labels(outcome.stop_reason).inc()
         self.latency.observe(seconds)
-        self.first_token.observe(seconds)
+        self.first_token.observe(first_token)
         best = None if outcome.trajectory is None else outcome.trajectory.best
         if best is not None:
             self.best.observe(best.reward)

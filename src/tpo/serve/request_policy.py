@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,19 +39,24 @@ Check = Callable[[str], bool]
 TAG_TOKENS = 16
 """Tokens that an update may take beyond the client's limit, for its tags."""
 
+LOCAL_FIELDS = ("stop", "tool_choice", "function_call", "parallel_tool_calls", "prediction")
+"""Fields of an answer that a policy without a server may get: ``stop`` is read here, the others are hints."""
+
 
 class RequestPolicy:
     """Asks *policy* in the name of *request*.
 
     ``stop``, ``tools`` and ``response_format`` go to samples and updates, never to critiques. A first sample
     that calls tools ends the attempt and is the reply. With ``response_format`` an update is the whole reply;
-    one that does not follow the format is not readable.
+    one that does not follow the format is not readable. Texts end before the first stop string, which a
+    policy in this process does not know.
     """
 
     def __init__(self, policy: Policy, request: ServedRequest) -> None:
         self._policy = policy
         self._request = request
         self._is_valid = update_check(request.answer_fields)
+        self._stops = _stops(request)
         self.usage: dict[Phase, Usage] = {}
         """Usage by phase; a completion that ended the attempt counts as well."""
         self.first: Completion | None = None
@@ -96,11 +101,43 @@ class RequestPolicy:
                 raise AttemptStopped("tool_call")
         if isinstance(completion, ToolCallCompletion):
             return replace(completion, text="")  # no final text, whatever it says beside
+        if scope.role != CRITIC:
+            has_tags = scope.role == EDITOR and self._is_valid is None
+            completion = _until_stop(completion, self._stops, OPENING if has_tags else "")
         if self._is_valid is None or scope.role != EDITOR:
             return completion
         if not self._is_valid(completion.text):
             return replace(completion, text="")
         return replace(completion, text=f"{OPENING}{completion.text}{CLOSING}")
+
+
+def refuse_server_fields(answer_fields: Mapping[str, Any]) -> None:
+    """Refuse fields that only a model server understands, for a policy in this process.
+
+    Raises:
+        ApiError: naming the first such field.
+    """
+    for field, value in answer_fields.items():
+        is_text = field == "response_format" and value.get("type", "text") == "text"
+        if value and not is_text and field not in LOCAL_FIELDS:
+            raise invalid(f"{field}: the policy runs in this process; {field} needs a model server", field)
+
+
+def _stops(request: ServedRequest) -> tuple[str, ...]:
+    """Return the strings before which a text ends; none where the request wants to see them."""
+    stop = request.answer_fields.get("stop") or ()
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    return () if request.extra.get("include_stop_str_in_output") else tuple(filter(None, stops))
+
+
+def _until_stop(completion: Completion, stops: Sequence[str], opening: str) -> Completion:
+    """Return *completion* cut before the first of *stops*; with *opening*, the first one after that tag."""
+    before, tag, text = completion.text.rpartition(opening) if opening else ("", "", completion.text)
+    body = text.lstrip() if tag else text
+    ends = [body.index(stop) for stop in stops if stop in body]
+    if not ends or (opening and not tag):
+        return completion
+    return replace(completion, text=f"{before}{tag}{body[: min(ends)]}", finish_reason="stop")
 
 
 def update_check(answer_fields: Mapping[str, Any]) -> Check | None:

@@ -26,6 +26,7 @@ from tpo.serve.keeper import Keeper
 from tpo.serve.request import Limits
 from tpo.serve.service import Service
 from tpo.serve.upstream import Upstream
+from tpo.types import EDITOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +74,9 @@ async def endpoint(
     named = settings.model or spec.value.rstrip("/").rpartition("/")[2] or spec.name
     async with AsyncExitStack() as stack:
         upstream = None
-        if spec.urls:
+        if spec.urls and not hasattr(spec, "members"):  # a panel has several models
             key = api_key(environment or {})
-            extra = settings.policy_extra
+            extra = settings.policy_fields
             upstream = Upstream(spec.urls, named, key, timeout=settings.timeout, extra=extra)
             stack.push_async_callback(upstream.aclose)
         keeper = None
@@ -96,8 +97,14 @@ async def endpoint(
             progress=options.progress,
             keeper=keeper,
             selection=selection,
+            is_local=_is_local(spec) or _is_local(role_specs(settings).get(EDITOR, spec)),
         )
         yield Endpoint(service, upstream, options.keys)
+
+
+def _is_local(spec: ModelSpec[Any]) -> bool:
+    """Return whether *spec*, or a member of the panel that it is, runs in this process with its weights."""
+    return any(not each.urls and each.location is not None for each in getattr(spec, "members", (spec,)))
 
 
 def _addresses(settings: Settings) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from tpo.config import Settings, fallback_of, make_method, selection_of, stopping_rules
 from tpo.config.specs import ROLES
 from tpo.errors import AttemptStopped, ConfigError, TpoError
-from tpo.events import Listener
+from tpo.events import Event, Listener
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
 from tpo.methods.selection import Selection
@@ -27,14 +27,18 @@ from tpo.serve.api_error import invalid, late, model_failure
 from tpo.serve.keeper import Keeper
 from tpo.serve.metrics import Metrics
 from tpo.serve.outcome import Outcome, best_of
+from tpo.serve.progress import progress_line
 from tpo.serve.readiness import Readiness
 from tpo.serve.request import OFF, Limits, ServedRequest
-from tpo.serve.request_policy import RequestPolicy
+from tpo.serve.request_policy import RequestPolicy, refuse_server_fields
 from tpo.serve.tool_turns import PlainReward
 from tpo.serve.tracing import TracedPolicy, TracedReward, request_span
 from tpo.types import Completion, Messages, Query, Sampling, Scope, Trajectory
 
 log = logging.getLogger(__name__)
+
+LAST_MOMENT = 0.001
+"""Seconds of a deadline that are left in any case, since a rule needs a deadline above 0."""
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Service:
         progress: stream progress unless a request says otherwise.
         keeper: keeps trajectories; None keeps none.
         selection: chooses the answer; None builds what the settings name.
+        is_local: whether the policy runs in this process, and so takes no tools or formats.
     """
 
     policy: Policy
@@ -61,6 +66,7 @@ class Service:
     progress: bool = True
     keeper: Keeper | None = None
     selection: Selection | None = None
+    is_local: bool = False
     now: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -82,11 +88,13 @@ class Service:
         return self.admission.running
 
     def check(self, request: ServedRequest) -> None:
-        """Refuse a request whose values do not go together.
+        """Refuse a request whose values do not go together, or need another kind of policy.
 
         Raises:
-            ApiError: they do not.
+            ApiError: naming the field.
         """
+        if self.is_local:
+            refuse_server_fields(request.answer_fields)
         if not request.is_off:
             self.method(request)
 
@@ -120,23 +128,39 @@ class Service:
         }
         return replace(settings, **{name: value for name, value in values.items() if value is not None})
 
-    async def answer(self, request: ServedRequest, listener: Listener, place: Place) -> Outcome:
-        """Return the outcome of *request*, which has *place*; *listener* receives the attempt's events.
+    async def answer(
+        self, request: ServedRequest, place: Place, show: Callable[[str], None] | None = None
+    ) -> Outcome:
+        """Return the outcome of *request*, which has *place*; *show* receives its progress as lines of text.
+
+        Its deadline counts from now on, waiting for a slot included.
 
         Raises:
             ApiError: no answer came.
         """
-        started = self.now()
-        async with place.running():
+        started, deadline = self.now(), request.controls.deadline
+        first_token: float | None = None
+
+        def listen(event: Event) -> None:
+            nonlocal first_token
+            line = None if show is None else progress_line(event)
+            if show is not None and line is not None:
+                first_token = self.now() - started if first_token is None else first_token
+                show(line)
+
+        async with place.running(deadline):
+            left = None if deadline is None else max(deadline - (self.now() - started), LAST_MOMENT)
             if request.is_off:
-                outcome = await self._sample(request)
+                outcome = await self._sample(request, left)
             else:
                 with request_span(self.name, request):
-                    outcome = await self._optimize(request, listener)
-        self.metrics.count(outcome, self.now() - started)
+                    outcome = await self._optimize(request, listen, left)
+        seconds = self.now() - started
+        self.metrics.count(outcome, seconds, seconds if first_token is None else first_token)
         return outcome
 
-    async def _optimize(self, request: ServedRequest, listener: Listener) -> Outcome:
+    async def _optimize(self, request: ServedRequest, listener: Listener, left: float | None) -> Outcome:
+        """Return the outcome of *request*, which has *left* seconds of its deadline."""
         method, id_ = self.method(request), request.identity(self.settings.seed)
         policy = RequestPolicy(TracedPolicy(self.policy, self.name), request)
         try:
@@ -146,7 +170,9 @@ class Service:
                     reward,
                     method,
                     seed=self.settings.seed if request.seed is None else request.seed,
-                    stopping=self.stopping(request),
+                    stopping=self.stopping(
+                        replace(request, controls=replace(request.controls, deadline=left))
+                    ),
                     fallback=fallback_of(self.settings),
                     selection=self.selection,
                     listener=listener,
@@ -197,8 +223,8 @@ class Service:
             said = "it failed unexpectedly"
         raise model_failure(error or policy.failure, said, self.hidden)
 
-    async def _sample(self, request: ServedRequest) -> Outcome:
-        """Return what the policy says, neither scored nor improved."""
+    async def _sample(self, request: ServedRequest, left: float | None) -> Outcome:
+        """Return what the policy says within *left* seconds, neither scored nor improved."""
         method = self.method(replace(request, controls=replace(request.controls, method="bon")))
         policy = RequestPolicy(self.policy, request)
         seed = self.settings.seed if request.seed is None else request.seed
@@ -207,7 +233,7 @@ class Service:
         try:
             scope = Scope(id_, 0, "sample")
             async with (
-                asyncio.timeout(request.controls.deadline),
+                asyncio.timeout(left),
                 closing(_drawn(policy, request.messages, sampling, scope)) as completions,
             ):
                 found = [completion async for completion in completions]

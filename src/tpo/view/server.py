@@ -39,14 +39,23 @@ Pause = Callable[[float], Awaitable[object]]
 class Server:
     """Request handlers over *catalog*; *pause* sleeps for a number of seconds.
 
+    Every *heartbeat* seconds without a change, a stream of changes repeats its last event.
     With a *token*, only who has opened the page with it in the address gets anything.
     One worker thread reads and queries the catalog in small pieces, so that neither waits long.
     """
 
-    def __init__(self, catalog: Catalog, *, token: str = "", pause: Pause = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        token: str = "",
+        pause: Pause = asyncio.sleep,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
         self.changes = ChangeNotifier()
         self._catalog = catalog
         self._pause = pause
+        self._heartbeat = heartbeat
         self._token = token
         self._session = secrets.token_hex(8)
         self._drawings = FigureCache(self._snapshot)
@@ -120,7 +129,7 @@ class Server:
             raise web.HTTPNotFound(text=f"{gone}\n") from gone
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        """Send server-sent events: one now, then one per change or per HEARTBEAT seconds."""
+        """Send server-sent events: one now, then one per change or per heartbeat."""
         if len(self.changes) >= MAX_LISTENERS:
             self.changes.dismiss_oldest()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
@@ -130,7 +139,7 @@ class Server:
                 told = f'{{"session":"{self._session}","change":{self.changes.version}}}'
                 await response.write(f"data: {told}\n\n".encode())
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(listener.wait(), HEARTBEAT)
+                    await asyncio.wait_for(listener.wait(), self._heartbeat)
                 listener.clear()
         return response
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.serving import LoopbackServer
 
 Body = dict[str, Any]
 Answer = Callable[[Body, int], str]
@@ -26,7 +25,7 @@ def by_role(body: Body, index: int) -> str:
 
 
 @dataclass
-class ChatServer:
+class ChatServer(LoopbackServer):
     """What it was asked, and how it answers; requests that hold the text *broken* are refused."""
 
     answer: Answer = by_role
@@ -35,10 +34,9 @@ class ChatServer:
     broken: str | None = None
     busy: int = 0
     """So many calls are answered 503 before the next ones are served."""
-    port: int = 0
     bodies: list[Body] = field(default_factory=list)
 
-    def app(self) -> web.Application:
+    def application(self) -> web.Application:
         """Its routes."""
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
@@ -87,27 +85,3 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 async def _send(response: web.StreamResponse, value: Body) -> None:
     await response.write(f"data: {json.dumps(value)}\n\n".encode())
-
-
-@contextmanager
-def serving(server: ChatServer) -> Iterator[ChatServer]:
-    """*server* at a free port of the loopback, in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(server.app())
-
-    async def start() -> int:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return int(runner.addresses[0][1])
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        server.port = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-        yield server
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()

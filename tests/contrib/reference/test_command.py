@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.contrib.reference.chat_server import ChatServer, by_role, serving
+from tests.contrib.reference.chat_server import ChatServer, by_role
 from tpo.contrib.reference.arguments import parse
-from tpo.contrib.reference.command import carry_out, optimize, run_plan
+from tpo.contrib.reference.command import execute, optimize, run_plan
 from tpo.contrib.reference.files import Files
 from tpo.contrib.reference.remaining import read_work
 from tpo.events import Event, Listener, QueryEnded
@@ -29,7 +29,7 @@ NAME = (
 
 @pytest.fixture
 def server() -> Iterator[ChatServer]:
-    with serving(ChatServer()) as running:
+    with ChatServer() as running:
         yield running
 
 
@@ -52,7 +52,7 @@ class Command:
         )
         said = io.StringIO()
         self.files = Files.of(arguments, self.folder / "logs")
-        code = carry_out(arguments, self.files, Console(file=said, width=999), environment or {})
+        code = execute(arguments, self.files, Console(file=said, width=999), environment or {})
         self.said = said.getvalue()
         return code
 
@@ -181,7 +181,7 @@ def test_retries_are_counted_in_the_record(command: Command, server: ChatServer)
 
 
 def test_a_finished_run_is_not_asked_again_and_needs_no_server(tmp_path: Path) -> None:
-    with serving(ChatServer()) as server:
+    with ChatServer() as server:
         command = Command(tmp_path, server.port)
         assert command() == 0
     before = command.results

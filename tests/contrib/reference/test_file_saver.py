@@ -91,7 +91,7 @@ async def test_the_last_write_waits_for_one_under_way() -> None:
         if not order:
             order.append("first begins")
             loop.call_soon_threadsafe(begun.set)
-            release.wait(10)
+            release.wait(60)
             order.append("first ends")
         else:
             order.append("last")

@@ -60,7 +60,7 @@ def models(of: BenchPlan, script: Any, reward: ScriptedReward | None = None) -> 
     return Models(ScriptedPolicy(script), reward or ScriptedReward())
 
 
-async def carry_out(of: BenchPlan, setup: Models) -> dict[str, Any]:
+async def execute(of: BenchPlan, setup: Models) -> dict[str, Any]:
     """Run all cells and grade their answers."""
     of.check()
     for cell in of.incomplete_cells():
@@ -69,8 +69,8 @@ async def carry_out(of: BenchPlan, setup: Models) -> dict[str, Any]:
 
 
 def carried_out(of: BenchPlan, script: Any, reward: ScriptedReward | None = None) -> dict[str, Any]:
-    """Call :func:`carry_out` in an event loop of its own."""
-    return asyncio.run(carry_out(of, models(of, script, reward)))
+    """Call :func:`execute` in an event loop of its own."""
+    return asyncio.run(execute(of, models(of, script, reward)))
 
 
 def judge(reply: Reply, name: str = "scripted-judge") -> Judge:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.experiments.bench.scripted import asked_of, carried_out, carry_out, judge, models, plan, script
+from tests.experiments.bench.scripted import asked_of, carried_out, execute, judge, models, plan, script
 from tests.report.test_page import blocks
 from tpo.errors import ConfigError, PolicyRefused, StoreBusy, StoreMismatch
 from tpo.experiments.bench.beavertails import BEAVERTAILS
@@ -189,11 +189,11 @@ async def test_a_query_that_failed_is_missing_and_tried_again(tmp_path: Path) ->
     failing = ScriptedPolicy(
         script("four", "a longer one"), failures={Scope("beavertails-3", 0, "sample"): RuntimeError("no")}
     )
-    record = await carry_out(of, replace(setup, policy=failing))
+    record = await execute(of, replace(setup, policy=failing))
     assert (record["methods"][0]["missing"], leading(record, "after")["graded"]) == (1, 7)
     assert "1 queries have no answer yet" in (tmp_path / "results.md").read_text()
     assert len(of.incomplete_cells()) == 1
-    record = await carry_out(of, setup)
+    record = await execute(of, setup)
     assert (record["methods"][0]["missing"], leading(record, "after")["graded"]) == (0, 8)
 
 
@@ -201,7 +201,7 @@ async def test_a_bound_on_sequences_holds_for_every_arm(tmp_path: Path) -> None:
     of = plan(BEAVERTAILS, tmp_path)
     of = replace(of, settings=replace(of.settings, sequences=2, concurrency=8))
     policy = ScriptedPolicy(script("four", "a longer one"))
-    await carry_out(of, replace(models(of, {}), policy=policy))
+    await execute(of, replace(models(of, {}), policy=policy))
     assert policy.most_in_flight <= 2  # each of these calls draws up to two samples; 8 queries would start
 
 
@@ -209,7 +209,7 @@ def test_a_larger_limit_goes_on_with_a_smaller_ones_run(tmp_path: Path) -> None:
     carried_out(plan(BEAVERTAILS, tmp_path, limit=4), script("four", "a longer one"))
     of = plan(BEAVERTAILS, tmp_path, limit=8)
     setup = models(of, script("four", "a longer one"))
-    asyncio.run(carry_out(of, setup))
+    asyncio.run(execute(of, setup))
     assert isinstance(setup.policy, ScriptedPolicy)
     assert len({call.scope.query for call in setup.policy.calls}) == 4
 
@@ -218,7 +218,7 @@ def test_an_ensembles_scales_are_measured_once_and_belong_to_the_run(tmp_path: P
     of = plan(BEAVERTAILS, tmp_path, methods=("tpo", "bon"))
     setup = models(of, script("four", "a longer one"))
     rewards = {"a": ScriptedReward(), "b": ScriptedReward(lambda text: -float(text.count("o")))}
-    asyncio.run(carry_out(of, replace(setup, reward=Ensemble(rewards, "mean"))))
+    asyncio.run(execute(of, replace(setup, reward=Ensemble(rewards, "mean"))))
     kept = [json.loads(file.read_text())["fingerprint"] for file in tmp_path.glob("runs/*/run.json")]
     assert len(kept) == 2
     assert kept[0]["scale of a"] == kept[1]["scale of a"]
@@ -378,9 +378,9 @@ def test_a_seed_without_any_answer_is_told(tmp_path: Path) -> None:
     of = plan(BEAVERTAILS, tmp_path, seeds=(7, 8), limit=2)
 
     setup = models(of, by_question)
-    asyncio.run(carry_out(replace(of, cells=of.cells[:1]), setup))
+    asyncio.run(execute(replace(of, cells=of.cells[:1]), setup))
     silent = replace(setup, policy=ScriptedPolicy(RuntimeError("gone")))
-    record = asyncio.run(carry_out(of, silent))
+    record = asyncio.run(execute(of, silent))
     assert leading(record, "after")["value"] is None
     assert "tpo D1-N2: seed 8 has no answers, so no query counts" in (tmp_path / "results.md").read_text()
 

@@ -75,7 +75,7 @@ def models(
     return SweepModels(policy or ScriptedPolicy(say, order=order), each)
 
 
-async def carry_out(of: SweepPlan, with_: SweepModels, held_out: Reward | None = None) -> dict[str, Any]:
+async def execute(of: SweepPlan, with_: SweepModels, held_out: Reward | None = None) -> dict[str, Any]:
     """Run all cells, score them with *held_out* if given, and write the results."""
     failures = await run_cells(of, of.incomplete_cells(), with_)
     if held_out is None:
@@ -91,8 +91,8 @@ async def carry_out(of: SweepPlan, with_: SweepModels, held_out: Reward | None =
 def carried_out(
     of: SweepPlan, with_: SweepModels | None = None, held_out: Reward | None = None
 ) -> dict[str, Any]:
-    """Call :func:`carry_out` in an event loop of its own."""
-    return asyncio.run(carry_out(of, with_ or models(of), held_out))
+    """Call :func:`execute` in an event loop of its own."""
+    return asyncio.run(execute(of, with_ or models(of), held_out))
 
 
 def trajectories(of: SweepPlan, cell: Cell) -> list[Trajectory]:

@@ -75,7 +75,7 @@ def test_what_is_missing_failed_or_stopped_is_told() -> None:
     assert "runs/y: 1 query failed" in page
     said = sweep_notes(record(held_out_error="no key", held_out_missed=3))
     assert "the held-out reward stopped: no key" in said
-    assert any(note.startswith("3 responses have no held-out score") for note in said)
+    assert "responses without a held-out score, whose queries are in no held-out mean: 3" in said
 
 
 def test_two_rewards_are_told_apart_in_every_table() -> None:

@@ -14,7 +14,7 @@ from tpo.rewards.verify.python_tests import PythonTests
 from tpo.types import Query, user
 
 ADD = "Sure:\n```python\ndef add(a, b):\n    return a + b\n```\nThat is all."
-CHECKS = PythonTests(seconds=5.0)
+CHECKS = PythonTests(seconds=60.0)
 
 
 def query(**columns: Any) -> Query:
@@ -63,7 +63,7 @@ async def test_what_a_test_defines_does_not_reach_the_next_one() -> None:
 
 
 async def test_memory_beyond_the_limit_is_refused() -> None:
-    small = PythonTests(seconds=5.0, memory_mb=256)
+    small = PythonTests(seconds=60.0, memory_mb=256)
     assert await passed("x = bytearray(1 << 20)", "assert x", checks=small) == [True]
     assert await passed("x = bytearray(512 << 20)", "assert x", checks=small) == [False]
 

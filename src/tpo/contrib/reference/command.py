@@ -37,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parse(arguments)
     console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     started = time.monotonic()
-    code = carry_out(parsed, Files.of(parsed), console, os.environ)
+    code = execute(parsed, Files.of(parsed), console, os.environ)
     sys.stdout.write(f"ELAPSED TIME: {time.monotonic() - started:.4f} SECONDS\n")
     return code
 
 
-def carry_out(arguments: Arguments, files: Files, console: Console, environment: Mapping[str, str]) -> int:
+def execute(arguments: Arguments, files: Files, console: Console, environment: Mapping[str, str]) -> int:
     """Do what *arguments* say, tell *console* what came of it, and give the exit code."""
     try:
         work = read_work(arguments.data_path, files)

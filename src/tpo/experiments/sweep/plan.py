@@ -72,7 +72,7 @@ class SweepPlan(ExperimentPlan):
         """Return the folder of shared calls, which is specific to the policy and the data."""
         settings = self.settings
         weights = {key: value for key, value in self._digests(self.cells[0]).items() if "policy" in key}
-        identity = request_hash(policy_identity(settings), settings.policy_extra, weights, self.digest)
+        identity = request_hash(policy_identity(settings), settings.policy_fields, weights, self.digest)
         return self.out / SHARED / identity[:12]
 
     def reward_key(self, cell: Cell) -> str:

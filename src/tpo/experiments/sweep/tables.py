@@ -145,8 +145,8 @@ def sweep_notes(record: Record) -> list[str]:
         notes.append(f"held-out reward: {record['held_out_reward']}, which guided no run")
     if record["held_out_missed"]:
         notes.append(
-            f"{record['held_out_missed']:,} responses have no held-out score; their queries are in no"
-            " held-out mean"
+            "responses without a held-out score, whose queries are in no held-out mean: "
+            f"{record['held_out_missed']:,}"
         )
     if record["held_out_error"]:
         notes.append(f"the held-out reward stopped: {record['held_out_error']}")
@@ -158,7 +158,7 @@ def sweep_notes(record: Record) -> list[str]:
 def _missing_notes(record: Record) -> Iterator[str]:
     missing = sum(arm["missing"] for arm in record["arms"])
     if missing:
-        yield f"{missing:,} queries are not finished with every seed of their arm and are in no mean"
+        yield f"not finished with every seed of their arm, and in no mean: {queries(missing)}"
     total = len(record["data"]["ids"])
     for reward in record["rewards"]:
         of = f" under {reward}" if len(record["rewards"]) > 1 else ""

@@ -1,4 +1,4 @@
-"""Parquet in."""
+"""Parquet files as data."""
 
 from pathlib import Path
 

