@@ -51,11 +51,11 @@ pipeline_tag: text-classification
 ---
 # Tiny reward model
 
-A `LlamaForSequenceClassification` of 2.0 million parameters with one label, for tests and demonstrations of
+A `LlamaForSequenceClassification` of 2.5 million parameters with one label, for tests and demonstrations of
 test-time preference optimization. It reads a query and a response through the chat template, and its number
 is larger for the better response: details as the query has them, a kind line, no repeated, rude or off-topic
-line. It began as the policy's four lower layers and was trained by Bradley-Terry on noisy votes, on synthetic
-responses and the policy's own; it errs as learned rewards do.
+line. It began as the policy, whose three lower layers it keeps, and was trained by Bradley-Terry on shares of
+votes, on synthetic responses and the policy's own; it errs as learned rewards do.
 """
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import copy
 import os
 import platform
 import random
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from itertools import accumulate
-from math import ceil
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -88,11 +90,17 @@ def chosen_within(course: Course, lengths: Sequence[int], budget: int) -> Candid
     return max(course.pool[:count], key=lambda candidate: candidate.reward)
 
 
-def equal_lines(pair: EmbeddedPair, tasks: Sequence[Task], loop: Sequence[Course], depth: int) -> list[str]:
+def draw_pools(folder: Path, prompts: Sequence[str], count: int, seed: int) -> list[Course]:
+    """*count* first samples of every query with their rewards; runs in a process of its own."""
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    return start(EmbeddedPair(folder), bon(), prompts, count)
+
+
+def equal_lines(
+    pair: EmbeddedPair, tasks: Sequence[Task], loop: Sequence[Course], many: Sequence[Course], depth: int
+) -> list[str]:
     """The loop's answer and that of best-of-n with as many tokens, query by query."""
-    length = mean(pair.length(c.text) for course in loop for c in course.at(0))
-    largest = ceil(1.1 * max(c.prompt_tokens + c.completion_tokens for c in loop) / length)
-    many = start(pair, bon(), [task.prompt for task in tasks], largest)
     lengths = [[pair.length(c.text) for c in course.pool] for course in many]
     own = [hidden_score(t, c.best(depth).text) for t, c in zip(tasks, loop, strict=True)]
     lines = table("tokens per query", "loop", "best-of-n", "n", "loop - best-of-n")
@@ -112,7 +120,7 @@ def equal_lines(pair: EmbeddedPair, tasks: Sequence[Task], loop: Sequence[Course
         )
     lines += ["", *table("best-of-n by the reward: n", "reward", "hidden score")]
     size = 1
-    while size <= largest:
+    while size <= len(many[0].pool):
         best = [max(course.pool[:size], key=lambda c: c.reward) for course in many]
         worth = mean(hidden_score(t, c.text) for t, c in zip(tasks, best, strict=True))
         lines.append(f"| {size} | {mean(c.reward for c in best):.2f} | {worth:.2f} |")
@@ -198,7 +206,9 @@ def evaluate(args: argparse.Namespace) -> list[str]:
     pair, rng = EmbeddedPair(args.folder), random.Random(args.seed)
     torch.manual_seed(args.seed)
     tasks = [draw_task(rng, held_out=True) for _ in range(args.queries)]
-    prompts, method = [task.prompt for task in tasks], tpo_method()
+    prompts, method, depth = [task.prompt for task in tasks], tpo_method(), args.depth
+    other_core = ProcessPoolExecutor(1, get_context("spawn"))
+    pools = other_core.submit(draw_pools, args.folder, prompts, args.pool, args.seed + 1)
     loop = start(pair, method, prompts, args.samples)
     criticise(pair, method, loop)
     spent = [(course.prompt_tokens, course.completion_tokens) for course in loop]
@@ -207,9 +217,9 @@ def evaluate(args: argparse.Namespace) -> list[str]:
         course.prompt_tokens, course.completion_tokens = tokens
     _progress(causal)
     revise(pair, method, loop, 1, args.samples)
-    for number in range(2, args.depth + 1):
+    for number in range(2, depth + 1):
         step(pair, method, loop, number, args.samples)
-    lines = table(*STEPS) + steps_lines("tpo", tasks, loop, args.depth)
+    lines = [*table(*STEPS), *steps_lines("tpo", tasks, loop, depth)]
     _progress(lines)
     lines += [
         "",
@@ -219,28 +229,28 @@ def evaluate(args: argparse.Namespace) -> list[str]:
         "",
         *causal,
     ]
+    few = tasks[: args.compared_queries]
+    other = start(pair, revision(), prompts[: len(few)], args.samples)
+    for number in range(1, depth + 1):
+        step(pair, revision(), other, number, args.samples)
+    gaps = [
+        hidden_score(t, a.best(depth).text) - hidden_score(t, b.best(depth).text)
+        for t, a, b in zip(few, loop, other, strict=False)
+    ]
+    further = copy.deepcopy(loop[: args.further_queries])
+    for number in range(depth + 1, args.further + 1):
+        step(pair, method, further, number, args.samples)
+    lines += ["", f"On {len(few)} of these queries, and a longer loop on {len(further)}:", "", *table(*STEPS)]
+    lines += steps_lines("revision", few, other, depth)
+    lines += steps_lines("tpo", tasks[: len(further)], further, args.further)
+    lines += ["", f"Hidden score of the answer at step {depth}, tpo less revision: {interval(gaps)}"]
+    _progress(lines)
     lines += [
         "",
         "The loop and best-of-n with as many tokens (a prompt counts once for all its answers):",
         "",
     ]
-    lines += equal_lines(pair, tasks, loop, args.depth)
-    _progress(lines)
-    few = tasks[: args.compared_queries]
-    other = start(pair, revision(), prompts[: len(few)], args.samples)
-    for number in range(1, args.depth + 1):
-        step(pair, revision(), other, number, args.samples)
-    gaps = [
-        hidden_score(t, a.best(args.depth).text) - hidden_score(t, b.best(args.depth).text)
-        for t, a, b in zip(few, loop, other, strict=False)
-    ]
-    further = loop[: args.further_queries]
-    for number in range(args.depth + 1, args.further + 1):
-        step(pair, method, further, number, args.samples)
-    lines += ["", f"On {len(few)} of these queries, and a longer loop on {len(further)}:", "", *table(*STEPS)]
-    lines += steps_lines("revision", few, other, args.depth)
-    lines += steps_lines("tpo", tasks[: len(further)], further, args.further)
-    lines += ["", f"Hidden score of the answer at step {args.depth}, tpo less revision: {interval(gaps)}"]
+    lines += equal_lines(pair, tasks, loop, pools.result(), depth)
     lines += ["", *outside_lines(pair, args.outside_queries, args.seed)]
     _progress(lines)
     if args.layout_queries:
@@ -277,6 +287,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--depth", type=int, default=2)
+    parser.add_argument("--pool", type=int, default=90, help="first samples of a query for best-of-n")
     parser.add_argument("--compared-queries", type=int, default=150, help="queries for revision")
     parser.add_argument("--further", type=int, default=5, help="steps of a longer loop")
     parser.add_argument("--further-queries", type=int, default=60)

@@ -49,7 +49,7 @@ def reward_stage(work: Path, encoder: Encoder, policy: Policy, plan: RewardPlan,
         groups = [own_group(draft) for draft in own_drafts(policy, encoder, queries, plan.seed, samples=4)]
         random.Random(plan.seed).shuffle(groups)
         cut = max(1, len(groups) // 5)
-        trained = RewardTraining(plan, encoder, reward, policy.verdicts, groups[cut:], groups[:cut]).run()
+        trained = RewardTraining(plan, encoder, reward, groups[cut:], groups[:cut]).run()
         torch.save(trained.state_dict(), path)
     reward.load_state_dict(torch.load(path, weights_only=True))
     return reward

@@ -190,10 +190,6 @@ class Reward(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """The reward of each of the right-padded rows of *tokens*."""
-        return self.read(self.model.streams(tokens)[-1], lengths)
-
-    def read(self, stream: Tensor, lengths: Tensor) -> Tensor:
-        """The rewards in the last layer's *stream*, each at its row's last token."""
-        hidden = self.model.norm(stream[torch.arange(len(stream)), lengths - 1])
+        hidden = self.model(tokens)[torch.arange(len(tokens)), lengths - 1]
         score: Tensor = self.score(hidden).squeeze(-1)
         return score

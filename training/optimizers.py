@@ -58,7 +58,7 @@ class Optimizers:
     """Both optimizers as one, under one schedule."""
 
     def __init__(self, model: nn.Module, factor: float = 1.0) -> None:
-        named = list(model.named_parameters())
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         matrices = [p for name, p in named if p.ndim == 2 and ".layers." in name]
         others = [p for name, p in named if not (p.ndim == 2 and ".layers." in name)]
         self.parts = (

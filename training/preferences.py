@@ -1,4 +1,4 @@
-"""What the reward learns from: several responses to one query, and noisy votes on which is better."""
+"""What the reward learns from: several responses to one query, and votes on which is better."""
 
 from __future__ import annotations
 
@@ -33,17 +33,14 @@ class Group:
         head = (system(self.head),) if self.head else ()
         return (*head, user(self.prompt), assistant(self.texts[index]))
 
-    def votes(self, rng: random.Random) -> list[tuple[int, int]]:
-        """A vote (winner, loser) on every two different responses."""
-        pairs = []
-        for first in range(len(self.texts)):
-            for second in range(first + 1, len(self.texts)):
-                if self.texts[first] == self.texts[second]:
-                    continue
-                gap = SHARPNESS * (self.hidden[first] - self.hidden[second])
-                wins = rng.random() < 1 / (1 + math.exp(-gap))
-                pairs.append((first, second) if wins else (second, first))
-        return pairs
+    def votes(self) -> list[tuple[int, int, float]]:
+        """Every two different responses, and the share of the votes that the first of them gets."""
+        return [
+            (first, second, 1 / (1 + math.exp(-SHARPNESS * (self.hidden[first] - self.hidden[second]))))
+            for first in range(len(self.texts))
+            for second in range(first + 1, len(self.texts))
+            if self.texts[first] != self.texts[second]
+        ]
 
 
 def synthetic_group(rng: random.Random, held_out: bool = False) -> Group:

@@ -44,7 +44,7 @@ class Dialogue:
 class Mix:
     """Shares of the kinds of dialogues; the rest is the growing conversation of ``tpo``."""
 
-    sample: float = 0.07
+    sample: float = 0.12
     judge: float = 0.3
     """Query, draft, loss and gradient only."""
     short: float = 0.28
@@ -55,7 +55,7 @@ class Mix:
     losses: float = 0.02
     revision: float = 0.3
     """Share of the dialogues without a rejected response."""
-    outside: float = 0.06
+    outside: float = 0.08
     base: float = 0.2
     """Share of the cases with a draft of the base policy's kind, which is taught as well."""
     own: float = 0.0
@@ -94,7 +94,7 @@ class Protocol:
         return Query("", (*head, user(prompt)))
 
     def _sample(self, case: Case, rng: random.Random) -> Dialogue:
-        if rng.random() < max(self.mix.outside, 0.25):
+        if rng.random() < max(self.mix.outside, 0.4):
             prompt, text = outside.draw_query(rng), "\n".join(outside.draw_answer(rng))
         else:
             task = draw_task(rng, details=self.mix.details)

@@ -1,4 +1,4 @@
-"""Train the reward by Bradley-Terry on noisy votes, from the policy's lower layers.
+"""Train the reward by Bradley-Terry on shares of votes, from the policy's lower layers.
 
 It is stopped by its accuracy on held-out samples of the policy.
 """
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.model import Policy, Reward, Verdicts
+from training.model import Policy, Reward
 from training.optimizers import Optimizers, course
 from training.preferences import Group, accuracy, synthetic_group
 from training.protocol import Dialogue
@@ -31,13 +31,13 @@ class RewardPlan:
     """Longest time; the schedule follows the clock where the steps are too slow for it."""
     budget: int = 6144
     seed: int = 11
-    layers: int = 4
-    own: float = 0.5
+    layers: int = 5
+    frozen: int = 3
+    """Lower layers that stay as they are: they tell right details from wrong ones already."""
+    own: float = 0.6
     """Share of groups that the policy wrote itself."""
     check: int = 40
     rate: float = 0.5
-    verdicts: float = 0.5
-    """Weight of the verdicts that are read from inside."""
 
 
 @torch.no_grad()
@@ -58,15 +58,16 @@ class RewardTraining:
         plan: RewardPlan,
         encoder: Encoder,
         reward: Reward,
-        verdicts: Verdicts,
         own: Sequence[Group],
         own_held_out: Sequence[Group],
     ) -> None:
         self.plan, self.encoder, self.own, self.own_held_out = plan, encoder, own, own_held_out
         self.rng = random.Random(plan.seed)
         torch.manual_seed(plan.seed)
-        self.reward, self.verdicts = reward, verdicts
-        self.optimizers = Optimizers(torch.nn.ModuleList((reward, verdicts)), plan.rate)
+        self.reward = reward
+        for part in (reward.model.embed_tokens, *reward.model.layers[: plan.frozen]):
+            part.requires_grad_(requires_grad=False)
+        self.optimizers = Optimizers(reward, plan.rate)
         held_out = random.Random(plan.seed + 1)
         self.held_out = [synthetic_group(held_out, held_out=True) for _ in range(100)]
 
@@ -74,7 +75,7 @@ class RewardTraining:
         """Train, and return the weights with the best accuracy on the policy's own held-out samples."""
         best, weights, started, share, step = 0.0, self.reward.state_dict(), time.monotonic(), 0.0, 0
         while share < 1:
-            loss = self._step(course(share, step, decay=0.7))
+            loss = self._step(course(share, step, decay=0.8))
             step += 1
             seconds = time.monotonic() - started
             share = max(step / self.plan.steps, seconds / (60 * self.plan.minutes))
@@ -92,17 +93,16 @@ class RewardTraining:
 
     def _step(self, scale: float) -> float:
         groups, tokens, lengths = self._batch()
-        streams = self.reward.model.streams(tokens)
-        rewards = self.reward.read(streams[-1], lengths)
-        marks = torch.tensor([self.encoder.marks(row) for row in tokens.tolist()])
-        gaps, offset = [], 0
+        rewards = self.reward(tokens, lengths)
+        gaps, shares, offset = [], [], 0
         for group in groups:
-            gaps += [
-                rewards[offset + winner] - rewards[offset + loser] for winner, loser in group.votes(self.rng)
-            ]
+            for first, second, votes in group.votes():
+                gaps.append(rewards[offset + first] - rewards[offset + second])
+                shares.append(votes)
             offset += len(group.texts)
-        loss = -functional.logsigmoid(torch.stack(gaps)).mean() + 0.001 * rewards.mean().square()
-        torch.autograd.backward(loss + self.plan.verdicts * self.verdicts(streams, marks))
+        loss = functional.binary_cross_entropy_with_logits(torch.stack(gaps), torch.tensor(shares))
+        loss = loss + 0.001 * rewards.mean().square()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.reward.parameters(), 1.0)
         self.optimizers.step(scale)
         return float(loss.detach())

@@ -89,7 +89,7 @@ def test_the_reward_learns_from_votes_and_comes_back_with_its_best_weights() -> 
     groups = [synthetic_group(rng) for _ in range(3)]
     plan = RewardPlan(steps=2, minutes=1000, budget=1024, check=1)
     reward = reward_from(policy(), layers=4)
-    trained = RewardTraining(plan, encoder(), reward, policy().verdicts, groups, groups[:2]).run()
+    trained = RewardTraining(plan, encoder(), reward, groups, groups[:2]).run()
     assert len(score(trained, encoder(), groups)) == 3
 
 
