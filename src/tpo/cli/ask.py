@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tpo.types import Trajectory
 
 QUESTION = (
-    "Write a plan: to Omar, event hike, day Sunday, date 9, month May, time 9am, place lake, food soup,"
-    " drink tea, music jazz, colour red, from Lily."
+    "Write a plan: to Omar, event hike, day Sunday, date 9, month May, time 9am, place lake, price 75,"
+    " food soup, drink tea, music jazz, from Lily."
 )
 """An example that the embedded pair improves."""
 
