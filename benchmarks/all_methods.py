@@ -37,7 +37,7 @@ from tpo.store import read_trajectories
 HELD_OUT = "python:training.held_out:hidden_worth"
 ITERATIONS = {
     "tpo": 2, "revision": 3, "fused": 3, "feedback-history": 4, "multi-loss": 2, "median": 3,
-    "aggregate": 2, "aggregate-weighted": 2, "ab-mcts": 2, "tmpc": 6,
+    "aggregate": 2, "aggregate-weighted": 2, "ab-mcts": 3, "tmpc": 6,
 }  # fmt: skip
 """Iterations of each method, enough to spend the largest of the budgets."""
 FUSION_SAMPLES = (5, 10, 20, 30)

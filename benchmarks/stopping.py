@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
@@ -26,13 +25,14 @@ from typing import Any
 
 from benchmarks.record import write_result
 
+from tpo.experiments.stopping_replay import Prefix, samples_drawn, stopped
 from tpo.methods.need import NeedModel, WhenNeeded, fit_gain
 from tpo.methods.stopping import Plateau, SampleCost, StoppingRule, TargetReward, TokenBudget
 from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure, Point, Series
 from tpo.report.statistics import compare_paired, expected_best
 from tpo.store import read_run, read_trajectories
-from tpo.types import Candidate, Step, Trajectory, Usage
+from tpo.types import Candidate, Trajectory
 
 COSTS = (0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -47,7 +47,7 @@ def regret(pools: Sequence[Sequence[float]], cost: float, round_size: int = 4) -
     drawn, values = [], []
     for pool, scale in zip(pools, scales, strict=True):
         for start in range(len(pool)):
-            count = _stopped_at(rule, [*pool[start:], *pool[:start]])
+            count = samples_drawn(rule, [*pool[start:], *pool[:start]])
             best = max((*pool[start:], *pool[:start])[:count])
             drawn.append(count)
             values.append(best / scale - cost * count)
@@ -83,52 +83,6 @@ def pools_figure(pools: Sequence[Sequence[float]]) -> Figure:
         ),
         whole_x=True,
     )
-
-
-def _stopped_at(rule: SampleCost, rewards: Sequence[float]) -> int:
-    """Return the number of samples that *rule* draws of *rewards*, in rounds."""
-    for count in range(rule.round_size, len(rewards), rule.round_size):
-        if rule.is_worth_no_more(list(rewards[:count])):
-            return count
-    return len(rewards)
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """The start of a finished query, as a rule sees it when step *at* opens."""
-
-    trajectory: Trajectory
-    at: int
-
-    @property
-    def first(self) -> Step:
-        """The first samples."""
-        return self.trajectory.first
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The steps before *at*."""
-        return self.trajectory.steps[: self.at - 1]
-
-    @property
-    def pool(self) -> tuple[Candidate, ...]:
-        """The scored candidates so far."""
-        return tuple(c for step in (self.first, *self.steps) for c in step.scored)
-
-    @property
-    def usage(self) -> Usage:
-        """Usage of the calls so far."""
-        calls = (call for step in (self.first, *self.steps) for call in step.calls)
-        return sum((call.usage for call in calls), Usage())
-
-
-def stopped(trajectory: Trajectory, rules: Sequence[StoppingRule]) -> Prefix:
-    """Return the part of *trajectory* that *rules* let it take."""
-    for at in range(1, len(trajectory.steps) + 1):
-        prefix = Prefix(trajectory, at)
-        if any(rule.should_stop(prefix) for rule in rules):  # type: ignore[arg-type]  # an attempt's look-alike
-            return prefix
-    return Prefix(trajectory, len(trajectory.steps) + 1)
 
 
 def judged(name: str, prefixes: Sequence[Prefix], full: Sequence[Prefix]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ from tpo.types import Message
 MODEL = "SmolLM2-135M-Instruct"
 REWARD = "python:benchmarks.weak_model:constraints_met"
 FALLBACK: Final = "best-of-n"
-POOL = 24
+POOL = 30
 MAX_TOKENS = 96
 CONTEXT = 2048
 """Tokens of context for each of the server's :data:`SLOTS`."""
@@ -64,7 +64,7 @@ SUBJECTS = (
     ("a reminder about a dentist appointment", ("morning", "card")),
     ("a product review of a pair of hiking boots", ("mud", "comfortable")),
 )
-LIMITS = (20, 30, 40)
+LIMITS = (40, 50, 60)
 FORMS: Mapping[str, Callable[[str], float]] = {
     "Use no commas.": lambda text: 1 / (1 + text.count(",")),
     "Write everything in lower case.": lambda text: 1 / (1 + len(re.findall(r"[A-Z]", text))),

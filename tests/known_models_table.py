@@ -20,7 +20,7 @@ HEADS = {
 
 def tables() -> str:
     """Return the tables as the rows make them."""
-    use = _table(("model", "class", "`hf:`", "`vllm:`", "SGLang", "judge"), map(_use, KNOWN_MODELS))
+    use = _table(("model", "class", "`hf:`", "`vllm:`", "`sglang:`", "judge"), map(_use, KNOWN_MODELS))
     facts = _table(("model", "context", "licence", "tokens", "golden check"), map(_facts, KNOWN_MODELS))
     gaps = _table(("model", "ids", "not verified", "sources"), map(_gaps, KNOWN_MODELS))
     return f"{use}\n{facts}\n{gaps}"
@@ -41,8 +41,16 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _use(row: KnownModel) -> tuple[str, ...]:
-    vllm = "`vllm:URL`" if row.vllm else f"no: {row.vllm_note}"
-    return row.name, f"`{row.architecture}`", HEADS[row.loading], vllm, row.sglang, row.judge
+    served = (_served(row, kind) for kind in ("vllm", "sglang"))
+    return row.name, f"`{row.architecture}`", HEADS[row.loading], *served, row.judge
+
+
+def _served(row: KnownModel, kind: str) -> str:
+    refusal = row.refusal(kind)
+    if refusal is not None:
+        return f"no: {refusal}"
+    note = row.sglang_note if kind == "sglang" else ""
+    return f"`{kind}:URL`" + (f"; {note}" if note else "")
 
 
 def _facts(row: KnownModel) -> tuple[str, ...]:

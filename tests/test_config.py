@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from tests.options_table import table
+from tpo.cli.main import app
 from tpo.config import Settings, build_policy, build_reward, load_axes, load_settings, make_method
+from tpo.config.command_line import settings_words
 from tpo.config.settings import OPTIONS, TINY_MAX_TOKENS
 from tpo.config.specs import policy_options
 from tpo.errors import ConfigError
@@ -359,6 +362,29 @@ def test_every_option_comes_from_a_variable_and_a_file_alike(name: str, tmp_path
     by_variable = load_settings(base, {OPTIONS[name].variable: text})
     assert by_variable == load_settings(base, {}, toml(tmp_path, f"{name.replace('_', '-')} = {plain}"))
     assert by_variable != load_settings(base, {})
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_words_of_settings_give_the_same_settings(name: str) -> None:
+    text = TEXTS.get(name, {int: "3", float: "0.5", bool: "true"}.get(OPTIONS[name].value_type, "x"))
+    settings = load_settings(BASE.get(name, {}), {OPTIONS[name].variable: text})
+    assert parsed_words(settings_words(settings, {})) == settings
+
+
+def test_words_name_a_default_that_a_variable_would_change() -> None:
+    words = settings_words(
+        load_settings({"seed": 7}, {"TPO_SEED": "3"}), {"TPO_SEED": "3"}, without=("policy",)
+    )
+    assert words[words.index("--seed") + 1] == "7"
+    assert "--policy" not in words
+    assert "--seed" not in settings_words(load_settings({}, {}), {})
+
+
+def parsed_words(words: list[str]) -> Settings:
+    command: Any = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    given = command.make_context("run", words).params
+    flags = {key: value for key, value in given.items() if key in OPTIONS and value not in (None, ())}
+    return load_settings(flags, {})
 
 
 def test_a_former_name_works_everywhere_and_says_so(tmp_path: Path) -> None:

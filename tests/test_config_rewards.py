@@ -17,6 +17,7 @@ from tpo.registry import parse
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.hf import HFReward
 from tpo.rewards.judge import JudgeReward
+from tpo.rewards.sglang import SGLangReward
 from tpo.rewards.vllm import VLLMReward
 
 
@@ -25,7 +26,8 @@ def settings(*reward: str, **values: Any) -> Settings:
 
 
 def test_servers_are_rewards_and_may_be_several() -> None:
-    assert isinstance(build_reward("vllm:http://h:8001"), VLLMReward)
+    assert type(build_reward("vllm:http://h:8001")) is VLLMReward
+    assert type(build_reward("sglang:http://h:8001")) is SGLangReward
     judge = build_reward("judge:http://h:1,http://h:2/v1#ORG/big", rubric=None, votes=3)
     assert isinstance(judge, JudgeReward)
     assert judge.model == "ORG/big"

@@ -55,6 +55,7 @@ HELD_BY = {
     "tpo.rewards.kinds.judge": "test_registry.py",
     "tpo.rewards.kinds.rubric": "rewards/rubric/test_kind.py",
     "tpo.rewards.kinds.verify": "rewards/verify/test_reward.py",
+    "tpo.rewards.kinds.sglang": "test_config_rewards.py",
     "tpo.rewards.kinds.vllm": "test_registry.py",
     "tpo.rewards.rubric.material": "rewards/rubric/test_criteria.py",
     "tpo.rewards.values": "rewards/test_function.py",

@@ -138,6 +138,11 @@ class ModelSpec(ABC, Generic[ModelT_co]):
         """A digest of the user's source code, if the model is made of that; it counts in the fingerprint."""
         return None
 
+    @property
+    def parts(self) -> tuple[ModelSpec[Any], ...]:
+        """The specs of the models that it is made of: itself, or the members of a group of models."""
+        return (self,)
+
     def check(self, option: str) -> None:
         """Validate the name; *option* is where it was given.
 
@@ -161,10 +166,10 @@ class ModelSpec(ABC, Generic[ModelT_co]):
             PolicyRefused, RewardRefused: the model cannot be loaded.
         """
 
-    def needs_row(self, options: ModelOptions) -> bool:
-        """Return whether the model reads columns of the data, so that it cannot score the doctor's probes."""
+    def columns(self, options: ModelOptions) -> Mapping[str, bool]:
+        """Return the columns of the data that the model reads; True for those that it cannot do without."""
         del options
-        return False
+        return {}
 
     def identity(self, options: ModelOptions) -> str:
         """Return the name that must stay the same when a run is resumed."""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,13 +16,13 @@ import tpo
 from tests.cli.values import length_of
 from tests.openai_server import OpenAIServer
 from tpo.config import load_settings, make_method
-from tpo.errors import ConfigError, DataError, PolicyError, StoreMismatch
+from tpo.errors import ConfigError, DataError, PolicyError, RewardRefused, StoreMismatch
 from tpo.events import Event, QueryEnded
 from tpo.methods.catalog import bon
 from tpo.policies.openai import OpenAIPolicy
 from tpo.rewards.ensemble import Ensemble
 from tpo.runs.identity import identity_of
-from tpo.types import Message, Sampling, Scope
+from tpo.types import Message, Messages, Sampling, Scope
 
 SMALL: dict[str, Any] = {"sample_size": 2, "max_iterations": 1}
 QUESTIONS: list[str | dict[str, str]] = ["one", {"id": "b", "prompt": "two"}]
@@ -175,6 +175,15 @@ def test_a_directory_of_another_run_is_refused_in_pythons_words(tmp_path: Path) 
     tpo.run(["one"], **given)
     with pytest.raises(StoreMismatch, match="Give another out, or fresh to delete that run"):
         tpo.run(["one"], **given, seed=8)
+
+
+def test_a_reward_that_is_not_asynchronous_ends_the_run_in_plain_words(tmp_path: Path) -> None:
+    class Blocking:
+        def score(self, messages: Messages, response: str, scope: Scope) -> tpo.Score:
+            return tpo.Score(1.0)
+
+    with pytest.raises(RewardRefused, match=r"Blocking\.score must be a coroutine function"):
+        tpo.run(["one"], policy=say, reward=cast(Any, Blocking()), out=tmp_path / "out", **SMALL)
 
 
 def test_an_object_of_the_caller_stays_open(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import unused_port
 from typer.testing import CliRunner, Result
 
 from tests.doctor.server import Habits, ModelServer
@@ -204,6 +205,23 @@ def test_a_wrong_stopping_rule_is_refused_before_the_run_directory_is_made(
     assert result.exit_code == 2
     assert words in " ".join(result.stderr.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_judge_that_cannot_be_reached_is_told_before_the_run_directory_is_made(
+    server: ModelServer, tmp_path: Path
+) -> None:
+    judge = f"http://127.0.0.1:{unused_port()}"
+    options = ("--select", "tournament", "--select-judge", judge)
+    result = run(written("prompts.jsonl", row("a"))(tmp_path), server, *options)
+    assert result.exit_code == 2
+    assert f"judge: no server answers at {judge}" in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_critic_that_is_not_there_is_told_by_its_option(server: ModelServer, tmp_path: Path) -> None:
+    result = run(written("prompts.jsonl", row("a"))(tmp_path), server, "--critic", "python:json:nope")
+    assert result.exit_code == 2
+    assert "--critic policy python:json:nope: json has no 'nope'" in " ".join(result.stderr.split())
 
 
 def test_names_between_colons_do_not_become_emoji(server: ModelServer, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ class Habits:
     """How a server behaves; as it stands, it does everything right."""
 
     takes_n: bool = True
+    most_n: int = 100
     seeded: bool = True
     adds_index: bool = True
     says_cut: bool = True
@@ -73,6 +74,9 @@ class ModelServer(LoopbackServer):
         self.requests.append(body)
         if body["model"] not in self.habits.models:
             return web.json_response({"error": {"message": "no such model"}}, status=404)
+        if (body.get("n") or 1) > self.habits.most_n:
+            message = f"Field 'n': Value must be between 1 <= value <= {self.habits.most_n}"
+            return web.json_response({"error": {"message": message}}, status=400)
         count = (body.get("n") or 1) if self.habits.takes_n else 1
         choices = [self._choice(body, index) for index in range(count)]
         prompt = sum(len(str(message["content"]).split()) for message in body["messages"])

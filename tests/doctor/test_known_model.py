@@ -53,11 +53,19 @@ async def test_a_known_model_is_compared_with_its_row(tmp_path: Path) -> None:
     assert "1 start tokens instead of 0" in wrong.sentence
 
 
-async def test_a_served_model_that_vllm_cannot_score_is_warned_of() -> None:
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+async def test_a_model_that_its_server_cannot_score_is_warned_of(kind: str) -> None:
     async with PoolingServer(model="ArmoRM-Llama3-8B-v0.1", files=None).up() as url:
-        (found,) = await findings(ScriptedReward(), f"vllm:{url}")
+        (found,) = await findings(ScriptedReward(), f"{kind}:{url}")
     assert found.status == "warning"
-    assert "ArmoRM is not for --reward vllm" in found.sentence
+    assert f"ArmoRM is not for --reward {kind}" in found.sentence
+    assert "has no class of this name" in found.sentence
+
+
+async def test_a_model_that_sglang_scores_and_vllm_does_not_is_no_warning() -> None:
+    async with PoolingServer(model="URM-LLaMa-3.1-8B", files=None).up() as url:
+        (found,) = await findings(ScriptedReward(), f"sglang:{url}")
+    assert found.status == "unknown"
 
 
 async def test_a_served_model_is_checked_by_the_files_that_its_server_names(tmp_path: Path) -> None:

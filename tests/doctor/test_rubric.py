@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.doctor.values import make_setup
 from tests.rewards.decisions.decision_server import DecisionServer
+from tpo.config import load_settings
+from tpo.doctor.data import check_data
 from tpo.doctor.finding import Finding
 from tpo.doctor.reward import check_reward_order
 from tpo.doctor.setup import CheckState, Setup
@@ -43,3 +47,16 @@ async def test_a_reward_that_reads_columns_is_not_tried_on_the_probes() -> None:
     assert found["reward order"].status == "unknown"
     assert "verify:ifeval reads columns" in found["reward order"].sentence
     assert reward.calls == []
+
+
+async def test_data_without_a_column_that_the_reward_needs_is_a_failure(tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"prompt": "a", "patern": "x"}\n', "utf-8")
+    found: list[Finding] = []
+    setup = make_setup(data=str(data))
+    settings = load_settings({"reward": ["verify:regex"]}, {})
+    await check_data(replace(setup, settings=settings), CheckState(found.append))
+    (finding,) = found
+    assert finding.status == "failure"
+    assert "verify:regex reads the column 'pattern'" in finding.sentence
+    assert "the data has patern" in finding.sentence

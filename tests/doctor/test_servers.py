@@ -31,6 +31,7 @@ async def test_a_server_that_does_all_right_gets_no_complaint() -> None:
     ("habits", "check", "words"),
     [
         (Habits(takes_n=False), "n", "one sample per request"),
+        (Habits(most_n=2), "n", "fewer than 5 samples per request"),
         (Habits(seeded=False), "seed", "different texts for the same seed"),
         (Habits(adds_index=False), "seed", "does not use seed + i"),
         (Habits(says_cut=False), "finish reasons", "instead of 'length'"),

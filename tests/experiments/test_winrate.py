@@ -9,6 +9,7 @@ import pytest
 from tests.experiments.sweep.scripted import carried_out, plan, trajectories
 from tpo.errors import RewardError, RewardRefused, StoreError
 from tpo.experiments.winrate import WinRate, win_rates, write_win_rates
+from tpo.rewards.judge.comparison import PairComparison
 from tpo.types import Query
 
 
@@ -19,11 +20,11 @@ class Judge:
         self.asked: list[tuple[str, str, str]] = []
         self.failure = failure
 
-    async def compare(self, query: Query, first: str, second: str) -> float:
+    async def comparison(self, query: Query, first: str, second: str) -> PairComparison:
         self.asked.append((query.id, first, second))
         if self.failure is not None and query.id == "q0":
             raise self.failure
-        return 0.9 if len(first) > len(second) else 0.2
+        return PairComparison(0.9 if len(first) > len(second) else 0.2)
 
 
 def runs(out: Path) -> tuple[Path, Path]:

@@ -73,9 +73,3 @@ def test_the_cost_counts_calls_completions_and_scores(name: str, calls: int, com
 def test_the_cost_of_a_method_is_that_of_its_formula(name: str, cost: Cost) -> None:
     method = build_method(name, sample_size=5, max_iterations=2)
     assert method.cost(5, method.max_iterations) == cost
-
-
-def test_phases_are_named_once() -> None:
-    assert build_method("tpo").phases == ("sample", "loss", "gradient", "update")
-    assert build_method("fused").phases == ("sample", "gradient", "update")
-    assert build_method("bon").phases == ("sample",)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,15 @@ from tpo.methods.catalog import bon
 from tpo.methods.optimize import Optimizer
 from tpo.methods.tournament import Tournament, distinct_best
 from tpo.policies.scripted import ScriptedPolicy
+from tpo.report.overview import overview
+from tpo.report.partial_run import read_partial_run
+from tpo.report.prices import Prices
+from tpo.rewards.judge.comparison import PairComparison
 from tpo.rewards.scripted import ScriptedReward
-from tpo.types import Candidate, Query, Score, user
+from tpo.runs import fingerprint, run_queries
+from tpo.runs.summary import summarize
+from tpo.store import RunDirectory, read_trajectories
+from tpo.types import Candidate, Query, Score, Trajectory, Usage, user
 
 QUERY = Query("q", (user("?"),))
 
@@ -24,11 +33,12 @@ class Judge:
         self.order, self.sure, self.failure = order, sure, failure
         self.games: list[tuple[str, str]] = []
 
-    async def compare(self, query: Query, first: str, second: str) -> float:
+    async def comparison(self, query: Query, first: str, second: str) -> PairComparison:
         self.games.append((first, second))
         if self.failure is not None:
             raise self.failure
-        return self.sure if self.order.index(first) > self.order.index(second) else 1 - self.sure
+        won = self.order.index(first) > self.order.index(second)
+        return PairComparison(self.sure if won else 1 - self.sure, usage=Usage(2, 30, 10, 2))
 
 
 def pool(texts: Sequence[str]) -> list[Candidate]:
@@ -83,6 +93,47 @@ async def test_failed_comparisons_are_draws_and_a_fatal_failure_is_raised() -> N
 
 def test_an_attempt_awaits_the_selection_and_records_it() -> None:
     policy = ScriptedPolicy({"sample": ["a", "b", "cc"]})
-    selection = Tournament(Judge("cc b a".replace(" ", "")))
+    selection = Tournament(judge := Judge("ccba"))
     trajectory = Optimizer(policy, ScriptedReward(), bon(sample_size=3), selection=selection).run("?")
     assert (trajectory.selection, trajectory.answer) == ("tournament", "a")
+    games = judge.games
+    assert len(set(games)) == len(games) <= 6, "a game of the ring is not repeated"
+    count = len(games)
+    assert trajectory.selection_usage == Usage(2 * count, 30 * count, 10 * count, 2 * count)
+    assert Trajectory.from_dict(trajectory.to_dict()) == trajectory
+
+
+def test_a_run_that_is_interrupted_during_a_selection_makes_no_comparison_again(tmp_path: Path) -> None:
+    class Interrupted(Judge):
+        async def comparison(self, query: Query, first: str, second: str) -> PairComparison:
+            if len(self.games) == 7:
+                raise RewardRefused("the key has ended")
+            return await super().comparison(query, first, second)
+
+    async def run(judge: Judge) -> Trajectory:
+        policy, method = ScriptedPolicy({"sample": list("abcde")}), bon(sample_size=5)
+        marks = fingerprint(method, seed=7, data="made", policy="scripted", reward="scripted")
+        noted = {"select": "tournament", "select_judge": "http://judge/v1"}
+        async with RunDirectory.open(tmp_path / "run", configuration=noted, fingerprint=marks) as directory:
+            selection = Tournament(judge)
+            await run_queries([QUERY], policy, ScriptedReward(), method, directory, selection=selection)
+        (found,) = read_trajectories(tmp_path / "run")
+        return found
+
+    first, second = Interrupted("dbeca"), Judge("dbeca")
+    with pytest.raises(RewardRefused):
+        asyncio.run(run(first))
+    trajectory = asyncio.run(run(second))
+    assert (len(first.games), trajectory.answer) == (7, "a")
+    games = {*first.games, *second.games}
+    assert len(games) == 7 + len(second.games) <= 12
+    assert trajectory.selection_usage.calls == 2 * len(games)
+    summary = summarize(tmp_path / "run")
+    assert summary.roles["judge"] == trajectory.selection_usage
+    assert sum(summary.usage.values(), Usage()) == summary.roles["writer"]
+    prices = Prices(1.0, 2.0, roles={"judge": Prices(10.0, 20.0)})
+    head = overview("run", read_partial_run(tmp_path / "run"), summary, prices)
+    roles = {row["role"]: row["cost"] for row in head["roles"]}
+    assert roles["judge"] == pytest.approx(prices.of("judge").cost(trajectory.selection_usage))
+    assert [row["phase"] for row in head["phases"]] == ["sample", "selection", "all"]
+    assert head["phases"][-1]["cost"] == pytest.approx(roles["judge"] + roles["writer"])

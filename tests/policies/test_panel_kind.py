@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.openai_server import OpenAIServer
+from tpo.config import Settings, weights_of
 from tpo.entry_points import POLICIES
 from tpo.errors import ConfigError
 from tpo.methods.fusion import fusion
@@ -115,6 +116,25 @@ def test_its_identity_is_that_of_its_models_and_the_key_is_the_first_members() -
     assert [each.model for each in given] == ["big", "small", None]
     with pytest.raises(ConfigError, match="name 3 models"):
         spec.identity(ModelOptions(model="big"))
+
+
+def test_weights_and_sources_of_all_members_are_part_of_the_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(name.encode())
+    (tmp_path / "panel_member.py").write_text("def say(messages):\n    return 'a'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    first, second = f"hf:{tmp_path}/one", f"hf:{tmp_path}/two"
+    settings = Settings(policy=(f"panel:{first},{second},python:panel_member:say",))
+    weights = weights_of(settings)
+    assert weights[f"policy {first}"] != weights[f"policy {second}"]
+    assert "source of policy python:panel_member:say" in weights
+    (tmp_path / "two" / "model.safetensors").write_bytes(b"tuned")
+    assert {name for name, digest in weights_of(settings).items() if digest != weights[name]} == {
+        f"policy {second}"
+    }
 
 
 def test_the_models_of_its_servers_are_asked_for() -> None:

@@ -62,6 +62,10 @@ def test_tokens_count_the_critique_and_best_of_n_its_share_of_the_samples() -> N
     # Samples -1 and 0: the best of one is -0.5 for the prompt and half of what was written.
     assert [(p.x, p.y) for p in best_of_n.points] == [(30.0, -0.5), (50.0, 0.0)]
     assert best_of_n.dashed
+    usage["sample"] = Usage(2, 10, 0, 40)  # a request and a prompt for each sample
+    one = measure(replace(trajectory("a", reward=2.0), usage=usage))
+    _, best_of_n = named(line_figures([RunMeasures("run", 0, [one])]))["reward-tokens"].series
+    assert [p.x for p in best_of_n.points] == [25.0, 50.0]
 
 
 def test_best_of_n_is_drawn_once_for_runs_whose_first_samples_are_alike(tmp_path: Path) -> None:

@@ -98,3 +98,15 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         read_partial_run(tmp_path)
     with pytest.raises(StoreError, match="no such directory"):
         read_partial_run(tmp_path / "nowhere")
+
+
+def test_a_folder_of_runs_is_refused_with_the_names_of_the_runs(tmp_path: Path) -> None:
+    for name in ("b", "a10", "a9"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").touch()
+    runs = tmp_path / "runs"
+    expected = f"but 3 runs: name them ({runs}/a9 {runs}/a10 {runs}/b), or show all with tpo view"
+    for folder in (runs, tmp_path):
+        with pytest.raises(StoreError) as caught:
+            read_partial_run(folder)
+        assert str(caught.value).endswith(f"{expected} {folder}")

@@ -35,7 +35,7 @@ def test_a_role_with_a_model_of_its_own_costs_its_prices() -> None:
     "text", ["critic", "critic=1", "critic=1,x", "writer=1,2", "critic=-1,2", "critic=nan,2"]
 )
 def test_a_malformed_price_of_a_role_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="must be critic=IN,OUT"):
+    with pytest.raises(ConfigError, match="must be ROLE=IN,OUT; roles are critic"):
         prices_of(1.0, 2.0, None, "USD", [text])
 
 

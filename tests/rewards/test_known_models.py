@@ -21,6 +21,7 @@ from tpo.errors import RewardRefused
 from tpo.rewards.function import FunctionReward
 from tpo.rewards.hf import HFReward
 from tpo.rewards.known_models import KNOWN_MODELS, KnownModel, find_known
+from tpo.rewards.sglang import SGLangReward
 from tpo.types import Messages, Scope, assistant, user
 
 SCOPE = Scope("q", 0, "reward")
@@ -132,31 +133,37 @@ async def test_the_example_for_principles_gives_the_difference_of_log_probabilit
 
 
 class SGLangServer(LoopbackServer):
-    """SGLang's ``/classify`` as the README of Skywork-Reward-V2 calls it, with the weights in *folder*."""
+    """SGLang's ``/classify`` with the weights in *folder*: token ids in, the head's output back."""
 
-    path: ClassVar[str] = "/classify"
+    path: ClassVar[str] = ""
 
     def __init__(self, folder: Path) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+        self.folder = folder
 
     def application(self) -> web.Application:
         app = web.Application()
-        app.router.add_post(self.path, self._classify)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/classify", self._classify)
         return app
 
+    async def _models(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": "rm", "root": str(self.folder), "max_model_len": 512}]})
+
     async def _classify(self, request: web.Request) -> web.Response:
-        texts = (await request.json())["text"]
+        inputs = (await request.json())["input_ids"]
         with torch.inference_mode():
-            rows = [self.model(**self.tokenizer(text, return_tensors="pt")).logits[0] for text in texts]
-        return web.json_response([{"embedding": row.tolist()} for row in rows])
+            rows = [self.model(input_ids=torch.tensor([ids])).logits[0] for ids in inputs]
+        return web.json_response([{"embedding": row.tolist(), "meta_info": {}} for row in rows])
 
 
-def test_the_example_for_sglang_scores_as_the_card_does(tmp_path: Path) -> None:
-    folder = save_known(tmp_path, SKYWORK)
+@pytest.mark.parametrize("row", [SKYWORK, QWEN], ids=named)
+async def test_sglang_is_sent_the_tokens_of_the_cards(row: KnownModel, tmp_path: Path) -> None:
+    folder = save_known(tmp_path, row)
     with SGLangServer(folder) as server:
-        score = example("sglang_reward", MODEL=str(folder), URL=server.url)
-        found = score([list(QUERY)] * len(RESPONSES), RESPONSES)
+        reward = SGLangReward(server.url)
+        found = await scores_of(reward)
+        await reward.aclose()
     assert found == pytest.approx([as_the_cards_do(folder, text) for text in RESPONSES], abs=2e-4)
 
 

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from tests.openai_server import OpenAIServer
-from tpo.config import load_settings
+from tpo.config import load_settings, reward_of
 from tpo.data import ReadOptions
 from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused, StoreMismatch
 from tpo.events import CallRetried, Event, RunEnded
@@ -72,6 +72,38 @@ async def test_a_run_that_was_killed_before_its_first_query_is_not_complete(tmp_
     await done(plan)
     (tmp_path / "trajectories.jsonl").unlink()
     assert not plan.is_complete()
+
+
+async def checked(path: Path, *rows: QueryRow, pattern: str | None = None) -> RunPlan:
+    """A plan whose reward is ``verify:regex``."""
+    options = {} if pattern is None else {"kind_options": {"verify": {"pattern": pattern}}}
+    settings = load_settings(
+        {**GIVEN, "out": path, "policy": "http://h/v1", "model": "m", "reward": "verify:regex"} | options, {}
+    )
+    plan = await RunPlan.resolve(settings, rows_input(rows))
+    return replace(plan, load=lambda events: Models(ScriptedPolicy(), reward_of(settings), events))
+
+
+async def test_a_column_that_no_row_has_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with pytest.raises(ConfigError, match=r"verify:regex reads the column 'pattern' .* has none beside") as e:
+        (await checked(path, "one", "two")).load_models()
+    assert "\n" not in str(e.value)
+    with pytest.raises(ConfigError, match="the data has patern"):
+        (await checked(path, {"prompt": "one", "patern": "x"})).load_models()
+    assert not path.exists()
+    assert not (await checked(path, "one", {"prompt": "two", "pattern": "x"})).is_complete()
+    assert not (await checked(path, "one", pattern="x")).is_complete()
+
+
+async def test_a_column_that_a_reward_reads_may_not_change(tmp_path: Path) -> None:
+    row, other = {"id": "a", "prompt": "one", "pattern": "x"}, {"id": "b", "prompt": "two", "pattern": "y"}
+    await done(await checked(tmp_path, row))
+    assert not (await checked(tmp_path, other, row | {"more": 1})).is_complete()
+    with pytest.raises(StoreMismatch, match="query 'a': its column 'pattern', which a reward reads"):
+        (await checked(tmp_path, other, row | {"pattern": "z"})).is_complete()
+    async with (plan := await checked(tmp_path, row)).opened(plan.load_models()) as opened:
+        assert opened.directory.columns == ("pattern",)
 
 
 async def test_a_total_that_is_unknown_is_never_complete(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.runs.models import by_id, queries, reply, value
 from tests.scale.sharded import data_file, planned
-from tpo.cli.event_counts import Tally
+from tpo.cli.event_counts import EventCounts
 from tpo.config import Settings
 from tpo.errors import ConfigError, PolicyRefused, StoreError
 from tpo.events import CallRetried, QueryEnded, RunStarted
@@ -112,7 +112,7 @@ async def test_progress_counts_the_tokens_of_queries_that_other_processes_ran(tm
     await replace(plan, load=lambda events: models).run(models)
     (trajectory,) = read_trajectories(tmp_path / "out")
     usage = {"sample": Usage(2, 30, 0, 5)}
-    tally = Tally(5)
-    tally(RunStarted(1, 0, 0))
-    tally(QueryEnded(replace(trajectory, usage=usage)))
-    assert (tally.finished, tally.read, tally.written) == (1, 30, 5)
+    counts = EventCounts(5)
+    counts(RunStarted(1, 0, 0))
+    counts(QueryEnded(replace(trajectory, usage=usage)))
+    assert (counts.finished, counts.read, counts.written) == (1, 30, 5)

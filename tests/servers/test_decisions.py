@@ -12,6 +12,8 @@ from tests.servers.vllm import EAGER, Vllm
 from tpo.http import HttpClient
 from tpo.rewards.decisions.endpoint import Decision, DecisionServer
 from tpo.rewards.decisions.labels import LabelQuestion, LabelServer
+from tpo.rewards.decisions.scoring import ScoringEndpoint
+from tpo.rewards.decisions.tokens import token_ids
 from tpo.rewards.judge.pairwise import PairwiseJudge
 from tpo.rewards.rubric import RubricReward
 from tpo.rewards.rubric.criteria import Criterion
@@ -60,6 +62,33 @@ async def test_the_endpoint_and_label_probabilities_agree_on_identical_prompts(s
         assert sum(other.probabilities.values()) == pytest.approx(1.0)
         assert one.mass == pytest.approx(other.mass, abs=1e-3)
     assert len({round(answer.probabilities["yes"], 3) for answer in chat}) == len(CRITERIA)
+
+
+@pytest.mark.parametrize(
+    "decision", [Decision(CRITERIA[0]), Decision(CRITERIA[3], ("short", "fair", "long"))]
+)
+async def test_the_scoring_endpoint_and_label_probabilities_agree(server: Vllm, decision: Decision) -> None:
+    question = LabelQuestion((user(f"{STATE}\n\n{decision.prompt}"),), decision.labels)
+    client = HttpClient(server.url)
+    single, scoring = LabelServer(client, None), ScoringEndpoint(client)
+    try:
+        card = await single.card()
+        ids = await token_ids(client, card.name, decision.labels)
+        assert ids is not None
+        chat = await single.ask(question)
+        found = await scoring.next_token(
+            card,
+            question.messages,
+            [one for one in ids if one is not None],
+            template={"enable_thinking": False},
+        )
+    finally:
+        await client.aclose()
+    assert scoring.path == "/generative_scoring"
+    assert found is not None
+    assert sum(found.chances) == pytest.approx(chat.mass, abs=1e-3)
+    shares = [chance / sum(found.chances) for chance in found.chances]
+    assert shares == pytest.approx([chat.probabilities[label] for label in decision.labels], abs=1e-3)
 
 
 async def test_a_rubric_is_answered_with_a_probability_for_every_criterion(server: Vllm) -> None:

@@ -170,8 +170,8 @@ async def test_more_iterations_reopen_the_queries_that_used_up_theirs(tmp_path: 
         assert directory.finished == {"q0", "early"}
     async with opened(tmp_path, {"method.max_iterations": 2}) as directory:
         assert directory.finished == {"early"}
-        assert directory.earlier("q0") == trajectory("q0")
-        assert directory.earlier("early") is None
+        assert directory.earlier(trajectory("q0").query) == trajectory("q0")
+        assert directory.earlier(early.query) is None
         assert directory.record.fingerprint == {"method.max_iterations": 2}
     with pytest.raises(StoreMismatch, match="2 there, 1 now"):
         opened(tmp_path, {"method.max_iterations": 1})
@@ -222,6 +222,38 @@ async def test_rows_may_be_added_and_moved_but_not_changed(tmp_path: Path) -> No
                 StoreMismatch, match=r"query 'q0': its messages or its reference have changed"
             ):
                 directory.is_finished(changed)
+
+
+READ = {"tests": ["a"], "other": 1}
+"""A row of which a reward reads the column ``tests``."""
+
+
+async def test_a_column_that_a_reward_reads_may_not_change_either(tmp_path: Path) -> None:
+    kept = replace(trajectory("q0"), query=replace(trajectory("q0").query, metadata=READ))
+    changed = replace(kept.query, metadata=READ | {"tests": ["b"]})
+    old, new = {"data": "sha256:ab"}, {"data": "sha256:cd"}
+    async with opened(tmp_path, old, columns=["tests"]) as directory:
+        await directory.append(kept)
+    words = "query 'q0': its column 'tests', which a reward reads, has changed"
+    async with opened(tmp_path, new, columns=["tests"]) as directory:
+        assert directory.is_finished(replace(kept.query, metadata=READ | {"other": 2}))
+        with pytest.raises(StoreMismatch, match=words):
+            directory.is_finished(changed)
+        with pytest.raises(StoreMismatch, match=words):
+            is_complete(tmp_path, new, [changed], ["tests"])
+        assert is_complete(tmp_path, new, [changed])
+    async with opened(tmp_path, new) as directory:  # nothing reads it
+        assert directory.is_finished(changed)
+
+
+async def test_a_failed_query_starts_again_where_such_a_column_has_changed(tmp_path: Path) -> None:
+    failed = trajectory("q0", error="server gone")
+    failed = replace(failed, query=replace(failed.query, metadata=READ))
+    async with opened(tmp_path, {"data": "sha256:ab"}, columns=["tests"]) as directory:
+        await directory.append(failed)
+    async with opened(tmp_path, {"data": "sha256:cd"}, columns=["tests"]) as directory:
+        assert directory.earlier(failed.query) is not None
+        assert directory.earlier(replace(failed.query, metadata={"tests": ["b"]})) is None
 
 
 async def test_a_run_ends_without_any_file_descriptor_left(tmp_path: Path) -> None:

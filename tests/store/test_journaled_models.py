@@ -14,7 +14,7 @@ from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store.journal import Journal, request_hash
 from tpo.store.journaled_models import JournaledPolicy, JournaledReward
-from tpo.types import Completion, Messages, Sampling, Scope, Score, Usage, user
+from tpo.types import Completion, Messages, Query, Sampling, Scope, Score, Usage, user
 
 ASKED = (user("a question"),)
 SCOPE = Scope("q0", 1, "update")
@@ -143,6 +143,16 @@ async def test_a_score_is_asked_for_once(tmp_path: Path) -> None:
     assert await scored(JournaledReward(reward, journal), "another response") != first
     await journal.close()
     assert [call.response for call in reward.calls] == ["yes", "another response"]
+
+
+async def test_a_score_is_asked_for_again_where_a_column_that_it_reads_has_changed(tmp_path: Path) -> None:
+    reward = ScriptedReward(len)
+    for row in ({"tests": 1}, {"tests": 1, "other": 2}, {"tests": 3}):
+        journal = Journal(tmp_path / "j")
+        scope = Scope("q0", 1, "reward", 2, data=Query("q0", ASKED, metadata=row))
+        await JournaledReward(reward, journal, ["tests"]).score(ASKED, "yes", scope)
+        await journal.close()
+    assert len(reward.calls) == 2
 
 
 @pytest.mark.parametrize(

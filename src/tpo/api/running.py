@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from tpo.api.results import Run
-from tpo.config import Settings, check_of, data_options, load_settings, policy_of, reward_of, weights_of
+from tpo.config import (
+    Settings,
+    check_of,
+    data_options,
+    load_settings,
+    policy_of,
+    reward_columns,
+    reward_of,
+    weights_of,
+)
 from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
@@ -145,6 +154,7 @@ async def _plan(
         load=partial(_load, settings, brought) if brought else None,
         identity=identity,
         weights=_weights(settings, brought) if brought else None,
+        columns=_columns(settings, brought["reward"]) if "reward" in brought else None,
         configuration=recorded | ({"model": None} if "policy" in brought else {}),
     )
     for notice in plan.notices:
@@ -185,6 +195,12 @@ def _load(settings: Settings, brought: Mapping[str, Any], events: Relay) -> Mode
     own = {"policy": policy, "reward": reward}
     check = check_of(settings, os.environ, events)
     return Models(policy, reward, events, borrowed=tuple(own[part] for part in brought), check=check)
+
+
+def _columns(settings: Settings, reward: Any) -> dict[str, Mapping[str, bool]]:
+    """Return the columns that a *reward* object reads, as far as it tells, and those of a check reward."""
+    known = reward_columns(settings) | {type(reward).__name__: getattr(reward, "columns", {})}
+    return {name: columns for name, columns in known.items() if isinstance(columns, Mapping)}
 
 
 def _weights(settings: Settings, brought: Mapping[str, Any]) -> dict[str, str | None]:

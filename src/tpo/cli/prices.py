@@ -37,7 +37,8 @@ Currency = Annotated[
 RolePrice = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="ROLE=IN,OUT", help="Prices of a role's own model (--critic, --editor); repeatable."
+        metavar="ROLE=IN,OUT",
+        help="Prices of a role's own model (critic, editor, judge of --select tournament); repeatable.",
     ),
 ]
 
@@ -68,13 +69,15 @@ def prices_of(
 
 def _role_price(text: str) -> tuple[str, Prices]:
     from tpo.report.prices import Prices
-    from tpo.types import CRITIC, EDITOR
+    from tpo.types import CRITIC, EDITOR, JUDGE
 
     role, _, values = text.partition("=")
     try:
         read, written = map(float, values.split(","))
-        if role not in (CRITIC, EDITOR) or not 0 <= read < math.inf or not 0 <= written < math.inf:
+        if role not in (CRITIC, EDITOR, JUDGE) or not 0 <= read < math.inf or not 0 <= written < math.inf:
             raise ValueError
     except ValueError:
-        raise ConfigError(f"--role-price {text!r} must be critic=IN,OUT or editor=IN,OUT") from None
+        raise ConfigError(
+            f"--role-price {text!r} must be ROLE=IN,OUT; roles are critic, editor and judge"
+        ) from None
     return role, Prices(read, written)

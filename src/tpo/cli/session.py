@@ -112,7 +112,8 @@ class Session:
             show_steps(self.result, summary)
             show_changes(self.result, highlights)
             show_costs(self.result, summary)
-            if self.plan.settings.critic or self.plan.settings.editor:
+            settings = self.plan.settings
+            if settings.critic or settings.editor or settings.select_judge:
                 show_roles(self.result, summary)
             if self.plan.settings.uses_tiny:
                 self.result.print(TINY_NOTE, style="dim")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
-from tpo.cli.prices import Currency, PriceIn, PriceOut
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut
 from tpo.config.settings import DATA, OPTIONS
 
 EXAMPLES = """\
@@ -69,7 +69,7 @@ def sweep(
         str,
         typer.Option(
             metavar="LIST",
-            help="Costs at which methods are compared: tokens, written, calls, money, flops.",
+            help="Costs at which methods are compared: tokens, written, calls, money, flops, seconds.",
             rich_help_panel=COMPARISON,
         ),
     ] = "tokens,written",
@@ -89,6 +89,7 @@ def sweep(
     ] = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
+    price_cached: PriceCached = None,
     currency: Currency = "USD",
     no_figures: Annotated[
         bool, typer.Option("--no-figures", help="Write tables only.", rich_help_panel=COMPARISON)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
-from tpo.cli.prices import Currency, PriceIn, PriceOut
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut
 from tpo.config.settings import DATA
 
 EXAMPLES = """\
@@ -70,6 +70,7 @@ def tune(
     ] = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
+    price_cached: PriceCached = None,
     currency: Currency = "USD",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete the existing runs first.", rich_help_panel=DATA)

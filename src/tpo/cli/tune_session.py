@@ -19,14 +19,15 @@ from tpo.cli.escape import visible
 from tpo.cli.options import TUNED
 from tpo.cli.prices import prices_of
 from tpo.cli.sweep_session import SweepSession, sweep_directory_name
-from tpo.config import name_model
+from tpo.config import name_model, stopping_identity
 from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import make_arms
-from tpo.experiments.sweep.costs import cost_measures
+from tpo.experiments.sweep.costs import SECONDS, cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
 from tpo.experiments.sweep.results import Outcome, on_shared_queries
-from tpo.experiments.tune.results import choose, tune_notes, tune_tables, write_tune
+from tpo.experiments.tune.choice import choose
+from tpo.experiments.tune.results import tune_notes, tune_tables, write_tune
 from tpo.report.overview import TINY_NOTE
 from tpo.types import Query
 
@@ -54,8 +55,10 @@ class TuneSession:
             raise ConfigError(
                 "tpo tune takes one --reward: configurations of two rewards have no common scale"
             )
-        prices = prices_of(flags["price_in"], flags["price_out"], None, flags["currency"])
+        prices = prices_of(flags["price_in"], flags["price_out"], flags["price_cached"], flags["currency"])
         costs = cost_measures([flags["cost"]], prices, flags["parameters"])
+        if SECONDS in costs:
+            raise ConfigError("--cost seconds: configurations that share a run have no time of their own")
         # It is no part of the cells' settings: it scores afterwards.
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         require_held_out(held_out, settings.reward)
@@ -111,15 +114,12 @@ class TuneSession:
         if not compared:
             reasons = list(outcome.failures.values())
             raise ConfigError("no query was finished by every run" + (f": {reasons[0]}" if reasons else ""))
-        firsts = {
-            cell.label: {
-                t.query.id: [each.reward for each in t.initial]
-                for t in plan.finished_trajectories(cell)
-                if t.initial
-            }
+        runs = {
+            cell.label: {run.query.id: run for run in plan.finished_trajectories(cell) if run.initial}
             for cell in plan.cells
         }
-        choice = choose(compared, plan.costs[0], firsts, self.budget)
+        given = stopping_identity(plan.settings)
+        choice = choose(compared, plan.costs[0], runs, self.budget, held_out, without=given)
         missing = sum(1 for cell in plan.cells if cell.folder in outcome.failures)
         return write_tune(plan, choice, self.budget), missing
 
@@ -144,4 +144,12 @@ def _planned_cost(plan: SweepPlan) -> Iterator[str]:
         f" {scores * count:,} rewards, for {len(todo):,} runs of {count:,} queries"
     )
     limit = plan.settings.max_tokens
-    yield f"at most {completions * count * limit:,} completion tokens, if each reaches its limit of {limit:,}"
+    written = completions * count * limit
+    yield f"at most {written:,} completion tokens, if each reaches its limit of {limit:,}"
+    (measure,) = plan.costs
+    if measure.name == "money":
+        spent = measure.of(0.0, written, 0.0)
+        yield f"at most {spent:,.4g} {measure.unit} for these; prompts and rewards are not in it"
+    if plan.check_reward is not None and todo:
+        steps = sum(cell.method.sample_size + cell.method.max_iterations for cell in todo)
+        yield f"at most {steps * count:,} scores of the held-out reward"

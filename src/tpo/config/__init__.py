@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         policy_identity,
         policy_name,
         policy_short_name,
+        reward_columns,
         reward_identity,
         reward_specs,
         role_identities,
@@ -51,8 +52,8 @@ _HOMES = {
     "tpo.config.rules": "fallback_of selection_identity selection_of stopping_identity stopping_rules",
     "tpo.config.settings": "Settings",
     "tpo.config.sources": "load_axes load_settings",
-    "tpo.config.specs": "check_identity policy_identity policy_name policy_short_name reward_identity"
-    " reward_specs role_identities",
+    "tpo.config.specs": "check_identity policy_identity policy_name policy_short_name reward_columns"
+    " reward_identity reward_specs role_identities",
     "tpo.methods.named_models": "build_policy build_reward load_policy load_reward policy_spec",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -77,6 +78,7 @@ __all__ = [
     "policy_short_name",
     "policy_spec",
     "resolve",
+    "reward_columns",
     "reward_identity",
     "reward_of",
     "reward_specs",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from tpo.config.option import flag_of
 from tpo.config.settings import Settings
 from tpo.config.specs import (
     CHECK_KEY_VARIABLE,
@@ -18,12 +20,14 @@ from tpo.config.specs import (
     role_specs,
 )
 from tpo.data import ReadOptions
+from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.inprocess.weights import weights_digest
 from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
 from tpo.methods.named_models import policy_spec, require_taken
 from tpo.policies.base import Policy
+from tpo.registry import ModelSpec
 from tpo.rewards.base import Reward
 
 
@@ -60,9 +64,19 @@ def resolve(settings: Settings) -> None:
     policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
     policy.resolve(policy_options(settings))
     for role, spec in role_specs(settings).items():
-        spec.resolve(role_options(settings, role))
+        with _role_named(role):
+            spec.resolve(role_options(settings, role))
     for each in rewards:
         each.resolve(replace(reward_options(settings), own=own_options(each, settings)))
+
+
+@contextmanager
+def _role_named(role: str) -> Iterator[None]:
+    """Name the option of *role* in errors about its model."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{flag_of(role)} {error}") from error
 
 
 async def name_model(settings: Settings, environment: Mapping[str, str]) -> Settings:
@@ -93,7 +107,8 @@ def policy_of(settings: Settings, environment: Mapping[str, str], listener: List
     roles = {}
     for role, each in role_specs(settings).items():
         options = role_options(settings, role, environment, listener)
-        roles[role] = each.build(replace(options, own=own_options(each, settings)))
+        with _role_named(role):
+            roles[role] = each.build(replace(options, own=own_options(each, settings)))
     if not roles:
         return policy
     from tpo.policies.roles import RolePolicy
@@ -152,8 +167,9 @@ def weights_of(settings: Settings) -> dict[str, str | None]:
     They are of the weights of models in this process, and of the source of Python functions. A server's
     weights cannot be seen: there the model's name stands for them.
     """
-    policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
-    roles = [(f"{role} {each.name}", each) for role, each in role_specs(settings).items()]
-    specs = [(f"policy {policy.name}", policy), *roles, *((f"reward {each.name}", each) for each in rewards)]
+    models: list[tuple[str, ModelSpec[Any]]] = [("policy", policy_spec(settings.policy))]
+    models += role_specs(settings).items()
+    models += [("reward", each) for each in all_reward_specs(settings)]
+    specs = [(f"{what} {each.name}", each) for what, model in models for each in model.parts]
     weights = {what: weights_digest(each.location) for what, each in specs if each.location is not None}
     return weights | {f"source of {what}": each.source for what, each in specs if each.source is not None}

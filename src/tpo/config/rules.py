@@ -17,10 +17,11 @@ from tpo.methods.fallback import FALLBACKS, Fallback
 from tpo.methods.need import WhenNeeded
 from tpo.methods.selection import NO_ENSEMBLE, LowerConfidenceBound, Selection
 from tpo.methods.stopping import StoppingRule
-from tpo.methods.tournament import PairJudge, Tournament
+from tpo.methods.tournament import Tournament
 from tpo.registry import refuse_secrets
 from tpo.rewards.base import Reward
 from tpo.rewards.ensemble import Ensemble
+from tpo.rewards.judge.comparison import PairJudge
 
 JUDGE_KEY_VARIABLE = "TPO_JUDGE_API_KEY"
 
@@ -91,6 +92,7 @@ def _pair_judge(settings: Settings, environment: Mapping[str, str], listener: Li
         url,
         model=model or None,
         api_key=environment.get(JUDGE_KEY_VARIABLE),
+        key_variable=JUDGE_KEY_VARIABLE,
         timeout=settings.timeout,
         retry=RetryPolicy(timeout=settings.retry_timeout),
         listener=listener,

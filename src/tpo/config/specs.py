@@ -107,6 +107,18 @@ def all_reward_specs(settings: Settings) -> tuple[ModelSpec[Reward], ...]:
     return (*reward_specs(settings.reward), *gates)
 
 
+def reward_columns(settings: Settings) -> dict[str, Mapping[str, bool]]:
+    """Return the columns of the data that each reward, gate and check reward reads, by its name.
+
+    Raises:
+        ConfigError: a name is unknown, or a rubric cannot be read.
+    """
+    check = check_spec(settings)
+    specs = (*all_reward_specs(settings), *(() if check is None else (check,)))
+    options = reward_options(settings)
+    return {spec.name: spec.columns(replace(options, own=own_options(spec, settings))) for spec in specs}
+
+
 def check_names(settings: Settings) -> None:
     """Refuse names that no policy or reward has, and options that do not go with them.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 
-from tpo.config import data_options
+from tpo.config import data_options, reward_columns
 from tpo.data import count_queries, load_queries
 from tpo.data.sources import Spec, named
-from tpo.doctor.finding import good, warning
+from tpo.doctor.finding import failure, good, warning
 from tpo.doctor.setup import CheckState, Setup
 from tpo.plurals import queries
+from tpo.runs.inputs import missing_column
 from tpo.types import Messages, Query, plain_text, user
 
 HUB_ROWS = 200
@@ -36,6 +37,13 @@ async def check_data(setup: Setup, state: CheckState) -> None:
     seen = _read(setup, state)
     if not _is_on_hub(setup.data):
         state.queries = seen
+    missing = None
+    if not _is_on_hub(setup.data):
+        rows = load_queries(setup.data, data_options(settings))
+        missing = missing_column(reward_columns(settings), rows, setup.data)
+    if missing is not None:
+        state.report(failure("data", missing, "add the column, or set the reward's options"))
+        return
     count = queries(state.queries) if state.queries is not None else "queries"
     sentence = f"{named(setup.data)} has {count}; the longest has {state.longest:,} characters"
     values = {"queries": state.queries, "longest_characters": state.longest}
@@ -51,9 +59,11 @@ def _read(setup: Setup, state: CheckState) -> int:
     assert setup.data is not None  # noqa: S101 - checked by the caller
     settings = setup.settings
     queries = iter(load_queries(setup.data, data_options(settings)))
+    if _is_on_hub(setup.data):
+        queries = islice(queries, HUB_ROWS)
     first: list[Query] = []
     seen = 0
-    for query in islice(queries, HUB_ROWS) if _is_on_hub(setup.data) else queries:
+    for query in queries:
         if seen < FIRST_ROWS:
             first.append(query)
         state.longest = max(state.longest, characters(query.messages))

@@ -23,9 +23,10 @@ async def check_known_model(setup: Setup, state: CheckState) -> None:
     row = None if name is None else find_known(name)
     if row is None:
         return
-    if spec.urls and not row.vllm:
+    refusal = row.refusal(spec.kind) if spec.urls else None
+    if refusal is not None:
         advice = "see the page on reward models for what works"
-        state.report(warning(CHECK, f"{row.name} is not for --reward {spec.kind}: {row.vllm_note}", advice))
+        state.report(warning(CHECK, f"{row.name} is not for --reward {spec.kind}: {refusal}", advice))
         return
     _report_layout(row, getattr(state.reward, "chat", None), state)
     _report_system_turn(row, state)

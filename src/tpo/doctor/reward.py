@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from tpo.config import reward_specs
-from tpo.config.specs import all_reward_specs, reward_options
+from tpo.config.specs import reward_columns
 from tpo.doctor.finding import failure, good, unknown, warning
 from tpo.doctor.setup import CheckState, Setup
 from tpo.rewards.base import Reward
@@ -26,8 +26,7 @@ async def check_reward_order(setup: Setup, state: CheckState) -> None:
     reward = state.reward
     if reward is None:
         return
-    specs, options = all_reward_specs(setup.settings), reward_options(setup.settings)
-    reading = [spec.name for spec in specs if spec.needs_row(options)]
+    reading = [name for name, columns in reward_columns(setup.settings).items() if columns]
     if reading:
         sentence = (
             f"{', '.join(reading)} reads columns of the data, so it was not tried on the built-in probes"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tpo.doctor.data import EXAMPLE
 from tpo.doctor.finding import good, warning
 from tpo.doctor.setup import CheckState, ProbedPolicy, Setup
@@ -32,7 +34,7 @@ async def sample_all(policy: ProbedPolicy, messages: Messages, sampling: Samplin
 
 
 async def check_samples(setup: Setup, state: CheckState) -> None:
-    """Draw two samples with one call, then again, then each with a call of its own."""
+    """Draw two samples with one call, then again, then each with its own; then as many as the run draws."""
     for probed in state.policies:
         await _check_samples(probed, setup, state)
 
@@ -44,7 +46,9 @@ async def _check_samples(probed: ProbedPolicy, setup: Setup, state: CheckState) 
     both = await sample_all(probed, QUESTION, sampling)
     again = await sample_all(probed, QUESTION, sampling)
     single = [(await sample_all(probed, QUESTION, sampling.only(index)))[0] for index in (0, 1)]
-    _report_n(probed, sum(c.usage.calls for c in both), method.temperature, state)
+    count = max(2, method.sample_size)
+    many = await sample_all(probed, QUESTION, replace(sampling, n=count, max_tokens=CUT_TOKENS))
+    _report_n(probed, _calls(both), count, _calls(many), method.temperature, state)
     _report_seed(probed, _texts(both), _texts(again), _texts(single), state)
 
 
@@ -52,12 +56,29 @@ def _texts(completions: list[Completion]) -> list[str]:
     return [completion.text for completion in completions]
 
 
-def _report_n(probed: ProbedPolicy, calls: int, temperature: float, state: CheckState) -> None:
-    if calls <= 1:
-        sentence = f"{probed.name} returns several samples per request (n)"
+def _calls(completions: list[Completion]) -> int:
+    return sum(completion.usage.calls for completion in completions)
+
+
+def _report_n(
+    probed: ProbedPolicy, calls: int, count: int, all_calls: int, temperature: float, state: CheckState
+) -> None:
+    """Report how many requests (*calls*) two samples took, and *count* samples (*all_calls*)."""
+    if all_calls <= 1:
+        sentence = f"{probed.name} returns {count} samples per request (n)"
         state.report(good("n", sentence, calls=calls))
     elif temperature == 0:
         state.report(good("n", "at temperature 0 each sample is a separate request", calls=calls))
+    elif calls <= 1:
+        state.report(
+            warning(
+                "n",
+                f"{probed.name} returns fewer than {count} samples per request, so each sample is a separate"
+                " request",
+                f"raise the server's limit of samples: llama-server --parallel {count}",
+                calls=all_calls,
+            )
+        )
     else:
         state.report(
             warning(

@@ -7,11 +7,10 @@ first samples of the second by their guiding reward. A comparison is a probabili
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tpo.errors import RewardError, StoreError
 from tpo.experiments.latex import latex_table
@@ -21,20 +20,13 @@ from tpo.report.bootstrap import Estimate
 from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure, Point, Series
 from tpo.report.statistics import bootstrap_means
+from tpo.rewards.judge.comparison import PairJudge
 from tpo.store import read_trajectories
 from tpo.store.journal import Journal
-from tpo.store.journaled_models import JournaledReward
-from tpo.types import Messages, Query, Scope, Score, Trajectory
+from tpo.store.journaled_models import JournaledJudge
+from tpo.types import Query, Trajectory
 
 NAME = "winrate"
-
-
-class Comparer(Protocol):
-    """A model that compares two responses, such as :class:`tpo.rewards.judge.pairwise.PairwiseJudge`."""
-
-    async def compare(self, query: Query, first: str, second: str) -> float:
-        """Return the probability that *first* is the better response to *query*."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +39,8 @@ class WinRate:
     unjudged: int
 
 
-@dataclass(frozen=True, slots=True)
-class _AsReward:
-    """The judge behind a reward's interface, so that comparisons can be journaled: a response is a pair."""
-
-    judge: Comparer
-
-    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
-        first, second = json.loads(response)
-        return Score(await self.judge.compare(Query(scope.query, messages), first, second))
-
-
 async def win_rates(
-    run: Path, pool: Path, judge: Comparer, sizes: Sequence[int], kept: Path, *, concurrency: int = 16
+    run: Path, pool: Path, judge: PairJudge, sizes: Sequence[int], kept: Path, *, concurrency: int = 16
 ) -> list[WinRate]:
     """Return the win rates of *run* against best-of-n of *pool* for each n of *sizes*.
 
@@ -71,15 +52,14 @@ async def win_rates(
     """
     pairs = _pairs(run, pool, sizes)
     journal = Journal(kept)
-    judged, free = JournaledReward(_AsReward(judge), journal), asyncio.Semaphore(concurrency)
+    judged, free = JournaledJudge(judge, journal), asyncio.Semaphore(concurrency)
 
     async def one(query: Query, first: str, second: str) -> float | None:
         if first == second:
             return 0.5
         async with free:
             try:
-                pair = json.dumps([first, second], ensure_ascii=False)
-                return (await judged.score(query.messages, pair, Scope(query.id, 0, "reward", 0))).value
+                return (await judged.comparison(query, first, second)).probability
             except RewardError as error:
                 if error.fatal:
                     raise

@@ -6,8 +6,10 @@ the last population at random or by a majority; here every response is scored an
 the answer. As in the paper, K is 4 by default (its N is 16, so choose a larger N than 5) and the reward does
 not choose the subsets; the variant ``aggregate-weighted``, which is ours, draws better members more often.
 
-Open in the paper, chosen here: the best of a subset stands as the model's own turn; a loop in which some
-replies cannot be read goes on with the members that can, and with the old population if none can.
+Checked against the authors' program, which counts the first population as a loop: its T is D + 1. It shows a
+subset in the order of the draw, in one message, and takes every reply. Here the best of a subset is the
+model's own turn and the others follow in the order of the population; a loop in which some replies cannot be
+read goes on with the members that can, and with the old population if none can.
 
 Cost: 1 + N·D calls, N·(D + 1) completions. Note: each call reads K responses, so prompts cost K times those
 of revision.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardRefused, RewardUnavailable, TpoError
+from tpo.errors import AttemptStopped, PolicyError, RewardError, RewardUnavailable, TpoError
 from tpo.events import (
     CallStarted,
     CandidateScored,
@@ -25,7 +24,7 @@ from tpo.policies.base import Policy, stream_or_sample
 from tpo.policies.checked import CompletionCheck, place_of
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
-from tpo.rewards.values import finite_score, place
+from tpo.rewards.values import await_score, finite_score, place
 from tpo.types import (
     Candidate,
     Completion,
@@ -193,10 +192,8 @@ class Calls:
         """
         name = type(self.reward).__name__
         try:
-            found = self.reward.score(self.query.messages, text, scope)
-            if not inspect.isawaitable(found):
-                raise RewardRefused(f"{name}.score must be a coroutine function (async def score)")
-            return finite_score(await found, name, scope)
+            found = await await_score(self.reward, self.query.messages, text, scope)
+            return finite_score(found, name, scope)
         except asyncio.CancelledError as error:
             if is_cancelled():
                 raise

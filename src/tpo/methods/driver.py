@@ -22,11 +22,11 @@ from tpo.methods.calls import Calls, worst
 from tpo.methods.fallback import Fallback, NoReadableUpdate
 from tpo.methods.method import Method
 from tpo.methods.replay import Replay
-from tpo.methods.selection import Selection
+from tpo.methods.selection import CountedJudge, JudgedSelection, Selection
 from tpo.methods.stopping import StoppingRule, TimedRule, is_journaled
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
-from tpo.types import FailureKind, Query, StopReason, Timing, Trajectory
+from tpo.types import FailureKind, Query, StopReason, Timing, Trajectory, Usage
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Driver:
         self._query = query
         self._started = at.now()
         self._fallback: str | None = None
+        self._selection_usage = Usage()
         self._calls = Calls(query, at.policy, at.reward, at.seed, at.announce, replay, streams=at.streams)
         self._attempt = Attempt(
             self._calls,
@@ -158,10 +159,19 @@ class Driver:
             await self._optimizer.decisions.keep(self._query.id, self._attempt.at, reason)
 
     async def _select(self, reason: StopReason) -> str:
-        pool = self._attempt.pool
-        if not pool:
+        if not self._attempt.pool:
             raise TpoError(f"query {self._query.id!r}: no response was scored before it ended ({reason})")
-        chosen = self._optimizer.selection.select(self._query, pool)
+        selection = self._optimizer.selection
+        if not isinstance(selection, JudgedSelection):
+            return await self._selected_by(selection)
+        judge = CountedJudge(selection.judge)
+        try:
+            return await self._selected_by(selection.judged_by(judge))
+        finally:
+            self._selection_usage = judge.usage
+
+    async def _selected_by(self, selection: Selection) -> str:
+        chosen = selection.select(self._query, self._attempt.pool)
         return (await chosen if inspect.isawaitable(chosen) else chosen).id
 
     def _reason(self, failure: BaseException) -> str:
@@ -192,6 +202,7 @@ class Driver:
             selection=at.selection.name,
             selected=selected,
             fallback=self._fallback,
+            selection_usage=self._selection_usage,
         )
 
 

@@ -6,9 +6,10 @@ preference and a rationale; here the reward gives the preference and the policy 
 (role ``critic``). The paper proposes one challenger at a time; here a step draws N and the best of them is
 the challenger, so that N and D mean what they mean for other methods.
 
-Open in the paper, chosen here: the first comparison is with the worst of the first samples, as TPO's; after
-a win the response that was the best before is the other one; a step without a readable response leaves the
-history as it is and asks for no remark.
+Checked against an independent program, since none of the authors was found. That program writes the first
+challenger, and the first one after each win, without any remark. Here a remark is asked first: on the best
+and the worst of the first samples, as TPO's, and after a win on the new best and the former one. A step
+without a readable response leaves the history as it is and asks for no remark.
 
 Cost: at most 1 + 2D calls, N·(D + 1) + D completions. Note: prompts grow with the steps since the last win.
 """

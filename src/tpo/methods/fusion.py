@@ -2,8 +2,9 @@
 
 The paper answers with the fused text. Here it is scored into the pool like any response, so fusion never
 ends below best-of-N by the guiding reward. The paper's fusor is a model of its own, often a larger one: map
-the role ``editor`` to another policy for that. Open in the paper, chosen here: the best sample stands as the
-model's own turn and the others follow it, in the order in which they were drawn.
+the role ``editor`` to another policy for that. No program of the authors was found. Open in the paper, chosen
+here: the best sample stands as the model's own turn and the others follow it, in the order in which they were
+drawn; of equal texts one is shown.
 
 Cost: 2 calls and N + 1 completions. Note: the one call reads all N samples, so its prompt grows with N, and a
 weak policy copies the longest sample.

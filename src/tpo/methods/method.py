@@ -110,11 +110,6 @@ class Method(ABC):
         )
 
     @property
-    def phases(self) -> tuple[Phase, ...]:
-        """The phases of its calls, ``sample`` first, each once."""
-        return tuple(dict.fromkeys(("sample", *(call.phase for call in self.step_calls(1)))))
-
-    @property
     def sampling(self) -> Sampling:
         """Sampling values of responses; a call sets ``n`` and ``seed``."""
         return Sampling(self.sample_size, self.temperature, self.top_p, self.max_tokens, seed=0)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, pstdev
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from tpo.errors import ConfigError
 from tpo.rewards.base import Reward
 from tpo.rewards.ensemble import Ensemble
-from tpo.types import Candidate, Query
+from tpo.rewards.judge.comparison import PairComparison, PairJudge
+from tpo.types import Candidate, Query, Usage
 
 NO_ENSEMBLE = "--select lcb needs an ensemble: name --reward twice or more"
 
@@ -29,6 +30,36 @@ class Selection(Protocol):
         It may be a coroutine.
         """
         ...
+
+
+@runtime_checkable
+class JudgedSelection(Selection, Protocol):
+    """A selection by comparisons of a judge, which is journaled and whose usage is counted."""
+
+    @property
+    def judge(self) -> PairJudge:
+        """The judge."""
+        ...
+
+    def judged_by(self, judge: PairJudge) -> Selection:
+        """Return the same selection with *judge*."""
+        ...
+
+
+@dataclass
+class CountedJudge:
+    """Middleware for one query: adds up the usage of *judge*, which compares two texts in one order once."""
+
+    judge: PairJudge
+    usage: Usage = field(default_factory=Usage)
+    _known: dict[tuple[str, str], PairComparison] = field(default_factory=dict)
+
+    async def comparison(self, query: Query, first: str, second: str) -> PairComparison:
+        """Return the comparison of *judge*."""
+        if (first, second) not in self._known:
+            found = self._known[first, second] = await self.judge.comparison(query, first, second)
+            self.usage += found.usage
+        return self._known[first, second]
 
 
 @dataclass(frozen=True)

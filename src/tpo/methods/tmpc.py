@@ -4,9 +4,12 @@ Responses are sampled and cut into segments; the reward scores each segment; the
 are kept in a small buffer (the paper's subgoals, found in hindsight), and the next responses are written
 conditioned on it. The paper runs 3 rounds: ``-d 3``.
 
-Open in the paper, chosen here: a segment is a paragraph, or a sentence where a response has one paragraph; it
-is scored as if it were a response to the query; the buffer holds the *buffer_size* best with different texts,
-without a threshold, since rewards have no common scale; the best response stands as the model's own turn.
+Checked against the authors' program. There, too, each new segment is scored once, as if it were a response to
+the query, and the kept ones are shown best first. It cuts sentences, keeps all above a threshold that are
+not similar to a better one, varies the system text, and writes a final response in each round. Here a segment
+is a paragraph, or a sentence where a response has one paragraph; the buffer holds the *buffer_size* best with
+different texts, since rewards have no common scale; the best response stands as the model's own turn and the
+best of the pool is the answer.
 
 Cost: 1 + D calls, N·(D + 1) completions, and a score for each new segment, which :meth:`cost` does not count.
 Note: it depends on the reward's judgement of parts, for which most reward models were not trained.

@@ -7,24 +7,17 @@ import hashlib
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from tpo.errors import RewardError
+from tpo.rewards.judge.comparison import PairJudge
 from tpo.types import Candidate, Query
 
 log = logging.getLogger(__name__)
 
 CONTESTANTS = 5
 """Responses that play, the best by reward: 12 comparisons."""
-
-
-class PairJudge(Protocol):
-    """A judge of two responses."""
-
-    async def compare(self, query: Query, first: str, second: str) -> float:
-        """Return the probability that *first* is the better response to *query*."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,10 @@ class Tournament:
     judge: PairJudge
     contestants: int = CONTESTANTS
     name: ClassVar[str] = "tournament"
+
+    def judged_by(self, judge: PairJudge) -> Tournament:
+        """Return the same selection with *judge*."""
+        return replace(self, judge=judge)
 
     async def select(self, query: Query, pool: Sequence[Candidate]) -> Candidate:
         """Return the winner; of equals the one with the higher reward."""
@@ -81,9 +78,8 @@ class _Table:
 
     async def _compare(self, first: int, second: int) -> float:
         try:
-            return await self._judge.compare(
-                self._query, self._players[first].text, self._players[second].text
-            )
+            texts = self._players[first].text, self._players[second].text
+            return (await self._judge.comparison(self._query, *texts)).probability
         except RewardError as error:
             if error.fatal:
                 raise

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import NamedTuple
 
 from tpo.report.bootstrap import Estimate
 from tpo.report.figures import Figure, Point, Series, points
-from tpo.report.measures import QueryMeasures, StepMeasures
+from tpo.report.measures import QueryMeasures, StepMeasures, prompt_share
 from tpo.report.shared_queries import natural_key
 from tpo.report.statistics import bootstrap_means, bootstrap_ratios, expected_best
 
@@ -221,11 +222,14 @@ def _priced(
 
 
 def _sampling_price(run: RunMeasures, read: int) -> Callable[[int, int], float]:
-    """Return a function of *n* and *size*: the cost of *n* of *size* first samples, with one prompt."""
-    count = len(run.measures)
-    prompt = read * sum(m.sample_read for m in run.measures) / count
-    written = sum(m.sample_written for m in run.measures) / count
-    return lambda n, size: prompt + written * n / size
+    """Return a function of *n* and *size*: the cost of *n* of *size* first samples."""
+    written = fmean(m.sample_written for m in run.measures)
+
+    def price(n: int, size: int) -> float:
+        prompts = (m.sample_read * prompt_share(m.sample_requests, n, size) for m in run.measures)
+        return read * fmean(prompts) + written * n / size
+
+    return price
 
 
 def _expected_bests(run: RunMeasures) -> list[Estimate | None]:

@@ -23,6 +23,7 @@ class StepMeasures:
         drawn: number of sampled responses, including malformed ones.
         read: prompt tokens of the policy up to and including this step.
         written: completion tokens up to and including this step.
+        cached: prompt tokens from the server's cache up to and including this step.
         best_check: check reward of the best response so far; None without one.
         disagreement: mean standard deviation over the members of an ensemble; None without members.
         similarity: mean share of word pairs that a first sample has, too; None without a response.
@@ -34,6 +35,7 @@ class StepMeasures:
     drawn: int
     read: float
     written: float
+    cached: float = 0.0
     best_check: float | None = None
     disagreement: float | None = None
     similarity: float | None = None
@@ -56,6 +58,8 @@ class QueryMeasures:
     seconds: float
     sample_read: int
     sample_written: int
+    sample_cached: int = 0
+    sample_requests: int = 1
 
     @property
     def first_best(self) -> float | None:
@@ -94,7 +98,17 @@ def measure(trajectory: Trajectory) -> QueryMeasures:
         seconds=trajectory.timing.ended - trajectory.timing.started,
         sample_read=sample.prompt_tokens,
         sample_written=sample.completion_tokens,
+        sample_cached=sample.cached_tokens,
+        sample_requests=max(1, sample.calls),
     )
+
+
+def prompt_share(requests: float, n: float, size: int) -> float:
+    """Return the share of the prompt tokens of *size* samples, drawn by *requests*, that *n* of them cost.
+
+    One request for all reads the prompt once. A server that gives one sample per request reads it for each.
+    """
+    return (1 + (requests - 1) * (n - 1) / max(1, size - 1)) / requests
 
 
 def _digest(trajectory: Trajectory) -> str:
@@ -107,10 +121,12 @@ def _steps(trajectory: Trajectory) -> Iterable[StepMeasures]:
     steps = (trajectory.first, *trajectory.steps)
     read = accumulate(_by_step(trajectory, steps, "prompt_tokens"))
     written = accumulate(_by_step(trajectory, steps, "completion_tokens"))
+    cached = accumulate(_by_step(trajectory, steps, "cached_tokens"))
     best: Candidate | None = None
     scales = _scales(trajectory.pool)
     first_pairs = [_word_pairs(candidate.text) for candidate in trajectory.first.candidates]
-    for step, read_so_far, written_so_far in zip(steps, read, written, strict=True):
+    tokens = zip(read, written, cached, strict=True)
+    for step, (read_so_far, written_so_far, cached_so_far) in zip(steps, tokens, strict=True):
         scored = [candidate for candidate in step.candidates if candidate.score is not None]
         rewards = tuple(candidate.reward for candidate in scored)
         best = max([*([] if best is None else [best]), *scored], key=lambda c: c.reward, default=None)
@@ -123,6 +139,7 @@ def _steps(trajectory: Trajectory) -> Iterable[StepMeasures]:
             drawn,
             read_so_far,
             written_so_far,
+            cached_so_far,
             None if best is None or best.score is None else best.score.check,
             _disagreement(scored, scales),
             _similarity(step, first_pairs),
@@ -186,7 +203,7 @@ def _by_step(trajectory: Trajectory, steps: Sequence[Step], kind: str) -> list[f
 def _size(step: Step, phase: Phase, kind: str) -> int:
     """Return the characters of the prompts, or of the replies, of *phase* at *step*."""
     calls = [call for call in step.calls if call.phase == phase]
-    if kind == "prompt_tokens":
+    if kind != "completion_tokens":
         return sum(_length(call.messages) for call in calls)
     replies = sum(len(reply.text) for call in calls for reply in call.replies)
     read = any(call.reads for call in calls)

@@ -11,7 +11,7 @@ from tpo.report.partial_run import PartialRun
 from tpo.report.prices import Prices
 from tpo.runs.summary import Summary
 from tpo.store.runfile import RunRecord
-from tpo.types import CRITIC, EDITOR, Usage
+from tpo.types import CRITIC, EDITOR, JUDGE, Usage
 
 TINY = "tiny"
 TINY_NOTE = (
@@ -112,7 +112,7 @@ def _text(value: Any) -> str:
 def _roles(summary: Summary, record: RunRecord | None, prices: Prices | None) -> list[dict[str, Any]]:
     """Return usage and cost by role; empty where one model has all roles."""
     configuration = {} if record is None else record.configuration
-    if not any(configuration.get(role) for role in (CRITIC, EDITOR)):
+    if not any(configuration.get(name) for name in (CRITIC, EDITOR, "select_judge")):
         return []
     return [
         {"role": role, **asdict(usage), "cost": None if prices is None else prices.of(role).cost(usage)}
@@ -122,6 +122,7 @@ def _roles(summary: Summary, record: RunRecord | None, prices: Prices | None) ->
 
 def _phases(summary: Summary, prices: Prices | None) -> list[dict[str, Any]]:
     rows = [(str(phase), usage) for phase, usage in summary.usage.items()]
+    rows.append(("selection", summary.roles.get(JUDGE, Usage())))
     rows = [(phase, usage) for phase, usage in rows if usage != Usage()]
     total = sum((usage for _, usage in rows), Usage())
     by_phase = prices if prices is not None and not prices.roles else None  # a phase does not tell its role

@@ -20,6 +20,8 @@ from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Trajectory
 
 JOURNAL = "journal.jsonl"
+MAX_RUNS = 3
+"""Number of runs that an error names."""
 MAX_REASONS = 3
 """Number of unreadable lines whose reasons a note contains."""
 
@@ -57,7 +59,9 @@ def read_partial_run(path: Path) -> PartialRun:
         raise StoreError(f"{path}: no such directory; name a run directory")
     directories = run_directories(path)
     if not any((each / name).exists() for each in directories for name in ("run.json", reader.NAME)):
-        raise StoreError(f"{path}: not a run directory: it contains neither run.json nor {reader.NAME}")
+        raise StoreError(
+            f"{path}: not a run directory: it contains neither run.json nor {reader.NAME}{_runs_below(path)}"
+        )
     record, notes = read_run_record(path)
     last: dict[str, tuple[Path, int]] = {}
     for each in directories:
@@ -65,6 +69,17 @@ def read_partial_run(path: Path) -> PartialRun:
         notes += _journal_notes(each)
     places = tuple(last[query] for query in sorted(last, key=natural_key))
     return PartialRun(path, record, places, tuple(notes))
+
+
+def _runs_below(path: Path) -> str:
+    """Return a hint at the runs in the directory *path*; empty if there are none."""
+    files = [each for below in ("*", "runs/*") for each in path.glob(f"{below}/run.json")]
+    runs = sorted({str(file.parent) for file in files}, key=natural_key)
+    if not runs:
+        return ""
+    shown = " ".join(runs[:MAX_RUNS]) + (" ..." if len(runs) > MAX_RUNS else "")
+    count = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
+    return f", but {count}: name them ({shown}), or show all with tpo view {path}"
 
 
 def read_run_record(path: Path) -> tuple[RunRecord | None, list[str]]:

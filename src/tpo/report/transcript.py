@@ -47,6 +47,7 @@ def transcript(trajectory: Trajectory) -> dict[str, Any]:
         "steps": [_step(step, texts) for step in trajectory.steps],
         "usage": {phase: asdict(usage) for phase, usage in trajectory.usage.items()},
         "reward_usage": asdict(trajectory.reward_usage),
+        "selection_usage": asdict(trajectory.selection_usage),
         "timing": asdict(trajectory.timing),
     }
     return record | {"texts": list(texts.numbers)}

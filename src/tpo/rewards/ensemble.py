@@ -66,6 +66,11 @@ class Ensemble:
         self.members, self.gates = dict(members), dict(gates or {})
         if twice := self.members.keys() & self.gates.keys():
             raise ConfigError(f"--gate {min(twice)}: it is a --reward as well; name it once")
+        models = (*self.members.values(), *self.gates.values())
+        self.columns = {
+            name: needed for each in models for name, needed in getattr(each, "columns", {}).items()
+        }
+        """Columns of the data that the members and the gates read."""
         self.combine = combine
         self.weights = checked_weights(weights or {}, list(members), combine)
         self._file = calibration

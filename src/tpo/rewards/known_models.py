@@ -34,7 +34,8 @@ class KnownModel:
         layout: what doctor expects of a conversation; None where no source tells it.
         takes_system: whether conversations with a system turn may be scored.
         vllm: whether ``--reward vllm:`` works; *vllm_note* says why not.
-        sglang: note on SGLang's ``/classify``; empty where it has no such class.
+        sglang: whether ``--reward sglang:`` works, by SGLang's source; *sglang_note* says why not, or how
+            scores differ.
         judge: how a generative model is asked; empty for classifiers.
         context: tokens that the model was trained or configured for; None where no source tells it.
         licence: as its card states it.
@@ -55,10 +56,17 @@ class KnownModel:
     takes_system: bool = True
     vllm: bool = False
     vllm_note: str = ""
-    sglang: str = ""
+    sglang: bool = False
+    sglang_note: str = ""
     judge: str = ""
     context: int | None = None
     card_scores: tuple[float, ...] = ()
+
+    def refusal(self, kind: str) -> str | None:
+        """Return why ``--reward KIND:URL`` does not work for this model; None if it works."""
+        if kind == "sglang":
+            return None if self.sglang else self.sglang_note or _NO_SGLANG
+        return None if self.vllm else self.vllm_note
 
 
 LLAMA = TokenLayout(1, "<|eot_id|>")
@@ -67,8 +75,10 @@ QWEN = TokenLayout(0, "<|im_end|>")
 """Turns of Qwen3 (ChatML): no start token."""
 
 _SGLANG_DOCS = "SGLang docs, reward models"
+_SGLANG_SOURCE = "SGLang 0.5.23, srt/models"
 _VLLM_DOCS = "vLLM docs, reward models"
 _VLLM_SOURCE = "vLLM 0.32, models/registry.py"
+_NO_SGLANG = "SGLang 0.5.23 has no class of this name"
 _NO_VLLM = "vLLM 0.32 has no class of this name"
 _WITHOUT_WEIGHTS = "scores of the real weights"
 
@@ -87,7 +97,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         layout=LLAMA,
         takes_system=False,
         vllm=True,
-        sglang="raw scores, by a [function](#sglang)",
+        sglang=True,
         context=16_384,
         licence="Llama 3.1 or 3.2 community",
         card_scores=(23.0, 3.59375),
@@ -103,11 +113,12 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         layout=QWEN,
         takes_system=False,
         vllm=True,
-        sglang="by a [function](#sglang); has the class (`qwen3_classification.py`), scores not verified",
+        sglang=True,
+        sglang_note="its class adds a bias that the checkpoint lacks, which may shift all scores alike",
         context=16_384,
         licence="Apache 2.0",
         unverified=_WITHOUT_WEIGHTS,
-        sources=("README of SkyworkAI/Skywork-Reward-V2", _VLLM_DOCS, "sgl-project/sglang"),
+        sources=("README of SkyworkAI/Skywork-Reward-V2", _VLLM_DOCS, _SGLANG_SOURCE),
     ),
     KnownModel(
         name="FsfairX",
@@ -117,7 +128,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         tokens="start token once: the template's is removed before tokenizing; no activation",
         layout=LLAMA,
         vllm=True,
-        sglang="raw scores, by a [function](#sglang)",
+        sglang=True,
         licence="CC BY-NC 4.0",
         unverified=f"{_WITHOUT_WEIGHTS}; the context (its base, Llama 3, has 8,192)",
         sources=("its card", _VLLM_DOCS, _SGLANG_DOCS),
@@ -129,7 +140,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         loading="classifier",
         tokens="roles as plain text, `<|user|>` and `<|assistant|>`; an end token after the response",
         vllm=True,
-        sglang="raw scores, by a [function](#sglang)",
+        sglang=True,
         licence="Llama 3.1 community",
         unverified=f"{_WITHOUT_WEIGHTS}; its template (told of Tulu 3's policies); start token; context",
         sources=("its card", "card of allenai/Llama-3.1-Tulu-3-8B", _VLLM_DOCS),
@@ -142,7 +153,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         tokens="start token once",
         layout=LLAMA,
         vllm=True,
-        sglang="raw scores, by a [function](#sglang)",
+        sglang=True,
         licence="Apache 2.0 (3B), MIT (8B)",
         unverified=f"{_WITHOUT_WEIGHTS}; its template; the context",
         sources=("their pages on the hub", _VLLM_DOCS),
@@ -195,12 +206,13 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         loading="own code",
         tokens="the score is `logits[0][0]`; its example does not remove the template's start token",
         vllm_note=_NO_VLLM,
-        sglang="has a class for a gated head (`llama_reward.py`); not verified",
+        sglang=True,
+        sglang_note="it has a class for a gated head (`llama_reward.py`)",
         licence="none stated",
         card_scores=(3.669522523880005,),
         unverified=f"{_WITHOUT_WEIGHTS}; start tokens (the example may double it); "
         "the class's name (this is SGLang's class of that form); context; the score is that of the 3-8B",
-        sources=("its cards", "sgl-project/sglang", _VLLM_SOURCE),
+        sources=("its cards", _SGLANG_SOURCE, _VLLM_SOURCE),
     ),
     KnownModel(
         name="INF-ORM",
@@ -220,7 +232,7 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         loading="function",
         tokens="its own `get_score`, which appends a reward token (92527)",
         vllm_note="vLLM 0.32 gives a number for each token, not one for the conversation",
-        sglang="has the class (`InternLM2ForRewardModel`); not verified",
+        sglang_note="it has the class, but does not append the reward token",
         context=32_768,
         licence="other",
         unverified=f"{_WITHOUT_WEIGHTS}; its code with transformers 5",
@@ -237,8 +249,9 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
         architecture="LlamaForCausalLM",
         loading="function",
         tokens="a last user turn asks whether the response satisfies a principle; Yes is 9642, No is 2822",
-        judge="`rubric:` with one yes-or-no criterion ranks by log P(Yes) - log P(No), in words of our own",
+        judge="`judge:URL#NAME`: log P(Yes) - log P(No), in words of our own; prompts are cut to the context",
         vllm_note="it is a language model",
+        sglang_note="it is a language model",
         context=4096,
         licence="NVIDIA Open Model, and Llama 3.3 community",
         card_scores=(4.875, -4.875),

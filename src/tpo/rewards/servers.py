@@ -12,14 +12,18 @@ from tpo.rewards.values import place
 from tpo.types import Scope
 
 
-def reward_clients(urls: str | Sequence[str], api_key: str | None, **access: Any) -> list[HttpClient]:
+def reward_clients(
+    urls: str | Sequence[str], api_key: str | None, *, key_variable: str = REWARD_KEY_VARIABLE, **access: Any
+) -> list[HttpClient]:
     """Return a client for each of *urls*; *access* goes to :class:`tpo.http.HttpClient`.
+
+    *key_variable* is the environment variable that holds the key, for errors.
 
     Raises:
         ConfigError: a URL is none.
     """
     addresses = [urls] if isinstance(urls, str) else urls
-    return [HttpClient(url, api_key, key_variable=REWARD_KEY_VARIABLE, **access) for url in addresses]
+    return [HttpClient(url, api_key, key_variable=key_variable, **access) for url in addresses]
 
 
 def reward_error(failure: HttpFailure, scope: Scope | None = None, name: str = "reward") -> RewardError:

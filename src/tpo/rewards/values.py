@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import replace
 from typing import Any, SupportsFloat
 
-from tpo.errors import RewardError
-from tpo.types import Scope, Score
+from tpo.errors import RewardError, RewardRefused
+from tpo.rewards.base import Reward
+from tpo.types import Messages, Scope, Score
 
 RewardValue = SupportsFloat | Score
+
+
+async def await_score(reward: Reward, messages: Messages, response: str, scope: Scope) -> Any:
+    """Return what *reward* gives for *response*, not yet checked.
+
+    Raises:
+        RewardRefused: its ``score`` is not asynchronous.
+    """
+    found = reward.score(messages, response, scope)
+    if not inspect.isawaitable(found):
+        name = type(reward).__name__
+        raise RewardRefused(f"{name}.score must be a coroutine function (async def score)")
+    return await found
 
 
 def finite_score(value: Any, name: str, scope: Scope) -> Score:

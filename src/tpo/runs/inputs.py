@@ -15,7 +15,7 @@ from tpo.data import ReadOptions, count_queries, data_digest, load_queries
 from tpo.data.digest import IdAssignment, query_digest
 from tpo.data.options import DEFAULTS
 from tpo.data.row import Row
-from tpo.data.sources import Spec
+from tpo.data.sources import Spec, named
 from tpo.data.to_query import to_query
 from tpo.errors import ConfigError, DataError
 from tpo.types import Query
@@ -164,6 +164,31 @@ def as_input(data: Data, options: ReadOptions = DEFAULTS) -> RunInput:
     if isinstance(data, Sequence) and data and all(isinstance(one, Path) for one in data):
         return SourceInput(tuple(map(str, data)), options)
     return rows_input(cast("Iterable[QueryRow]", data), column=options.column, limit=options.limit)
+
+
+def missing_column(
+    columns: Mapping[str, Mapping[str, bool]], queries: Iterable[Query], source: Spec
+) -> str | None:
+    """Return a sentence about a column that a reward needs and no row has; None if there is none.
+
+    *columns* are those of each reward, by its name; *queries*, those of *source*, are read until each needed
+    column was found.
+    """
+    left = {column: name for name, each in columns.items() for column in each if each[column]}
+    there: set[str] = set()
+    for query in queries if left else ():
+        there |= query.metadata.keys()
+        left = {column: name for column, name in left.items() if query.metadata.get(column) is None}
+        if not left:
+            break
+    if not left:
+        return None
+    column = min(left)
+    has = f"has {', '.join(sorted(there))}" if there else "has none beside the prompt"
+    return (
+        f"{left[column]} reads the column {column!r} of the data, and no row of {named(source)} has it; the"
+        f" data {has}"
+    )
 
 
 def _query(row: QueryRow, position: int, column: str | None) -> Query:

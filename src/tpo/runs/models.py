@@ -53,6 +53,8 @@ class Models:
     borrowed: tuple[object, ...] = ()
     check: Reward | None = None
     """A reward that guides nothing."""
+    are_called: bool = True
+    """False for stand-ins of a complete run."""
 
     @property
     def scorer(self) -> Reward:
@@ -88,7 +90,7 @@ def load_models(settings: Settings, events: Relay) -> Models:
 
 def no_models() -> Models:
     """Return stand-ins for the models of a complete run, which makes no calls."""
-    return Models(as_policy(_refuse), as_reward(_refuse))
+    return Models(as_policy(_refuse), as_reward(_refuse), are_called=False)
 
 
 async def resolve_models(settings: Settings) -> None:

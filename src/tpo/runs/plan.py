@@ -18,6 +18,7 @@ from tpo.config import (
     make_method,
     name_model,
     policy_identity,
+    reward_columns,
     reward_identity,
     role_identities,
     selection_identity,
@@ -26,7 +27,7 @@ from tpo.config import (
     stopping_rules,
     weights_of,
 )
-from tpo.errors import StoreError, StoreMismatch, TpoError
+from tpo.errors import ConfigError, StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
 from tpo.methods.selection import Selection
@@ -36,7 +37,7 @@ from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales
 from tpo.runs.default_directory import run_name
 from tpo.runs.fingerprint import fingerprint, measured, scales_in
-from tpo.runs.inputs import RunInput
+from tpo.runs.inputs import RunInput, missing_column
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
@@ -69,6 +70,7 @@ class RunPlan:
         wrap: puts something in front of the models while the run uses them.
         identity: further keys of the fingerprint; they replace others, and None leaves a key out.
         weights: digests of the weights of models in this process; None computes them.
+        columns: columns of the data that each reward reads, by its name; None: as the settings' rewards say.
         configuration: further keys of the configuration in ``run.json``.
         notices: what the user should be told of the choice of the directory.
         clock: seconds since the epoch.
@@ -83,6 +85,7 @@ class RunPlan:
     wrap: Wrap | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, str | None] | None = None
+    columns: Mapping[str, Mapping[str, bool]] | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     clock: Callable[[], float] = time.time
@@ -129,17 +132,20 @@ class RunPlan:
         """Return whether every query is finished, so that no model needs to be loaded.
 
         Raises:
+            ConfigError: a reward needs a column that no row has.
             StoreMismatch: the directory holds a run of another configuration.
             TpoError: it does, and a model of this one does not exist.
             DataError: a row is wrong.
         """
         total = self.data.total
+        if total:
+            self._require_columns()
         if self.fresh or not (self.path / RUN_FILE).exists():
             return total == 0
         queries = self.queries if total is not None else None
         try:
             # Without the scales, which are measured with the models: a run that is complete scores nothing.
-            return is_complete(self.path, self.fingerprint(), queries)
+            return is_complete(self.path, self.fingerprint(), queries, self._read_columns)
         except StoreMismatch as mismatch:
             self._require_models(mismatch)
             raise
@@ -161,23 +167,28 @@ class RunPlan:
         Raises:
             ConfigError: a stopping rule or the selection is wrong; no directory is made.
             StoreError: it is in use, of another configuration, or unusable.
-            RewardError: the scales of an ensemble cannot be measured.
+            RewardError: the scales of an ensemble cannot be measured, or the judge of the selection does not
+                answer; no directory is made.
         """
         _ = self.queries  # before this invocation is recorded
         rules = stopping_rules(self.settings)
         selection = selection_of(self.settings, models.reward, os.environ, models.events)
-        scales = await self._scales(models.reward)
-        directory = RunDirectory.open(
-            self.path,
-            configuration=self._configuration(),
-            fingerprint=self.fingerprint(scales),
-            fresh=self.fresh,
-            clock=self.clock,
-        )
+        judge = getattr(selection, "judge", None)
+        check, close = (getattr(judge, name, None) for name in ("check", "aclose"))
         async with AsyncExitStack() as stack:
-            close = getattr(getattr(selection, "judge", None), "aclose", None)
             if close is not None:
                 stack.push_async_callback(close)
+            if check is not None and models.are_called:
+                await check()
+            scales = await self._scales(models.reward)
+            directory = RunDirectory.open(
+                self.path,
+                configuration=self._configuration(),
+                fingerprint=self.fingerprint(scales),
+                columns=self._read_columns,
+                fresh=self.fresh,
+                clock=self.clock,
+            )
             await stack.enter_async_context(directory)
             yield OpenRun(self, models, directory, rules, selection)
 
@@ -217,6 +228,25 @@ class RunPlan:
     @cached_property
     def _reward_identity(self) -> Any:
         return self.identity["reward"] if "reward" in self.identity else reward_identity(self.settings)
+
+    @cached_property
+    def _columns(self) -> Mapping[str, Mapping[str, bool]]:
+        return reward_columns(self.settings) if self.columns is None else self.columns
+
+    @property
+    def _read_columns(self) -> list[str]:
+        return sorted({column for columns in self._columns.values() for column in columns})
+
+    def _require_columns(self) -> None:
+        """Refuse data without a column that a reward cannot do without.
+
+        Raises:
+            ConfigError: no row has it.
+        """
+        whole = self.data.whole if isinstance(self.data, ShardInput) else self.data
+        missing = missing_column(self._columns, whole.queries, whole.source)
+        if missing is not None:
+            raise ConfigError(missing)
 
     @cached_property
     def _weights(self) -> Mapping[str, str | None]:

@@ -12,7 +12,7 @@ from tpo.events import Listener
 from tpo.methods.fallback import Fallback
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
-from tpo.methods.selection import Selection
+from tpo.methods.selection import JudgedSelection, Selection
 from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
@@ -26,7 +26,7 @@ from tpo.runs.retries import Retries
 from tpo.runs.scheduler import Scheduler
 from tpo.runs.summary import Summary
 from tpo.store.directory import RunDirectory
-from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
+from tpo.store.journaled_models import JournaledDecisions, JournaledJudge, JournaledPolicy, JournaledReward
 from tpo.types import Query
 
 
@@ -78,9 +78,11 @@ async def run_queries(
     scheduler = None
     if sequences is not None:
         model = scheduler = Scheduler(model, planned_calls(method), sequences, waiting, concurrency)
+    if isinstance(selection, JudgedSelection):
+        selection = selection.judged_by(JournaledJudge(selection.judge, directory.journal))
     optimizer = Optimizer(
         JournaledPolicy(model, directory.journal),
-        JournaledReward(scores, directory.journal),
+        JournaledReward(scores, directory.journal, directory.columns),
         method,
         seed=seed,
         stopping=stopping,
@@ -129,7 +131,7 @@ class _Run:
     async def _work(self) -> None:
         """Run the next query that is not in progress, until none is left."""
         while (query := await self._take()) is not None:
-            earlier = self.results.directory.earlier(query.id)
+            earlier = self.results.directory.earlier(query)
             trajectory = await self.optimizer.optimize(query, earlier=earlier)
             # A task of its own: a worker that is cancelled now must not lose count of what reaches the disk.
             keep = asyncio.create_task(self.results.keep(trajectory))

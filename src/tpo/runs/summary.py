@@ -11,7 +11,7 @@ from typing import Any
 from tpo.runs.effect import Effect, EffectTally
 from tpo.store.reader import read_trajectories
 from tpo.store.runfile import read_run
-from tpo.types import Phase, RewardUsage, Trajectory, Usage
+from tpo.types import JUDGE, Phase, RewardUsage, Trajectory, Usage
 
 MAX_REASONS = 20
 """Different reasons of failure that are told apart; the rest are counted together."""
@@ -62,7 +62,7 @@ class Summary:
     unscored: int = 0
     """Responses that got no score, of finished queries: they are kept, and never chosen."""
     roles: Mapping[str, Usage] = field(default_factory=dict)
-    """Policy usage by role, of the calls that have one recorded."""
+    """Usage by role, of the policy calls that have one recorded and of the judge of a selection."""
     effect: Effect = field(default_factory=Effect)
     """Changes by the steps of finished queries."""
 
@@ -147,6 +147,8 @@ class Tally:
             self._usage[phase] = self._usage.get(phase, Usage()) + usage
         for call in (call for step in (trajectory.first, *trajectory.steps) for call in step.calls):
             self._roles[call.role] = self._roles.get(call.role, Usage()) + call.usage
+        if trajectory.selection_usage != Usage():
+            self._roles[JUDGE] = self._roles.get(JUDGE, Usage()) + trajectory.selection_usage
         more = trajectory.reward_usage
         self._reward_usage = RewardUsage(
             self._reward_usage.calls + more.calls, self._reward_usage.tokens + more.tokens

@@ -96,6 +96,8 @@ def extension(outcome: Outcome) -> dict[str, Any]:
     if outcome.trajectory is not None:
         values |= {"method": outcome.trajectory.method, "steps": len(outcome.trajectory.steps)}
         values["reward_usage"] = asdict(outcome.trajectory.reward_usage)
+        if outcome.trajectory.selection_usage.calls:
+            values["selection_usage"] = asdict(outcome.trajectory.selection_usage)
     return values
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +22,7 @@ from tpo.store.journal import JOURNAL, Journal
 from tpo.store.lines import AppendFile
 from tpo.store.lock import Lock
 from tpo.store.reader import Place, find_places, read_places
-from tpo.store.resume import check_row, finished_ids, record_for
+from tpo.store.resume import changed_columns, check_row, finished_ids, had_other_data, record_for
 from tpo.store.runfile import RunRecord, write_run
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory
@@ -34,8 +34,18 @@ RESERVED = 4
 class RunDirectory:
     """An open run; see :meth:`open`. Close it, or use it in an ``async with`` block."""
 
-    def __init__(self, path: Path, record: RunRecord, held: Lock, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        record: RunRecord,
+        held: Lock,
+        clock: Callable[[], float],
+        columns: Collection[str] = (),
+    ) -> None:
         self.path = path
+        self.columns = tuple(columns)
+        """Columns of the data that a reward reads."""
+        self._checked = self.columns if had_other_data(record, record.fingerprint) else ()
         self.record = record
         self.resumed = len(record.invocations) > 1
         """True if an earlier invocation worked in it."""
@@ -59,6 +69,7 @@ class RunDirectory:
         *,
         configuration: Mapping[str, Any],
         fingerprint: Mapping[str, Any],
+        columns: Collection[str] = (),
         fresh: bool = False,
         clock: Callable[[], float] | None = None,
     ) -> Self:
@@ -68,6 +79,7 @@ class RunDirectory:
             path: the directory; made if missing.
             configuration: every option as resolved, for the record; plain JSON, and no secret in it.
             fingerprint: what decides the trajectories (see :mod:`tpo.runs.fingerprint`).
+            columns: columns of the data that a reward reads; their values may not change either.
             fresh: delete the run that is there.
             clock: seconds since the epoch that never go back; None: :func:`steady_clock`.
 
@@ -87,7 +99,7 @@ class RunDirectory:
                 _clear(path)
             record = record_for(path, configuration, fingerprint).begin(clock())
             write_run(path, record)  # before any other file, so that no crash leaves those without it
-            return cls(path, record, held, clock)
+            return cls(path, record, held, clock, columns)
         except BaseException:
             held.release()
             raise
@@ -96,12 +108,13 @@ class RunDirectory:
         """Return whether *query* is done.
 
         Raises:
-            StoreMismatch: its id is done, with other messages or another reference.
+            StoreMismatch: its id is done, with other messages, another reference, or other columns that a
+                reward reads.
         """
         if query.id not in self.finished:
             return False
         if query.id in self._places:  # else it was finished by this invocation
-            check_row(self.path, self._places[query.id], query)
+            check_row(self.path, self._places[query.id], query, self._checked)
         return True
 
     @property
@@ -109,10 +122,15 @@ class RunDirectory:
         """Places of the failed queries' lines, as they were when the run was opened, by id."""
         return {query: place for query, place in self._places.items() if not place.finished}
 
-    def earlier(self, query: str) -> Trajectory | None:
-        """Return the recorded trajectory of *query*, if it goes on: it failed, or had fewer iterations."""
-        place = self._places.get(query)
-        if place is None or query in self.finished:
+    def earlier(self, query: Query) -> Trajectory | None:
+        """Return the recorded trajectory of *query*, if it goes on: it failed, or had fewer iterations.
+
+        None where a column that a reward reads has changed since.
+        """
+        place = self._places.get(query.id)
+        if place is None or query.id in self.finished:
+            return None
+        if changed_columns(self.path, place, query, self._checked):
             return None
         return next(self.read([place]), None)
 

@@ -6,7 +6,7 @@ Methods know nothing of resuming: they make their calls, and those that were fin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
 from tpo.errors import AttemptStopped, PolicyError, RewardError
@@ -15,11 +15,14 @@ from tpo.policies.checked import CompletionCheck
 from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
-from tpo.rewards.values import as_score
+from tpo.rewards.judge.comparison import PairComparison, PairJudge
+from tpo.rewards.values import as_score, await_score
 from tpo.store.journal import Journal, request_hash
-from tpo.store.jsonline import flat, storable
-from tpo.types import Completion, Messages, Sampling, Scope, Score
+from tpo.store.jsonline import flat, plain, storable
+from tpo.types import JUDGE, Completion, Messages, Query, Sampling, Scope, Score
 
+COMPARISON = "comparison"
+"""Phase of a comparison in the journal."""
 STOPPED = "stopped"
 """Rule under which the journal keeps that an attempt was stopped; its decision is the stop reason."""
 
@@ -104,12 +107,14 @@ class JournaledPolicy:
 class JournaledReward:
     """Middleware: answers from *journal*, and asks *reward* for the rest.
 
-    Scores are on disk before they are returned.
+    Scores are on disk before they are returned. *columns* are those of the data that *reward* reads: a score
+    is that of their values.
     """
 
-    def __init__(self, reward: Reward, journal: Journal) -> None:
+    def __init__(self, reward: Reward, journal: Journal, columns: Collection[str] = ()) -> None:
         self._reward = reward
         self._journal = journal
+        self._columns = columns
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """Return the score of *response*, from the journal or from the reward.
@@ -118,13 +123,44 @@ class JournaledReward:
             RewardError: as the reward's own, or the score is no finite number.
             StoreError: it could not be written.
         """
-        request = request_hash(messages, response)
+        row = scope.data.metadata if scope.data is not None else {}
+        read = [{name: plain(row.get(name)) for name in self._columns}] if self._columns else []
+        request = request_hash(messages, response, *read)
         score = self._journal.score(scope, request)
         if score is None:
             _check_not_stopped(self._journal, scope)
-            score = _usable(await self._reward.score(messages, response, scope), scope)
+            score = _usable(await await_score(self._reward, messages, response, scope), scope)
             await self._journal.append(scope, request, score)
         return score
+
+
+class JournaledJudge:
+    """Middleware: comparisons that *journal* has are not made again by *judge*.
+
+    A comparison is kept as the judge's completion, whose text is the probability.
+    """
+
+    def __init__(self, judge: PairJudge, journal: Journal) -> None:
+        self._judge = judge
+        self._journal = journal
+
+    async def comparison(self, query: Query, first: str, second: str) -> PairComparison:
+        """Return the comparison, from the journal or from the judge; it is on disk before it is returned.
+
+        Raises:
+            RewardError: as the judge's own.
+            StoreError: it could not be written.
+        """
+        scope = Scope(query.id, 0, COMPARISON, role=JUDGE)
+        request = request_hash(query.messages, first, second)
+        found = self._journal.completion(scope, 0, request)
+        if found is not None:
+            return PairComparison(float(found.text), usage=found.usage)
+        made = await self._judge.comparison(query, first, second)
+        await self._journal.append(
+            scope, request, Completion(0, repr(float(made.probability)), usage=made.usage)
+        )
+        return made
 
 
 def _check_not_stopped(journal: Journal, scope: Scope) -> None:

@@ -99,3 +99,6 @@ class TrajectoryLine(Head):
     failure: Annotated[
         FailureKind | None, Field(description="What it failed of; null: it did not, or is not recorded.")
     ] = None
+    selection_usage: Annotated[Usage, Field(description="Of the judge that chose the answer.")] = field(
+        default_factory=Usage
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,23 @@ from tpo.data.digest import query_digest
 from tpo.errors import StoreError, StoreMismatch
 from tpo.store import reader, runfile, schema1
 from tpo.store.journal import JOURNAL
+from tpo.store.jsonline import plain
 from tpo.store.reader import Place, find_places
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run
 from tpo.store.shards import FOLDER, shard_directories
 from tpo.types import Query
 
 
-def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Query] | None) -> bool:
+def is_complete(
+    path: Path,
+    fingerprint: Mapping[str, Any],
+    queries: Iterable[Query] | None,
+    columns: Collection[str] = (),
+) -> bool:
     """Return whether the run at *path* has finished all of *queries* with all iterations allowed now.
 
     Reads *queries* to their end only where the data has another digest than before. False for None: rows that
-    cannot be read twice.
+    cannot be read twice. *columns* are those of the data that a reward reads.
 
     Raises:
         StoreMismatch: the run cannot be resumed with *fingerprint*, a finished row has changed, or the data
@@ -36,9 +43,10 @@ def is_complete(path: Path, fingerprint: Mapping[str, Any], queries: Iterable[Qu
     finished = finished_ids(places, fingerprint)
     same_data = there.fingerprint.get("data") == fingerprint.get("data")
     complete, known = True, False
+    columns = columns if had_other_data(there, fingerprint) else ()
     for query in queries:
         if query.id in finished:
-            check_row(path, places[query.id], query)
+            check_row(path, places[query.id], query, columns)
         complete = complete and query.id in finished
         known = known or query.id in places
         if same_data and not complete:
@@ -63,8 +71,7 @@ def recorded_ids(path: Path, data: str) -> dict[str, tuple[str, ...]] | None:
     if not ((path / runfile.NAME).exists() and (path / reader.NAME).exists()):
         return None
     there = read_run(path)
-    digests = {there.fingerprint.get("data"), *(each.data for each in there.invocations)} - {None, data}
-    if not digests or there.schema == schema1.SCHEMA:
+    if not _digests(there) - {None, data} or there.schema == schema1.SCHEMA:
         return None
     ids: dict[str, list[str]] = defaultdict(list)
     for query, place in find_places(path / reader.NAME).items():
@@ -78,18 +85,49 @@ def finished_ids(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) ->
     return {query for query, place in places.items() if place.is_done(allowed)}
 
 
-def check_row(path: Path, place: Place, query: Query) -> None:
-    """Refuse a finished *query* whose row has changed.
+def had_other_data(record: RunRecord, fingerprint: Mapping[str, Any]) -> bool:
+    """Return whether an invocation of *record* had other data than that of *fingerprint*, or may have had."""
+    data = fingerprint.get("data")
+    return data is None or _digests(record) != {data}
+
+
+def _digests(record: RunRecord) -> set[Any]:
+    return {record.fingerprint.get("data"), *(each.data for each in record.invocations)}
+
+
+def changed_columns(path: Path, place: Place, query: Query, columns: Collection[str]) -> list[str]:
+    """Return those of *columns* in which *query* differs from its record at *place*."""
+    if not columns:
+        return []
+    recorded = next(reader.read_places(path / reader.NAME, [place]), None)
+    if recorded is None:
+        return []
+    there, now = recorded.query.metadata, query.metadata
+    return [name for name in columns if _text(there.get(name)) != _text(now.get(name))]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(plain(value), sort_keys=True)
+
+
+def check_row(path: Path, place: Place, query: Query, columns: Collection[str] = ()) -> None:
+    """Refuse a finished *query* whose row has changed, in *columns* that a reward reads as well.
 
     Raises:
         StoreMismatch: it has.
     """
     if place.digest != query_digest(query):
-        raise StoreMismatch(
-            f"query {query.id!r}: its messages or its reference have changed since {path} answered it. "
-            "Rows may be added and reordered, not changed: restore the row, give the new one another id, "
-            "or give another --out"
-        )
+        raise _changed_row(path, query, "messages or its reference have")
+    for column in changed_columns(path, place, query, columns):
+        raise _changed_row(path, query, f"column {column!r}, which a reward reads, has")
+
+
+def _changed_row(path: Path, query: Query, what: str) -> StoreMismatch:
+    return StoreMismatch(
+        f"query {query.id!r}: its {what} changed since {path} answered it. "
+        "Rows may be added and reordered, not changed: restore the row, give the new one another id, "
+        "or give another --out"
+    )
 
 
 def record_for(path: Path, configuration: Mapping[str, Any], fingerprint: Mapping[str, Any]) -> RunRecord:

@@ -82,6 +82,7 @@ def line_from_trajectory(trajectory: Trajectory) -> TrajectoryLine:
         selection=trajectory.selection,
         fallback=trajectory.fallback,
         failure=trajectory.failure,
+        selection_usage=trajectory.selection_usage,
     )
 
 
@@ -108,6 +109,7 @@ def trajectory_from_line(line: TrajectoryLine) -> Trajectory:
             selected=None if line.best is None else pool[line.best].id,
             fallback=line.fallback,
             failure=line.failure,
+            selection_usage=line.selection_usage,
         )
     except KeyError as error:
         raise ValueError(f"there is no candidate {error}") from error

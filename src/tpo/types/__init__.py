@@ -5,6 +5,7 @@ from __future__ import annotations
 from tpo.types.calls import (
     CRITIC,
     EDITOR,
+    JUDGE,
     WRITER,
     Call,
     Completion,
@@ -27,6 +28,7 @@ from tpo.types.trajectory import FailureKind, RewardUsage, Status, Step, StopRea
 __all__ = [
     "CRITIC",
     "EDITOR",
+    "JUDGE",
     "WRITER",
     "Call",
     "Candidate",

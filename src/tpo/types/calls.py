@@ -20,6 +20,9 @@ CRITIC = "critic"
 EDITOR = "editor"
 """Role of a call that samples improved responses."""
 
+JUDGE = "judge"
+"""Role of the model that compares responses for a selection."""
+
 FinishReason = Literal["stop", "length", "other"]
 """Reason for a completion's end: by itself, at its token limit, or a provider's own reason."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, Self
 
 from tpo.errors import DataError, PolicyError, RewardError, TpoError
@@ -92,6 +92,7 @@ class Trajectory(_Raised):
         selected: id of the answer; None if nothing was scored.
         fallback: the method that spent the rest of the budget, where one took over.
         failure: what a failed query failed of.
+        selection_usage: what the selection's judge took.
     """
 
     query: Query
@@ -108,6 +109,7 @@ class Trajectory(_Raised):
     selected: str | None = None
     fallback: str | None = None
     failure: FailureKind | None = None
+    selection_usage: Usage = field(default_factory=Usage)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "usage", freeze(self.usage))

@@ -37,6 +37,23 @@ def test_a_row_tells_what_was_reached_and_spent_step_by_step(tmp_path: Path) -> 
     assert row.written[-1] == pytest.approx(written)
     read = sum(usage.prompt_tokens for usage in trajectory.usage.values())
     assert row.read[-1] == pytest.approx(read)
+    assert row.cached == (0.0, 0.0, 0.0)
+
+
+def test_cached_tokens_are_counted_by_step(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("tpo",), samples=(3,), queries=1)
+    carried_out(of, models(of, ScriptedPolicy(say), dict.fromkeys(of.rewards, ScriptedReward(score))))
+    (trajectory,) = trajectories(of, of.cells[0])
+    update = replace(trajectory.usage["update"], cached_tokens=9)
+    (step,) = trajectory.steps
+    calls = tuple(replace(c, usage=update) if c.phase == "update" else c for c in step.calls)
+    cached = replace(
+        trajectory,
+        usage={**trajectory.usage, "update": update},
+        steps=(replace(step, calls=calls),),
+    )
+    assert query_result(cached, 1).cached == (0.0, 9.0)
+    assert average_seeds([query_result(cached, 1), query_result(trajectory, 1)]).cached == (0.0, 4.5)
 
 
 def _bests(pool: Sequence[Candidate], depth: int) -> list[float]:

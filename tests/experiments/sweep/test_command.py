@@ -67,6 +67,7 @@ def test_a_sweep_runs_against_a_server_and_goes_on_without_asking_again(data: Pa
         (["--check-reward", "wrong"], "--check-reward wrong: unknown"),
         (["--column", "nothing"], "nothing"),
         (["--limit", "0"], "--limit is 0"),
+        (["--cost", "seconds"], "--cost seconds needs --no-share"),
     ],
 )
 def test_a_wrong_option_is_one_sentence_before_any_call(

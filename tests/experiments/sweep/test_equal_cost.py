@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.experiments.sweep.values import BON, arm, row
 from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import Arm
-from tpo.experiments.sweep.costs import CALLS, TOKENS, WRITTEN, cost_measures
-from tpo.experiments.sweep.curves import RewardCurve, best_of_n_curve, step_curve
+from tpo.experiments.sweep.costs import CALLS, SECONDS, TOKENS, WRITTEN, cost_measures
+from tpo.experiments.sweep.curves import RewardCurve, best_of_n_curve, cost_at, step_curve
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, within_cap
 from tpo.report.prices import Prices
 from tpo.report.statistics import expected_best, expected_of_best
@@ -55,6 +55,59 @@ def test_a_draw_of_n_counts_n_calls_and_money_and_flops_are_those_of_its_tokens(
 def test_a_cost_that_cannot_be_computed_is_refused(name: str, wanted: str) -> None:
     with pytest.raises(ConfigError, match=wanted):
         cost_measures([name])
+
+
+def test_a_sample_that_is_a_request_of_its_own_reads_the_prompt() -> None:
+    alone = {q: replace(r, sample_requests=4.0, sample_read=40.0) for q, r in BON.results.items()}
+    pool = replace(BON, results=alone)
+    assert best_of_n_curve(pool, ["a", "b"], TOKENS).spent == (20.0, 40.0, 60.0, 80.0)
+    tpo = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0), (10.0, 33.0)) for q in "ab"})
+    (cap,) = [c for c in compare_at_equal_cost([tpo, pool], [TOKENS]) if c.kind == "cap"]
+    assert (cap.budget, cap.place, cap.needed) == (65.0, 3.0, 3.0)
+
+
+def test_cached_prompt_tokens_have_their_price_and_count_as_tokens() -> None:
+    (money,) = cost_measures(["money"], Prices(2.0, 6.0, 0.5))
+    (full,) = cost_measures(["money"], Prices(2.0, 6.0))
+    cached = replace(BON.results["a"], cached=(8.0,), sample_cached=8.0)
+    pool = replace(BON, results={"a": cached})
+    assert cost_at(cached, money, 0) == pytest.approx((2 * 2.0 + 8 * 0.5 + 40 * 6.0) / 1e6)
+    assert best_of_n_curve(pool, ["a"], money).spent[0] == pytest.approx((2 * 2 + 8 * 0.5 + 10 * 6) / 1e6)
+    assert cost_at(cached, full, 0) == pytest.approx((10 * 2.0 + 40 * 6.0) / 1e6)
+    assert cost_at(cached, TOKENS, 0) == 50.0
+
+
+def test_a_server_that_gives_one_sample_per_request_reads_the_prompt_for_each() -> None:
+    singly = {q: replace(each, sample_requests=4.0) for q, each in BON.results.items()}
+    pool = replace(BON, results=singly)
+    assert best_of_n_curve(pool, ["a", "b"], TOKENS).spent == (12.5, 25.0, 37.5, 50.0)
+    tpo = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 30.0), (5.0, 7.6)) for q in "ab"})
+    capped = next(c for c in compare_at_equal_cost([tpo, pool], [TOKENS]) if c.kind == "cap")
+    assert (capped.budget, capped.place, capped.spent) == (37.6, 3.0, 37.5)
+
+
+def test_seconds_are_compared_between_whole_runs() -> None:
+    def timed(of: Arm, seconds: float) -> Arm:
+        return replace(of, results={q: replace(r, seconds=seconds) for q, r in of.results.items()})
+
+    rows = {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0)) for q in "ab"}
+    tpo = timed(arm("tpo", 2, 1, rows), 5.0)
+    revision = timed(arm("revision", 2, 1, {q: replace(r, best=(2.0, 4.0)) for q, r in rows.items()}), 8.0)
+    small = timed(arm("bon", 2, 0, {q: row((0.0, 2.0), (2.0,), (20.0,)) for q in "ab"}), 2.0)
+    large = timed(BON, 6.0)
+    found = {c.second: c for c in compare_at_equal_cost([tpo, revision, small, large], [SECONDS])}
+    best_of_n = found["best-of-n, pool of bon D0-N4"]
+    assert (best_of_n.kind, best_of_n.budget, best_of_n.covered) == ("mean", 8.0, False)
+    (ours, *_) = compare_at_equal_cost([tpo, small, large], [SECONDS])
+    # 5 of the seconds from 2 to 6: three quarters of the way from best-of-2 to best-of-4.
+    assert (ours.place, ours.covered) == (3.5, True)
+    assert ours.paired is not None
+    assert ours.paired.difference.value == pytest.approx(5.0 - fmean([0.25 * 2 + 0.75 * 4, 0.25 * 2 - 0.75]))
+    against = found["revision D1-N2"]
+    # From best-of-2 at 2 seconds to revision at 8: half of the way.
+    assert (against.place, against.spent) == (0.5, 5.0)
+    assert against.paired is not None
+    assert against.paired.difference.value == pytest.approx(5.0 - 3.0)
 
 
 def test_held_out_scores_are_compared_at_the_same_cost() -> None:

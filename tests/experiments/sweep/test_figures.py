@@ -7,6 +7,7 @@ import pytest
 
 from tests.experiments.sweep.values import BON, arm, row
 from tpo.experiments.sweep.arms import Arm
+from tpo.experiments.sweep.costs import SECONDS
 from tpo.experiments.sweep.figures import sweep_figures
 from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure
@@ -35,6 +36,19 @@ def test_each_figure_is_there_once_and_those_of_a_held_out_reward_with_one_only(
         (5.0, 0.5),  # the answer: the guide likes it better, the held-out reward less
     ]
     assert "hf:org/check" in there["over-optimization"].caption
+
+
+def test_the_line_by_seconds_goes_through_whole_runs() -> None:
+    def timed(of: Arm, seconds: float) -> Arm:
+        return replace(of, results={q: replace(r, seconds=seconds) for q, r in of.results.items()})
+
+    first = arm("bon", 2, 0, {q: row((1.0, 2.0), (2.0,), (20.0,)) for q in ("a", "b")})
+    drawn = sweep_figures([timed(TPO, 5.0), timed(first, 2.0), timed(BON, 3.0)], costs=[SECONDS])
+    (figure,) = [each for each in drawn if each.name == "seconds"]
+    assert [[(p.x, p.y) for p in each.points] for each in figure.series] == [
+        [(2.0, 2.0), (5.0, 5.0)],
+        [(2.0, 2.0), (3.0, 1.5)],
+    ]
 
 
 def test_best_of_n_of_the_widest_pool_ends_where_its_own_cell_stands() -> None:

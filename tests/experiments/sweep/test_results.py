@@ -1,9 +1,11 @@
 """Sweeps from their grid to their tables, with scripted models."""
 
+import asyncio
 import csv
 import json
 import re
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from tests.experiments.sweep.scripted import GUIDE, HELD_OUT, OTHER, carried_out, models, plan, say, worth
 from tests.report.test_page import blocks
 from tpo.errors import ConfigError, PolicyRefused, RewardRefused, StoreError, StoreMismatch
+from tpo.experiments.sweep.costs import SECONDS, TOKENS
 from tpo.experiments.sweep.results import Outcome, write_results
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
@@ -61,6 +64,24 @@ def test_every_row_of_the_csv_is_an_arm_with_its_numbers(tmp_path: Path) -> None
         assert float(row["answer_low"]) <= float(row["answer"]) <= float(row["answer_high"])
         assert row["held_out_answer"] == ""
         assert float(row["tokens"]) == pytest.approx(float(row["read"]) + float(row["written"]))
+
+
+def test_seconds_stand_in_the_tables_where_no_call_was_shared(tmp_path: Path) -> None:
+    of = plan(tmp_path, costs=(TOKENS, SECONDS), budgets=(100.0,), shares=False)
+    record = carried_out(replace(of, clock=count(0.0).__next__))
+    by_arm = {each["arm"]: each["a_query"]["seconds"] for each in record["arms"]}
+    assert all(seconds > 0 for seconds in by_arm.values())
+    compared = [each for each in record["at_equal_cost"] if each["cost"] == "seconds"]
+    assert {each["kind"] for each in compared} == {"mean"}
+    assert {each["budget"] for each in compared} == {by_arm["tpo D1-N2"], by_arm["tpo D1-N4"]}
+    with (tmp_path / "sweep.csv").open() as file:
+        assert {row["arm"]: float(row["seconds"]) for row in csv.DictReader(file)} == by_arm
+    assert "interrupted" not in (tmp_path / "sweep.md").read_text()
+    (cell, *_) = of.cells
+    asyncio.run(of.run_plan(cell).execute(models(of).of(cell)))
+    again = write_results(of, Outcome({}))
+    assert [each["starts"] for each in again["cells"]] == [2, *([1] * (len(of.cells) - 1))]
+    assert "seconds are too low for 1 runs that were interrupted" in (tmp_path / "sweep.md").read_text()
 
 
 def test_a_held_out_reward_shows_what_the_guide_overdoes_and_guides_nothing(tmp_path: Path) -> None:

@@ -1,17 +1,25 @@
 """``tpo tune`` against a scripted server: the cost before it starts, the choice, its files, resuming."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from tests.experiments.tune.rewards import KILL_AT
 from tests.openai_server import OpenAIServer
 from tests.report.runs import questions
+from tests.test_config import parsed_words
 from tpo.cli.main import app
 from tpo.cli.tune_session import sample_queries
+from tpo.config import Settings, load_settings
 from tpo.methods.need import read_need
+from tpo.store import read_run
 
 LENGTH = "python:tests.cli.values:length_of"
 MARKS = "python:tests.experiments.sweep.rewards:marks"
@@ -35,11 +43,13 @@ def test_it_measures_a_sample_prints_the_command_and_goes_on_without_asking_agai
     out = tmp_path / "out"
     with OpenAIServer() as server:
         options = ("--policy", server.url, "--method", "tpo", "-n", 2, "-d", 2, "--sample", 24, "--pool", 3)
-        models = ("--reward", LENGTH, "--check-reward", MARKS, "--out", out)
+        models = ("--reward", LENGTH, "--check-reward", MARKS, "--out", out, "--concurrency", 4)
         code, said = call(data, *options, *models)
         assert code == 0, said
         # A pool of 3, and 7 calls with 2 + 2 (1 + 1 + 2) completions, for 24 queries.
         assert "at most 192 policy calls with 312 completions, and 216 rewards, for 2 runs of 24" in said
+        # The first samples of both runs, and the best after each step.
+        assert "at most 168 scores of the held-out reward" in said
         assert "tpo run" in said
         asked = len(server.requests)
         assert call(data, *options, *models)[0] == 0
@@ -48,9 +58,84 @@ def test_it_measures_a_sample_prints_the_command_and_goes_on_without_asking_agai
     assert len(record["data"]["ids"]) == 24
     assert record["command"][:3] == ["tpo", "run", str(data)]
     assert {"D of tpo N2", "N of bon D0"} <= {each["of"] for each in record["turning_points"]}
-    assert (out / "tune.md").read_text().count("(the choice)") == 1
-    if record["chosen"]["when_needed"]:
+    page = (out / "tune.md").read_text()
+    assert page.count("(the choice)") >= 1
+    assert "chosen on four fifths of the queries and measured on the other" in page
+    assert {"method bon", "method tpo"} <= {each["kind"] for each in record["by_kind"]}
+    settings = parsed(record["command"])
+    assert (settings.policy, settings.model) == ((server.url,), "scripted")
+    assert (settings.reward, settings.concurrency) == ((LENGTH,), 4)
+    assert settings.max_tokens == 2048
+    if record["chosen"]["rule"] == "when_needed":
         assert read_need(out / "need.json").queries == 24
+
+
+def parsed(words: list[str]) -> Settings:
+    """Return the settings that a command ``tpo run DATA`` has by the parser of the command line."""
+    assert words[:2] == ["tpo", "run"]
+    return parsed_words(words[2:])
+
+
+def test_the_embedded_pair_is_tuned_and_the_command_has_every_setting(data: Path, tmp_path: Path) -> None:
+    models = ("--reward", "tiny", "--check-reward", LENGTH)
+    more = ("--temperature", 0.9, "--critique-temperature", 0.5, "--seed", 3, "--column", "prompt", "-q")
+    grid = ("--method", "tpo", "-n", 2, "-d", 1, "--sample", 3, "--pool", 3, "--max-tokens", 24)
+    out = ("--out", tmp_path / "out", "--budget", 5000)
+    code, said = call(data, "--policy", "tiny", *models, *grid, *more, *out)
+    assert code == 0, said
+    record = json.loads((tmp_path / "out/tune.json").read_text())
+    assert record["judged_by"] == LENGTH
+    chosen, settings = record["chosen"], parsed(record["command"])
+    expected = load_settings(
+        {
+            "policy": ["tiny"],
+            "reward": ["tiny"],
+            "max_tokens": 24,
+            "temperature": 0.9,
+            "critique_temperature": 0.5,
+            "seed": 3,
+            "column": "prompt",
+            "method": chosen["method"],
+            "sample_size": chosen["samples"],
+            "max_iterations": chosen["iterations"],
+            **chosen["options"],
+        },
+        {},
+    )
+    assert settings == expected
+    best = max((each for each in record["all"] if each["cost"] <= 5000), key=lambda each: each["score"])
+    assert chosen["score"]["value"] == best["score"]
+
+
+def test_a_killed_tuning_goes_on_and_has_the_same_result(data: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    program = [sys.executable, "-c", "from tpo.cli.main import app; app()", "tune"]
+    with OpenAIServer() as server:
+        grid = ("--policy", server.url, "--method", "tpo", "-n", 2, "-d", 2, "--sample", 6, "--pool", 4)
+        words = [
+            str(data),
+            *map(str, grid),
+            "--reward",
+            "python:tests.experiments.tune.rewards:words",
+            "--out",
+        ]
+        assert call(*words, whole)[0] == 0
+        asked = len(server.requests)
+        ended = subprocess.run(
+            [*program, *words, str(killed)],
+            env={**os.environ, KILL_AT: "40"},
+            capture_output=True,
+            check=False,
+        )
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        assert not (killed / "tune.json").exists()
+        before = len(server.requests)
+        assert call(*words, killed)[0] == 0
+        assert len(server.requests) - before < asked, "calls that had ended are not made again"
+    first, second = (json.loads((out / "tune.json").read_text()) for out in (whole, killed))
+    assert second == first
+    starts = [len(read_run(run).invocations) for run in (killed / "runs").iterdir()]
+    assert sorted(starts) == [1, 2]
 
 
 def test_two_rewards_and_a_guide_that_judges_are_refused(data: Path) -> None:

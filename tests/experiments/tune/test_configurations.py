@@ -5,13 +5,17 @@ from dataclasses import replace
 import pytest
 
 from tests.experiments.sweep.values import arm, row
+from tests.report.runs import chance
 from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import Arm
 from tpo.experiments.sweep.costs import TOKENS
+from tpo.experiments.tune.choice import best_by_kind
 from tpo.experiments.tune.configurations import (
+    FOLDS,
     Configuration,
     best_within,
     configurations,
+    cross_validated,
     turning_points,
     when_needed,
 )
@@ -75,3 +79,31 @@ def test_the_rule_optimizes_those_that_gain_and_spares_the_others() -> None:
     assert rule.cost == pytest.approx((10.0 + 30.0) / 2), "half of the queries stop at their first samples"
     assert rule.label == "tpo D2-N5 --when-needed"
     assert need.threshold == pytest.approx(1.0)
+
+
+def test_a_choice_among_noise_is_optimistic_and_its_cross_validated_score_is_not() -> None:
+    found = [varied([chance(name, query) for query in QUERIES], name) for name in range(1, 60)]
+    chosen, honest = best_within(found, None), cross_validated(found, None)
+    assert honest.score < 0.53 < 0.57 < chosen.score
+    for fold in range(FOLDS):
+        outside = QUERIES[fold::FOLDS]
+        by_others = best_within(found, None, [query for query in QUERIES if query not in outside])
+        assert [honest.scores[query] for query in outside] == [by_others.scores[query] for query in outside]
+    assert cross_validated(found, 1.0).cost == found[0].cost, (
+        "the cheapest, where nothing is within the budget"
+    )
+
+
+def test_each_method_and_each_rule_is_shown_by_its_best_within_the_budget() -> None:
+    def of(method: str, score: float, cost: float, rule: str = "") -> Configuration:
+        flat = dict.fromkeys(QUERIES, score)
+        return Configuration(method, 5, 1, dict.fromkeys(QUERIES, cost), flat, rule)
+
+    found = [of("tpo", 1.0, 5.0), of("tpo", 2.0, 9.0), of("bon", 0.5, 1.0), of("fused", 3.0, 99.0)]
+    found += [of("tpo", 1.5, 7.0, "plateau"), of("bon", 0.7, 2.0, "sample_cost")]
+    assert [(kind, each.score) for kind, each in best_by_kind(found, 10.0)] == [
+        ("method tpo", 2.0),
+        ("method bon", 0.5),
+        ("rule --plateau", 1.5),
+        ("rule --sample-cost", 0.7),
+    ]

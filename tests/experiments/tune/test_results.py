@@ -7,9 +7,38 @@ from pathlib import Path
 from tests.experiments.sweep.scripted import plan
 from tests.experiments.sweep.values import arm, row
 from tpo.config import policy_identity, reward_identity
+from tpo.experiments.sweep.arms import QueryResult
 from tpo.experiments.sweep.costs import TOKENS
-from tpo.experiments.tune.results import choose, write_tune
+from tpo.experiments.tune.choice import choose
+from tpo.experiments.tune.results import write_tune
 from tpo.methods.need import read_need
+from tpo.types import Candidate, Query, RewardUsage, Score, Step, Timing, Trajectory, user
+
+
+def recorded(rows: dict[str, QueryResult]) -> dict[str, dict[str, Trajectory]]:
+    """Return trajectories with the rewards of *rows*, whose texts are their held-out scores."""
+    runs = {}
+    for name, of in rows.items():
+        pool = (of.first, of.best_of[-1])
+        firsts = [Candidate(0, index, str(value), Score(value)) for index, value in enumerate(pool)]
+        steps = [
+            Step(number, (), (Candidate(number, 0, str(best), Score(best)),))
+            for number, best in enumerate(of.best[1:], 1)
+        ]
+        runs[name] = Trajectory(
+            Query(name, (user("?"),)),
+            "tpo",
+            Step(0, (), tuple(firsts)),
+            tuple(steps),
+            "finished",
+            "max_iterations",
+            None,
+            {},
+            RewardUsage(),
+            Timing(0.0, 0.0),
+        )
+    return {"tpo D1-N2": runs}
+
 
 QUERIES = [f"q{k}" for k in range(40)]
 
@@ -20,8 +49,7 @@ def test_the_rule_of_the_choice_is_written_for_the_models_that_it_was_measured_w
         q: row((0.0, k % 2 * 1.0), (1.0, 5.0 if k % 2 else -1.0), (20.0, 60.0)) for k, q in enumerate(QUERIES)
     }
     rows = {q: replace(r, check=r.best, check_best_of=(0.0, 0.5)) for q, r in rows.items()}
-    firsts = {"tpo D1-N2": {q: [0.0, k % 2 * 1.0] for k, q in enumerate(QUERIES)}}
-    choice = choose([arm("tpo", 2, 1, rows)], TOKENS, firsts, None)
+    choice = choose([arm("tpo", 2, 1, rows)], TOKENS, recorded(rows), None, lambda query, text: float(text))
     assert choice.chosen.label == "tpo D1-N2 --when-needed"
     of = plan(tmp_path, samples=(2,), check_reward="python:made:held_out")
     record = write_tune(of, choice, None)
@@ -29,7 +57,8 @@ def test_the_rule_of_the_choice_is_written_for_the_models_that_it_was_measured_w
     assert (model.method, model.sample_size, model.queries) == ("tpo D1-N2", 2, 40)
     assert model.policy == json.loads(json.dumps(policy_identity(of.settings)))
     assert model.reward == json.loads(json.dumps(reward_identity(of.settings)))
-    assert record["command"][-2:] == ["--when-needed", str(tmp_path / "need.json")]
+    flag = record["command"].index("--when-needed")
+    assert record["command"][flag + 1] == str(tmp_path / "need.json")
     labels = [each["label"] for each in record["frontier"]]
     assert labels[-1] == choice.chosen.label, "what costs more and scores less is not shown"
     page = (tmp_path / "tune.md").read_text()
@@ -39,7 +68,7 @@ def test_the_rule_of_the_choice_is_written_for_the_models_that_it_was_measured_w
 
 def test_few_queries_get_no_rule(tmp_path: Path) -> None:
     rows = {q: row((0.0, 1.0), (1.0, 5.0), (20.0, 60.0)) for q in QUERIES[:19]}
-    choice = choose([arm("tpo", 2, 1, rows)], TOKENS, {}, None)
+    choice = choose([arm("tpo", 2, 1, rows)], TOKENS, recorded(rows), None)
     assert (choice.need, choice.chosen.label) == (None, "tpo D1-N2")
     record = write_tune(plan(tmp_path, samples=(2,)), choice, None)
     assert "--when-needed" not in record["command"]
@@ -50,6 +79,6 @@ def test_few_queries_get_no_rule(tmp_path: Path) -> None:
 def test_a_held_out_reward_that_missed_a_response_does_not_judge(tmp_path: Path) -> None:
     rows = {q: row((0.0, 1.0), (1.0, 5.0), (20.0, 60.0)) for q in QUERIES[:19]}
     of = plan(tmp_path, samples=(2,), check_reward="python:made:judge")
-    record = write_tune(of, choose([arm("tpo", 2, 1, rows)], TOKENS, {}, None), None)
+    record = write_tune(of, choose([arm("tpo", 2, 1, rows)], TOKENS, recorded(rows), None), None)
     assert record["judged_by"] == of.rewards[0]
     assert "python:made:judge did not score every response" in (tmp_path / "tune.md").read_text()

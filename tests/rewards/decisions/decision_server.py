@@ -12,7 +12,10 @@ from aiohttp import web
 from tests.serving import LoopbackServer
 
 SYSTEMONE, EXACT, TOP, SCHEMA = "systemone", "exact", "top", "schema"
+VLLM_SCORES, SGLANG_SCORES = "/generative_scoring", "/v1/score"
 EVERY_WAY = frozenset({SYSTEMONE, EXACT, TOP, SCHEMA})
+FIRST_WORD = 1000
+"""Token of the first word of a prompt; those below are labels."""
 
 
 @dataclass
@@ -28,7 +31,9 @@ class DecisionServer(LoopbackServer):
     ignores: bool = False
     labels: tuple[str, ...] = ("yes", "no", "A", "B", *"0123456789")
     context: int | None = None
+    name: str = "chat"
     bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
 
     def application(self) -> web.Application:
         """Its routes."""
@@ -36,7 +41,11 @@ class DecisionServer(LoopbackServer):
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_post("/v1/systemone", self._decide)
-        if EXACT in self.ways or self.context:
+        if VLLM_SCORES in self.ways:
+            app.router.add_post(VLLM_SCORES, self._score_as_vllm)
+        if SGLANG_SCORES in self.ways:
+            app.router.add_post(SGLANG_SCORES, self._score_as_sglang)
+        if self.ways & {EXACT, VLLM_SCORES, SGLANG_SCORES} or self.context:
             app.router.add_post("/tokenize", self._tokenize)
         return app
 
@@ -45,15 +54,17 @@ class DecisionServer(LoopbackServer):
         return [body for at, body in self.bodies if at == path]
 
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "chat", "max_model_len": self.context}]})
+        return web.json_response({"data": [{"id": self.name, "max_model_len": self.context}]})
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = await self._body(request)
         if "messages" in body:
-            words = sum(len(turn["content"].split()) for turn in body["messages"])
-            return web.json_response({"count": words, "tokens": [0] * words})
+            words = [word for turn in body["messages"] for word in turn["content"].split()]
+            self.words += [word for word in words if word not in self.words]
+            tokens = [FIRST_WORD + self.words.index(word) for word in words]
+            return web.json_response({"count": len(tokens), "tokens": tokens})
         text = body["prompt"]
-        ids = [self.labels.index(text)] if text in self.labels else [1000, *map(ord, text)]
+        ids = [self.labels.index(text)] if text in self.labels else [FIRST_WORD, *map(ord, text)]
         return web.json_response({"count": len(ids), "tokens": ids})
 
     async def _complete(self, request: web.Request) -> web.Response:
@@ -103,6 +114,29 @@ class DecisionServer(LoopbackServer):
         mass_of = {name: {"label_mass": 0.9, "argmax_is_label": True} for name in answers}
         usage = {"input_tokens": 10 * len(answers), "output_tokens": len(answers)}
         return web.json_response({"answers": answers, "usage": usage, "diagnostics": mass_of})
+
+    def _next_token(self, body: dict[str, Any]) -> list[list[float]]:
+        """The probability of each label after each item."""
+        assert not body["apply_softmax"]
+        found = []
+        for item in body["items"]:
+            text = " ".join(self.words[token - FIRST_WORD] for token in [*body["query"], *item])
+            chances = self.chances(text)
+            found.append([chances.get(self.labels[label], 0.0) for label in body["label_token_ids"]])
+        return found
+
+    async def _score_as_vllm(self, request: web.Request) -> web.Response:
+        """As ``GenerativeScoringResponse`` of vLLM 0.32: the first label's probability alone."""
+        scores = self._next_token(await self._body(request))
+        data = [{"index": at, "object": "score", "score": row[0]} for at, row in enumerate(scores)]
+        usage = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11}
+        return web.json_response({"object": "list", "model": "chat", "data": data, "usage": usage})
+
+    async def _score_as_sglang(self, request: web.Request) -> web.Response:
+        """As ``ScoringResponse`` of SGLang 0.5.23: a row of probabilities for each item."""
+        scores = self._next_token(await self._body(request))
+        usage = {"prompt_tokens": 10, "total_tokens": 10}
+        return web.json_response({"object": "scoring", "model": "chat", "scores": scores, "usage": usage})
 
     async def _body(self, request: web.Request) -> dict[str, Any]:
         body: dict[str, Any] = await request.json()

@@ -16,34 +16,50 @@ from tests.serving import LoopbackServer
 class JudgeServer(LoopbackServer):
     """Replies with *reply* of the request's body and number; *chances* are the digits' at the score.
 
-    *exact* are the digits' as vLLM gives them: the named tokens' alone, however unlikely.
+    *exact* are the digits' as vLLM gives them: the named tokens' alone, however unlikely. *scores* are those
+    of SGLang's ``/v1/score``, whose chat leaves ``logprob_token_ids`` unread. A character is a token.
     """
 
     reply: Callable[[dict[str, Any], int], str] = lambda body, number: '{"score": 7}'
     chances: Mapping[str, float] | None = None
     exact: Mapping[str, float] | None = None
+    scores: Mapping[str, float] | None = None
+    context: int | None = None
     unknown: tuple[str, ...] = ()
     refusal: int = 400
     status: int = 200
     bodies: list[dict[str, Any]] = field(default_factory=list)
     tokenized: list[str] = field(default_factory=list)
+    scored: list[dict[str, Any]] = field(default_factory=list)
 
     def application(self) -> web.Application:
         """Its routes."""
         app = web.Application()
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
-        if self.exact is not None:
+        if self.exact is not None or self.scores is not None:
             app.router.add_post("/tokenize", self._tokenize)
+        if self.scores is not None:
+            app.router.add_post("/v1/score", self._score)
         return app
 
     async def _tokenize(self, request: web.Request) -> web.Response:
-        text = (await request.json())["prompt"]
-        self.tokenized.append(text)
+        body = await request.json()
+        if "messages" in body:
+            text = "\n".join(turn["content"] for turn in body["messages"])
+        else:
+            text = body["prompt"]
+            self.tokenized.append(text)
         return web.json_response({"tokens": [ord(char) for char in text], "count": len(text)})
 
+    async def _score(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.scored.append(body)
+        rows = [[(self.scores or {}).get(chr(one), 0.0) for one in body["label_token_ids"]]]
+        return web.json_response({"scores": rows, "usage": {"total_tokens": 10}})
+
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "judge"}]})
+        return web.json_response({"data": [{"id": "judge", "max_model_len": self.context}]})
 
     async def _complete(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.http.loopback import VirtualTime
 from tests.rewards.judge.judge_server import JudgeServer
@@ -203,3 +204,63 @@ async def test_vllm_is_asked_for_the_exact_probability_of_every_digit() -> None:
     (body,) = server.bodies
     assert body["logprob_token_ids"] == [ord(digit) for digit in "123456789"]
     assert server.tokenized == list("123456789")
+
+
+async def test_a_server_with_a_scoring_endpoint_gives_the_same_without_writing_a_reply() -> None:
+    server = JudgeServer(scores={"7": 0.4, "9": 0.2, "1": 0.2})
+    async with server.up() as url:
+        judge = JudgeReward(url)
+        scores = [await judge.score(MESSAGES, text, SCOPE) for text in ("Four.", "4", "Two.")]
+        await judge.aclose()
+    assert [score.value for score in scores] == [pytest.approx(0.5 * 7 + 0.25 * 9 + 0.25 * 1)] * 3
+    assert len(server.bodies) == 1  # the first reply tells that the judge grades at once
+    assert len(server.scored) == 4
+    prompt = "".join(map(chr, server.scored[-1]["query"] + server.scored[-1]["items"][0]))
+    assert prompt.endswith('Reply with {"score": NUMBER} only.{"score": ')
+    assert "Two." in prompt
+
+
+async def test_a_judge_that_reasons_first_is_not_scored_before_its_reasoning() -> None:
+    reply = '<think>It is fine.</think>{"score": 6}'
+    server = JudgeServer(lambda body, number: reply, scores={"7": 1.0})
+    assert (await graded(server, votes=1)).value == 6.0
+    assert server.scored == []
+
+
+async def test_exact_probabilities_that_were_ignored_are_replaced_by_the_likeliest_tokens() -> None:
+    """SGLang before ``/tokenize`` of messages: its chat knows no ``logprob_token_ids``."""
+
+    class Ignoring(JudgeServer):
+        async def _score(self, request: web.Request) -> web.Response:
+            return web.json_response({"message": "not this model"}, status=400)
+
+        def _token(self, char: str) -> dict[str, Any]:
+            last = self.bodies[-1]
+            return super()._token(char) if last["top_logprobs"] else {"token": char, "logprob": 0.0}
+
+    server = Ignoring(scores={}, chances={"7": 0.5, "9": 0.5})
+    async with server.up() as url:
+        judge = JudgeReward(url)
+        scores = [await judge.score(MESSAGES, text, SCOPE) for text in ("Four.", "4")]
+        await judge.aclose()
+    assert [score.value for score in scores] == [8.0, 8.0]
+    assert len(server.bodies) == 3  # one without alternatives, then one for each response
+
+
+async def test_a_conversation_that_does_not_fit_loses_its_beginning() -> None:
+    server = JudgeServer(context=3000)
+    async with server.up() as url:
+        judge = JudgeReward(url, votes=1, max_tokens=4000)
+        score = await judge.score((user("old " * 6000 + "Add two and two."),), "Four.", SCOPE)
+        with pytest.raises(
+            RewardError, match="the response and the question take more than the 2,186 tokens"
+        ):
+            await judge.score(MESSAGES, "four " * 6000, SCOPE)
+        await judge.aclose()
+    assert score.truncated_tokens > 1000
+    (body,) = server.bodies
+    assert body["max_tokens"] == 750
+    material = body["messages"][1]["content"]
+    assert "characters left out" in material
+    assert "Add two and two." in material
+    assert "Four." in material

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from tests.rewards.decisions.decision_server import EVERY_WAY, EXACT, SCHEMA, SYSTEMONE, TOP, DecisionServer
+from tests.rewards.decisions.decision_server import (
+    EVERY_WAY,
+    EXACT,
+    SCHEMA,
+    SGLANG_SCORES,
+    SYSTEMONE,
+    TOP,
+    VLLM_SCORES,
+    DecisionServer,
+)
 from tpo.errors import RewardError
 from tpo.rewards.rubric import RubricReward
 from tpo.rewards.rubric.criteria import Criterion, RubricFile
@@ -45,7 +54,16 @@ async def scored(server: DecisionServer, criteria: Any = CRITERIA, times: int = 
     return scores[0]
 
 
-@pytest.mark.parametrize("ways", [EVERY_WAY, {EXACT, TOP, SCHEMA}, {TOP, SCHEMA}])
+@pytest.mark.parametrize(
+    "ways",
+    [
+        EVERY_WAY,
+        {EXACT, TOP, SCHEMA},
+        {VLLM_SCORES, TOP, SCHEMA},
+        {SGLANG_SCORES, TOP, SCHEMA},
+        {TOP, SCHEMA},
+    ],
+)
 @pytest.mark.parametrize("ignores", [True, False])
 async def test_every_criterion_has_its_probability(ways: set[str], ignores: bool) -> None:
     score = await scored(DecisionServer(scripted, frozenset(ways), ignores=ignores))
@@ -146,7 +164,7 @@ async def test_a_long_conversation_loses_its_beginning_and_that_is_told(ways: se
 async def test_a_response_that_does_not_fit_is_an_error() -> None:
     async with DecisionServer(scripted, context=400).up() as url:
         reward = RubricReward(url, (KIND,))
-        with pytest.raises(RewardError, match=r"^query 'q', response 1\.2: .*more than the 400 tokens"):
+        with pytest.raises(RewardError, match=r"^query 'q', response 1\.2: .*more than the 336 tokens"):
             await reward.score(QUERY.messages, "word " * 500, SCOPE)
         await reward.aclose()
 

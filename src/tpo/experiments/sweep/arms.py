@@ -41,6 +41,9 @@ class QueryResult:
         check_best_of: expected held-out score of the best of n first samples by the guiding reward, n = 1 to
             N; empty if one of them has no held-out score.
         seconds: seconds from the query's start to its end.
+        cached: cumulative prompt tokens from the server's cache after each step; empty: none.
+        sample_cached: prompt tokens of the first samples from the cache.
+        sample_requests: requests of the first samples.
     """
 
     first: float
@@ -55,6 +58,9 @@ class QueryResult:
     check: tuple[float, ...] = ()
     check_best_of: tuple[float, ...] = ()
     seconds: float = 0.0
+    cached: tuple[float, ...] = ()
+    sample_cached: float = 0.0
+    sample_requests: float = 1.0
 
     @property
     def answer(self) -> float:
@@ -169,6 +175,9 @@ def query_result(trajectory: Trajectory, depth: int, held_out: HeldOutScore | No
         sample_read=float(numbers.sample_read),
         sample_written=float(numbers.sample_written),
         seconds=trajectory.timing.ended - trajectory.timing.started,
+        cached=_padded([step.cached for step in steps], depth),
+        sample_cached=float(numbers.sample_cached),
+        sample_requests=float(numbers.sample_requests),
     )
     return result if held_out is None else _with_held_out(result, trajectory, depth, held_out)
 
@@ -192,6 +201,9 @@ def average_seeds(results: Sequence[QueryResult]) -> QueryResult:
         if all(result.check_best_of for result in results)
         else (),
         seconds=fmean(result.seconds for result in results),
+        cached=_mean([result.cached for result in results]),
+        sample_cached=fmean(result.sample_cached for result in results),
+        sample_requests=fmean(result.sample_requests for result in results),
     )
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from statistics import fmean
 from typing import Any, NamedTuple
 
 from tpo.experiments.sweep.arms import Arm, largest_pools
 from tpo.experiments.sweep.costs import CostMeasure
-from tpo.experiments.sweep.curves import CurvePoint, RewardCurve, best_of_n_curve, cost_at, step_curve
+from tpo.experiments.sweep.curves import CurvePoint, RewardCurve, arms_curve, method_curve, sample_curve
 from tpo.experiments.sweep.equal_cost import best_of_n_name, deepest_arms
 from tpo.report.bootstrap import Estimate
 from tpo.report.statistics import PairedComparison, bootstrap_means, compare_paired
@@ -85,12 +84,13 @@ def _method_curves(arms: Sequence[Arm], measure: CostMeasure) -> list[_MethodCur
     for method in dict.fromkeys(arm.method_name for arm in arms if arm.depth):
         own = [arm for arm in arms if arm.method_name == method and arm.depth]
         if max(arm.depth for arm in own) == 1 and len(own) > 1:
-            found.append(
-                _MethodCurve(f"{method} D1", "n", own[0], _width_curve(own, _queries(arms), measure))
-            )
+            curve = arms_curve([(float(arm.n), arm) for arm in own], _queries(arms), measure)
+            found.append(_MethodCurve(f"{method} D1", "n", own[0], curve))
         else:
             found += [
-                _MethodCurve(f"{method} N{arm.n}", "step", arm, step_curve(arm, _queries(arms), measure))
+                _MethodCurve(
+                    f"{method} N{arm.n}", "step", arm, method_curve(arm, arms, _queries(arms), measure)
+                )
                 for arm in deepest_arms(own)
             ]
     return found
@@ -102,21 +102,7 @@ def _queries(arms: Sequence[Arm]) -> list[str]:
 
 def _pool_curve(pool: Arm, arms: Sequence[Arm], measure: CostMeasure) -> _MethodCurve:
     name = best_of_n_name(pool, largest_pools(arms))
-    return _MethodCurve(name, "n", pool, best_of_n_curve(pool, _queries(arms), measure))
-
-
-def _width_curve(arms: Sequence[Arm], queries: Sequence[str], measure: CostMeasure) -> RewardCurve:
-    """Return the curve of the answers of arms that differ in N."""
-    ordered = sorted(arms, key=lambda arm: arm.n)
-    rows = {query: [arm.results[query] for arm in ordered] for query in queries}
-    spent = tuple(
-        fmean(cost_at(arm.results[query], measure, arm.depth) for query in queries) for arm in ordered
-    )
-    checked: Mapping[str, tuple[float, ...]] = {}
-    if all(row.check for of in rows.values() for row in of):
-        checked = {query: tuple(row.check[-1] for row in of) for query, of in rows.items()}
-    reached = {query: tuple(row.answer for row in of) for query, of in rows.items()}
-    return RewardCurve(tuple(float(arm.n) for arm in ordered), spent, reached, checked)
+    return _MethodCurve(name, "n", pool, sample_curve(pool, arms, _queries(arms), measure))
 
 
 def _at(of: _MethodCurve, measure: CostMeasure, budget: float, pool: CurvePoint | None) -> AtBudget:

@@ -1,8 +1,9 @@
-"""Cost measures of a sweep: tokens, completion tokens, calls, money and FLOPs.
+"""Cost measures of a sweep: tokens, completion tokens, calls, money, FLOPs and seconds.
 
-Each is linear in prompt tokens, completion tokens and calls. FLOPs are 2 x parameters x tokens, the cost of a
-forward pass without attention; a 70B policy spends the 9.3 PFLOPs that the paper states for a query
-(arXiv 2501.12895, section 6) on 66,400 tokens.
+Each except seconds is linear in prompt tokens, cached prompt tokens, completion tokens and calls. FLOPs are
+2 x parameters x tokens, the cost of a forward pass without attention; a 70B policy spends the 9.3 PFLOPs that
+the paper states for a query (arXiv 2501.12895, section 6) on 66,400 tokens. Seconds are measured for whole
+queries, from start to end.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from tpo.report.prices import MILLION, Prices
 class CostMeasure:
     """A cost in *unit*: *read* a prompt token, *written* a completion token, *call* a sample or critique.
 
-    *label* names an axis. Cached prompt tokens cost as much as others: the measures of a sweep do not tell
-    them apart.
+    *label* names an axis. *cached* is the cost of a prompt token from the server's cache; None: as *read*.
     """
 
     name: str
@@ -28,16 +28,19 @@ class CostMeasure:
     read: float
     written: float
     call: float = 0.0
+    cached: float | None = None
 
-    def of(self, read: float, written: float, calls: float) -> float:
-        """Return the cost of so many prompt tokens, completion tokens and calls."""
-        return self.read * read + self.written * written + self.call * calls
+    def of(self, read: float, written: float, calls: float, cached: float = 0.0) -> float:
+        """Return the cost of so many prompt tokens, *cached* of them, completion tokens and calls."""
+        saved = 0.0 if self.cached is None else (self.read - self.cached) * cached
+        return self.read * read + self.written * written + self.call * calls - saved
 
 
 TOKENS = CostMeasure("tokens", "prompt and completion tokens", "tokens", 1.0, 1.0)
 WRITTEN = CostMeasure("written", "completion tokens", "tokens", 0.0, 1.0)
 CALLS = CostMeasure("calls", "policy calls", "calls", 0.0, 0.0, 1.0)
-COSTS = ("tokens", "written", "calls", "money", "flops")
+SECONDS = CostMeasure("seconds", "seconds", "seconds", 0.0, 0.0)
+COSTS = ("tokens", "written", "calls", "money", "flops", "seconds")
 DEFAULT_COSTS = (TOKENS, WRITTEN)
 
 
@@ -53,14 +56,16 @@ def cost_measures(
 
 
 def _measure(name: str, prices: Prices | None, parameters: float | None) -> CostMeasure:
-    plain = {each.name: each for each in (TOKENS, WRITTEN, CALLS)}
+    plain = {each.name: each for each in (TOKENS, WRITTEN, CALLS, SECONDS)}
     if name in plain:
         return plain[name]
     if name == "money":
         if prices is None:
             raise ConfigError("--cost money needs --price-in and --price-out")
+        cached = None if prices.cached is None else prices.cached / MILLION
+        prompt, completion = prices.read / MILLION, prices.written / MILLION
         label = f"cost in {prices.currency}"
-        return CostMeasure(name, label, prices.currency, prices.read / MILLION, prices.written / MILLION)
+        return CostMeasure(name, label, prices.currency, prompt, completion, cached=cached)
     if name == "flops":
         if parameters is None:
             raise ConfigError("--cost flops needs --parameters, the number of the policy's parameters")

@@ -6,8 +6,8 @@ is not extrapolated.
 
 - **best-of-n**: place n is the expected best of n of the m first samples, drawn without replacement
   (:func:`tpo.report.statistics.expected_best`), so one pool gives the whole curve without further calls. Its
-  cost is one prompt, n/m of the completion tokens and n calls. The held-out score is that of the sample which
-  the guiding reward selects.
+  cost is one prompt per request, n/m of the completion tokens and n calls. The held-out score is that of the
+  sample which the guiding reward selects.
 - **a method with iterations**: place s is the best of the pool after s iterations. Its cost is that of all
   calls up to then, including critiques.
 
@@ -29,8 +29,15 @@ from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 from tpo.experiments.sweep.arms import Arm, QueryResult, largest_pools
-from tpo.experiments.sweep.costs import DEFAULT_COSTS, CostMeasure
-from tpo.experiments.sweep.curves import RewardCurve, best_of_n_curve, cost_at, step_curve
+from tpo.experiments.sweep.costs import DEFAULT_COSTS, SECONDS, CostMeasure
+from tpo.experiments.sweep.curves import (
+    RewardCurve,
+    cost_at,
+    cost_of_run,
+    cost_of_samples,
+    method_curve,
+    sample_curve,
+)
 from tpo.report.statistics import PairedComparison, compare_paired
 
 Budget = Literal["mean", "cap"]
@@ -90,10 +97,11 @@ def compare_at_equal_cost(
     for arm in (arm for arm in arms if arm.depth):
         own_pools = [pool for pool in pools if pool.reward == arm.reward]
         for measure in measures:
-            found += [_at_mean(arm, pool, measure, of_n=True) for pool in own_pools]
-            found += [_at_cap(arm, pool, measure) for pool in own_pools]
+            found += [_at_mean(arm, pool, arms, measure, of_n=True) for pool in own_pools]
+            if measure != SECONDS:  # a part of a run has no time of its own
+                found += [_at_cap(arm, pool, measure) for pool in own_pools]
             found += [
-                _at_mean(arm, other, measure, of_n=False)
+                _at_mean(arm, other, arms, measure, of_n=False)
                 for other in deepest
                 if (other.reward, other.n) == (arm.reward, arm.n) and other.method_name != arm.method_name
             ]
@@ -112,8 +120,8 @@ class CappedQuery(NamedTuple):
 def within_cap(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> CappedQuery | None:
     """Stop a query of *arm* at the last step, or else at the last first sample, within *cap*.
 
-    First samples cost the prompt once and the query's mean completion each. Returns None if the cap does not
-    pay for one sample.
+    First samples cost the prompt once per request and the query's mean completion each. Returns None if the
+    cap does not pay for one sample.
     """
     steps = [step for step in range(arm.depth + 1) if cost_at(result, measure, step) <= cap]
     if not steps:
@@ -125,8 +133,8 @@ def within_cap(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) 
 
 def _samples_paid(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> int:
     """Return how many first samples of a query *cap* pays for, even beyond the pool."""
-    prompt = measure.of(result.sample_read, 0.0, 0.0)
-    each = measure.of(0.0, result.sample_written / arm.n, 1.0)
+    prompt = cost_of_samples(result, measure, 0, arm.n)
+    each = cost_of_samples(result, measure, 1, arm.n) - prompt
     return max(0, floor((cap - prompt) / each + 1e-9)) if each > 0 else arm.n
 
 
@@ -134,7 +142,7 @@ def _samples_within(arm: Arm, result: QueryResult, measure: CostMeasure, cap: fl
     count = _samples_paid(arm, result, measure, cap)
     if not 1 <= count <= len(result.best_of):
         return None
-    spent = measure.of(result.sample_read, result.sample_written * count / arm.n, count)
+    spent = cost_of_samples(result, measure, count, arm.n)
     checked = result.check_best_of[count - 1] if result.check_best_of else None
     return CappedQuery(result.best_of[count - 1], spent, float(count), checked)
 
@@ -160,13 +168,17 @@ def shared_query_ids(first: Arm, second: Arm) -> list[str]:
     return [query for query in first.results if query in second.results]
 
 
-def _at_mean(arm: Arm, other: Arm, measure: CostMeasure, *, of_n: bool) -> EqualCostComparison | None:
+def _at_mean(
+    arm: Arm, other: Arm, arms: Sequence[Arm], measure: CostMeasure, *, of_n: bool
+) -> EqualCostComparison | None:
     """Compare *arm* with *other*, or with best-of-n of its pool, at the mean budget."""
     queries = shared_query_ids(arm, other)
     if not queries:
         return None
     budget = _spent(arm, queries, measure)
-    curve = (best_of_n_curve if of_n else step_curve)(other, queries, measure)
+    curve = (sample_curve if of_n else method_curve)(other, arms, queries, measure)
+    if not curve.places:
+        return None
     point = curve.at(budget)
     answers = [arm.results[query].answer for query in queries]
     return EqualCostComparison(
@@ -180,7 +192,7 @@ def _at_mean(arm: Arm, other: Arm, measure: CostMeasure, *, of_n: bool) -> Equal
         spent=point.spent,
         place=point.place,
         covered=point.covered,
-        needed=_samples_for(budget, curve) if of_n else None,
+        needed=_samples_for(budget, curve) if of_n and measure != SECONDS else None,
         paired=compare_paired(answers, [point.reached[query] for query in queries])
         if point.covered
         else None,
@@ -237,7 +249,7 @@ def _compare_checked(
 
 
 def _spent(arm: Arm, queries: Sequence[str], measure: CostMeasure) -> float:
-    return fmean(cost_at(arm.results[query], measure, arm.depth) for query in queries)
+    return fmean(cost_of_run(arm.results[query], measure, arm.depth) for query in queries)
 
 
 def _pool_name(pool: Arm) -> str:

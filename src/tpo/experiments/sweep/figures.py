@@ -14,7 +14,7 @@ from statistics import fmean
 from tpo.experiments.cells import slug
 from tpo.experiments.sweep.arms import Arm, largest_pools
 from tpo.experiments.sweep.costs import CALLS, DEFAULT_COSTS, TOKENS, WRITTEN, CostMeasure
-from tpo.experiments.sweep.curves import best_of_n_curve, step_curve
+from tpo.experiments.sweep.curves import method_curve, sample_curve
 from tpo.experiments.sweep.equal_cost import best_of_n_name, deepest_arms
 from tpo.report.figures import Figure, Point, Series, points
 from tpo.report.statistics import bootstrap_means
@@ -33,13 +33,15 @@ NAMES = {
     "calls": "calls",
     "money": "cost",
     "flops": "FLOPs",
+    "seconds": "seconds",
 }
 CAPTIONS = {
     "tokens": "Prompt and completion tokens of the policy, including critiques.",
     "written": "Completion tokens, including critiques: the cost of decoding when prompts are cached.",
     "calls": "Each sample and each critique is one call.",
-    "money": "Tokens of the policy at the given prices; cached prompt tokens at the full price.",
+    "money": "Tokens of the policy at the given prices; cached ones at --price-cached, if given.",
     "flops": "2 x parameters x tokens of the policy, without attention.",
+    "seconds": "Mean seconds of a query, beside all others in flight; each point is a run of its own.",
 }
 Line = tuple[str, str, tuple[Point, ...]]
 """Method, shape and points."""
@@ -116,11 +118,11 @@ class _RewardFigures:
         """Draw the reward, or the score by *check_reward*, at the cost of the mean query."""
         lines, dashed = [], []
         for arm in self.deepest:
-            curve = step_curve(arm, list(arm.results), measure)
+            curve = method_curve(arm, self.arms, list(arm.results), measure)
             values = curve.reached if check_reward is None else curve.checked
             lines.append((arm.method_name, f"N{arm.n}", _means(curve.spent, list(values.values()))))
         for pool in self.pools:
-            curve = best_of_n_curve(pool, list(pool.results), measure)
+            curve = sample_curve(pool, self.arms, list(pool.results), measure)
             values = curve.reached if check_reward is None else curve.checked
             dashed.append((pool, _means(curve.spent, list(values.values()))))
         held_out = "" if check_reward is None else f" Score by {check_reward}, which guides no run."

@@ -14,7 +14,7 @@ from tpo.data.sources import Spec
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import ExperimentPlan
-from tpo.experiments.sweep.costs import DEFAULT_COSTS, CostMeasure
+from tpo.experiments.sweep.costs import DEFAULT_COSTS, SECONDS, CostMeasure
 from tpo.experiments.sweep.shared_calls import SharedSampling, shared_models
 from tpo.methods.method import Method
 from tpo.policies.base import Policy
@@ -105,10 +105,11 @@ class SweepPlan(ExperimentPlan):
         """Raise, before any call, the errors that would otherwise occur at the end.
 
         Raises:
-            ConfigError: the held-out reward guides a run.
+            ConfigError: the held-out reward guides a run, or seconds of runs that share calls are compared.
             MissingExtra: matplotlib is not installed.
         """
         require_held_out(self.check_reward, self.rewards)
+        require_own_time(self.costs, shares=self.shares)
         if not self.figures:
             return
         try:
@@ -150,3 +151,13 @@ def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:
             f"--check-reward {check_reward} is also a --reward: a held-out reward must not guide a run;"
             " choose another one"
         )
+
+
+def require_own_time(costs: Sequence[CostMeasure], *, shares: bool) -> None:
+    """Require that runs share no calls where seconds are compared.
+
+    Raises:
+        ConfigError: they do.
+    """
+    if shares and SECONDS in costs:
+        raise ConfigError("--cost seconds needs --no-share: a shared call takes time in one run alone")

@@ -20,6 +20,7 @@ from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
 from tpo.experiments.sweep.arms import Arm, make_arms, without_held_out
 from tpo.experiments.sweep.budgets import at_budgets
+from tpo.experiments.sweep.costs import SECONDS
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, shared_query_ids
 from tpo.experiments.sweep.figures import sweep_figures
 from tpo.experiments.sweep.held_out import HeldOutScores
@@ -32,7 +33,8 @@ from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure
 from tpo.report.shared_queries import shared_queries
 from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, compare_paired, holm
-from tpo.store.runfile import versions
+from tpo.store.runfile import NAME as RUN_FILE
+from tpo.store.runfile import read_run, versions
 
 SCHEMA = 2
 NAME = "sweep"
@@ -172,6 +174,7 @@ def _cell(plan: SweepPlan, cell: Cell, failures: Mapping[str, str]) -> dict[str,
     path, error = plan.path(cell), failures.get(cell.folder)
     statuses = [trajectory.status for trajectory in plan.trajectories(cell)]
     finished, failed = statuses.count("finished"), statuses.count("failed")
+    starts = len(read_run(path).invocations) if (path / RUN_FILE).exists() else 0
     return {
         "run": str(path.relative_to(plan.out)),
         "arm": cell.label,
@@ -180,6 +183,7 @@ def _cell(plan: SweepPlan, cell: Cell, failures: Mapping[str, str]) -> dict[str,
         "seed": cell.seed,
         "finished": finished,
         "failed": failed,
+        "starts": starts,
         "error": error,
     }
 
@@ -189,8 +193,10 @@ def _arm_record(plan: SweepPlan, arm: Arm, *, apart: bool) -> dict[str, Any]:
     record = arm_record(arm, apart=apart)
     spent = record["a_query"]
     if arm.results:
-        for measure in plan.costs:
-            spent[measure.name] = measure.of(spent["read"], spent["written"], spent["calls"])
+        for measure in (each for each in plan.costs if each != SECONDS):
+            spent[measure.name] = measure.of(
+                *(spent[each] for each in ("read", "written", "calls", "cached"))
+            )
     return record | {"a_query": spent | {"seconds": None} if plan.shares else spent}
 
 
@@ -203,6 +209,7 @@ def arm_record(arm: Arm, *, apart: bool = False) -> dict[str, Any]:
         "written": [row.written[-1] for row in rows],
         "tokens": [row.read[-1] + row.written[-1] for row in rows],
         "calls": [row.calls[-1] for row in rows],
+        "cached": [row.cached[-1] if row.cached else 0.0 for row in rows],
         "seconds": [row.seconds for row in rows],
     }
     return {

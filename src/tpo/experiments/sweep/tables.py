@@ -139,6 +139,11 @@ def sweep_notes(record: Record) -> list[str]:
         notes.append(f"best-of-n ended before the budget {len(short):,} times: {advice}")
     if _has_seconds(record):
         notes.append("seconds: from a query's start to its end, beside all others in flight")
+        again = sum(1 for cell in record["cells"] if cell.get("starts", 1) > 1)
+        if again:
+            notes.append(
+                f"seconds are too low for {again:,} runs that were interrupted: --fresh repeats them"
+            )
     if record["shared_calls"]:
         notes.append("calls that cells have in common were made once and are counted in each cell")
     if record["held_out_reward"]:
@@ -227,7 +232,7 @@ def _table(record: Record) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def _further_costs(record: Record) -> list[Record]:
     """Return the cost measures that have no column of their own."""
-    return [each for each in record["costs"] if each["name"] not in ("tokens", "written", "calls")]
+    return [each for each in record["costs"] if each["name"] not in ("tokens", "written", "calls", "seconds")]
 
 
 def _has_seconds(record: Record) -> bool:

@@ -6,15 +6,17 @@ A run of D iterations contains all shallower ones, and a pool of first samples c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tpo.config.command_line import option_words
+from tpo.config.option import flag_of
 from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import Arm, QueryResult, largest_pools
 from tpo.experiments.sweep.costs import CostMeasure
-from tpo.experiments.sweep.curves import cost_at
+from tpo.experiments.sweep.curves import cost_at, cost_of_samples
 from tpo.experiments.sweep.equal_cost import deepest_arms
 from tpo.methods.need import NeedModel, fit_gain
 from tpo.report.statistics import PairedComparison, compare_paired
@@ -25,19 +27,24 @@ FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A method with N and D: cost and score of each query; with *need*, only queries that need it go on."""
+    """A method with N, D and possibly a stopping rule: cost and score of each query.
+
+    *options* are the settings of the *rule*.
+    """
 
     method: str
     n: int
     depth: int
     costs: Mapping[str, float]
     scores: Mapping[str, float]
-    need: bool = False
+    rule: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """Method with its shape, and the rule if there is one."""
-        return f"{self.method} D{self.depth}-N{self.n}" + (" --when-needed" if self.need else "")
+        """Method with its shape, and the options of the rule if there is one."""
+        shape = f"{self.method} D{self.depth}-N{self.n}"
+        return " ".join([shape, *(option_words(self.options) or ([flag_of(self.rule)] if self.rule else []))])
 
     @property
     def cost(self) -> float:
@@ -77,42 +84,76 @@ def configurations(arms: Sequence[Arm], measure: CostMeasure, *, held_out: bool)
     """Return every configuration that *arms* contain, scored by the held-out reward or by the guiding one."""
     found = []
     for arm in deepest_arms(arms):
-        for step in range(1, arm.depth + 1):
-            costs = {query: cost_at(row, measure, step) for query, row in arm.results.items()}
-            scores = {query: _steps(row, held_out)[step] for query, row in arm.results.items()}
-            found.append(Configuration(arm.method_name, arm.n, step, costs, scores))
-    for pool in largest_pools(arms):
-        name = pool.method_name if pool.depth == 0 else "bon"
+        found += [
+            at_steps(arm, measure, dict.fromkeys(arm.results, step), held_out, depth=step)
+            for step in range(1, arm.depth + 1)
+        ]
+    for name, pool in named_pools(arms):
         found += [_best_of_n(pool, name, n, measure, held_out) for n in range(1, pool.pool_size + 1)]
     return found
 
 
+def named_pools(arms: Sequence[Arm]) -> list[tuple[str, Arm]]:
+    """Return the largest pools of first samples, each with the method that draws them alone."""
+    return [(pool.method_name if pool.depth == 0 else "bon", pool) for pool in largest_pools(arms)]
+
+
+def at_steps(
+    arm: Arm, measure: CostMeasure, steps: Mapping[str, int], held_out: bool, *, depth: int, **rule: Any
+) -> Configuration:
+    """Return the configuration of *arm* whose queries end after *steps*; *rule* ends them before *depth*."""
+    rows = arm.results
+    costs = {query: cost_at(rows[query], measure, step) for query, step in steps.items()}
+    scores = {query: _scores(rows[query], held_out)[step] for query, step in steps.items()}
+    return Configuration(arm.method_name, arm.n, depth, costs, scores, **rule)
+
+
 def _best_of_n(pool: Arm, name: str, n: int, measure: CostMeasure, held_out: bool) -> Configuration:
     rows = pool.results
-    costs = {
-        query: measure.of(row.sample_read, row.sample_written * n / pool.n, n) for query, row in rows.items()
-    }
+    costs = {query: cost_of_samples(row, measure, n, pool.n) for query, row in rows.items()}
     scores = {query: (row.check_best_of if held_out else row.best_of)[n - 1] for query, row in rows.items()}
     return Configuration(name, n, 0, costs, scores)
 
 
-def _steps(row: QueryResult, held_out: bool) -> tuple[float, ...]:
+def _scores(row: QueryResult, held_out: bool) -> tuple[float, ...]:
     return row.check if held_out else row.best
 
 
-def best_within(found: Sequence[Configuration], budget: float | None) -> Configuration:
+def best_within(
+    found: Sequence[Configuration], budget: float | None, queries: Collection[str] | None = None
+) -> Configuration:
     """Return the configuration with the highest mean score whose mean query costs at most *budget*.
 
-    Of equal scores the cheaper one.
+    Means are over *queries*; None: over all. Of equal scores the cheaper one.
 
     Raises:
         ConfigError: none is so cheap.
     """
-    affordable = [each for each in found if budget is None or each.cost <= budget]
+    over = list(found[0].scores) if queries is None else queries
+    measured = [(each, fmean(each.costs[q] for q in over)) for each in found]
+    affordable = [(each, cost) for each, cost in measured if budget is None or cost <= budget]
     if not affordable:
-        cheapest = min(each.cost for each in found)
+        cheapest = min(cost for _, cost in measured)
         raise ConfigError(f"--budget {budget:g}: the cheapest configuration costs {cheapest:,.6g} a query")
-    return max(affordable, key=lambda each: (each.score, -each.cost))
+    return max(affordable, key=lambda of: (fmean(of[0].scores[q] for q in over), -of[1]))[0]
+
+
+def cross_validated(found: Sequence[Configuration], budget: float | None) -> Configuration:
+    """Return the result of choosing: each query as the configuration chosen on the other parts has it.
+
+    The score of a choice on the queries that it was made on is optimistic; this one is not. If nothing is
+    within *budget* on some parts, the cheapest is chosen there.
+    """
+    queries = list(found[0].scores)
+    costs: dict[str, float] = {}
+    scores: dict[str, float] = {}
+    for fold in range(FOLDS):
+        inside = [query for place, query in enumerate(queries) if place % FOLDS != fold] or queries
+        cheapest = min(fmean(each.costs[query] for query in inside) for each in found)
+        chosen = best_within(found, None if budget is None else max(budget, cheapest), inside)
+        costs |= {query: chosen.costs[query] for query in queries[fold::FOLDS]}
+        scores |= {query: chosen.scores[query] for query in queries[fold::FOLDS]}
+    return Configuration("", 0, 0, costs, scores)
 
 
 def turning_points(found: Sequence[Configuration]) -> list[TurningPoint]:
@@ -120,7 +161,7 @@ def turning_points(found: Sequence[Configuration]) -> list[TurningPoint]:
     by_depth: dict[str, list[tuple[int, Configuration]]] = {}
     by_width: dict[str, list[tuple[int, Configuration]]] = {}
     for each in found:
-        if each.need:
+        if each.rule:
             continue
         if each.depth:
             by_depth.setdefault(f"D of {each.method} N{each.n}", []).append((each.depth, each))
@@ -183,7 +224,7 @@ def when_needed(chosen: Configuration, stopped: Configuration, firsts: Mapping[s
     costs = {q: (chosen if decided[q] else stopped).costs[q] for q in queries}
     scores = {q: (chosen if decided[q] else stopped).scores[q] for q in queries}
     fitted = fit_gain([firsts[q] for q in queries], [gains[q] for q in queries])
-    return Need(*fitted, threshold, replace(chosen, costs=costs, scores=scores, need=True))
+    return Need(*fitted, threshold, replace(chosen, costs=costs, scores=scores, rule="when_needed"))
 
 
 def _model(fitted: tuple[float, float, float], threshold: float) -> NeedModel:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tpo.config import Settings, policy_identity, policy_name, reward_identity
+from tpo.config.command_line import settings_words
 from tpo.experiments.latex import latex_table
 from tpo.experiments.plan import write_result_files
-from tpo.experiments.sweep.arms import Arm
-from tpo.experiments.sweep.costs import CostMeasure
-from tpo.experiments.sweep.curves import cost_at
-from tpo.experiments.sweep.equal_cost import deepest_arms
 from tpo.experiments.sweep.plan import SweepPlan
+from tpo.experiments.sweep.results import with_adjusted_p
 from tpo.experiments.tables import (
     escape_markdown,
     format_difference,
@@ -24,114 +23,44 @@ from tpo.experiments.tables import (
     format_number,
     markdown_table,
 )
-from tpo.experiments.tune.configurations import (
-    Configuration,
-    Need,
-    TurningPoint,
-    best_within,
-    configurations,
-    turning_points,
-    when_needed,
-)
+from tpo.experiments.tune.choice import Choice, best_by_kind, frontier
+from tpo.experiments.tune.configurations import Configuration, Need
 from tpo.methods.need import NeedModel, write_need
 from tpo.report.overview import TINY_NOTE
-from tpo.report.statistics import bootstrap_means, holm
+from tpo.report.statistics import bootstrap_means
 
 NAME, NEED_FILE = "tune", "need.json"
 SCHEMA = 1
-MIN_FIT = 20
-"""Least number of queries for the rule ``when_needed``."""
-
 NOTES = (
     "intervals: 95%, bootstrap over queries; p: two-sided, adjusted for all tests of the table (Holm)",
     "the choice is made on the queries that its score is measured on, so that score is optimistic",
-    "best-of-n: its expected value over one pool of first samples",
-    "when-needed: decisions on queries that the rule was not fitted to (5 parts)",
+    "best-of-n: expected value over one pool; with --sample-cost, the mean over all rotations of it",
+    "stopping rules are replayed on the recorded queries",
+    "values of rules are fitted to four fifths of the queries, and decide on the other",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The configuration to use, those it was chosen from, and the rule if one was fitted."""
-
-    chosen: Configuration
-    found: Sequence[Configuration]
-    turning: Sequence[TurningPoint]
-    need: Need | None
-    held_out: bool
-    """True if every response has its held-out score."""
-
-
-def choose(
-    arms: Sequence[Arm],
-    measure: CostMeasure,
-    firsts: Mapping[str, Mapping[str, Sequence[float]]],
-    budget: float | None,
-) -> Choice:
-    """Choose the configuration of *arms* with the highest score for *budget*, the cost of the mean query.
-
-    Args:
-        arms: arms with one reward and the same queries; scored by the held-out reward if all have it.
-        measure: what the budget counts.
-        firsts: rewards of the first samples by arm and query.
-        budget: highest cost of the mean query; None: any.
-    """
-    held_out = all(row.check_best_of and row.check for arm in arms for row in arm.results.values())
-    found = configurations(arms, measure, held_out=held_out)
-    turning = turning_points(found)
-    needs = {each.configuration.label: each for each in _needs(arms, found, measure, firsts, held_out)}
-    found += [each.configuration for each in needs.values()]
-    chosen = best_within(found, budget)
-    return Choice(chosen, found, turning, needs.get(chosen.label), held_out)
-
-
-def _needs(
-    arms: Sequence[Arm],
-    found: Sequence[Configuration],
-    measure: CostMeasure,
-    firsts: Mapping[str, Mapping[str, Sequence[float]]],
-    held_out: bool,
-) -> list[Need]:
-    """Return the rule ``when_needed`` for each configuration with iterations."""
-    needs = []
-    for arm in deepest_arms(arms):
-        if len(arm.results) < MIN_FIT:
-            continue
-        scores = {q: (row.check if held_out else row.best)[0] for q, row in arm.results.items()}
-        costs = {q: cost_at(row, measure, 0) for q, row in arm.results.items()}
-        stopped = Configuration(arm.method_name, arm.n, 0, costs, scores)
-        own = [each for each in found if (each.method, each.n) == (arm.method_name, arm.n) and each.depth]
-        needs += [when_needed(each, stopped, firsts[arm.label]) for each in own]
-    return needs
-
-
-def _frontier(found: Sequence[Configuration], chosen: Configuration) -> list[Configuration]:
-    """Return *chosen* and the configurations that no cheaper one reaches, by cost."""
-    kept: list[Configuration] = []
-    for each in sorted(found, key=lambda each: (each.cost, -each.score)):
-        if each is chosen or not kept or each.score > max(other.score for other in kept):
-            kept.append(each)
-    return kept
-
-
 def _command(source: str, settings: Settings, choice: Choice, folder: Path) -> list[str]:
-    """Return the ``tpo run`` command of the choice."""
-    chosen = choice.chosen
-    words = ["tpo", "run", source]
-    words += [word for name in settings.policy for word in ("--policy", name)]
-    words += [word for name in settings.reward for word in ("--reward", name)]
-    words += ["--method", chosen.method, "-n", str(chosen.n), "-d", str(chosen.depth)]
-    return words + (["--when-needed", str(folder / NEED_FILE)] if choice.need is not None else [])
+    """Return the ``tpo run`` command of the choice, with every setting that is not the default.
+
+    The run directory is left to ``tpo run``.
+    """
+    chosen, options = choice.chosen, dict(choice.chosen.options)
+    if choice.need is not None:
+        options["when_needed"] = folder / NEED_FILE
+    used = replace(
+        settings, method=chosen.method, sample_size=chosen.n, max_iterations=chosen.depth, **options
+    )
+    return ["tpo", "run", source, *settings_words(used, os.environ, without=("out", "quiet"))]
 
 
 def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[str, Any]:
     """Write ``tune.json``, ``tune.md``, ``tune.tex`` and, with the rule, ``need.json``; return the record."""
     settings, measure = plan.settings, plan.costs[0]
-    shown = _frontier(choice.found, choice.chosen)
-    rows = [_row(each, choice.chosen) for each in shown]
-    tests = [row["against_choice"] for row in rows if row["against_choice"]]
-    for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
-        test["p_holm"] = p
+    shown = frontier(choice.found, choice.chosen)
+    rows = with_adjusted_p([_row(each, choice.chosen) for each in shown], ("against_choice",))
+    kinds = [{"kind": kind, **_row(each, choice.chosen)} for kind, each in best_by_kind(choice.found, budget)]
+    validated = _row(choice.validated, choice.validated)
     record = {
         "schema": SCHEMA,
         "data": {"source": plan.source, "digest": plan.digest, "ids": [query.id for query in plan.queries]},
@@ -143,7 +72,10 @@ def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[st
         "cost": asdict(measure),
         "budget": budget,
         "chosen": _row(choice.chosen, choice.chosen),
+        "validated": {"cost": validated["cost"], "score": validated["score"]},
         "frontier": rows,
+        "by_kind": with_adjusted_p(kinds, ("against_choice",)),
+        "all": [{"label": each.label, "cost": each.cost, "score": each.score} for each in choice.found],
         "configurations": len(choice.found),
         "turning_points": [
             {
@@ -201,7 +133,13 @@ def tune_notes(record: Mapping[str, Any]) -> list[str]:
     else:
         score = f"score: {judge}, the guiding reward itself: {held_out} did not score every response"
     count = f"{record['configurations']:,} configurations of {len(record['data']['ids']):,} queries"
-    return [escape_markdown(score), *NOTES, count]
+    validated = record["validated"]
+    cost = format_number(validated["cost"], _digits(record))
+    honest = (
+        f"chosen on four fifths of the queries and measured on the other: {cost} {record['cost']['unit']}"
+    )
+    honest += f", score {format_estimate(validated['score'])}"
+    return [escape_markdown(score), honest, *NOTES, count]
 
 
 def tune_tables(record: Mapping[str, Any]) -> str:
@@ -217,20 +155,32 @@ def tune_tables(record: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             markdown_table(*_frontier_table(record)),
+            markdown_table(
+                ("best of", *_head(record)),
+                [(row["kind"], *_cells(record, row)) for row in record["by_kind"]],
+            ),
             markdown_table(("turning point", "value", "the next larger one", "p"), turning),
         ]
     )
 
 
 def _frontier_table(record: Mapping[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    head = ("configuration", record["cost"]["label"], "score", "minus the choice", "p")
-    digits = 0 if record["cost"]["name"] in ("tokens", "written") else 4
-    rows: list[tuple[str, ...]] = []
-    for row in record["frontier"]:
-        mark = " (the choice)" if row["label"] == record["chosen"]["label"] else ""
-        cells = (row["label"] + mark, format_number(row["cost"], digits), format_estimate(row["score"]))
-        rows.append((*cells, *format_difference(row["against_choice"])))
-    return head, rows
+    return _head(record), [_cells(record, row) for row in record["frontier"]]
+
+
+def _head(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("configuration", record["cost"]["label"], "score", "minus the choice", "p")
+
+
+def _cells(record: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[str, ...]:
+    mark = " (the choice)" if row["label"] == record["chosen"]["label"] else ""
+    cost = format_number(row["cost"], _digits(record))
+    cells = (row["label"] + mark, cost, format_estimate(row["score"]))
+    return (*cells, *format_difference(row["against_choice"]))
+
+
+def _digits(record: Mapping[str, Any]) -> int:
+    return 0 if record["cost"]["name"] in ("tokens", "written") else 4
 
 
 def _row(each: Configuration, chosen: Configuration) -> dict[str, Any]:
@@ -240,7 +190,8 @@ def _row(each: Configuration, chosen: Configuration) -> dict[str, Any]:
         "method": each.method,
         "samples": each.n,
         "iterations": each.depth,
-        "when_needed": each.need,
+        "rule": each.rule or None,
+        "options": dict(each.options),
         "cost": each.cost,
         "score": None if estimate is None else asdict(estimate),
         "against_choice": None if each.label == chosen.label else asdict(each.against(chosen)),

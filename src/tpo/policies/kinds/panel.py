@@ -39,6 +39,11 @@ class Panel(ModelSpec[Policy]):
         return tuple(parse(POLICIES, name, f"--policy {self.kind}") for name in names)
 
     @property
+    def parts(self) -> tuple[ModelSpec[Policy], ...]:
+        """The members, whose weights and sources are part of a run's fingerprint."""
+        return self.members
+
+    @property
     def urls(self) -> tuple[str, ...]:
         """The base URLs of the members that are servers."""
         return tuple(url for member in self.members for url in member.urls)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from tpo.http import HttpClient, HttpFailure
 from tpo.http.refusals import told_context
 from tpo.http.tokens import ServerTokenizer, estimated_tokens
 from tpo.per_loop import PerLoop
+from tpo.rewards.decisions.fitting import SPARE_TOKENS, Build, least, needed_cut
 from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, LabelServer
-from tpo.types import user
+from tpo.types import Message, Usage, user
+
+T = TypeVar("T")
 
 YES, NO = "yes", "no"
 MOST_QUESTIONS = 64
@@ -26,8 +29,6 @@ MOST_QUESTIONS = 64
 MOST_LEVELS = 10
 """Levels of a scale, numbered by one digit each."""
 PATH = "/systemone"
-SPARE_TOKENS = 64
-"""Tokens kept free for a chat template, and for the endpoint's own words around a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,14 @@ class Decision:
         if self.order is not None:  # the endpoint's own question of yes or no has one order only
             return {"type": "choice", "instructions": self.text, "criteria": dict.fromkeys(self.order)}
         return {"type": "noul", "instructions": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Tokens that a prompt *lost* to fit into the *context*, None where that is unknown."""
+
+    lost: int
+    context: int | None
 
 
 class DecisionServer(LabelServer):
@@ -124,11 +133,60 @@ class DecisionServer(LabelServer):
         self._context = told
         return True
 
-    async def count(self, text: str) -> int:
-        """Return the tokens of *text* as a prompt, estimated where the server does not count them."""
-        messages = (user(text),)
-        count = await self._tokenizer.count((await self.card()).name, messages)
-        return estimated_tokens(messages) if count is None else count
+    async def within_context(
+        self, attempt: Callable[[int | None], Awaitable[T]], limit: int | None = None
+    ) -> T:
+        """Return what *attempt* gives for the model's context in tokens, of which at most *limit* are used.
+
+        A context that a refusal names is kept, and tried next.
+
+        Raises:
+            HttpFailure: the server did not answer.
+        """
+        while True:
+            context = least(limit, await self.context())
+            try:
+                return await attempt(context)
+            except HttpFailure as failure:
+                if not self.learn_context(failure, context):
+                    raise
+
+    async def ask_fitted(
+        self,
+        build: Build,
+        length: int,
+        labels: tuple[str, ...],
+        *,
+        limit: int | None = None,
+        second_turn: Message | None = None,
+    ) -> tuple[LabelAnswer, Fit]:
+        """Ask for one of *labels* with the prompt that *build* makes, cut to the context if need be.
+
+        *length* counts the characters of its conversation, *limit* the tokens that the model reads.
+        *second_turn* is that of :class:`~tpo.rewards.decisions.labels.LabelQuestion`.
+
+        Raises:
+            HttpFailure: the server did not answer.
+            UnreadableReply: no reply held a label.
+            TooLong: the prompt does not fit even without its conversation.
+        """
+
+        async def attempt(context: int | None) -> tuple[LabelAnswer, Fit]:
+            cut = lost = 0
+            if context is not None:
+                replies = self.reply_tokens(context) * (1 if second_turn is None else 2)
+                room = context - replies - SPARE_TOKENS
+                cut, lost = await needed_cut(build, length, room, self.count)
+            question = LabelQuestion(tuple(build(cut)), labels, second_turn)
+            return await self.ask(question), Fit(lost, context)
+
+        return await self.within_context(attempt, limit)
+
+    async def count(self, messages: Sequence[Message]) -> int:
+        """Return the tokens of *messages* as a prompt, estimated where the server does not count them."""
+        prompt = tuple(messages)
+        count = await self._tokenizer.count((await self.card()).name, prompt)
+        return estimated_tokens(prompt) if count is None else count
 
     async def _together(self, text: str, decisions: Sequence[Decision]) -> list[LabelAnswer] | None:
         """Return the endpoint's answers; None where there is no endpoint for this model."""
@@ -178,14 +236,14 @@ def _read_answers(reply: Any, decisions: Sequence[Decision]) -> list[LabelAnswer
     try:
         answers, diagnostics = reply["answers"], reply.get("diagnostics") or {}
         usage = reply.get("usage") or {}
-        tokens = sum(int(usage.get(name) or 0) for name in ("input_tokens", "output_tokens"))
+        read, written = (int(usage.get(name) or 0) for name in ("input_tokens", "output_tokens"))
         found = [
             _answer(answers[f"q{number}"], diagnostics.get(f"q{number}") or {}, decision)
             for number, decision in enumerate(decisions)
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HttpFailure(f"the decision endpoint sent a reply that cannot be read ({error!r})") from error
-    return [LabelAnswer(found[0].probabilities, tokens, found[0].mass), *found[1:]]
+    return [replace(found[0], usage=Usage(1, read, 0, written)), *found[1:]]
 
 
 def _answer(row: Mapping[str, Any], diagnostics: Mapping[str, Any], decision: Decision) -> LabelAnswer:

@@ -1,8 +1,9 @@
 """Probabilities of a reply's labels from one chat server, in the best way that the server offers.
 
 A label is a word, letter or digit that the prompt asks for as the whole reply. The ways, best first: the
-exact log-probability of each label's token (vLLM's ``logprob_token_ids``), the likeliest tokens, structured
-output, text. The way is found by the first question and kept.
+exact log-probability of each label's token (vLLM's ``logprob_token_ids`` in chat, else a scoring endpoint of
+vLLM or SGLang), the likeliest tokens, structured output, text. The way is found by the first question and
+kept.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
-from tpo.http.chat import read_completions
+from tpo.http.chat import read_completions, without_system_role
 from tpo.http.model_cards import ModelCard, request_card
 from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
+from tpo.rewards.decisions.fitting import reply_room
 from tpo.rewards.decisions.request import Shape, json_forms
+from tpo.rewards.decisions.scoring import ScoringEndpoint
 from tpo.rewards.decisions.tokens import token_ids
-from tpo.types import Completion, Message
+from tpo.types import Completion, Message, Usage, assistant
 
 LEAST_MASS = 1e-3
 """Share of labels below which a first token without text is taken for the beginning of reasoning."""
@@ -38,10 +41,15 @@ _Chances = dict[str, list[float]]
 
 @dataclass(frozen=True, slots=True)
 class LabelQuestion:
-    """A prompt whose reply is one of *labels*."""
+    """A prompt whose reply is one of *labels*.
+
+    With a *second_turn* the first reply is free text, and the reply to that turn ends with the label; only
+    whole replies are read then, so the model must be one that thinks.
+    """
 
     messages: tuple[Message, ...]
     labels: tuple[str, ...]
+    second_turn: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +60,13 @@ class LabelAnswer:
     """
 
     probabilities: Mapping[str, float]
-    tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
     mass: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the requests."""
+        return self.usage.prompt_tokens + self.usage.completion_tokens
 
 
 class UnreadableReply(Exception):
@@ -66,7 +79,7 @@ def _enumerated(labels: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
 
 
 # Qwen3 and others take the template argument: the reply then begins with the answer.
-_FULL = Shape(forms=_enumerated(()), exact=True, template={"enable_thinking": False})
+_FULL = Shape(forms=_enumerated(()), exact=True, scored=True, template={"enable_thinking": False})
 
 
 class LabelServer:
@@ -97,18 +110,25 @@ class LabelServer:
     def forget(self) -> None:
         """Forget what is known of the server: another one may have come up in its place."""
         self._card: ModelCard | None = None
-        self._shape = replace(_FULL, exact=False, alternatives=0, forms=()) if self._thinks else _FULL
+        self._shape = replace(_FULL, alternatives=0, forms=()) if self._thinks else _FULL
+        self._scoring = ScoringEndpoint(self.client)
         self._has_learned = False
         self._token_ids: dict[str, int | None] = {}
+
+    def reply_tokens(self, context: int | None) -> int:
+        """Return the tokens of a reply: one for a label, more where whole replies are counted."""
+        return 1 if self._shape.alternatives else reply_room(self._max_tokens, context)
 
     @property
     def way(self) -> str:
         """The way in which the server is asked, in a few words."""
+        if not self._shape.alternatives:
+            return "structured output" if self._shape.forms else "text"
         if self._shape.exact:
             return "exact label probabilities"
-        if self._shape.alternatives:
-            return f"the {self._shape.alternatives} likeliest tokens"
-        return "structured output" if self._shape.forms else "text"
+        if self._shape.scored:
+            return f"exact label probabilities from {self._scoring.path}"
+        return f"the {self._shape.alternatives} likeliest tokens"
 
     async def card(self) -> ModelCard:
         """Return the server's model card, requested once.
@@ -153,35 +173,54 @@ class LabelServer:
             else:
                 if answer is not None:
                     return answer
-                shape = replace(shape, exact=False) if shape.exact else replace(shape, alternatives=0)
+                shape = shape.less_exact()
                 if not self._has_learned:
                     self._shape = shape
 
     async def _weigh(self, question: LabelQuestion, shape: Shape) -> LabelAnswer | None:
         """Return the probabilities of the first token; None where the server does not tell them."""
-        ids = await self._ids(question.labels) if shape.exact else None
-        if shape.exact and ids is None:
-            return None
+        ids = None
+        if shape.exact or shape.scored:
+            ids = await self._ids(question.labels)
+            if ids is None:
+                return None
+            if not shape.exact:
+                return await self._score(question, ids, shape)
         shape = replace(shape, forms=())
         reply = await self._send(question, shape, tokens=1, token_ids=list((ids or {}).values()))
         alternatives = reply.alternatives[0] if reply.alternatives else {}
         known = _by_text(alternatives, question.labels) if ids is None else _by_id(alternatives, ids)
         if known is None:
             return None
-        answer = _normalized(known, _cost(reply))
+        answer = _normalized(known, reply.usage)
         # A first token without text is a mark: such a model thinks before it answers.
         thinks = not reply.text.strip() and (answer.mass or 0.0) < LEAST_MASS
         unknown = self._thinks is None and not self._has_learned
         return None if thinks and unknown else answer
 
+    async def _score(
+        self, question: LabelQuestion, ids: Mapping[str, int], shape: Shape
+    ) -> LabelAnswer | None:
+        """Return the probabilities by a scoring endpoint; None where the server has none."""
+        messages = question.messages if shape.system else without_system_role(question.messages)
+        found = await self._scoring.next_token(
+            await self.card(), messages, list(ids.values()), template=shape.template
+        )
+        mass = math.fsum(found.chances) if found is not None else 0.0
+        unknown = self._thinks is None and not self._has_learned
+        if found is None or mass <= 0 or (mass < LEAST_MASS and unknown):  # the next way sees the reply
+            return None
+        shares = {label: chance / mass for label, chance in zip(ids, found.chances, strict=True)}
+        return LabelAnswer(shares, Usage(1, prompt_tokens=found.tokens), min(1.0, mass))
+
     async def _count(self, question: LabelQuestion, shape: Shape) -> LabelAnswer:
         """Return each label's share of the votes that can be read."""
         forms = _enumerated(question.labels)[len(_FULL.forms) - len(shape.forms) :]
         shape = replace(shape, forms=forms, template=None)
-        send = partial(self._send, question, shape, tokens=self._max_tokens)
+        send = partial(self._vote, question, shape)
         alone = 0 if self._has_learned else 1  # an unknown server may refuse: then once, not once a vote
-        replies = [await send(vote=vote) for vote in range(alone)]
-        replies += await asyncio.gather(*(send(vote=vote) for vote in range(alone, self._votes)))
+        replies = [await send(vote) for vote in range(alone)]
+        replies += await asyncio.gather(*map(send, range(alone, self._votes)))
         said = [stated_label(reply.text, question.labels) for reply in replies]
         votes = Counter(label for label in said if label is not None)
         if 2 * votes.total() <= len(replies):
@@ -191,7 +230,18 @@ class LabelServer:
                 f" {', '.join(question.labels)}; one begins {unread[:SHOWN]!r}"
             )
         shares = {label: votes[label] / votes.total() for label in question.labels}
-        return LabelAnswer(shares, sum(map(_cost, replies)))
+        return LabelAnswer(shares, sum((reply.usage for reply in replies), Usage()))
+
+    async def _vote(self, question: LabelQuestion, shape: Shape, vote: int) -> Completion:
+        """Return a whole reply: that to the second turn if there is one, at the cost of both."""
+        tokens = reply_room(self._max_tokens, (await self.card()).context)
+        reply = await self._send(question, shape, tokens=tokens, vote=vote)
+        if question.second_turn is None:
+            return reply
+        said = assistant(split_reasoning(reply.text).text)
+        question = replace(question, messages=(*question.messages, said, question.second_turn))
+        verdict = await self._send(question, shape, tokens=tokens, vote=vote)
+        return replace(verdict, usage=reply.usage + verdict.usage)
 
     async def _send(
         self,
@@ -264,16 +314,12 @@ def _by_text(alternatives: Mapping[str, float], labels: Sequence[str]) -> _Chanc
     return found if any(found.values()) else None
 
 
-def _normalized(chances: _Chances, tokens: int) -> LabelAnswer:
+def _normalized(chances: _Chances, usage: Usage) -> LabelAnswer:
     highest = max(chance for each in chances.values() for chance in each)
     weights = {label: math.fsum(math.exp(one - highest) for one in each) for label, each in chances.items()}
     total = math.fsum(weights.values())
     mass = min(1.0, total * math.exp(min(0.0, highest)))
-    return LabelAnswer({label: weight / total for label, weight in weights.items()}, tokens, mass)
-
-
-def _cost(reply: Completion) -> int:
-    return reply.usage.prompt_tokens + reply.usage.completion_tokens
+    return LabelAnswer({label: weight / total for label, weight in weights.items()}, usage, mass)
 
 
 def _one(_: object) -> float:

@@ -10,6 +10,7 @@ from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
 from tpo.http.retry import READ_TIMEOUT, announce_to
+from tpo.registry import REWARD_KEY_VARIABLE
 from tpo.rewards.decisions.endpoint import DecisionServer
 from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, UnreadableReply
 from tpo.rewards.servers import reward_clients, reward_error
@@ -35,6 +36,7 @@ class DecisionModel:
         timeout: read timeout in seconds.
         listener: receives a ``CallRetried`` before every retry.
         noun: name of the model's task in errors.
+        key_variable: environment variable that holds the key, for errors.
 
     Raises:
         ConfigError: a URL is none or is given twice, or a number is below 1.
@@ -55,10 +57,13 @@ class DecisionModel:
         timeout: float = READ_TIMEOUT,
         listener: Listener | None = None,
         noun: str = "reward",
+        key_variable: str = REWARD_KEY_VARIABLE,
     ) -> None:
         if min(votes, max_tokens, concurrency) < 1:
             raise ConfigError("votes, max_tokens and concurrency must be at least 1")
-        clients = reward_clients(urls, api_key, most=concurrency, timeout=timeout, clock=clock)
+        clients = reward_clients(
+            urls, api_key, key_variable=key_variable, most=concurrency, timeout=timeout, clock=clock
+        )
         asking: dict[str, Any] = {"votes": votes, "max_tokens": max_tokens, "thinks": thinks}
         members = [(client.address, DecisionServer(client, model, **asking)) for client in clients]
         self.servers: Balancer[DecisionServer] = Balancer(members, retry=retry, clock=clock)
@@ -66,6 +71,17 @@ class DecisionModel:
         self._noun = noun
         self.identity = model or ",".join(client.address for client in clients)
         """The model's name, or its servers where none was given."""
+
+    async def check(self) -> None:
+        """Check that a server answers, and serves the model.
+
+        Raises:
+            RewardError: none does.
+        """
+        try:
+            await self.servers.ask("", DecisionServer.card, is_proof=False)
+        except HttpFailure as failure:
+            raise reward_error(failure, None, self._noun) from failure
 
     async def label(self, question: LabelQuestion, scope: Scope) -> LabelAnswer:
         """Return the probability of each label of *question*.

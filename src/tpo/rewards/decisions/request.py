@@ -27,10 +27,12 @@ class Shape:
     """Request fields besides the conversation, without those that the server refused.
 
     ``exact``: vLLM's ``logprob_token_ids``, the log-probabilities of named tokens however unlikely.
+    ``scored``: a scoring endpoint beside chat, which gives the same.
     """
 
     forms: tuple[Mapping[str, Any], ...] = ()
     exact: bool = False
+    scored: bool = False
     alternatives: int = MOST_ALTERNATIVES
     limit: str | None = "max_tokens"
     sampled: bool = True
@@ -63,6 +65,12 @@ class Shape:
         if self.template is not None:
             body["chat_template_kwargs"] = self.template
         return body
+
+    def less_exact(self) -> Shape:
+        """Return the next way to learn the probability of a token, or of none where no way is left."""
+        if self.exact:
+            return replace(self, exact=False)
+        return replace(self, scored=False) if self.scored else replace(self, alternatives=0)
 
     def without(self, refusal: HttpFailure, address: str) -> Shape | None:
         """Return what is left after a *refusal*, by what its words name; None if they name nothing here.

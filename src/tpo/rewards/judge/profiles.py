@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from tpo.rewards.judge.pair_formats import BOXED, BRACKETED, TWO_TURNS, PairFormat
+
 Form = Literal["log-odds", "verdict", "score"]
 """Answer of a model: Yes or No as the next token, a verdict on two responses, or a score, after reasoning."""
 
@@ -23,6 +25,7 @@ class Profile:
         form: what a reply is.
         thinks: whether it reasons before it answers, so that the first token is no answer.
         context: tokens that it was trained to read; None where the authors name no limit.
+        pair: format in which it compares two responses; None where it compares none.
     """
 
     name: str
@@ -30,13 +33,15 @@ class Profile:
     form: Form
     thinks: bool = False
     context: int | None = None
+    pair: PairFormat | None = None
 
 
 PROFILES = (
     Profile("Nemotron principle", r"Nemotron-70B-Reward-Principle", "log-odds", context=4096),
     Profile("Nemotron GenRM principle", r"GenRM-Principle", "log-odds", thinks=True),
-    Profile("RM-R1", r"RM-R1", "verdict", thinks=True),
-    Profile("RRM", r"\bRRM-\d+B", "verdict", thinks=True),
+    Profile("RM-R1", r"RM-R1", "verdict", thinks=True, pair=BRACKETED),
+    Profile("BR-RM", r"BRRM", "verdict", thinks=True, pair=TWO_TURNS),
+    Profile("RRM", r"\bRRM-\d+B", "verdict", thinks=True, pair=BOXED),
     Profile("DeepSeek-GRM", r"DeepSeek-GRM", "score", thinks=True),
 )
 

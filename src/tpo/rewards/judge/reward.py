@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 
@@ -12,14 +12,26 @@ from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
-from tpo.http.model_cards import request_card
+from tpo.http.chat import without_system_role
+from tpo.http.model_cards import ModelCard, request_card
 from tpo.http.retry import READ_TIMEOUT, announce_to
+from tpo.http.tokens import ServerTokenizer, estimated_tokens
 from tpo.per_loop import PerLoop
+from tpo.rewards.decisions.fitting import SPARE_TOKENS, CutWarning, least, needed_cut, reply_room
 from tpo.rewards.decisions.labels import seed_of
 from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.decisions.tokens import token_ids
+from tpo.rewards.judge.profiles import profile_of
+from tpo.rewards.judge.scale import ScaleScorer
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
-from tpo.rewards.judge.wording import DEFAULT_RUBRIC, HIGHEST, LOWEST, SCHEMA, judge_messages
+from tpo.rewards.judge.wording import (
+    DEFAULT_RUBRIC,
+    HIGHEST,
+    LOWEST,
+    SCHEMA,
+    conversation_json,
+    judge_messages,
+)
 from tpo.rewards.servers import reward_clients, reward_error
 from tpo.rewards.values import place
 from tpo.types import Message, Messages, Scope, Score
@@ -35,11 +47,12 @@ class JudgeReward:
 
     Where the server gives log-probabilities, a grade is the mean of the scale under the judge's own
     probabilities at the digit that it wrote (Liu et al. 2023, arXiv 2303.16634, section 2): one greedy
-    request, and few ties. vLLM gives the exact probability of every digit, others those among the likeliest
-    tokens. Elsewhere it is the mean of *votes* grades, the first greedy, the others sampled. A
-    reply without a readable grade is asked for again, three times in all, and each time announced; then its
-    vote is lost. A response fails with the reply's beginning if that is its first vote or leaves no more than
-    half of them; it never gets a made-up grade.
+    request, and few ties. vLLM gives the exact probability of every digit; so does SGLang, by its scoring
+    endpoint and without a generated reply; others give those among the likeliest tokens. Elsewhere it is the
+    mean of *votes* grades, the first greedy, the others sampled. A reply without a readable grade is asked
+    for again, three times in all, and each time announced; then its vote is lost. A response fails with the
+    reply's beginning if that is its first vote or leaves no more than half of them; it never gets a made-up
+    grade.
 
     Args:
         urls: one server or several of the same model; a query stays with one while that one answers.
@@ -84,7 +97,11 @@ class JudgeReward:
         self._max_tokens = max_tokens
         self._shape = Shape(json_forms("grade", SCHEMA), exact=True)
         self._digits: dict[str, list[int]] = {}
+        self._scales: dict[str, ScaleScorer | None] = {}
+        self._cards: dict[str, ModelCard] = {}
+        self._tokenizers = {client.address: ServerTokenizer(client) for client in clients}
         self._naming = PerLoop(asyncio.Lock)
+        self._warning = CutWarning("judge")
 
     async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
         """The grade of *response* as the answer to *messages*.
@@ -94,17 +111,41 @@ class JudgeReward:
             RewardRefused: none will answer: a wrong key, an unknown model.
         """
         try:
-            asked = judge_messages(self.rubric, messages, response)
+            length = len(conversation_json(messages))
+            fit = partial(self._fit, partial(judge_messages, self.rubric, messages, response), length)
+            asked, lost, context = await self._balancer.ask(
+                scope.query, fit, announce_to(self._listener, scope)
+            )
+            score = await self._grade(asked, scope)
         except ValueError as error:
             raise RewardError(f"{place(scope)}: the judge cannot read it ({error})") from error
-        try:
-            return await self._grade(asked, scope)
         except HttpFailure as failure:
             raise reward_error(failure, scope, "judge") from failure
+        self._warning.tell(lost, context, place(scope))
+        return replace(score, truncated_tokens=lost)
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
         await close_all([client.aclose for client in self._balancer.members.values()])
+
+    async def _fit(
+        self, build: Callable[[int], list[Message]], length: int, client: HttpClient
+    ) -> tuple[list[Message], int, int | None]:
+        """Return the prompt, the tokens that it lost to fit into the context, and the context."""
+        card = await self._card(client)
+        profile = profile_of(card.name)
+        context = least(card.context, None if profile is None else profile.context)
+        cut = lost = 0
+        if context is not None:
+            tokenizer = self._tokenizers[client.address]
+
+            async def count(prompt: Sequence[Message]) -> int:
+                found = await tokenizer.count(card.name, tuple(prompt))
+                return estimated_tokens(tuple(prompt)) if found is None else found
+
+            room = context - reply_room(self._max_tokens, context) - SPARE_TOKENS
+            cut, lost = await needed_cut(build, length, room, count)
+        return build(cut), lost, context
 
     async def _grade(self, asked: list[Message], scope: Scope) -> Score:
         first = await self._vote(asked, scope, 0)
@@ -147,12 +188,14 @@ class JudgeReward:
         self, client: HttpClient, asked: list[Message], temperature: float, seed: int
     ) -> JudgeReply:
         """Return one reply; what the server refuses to be asked for is left out, in later requests too."""
-        model = self.model or await self._name(client)
-        shape = self._shape
+        card = await self._card(client)
+        if temperature == 0 and (scored := await self._scored(client, asked)) is not None:
+            return scored
+        shape, tokens = self._shape, reply_room(self._max_tokens, card.context)
         while True:
-            ids = await self._token_ids(client, model) if shape.exact and temperature == 0 else []
+            ids = await self._token_ids(client, card.name) if shape.exact and temperature == 0 else []
             body = shape.body(
-                model, asked, tokens=self._max_tokens, temperature=temperature, seed=seed, token_ids=ids
+                card.name, asked, tokens=tokens, temperature=temperature, seed=seed, token_ids=ids
             )
             try:
                 reply = await client.request("POST", "/chat/completions", body, read=read_reply, work=_tokens)
@@ -161,9 +204,30 @@ class JudgeReward:
                 if smaller is None:
                     raise
                 shape = smaller
-            else:
+                continue
+            if not ids or reply.has_alternatives:
                 self._shape = shape
                 return reply
+            # The field is unknown there and was ignored.
+            at_once = reply.stated is not None and not reply.reasons
+            if at_once and (scored := await self._scored(client, asked, tries=True)) is not None:
+                return scored
+            shape = self._shape = shape.less_exact()
+
+    async def _scored(
+        self, client: HttpClient, asked: list[Message], *, tries: bool = False
+    ) -> JudgeReply | None:
+        """Return the grade by the server's scoring endpoint; None without one. *tries* looks for it."""
+        card = await self._card(client)
+        turns = tuple(asked) if self._shape.system else without_system_role(tuple(asked))
+        if tries:
+            async with self._naming.get():
+                if client.address not in self._scales:
+                    scale = ScaleScorer(client)
+                    found = await scale.reply(card, turns)
+                    self._scales[client.address] = None if found is None else scale
+        known = self._scales.get(client.address)
+        return None if known is None else await known.reply(card, turns)
 
     async def _token_ids(self, client: HttpClient, model: str) -> list[int]:
         """Return the tokens of the scale's digits; none where the server has no tokenizer to ask."""
@@ -175,11 +239,10 @@ class JudgeReward:
                 )
             return self._digits[client.address]
 
-    async def _name(self, client: HttpClient) -> str:
-        async with self._naming.get():
-            if self.model is None:
-                self.model = (await request_card(client, None)).name
-            return self.model
+    async def _card(self, client: HttpClient) -> ModelCard:
+        if client.address not in self._cards:
+            self._cards[client.address] = await request_card(client, self.model)
+        return self._cards[client.address]
 
 
 @dataclass(frozen=True, slots=True)

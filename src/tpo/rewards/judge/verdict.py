@@ -38,6 +38,16 @@ class JudgeReply:
         """The score that it states, if it is whole."""
         return stated_score(self.text) if self.whole else None
 
+    @property
+    def reasons(self) -> bool:
+        """Return whether reasoning stands before the answer."""
+        return split_reasoning(self.text).reasoning is not None
+
+    @property
+    def has_alternatives(self) -> bool:
+        """Return whether a token came with the likelihood of others."""
+        return any(row.get("top_logprobs") for row in self.tokens)
+
 
 def read_reply(reply: Any) -> JudgeReply:
     """The only choice of a chat completion.

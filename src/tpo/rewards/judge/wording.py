@@ -13,6 +13,7 @@ from typing import Any
 
 from tpo.errors import ConfigError
 from tpo.inprocess.chat import plain
+from tpo.rewards.decisions.fitting import without_start
 from tpo.types import Message, Messages, system, user
 
 LOWEST, HIGHEST = 1, 9
@@ -60,8 +61,8 @@ SCHEMA: dict[str, Any] = {
 """JSON schema of a reply, for servers that support one."""
 
 
-def judge_messages(rubric: str, messages: Messages, response: str) -> list[Message]:
-    """The request that has *response* graded.
+def judge_messages(rubric: str, messages: Messages, response: str, cut: int = 0) -> list[Message]:
+    """The request that has *response* graded, without the first *cut* characters of the conversation.
 
     The marks are named by a hash of what stands between them, so a text cannot hold its own closing mark. The
     conversation goes as JSON, so no text of it can pose as another turn.
@@ -69,7 +70,7 @@ def judge_messages(rubric: str, messages: Messages, response: str) -> list[Messa
     Raises:
         ValueError: a turn holds what is no text.
     """
-    conversation = conversation_json(messages)
+    conversation = without_start(conversation_json(messages), cut)
     mark = material_mark(conversation, response)
     task = _TASK.format(rubric=rubric.strip(), lowest=LOWEST, highest=HIGHEST, mark=mark)
     material = _MATERIAL.format(mark=mark, conversation=conversation, response=response)

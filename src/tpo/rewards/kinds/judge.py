@@ -49,7 +49,11 @@ class Judge(ServedSpec[Reward]):
         profile = profile_of(self.model)
         if profile is not None and profile.form == "log-odds":
             return PrincipleReward(
-                self.urls, principle=_rubric(options), thinks=profile.thinks or None, **access
+                self.urls,
+                principle=_rubric(options),
+                context=profile.context,
+                thinks=profile.thinks or None,
+                **access,
             )
         return JudgeReward(self.urls, rubric=_rubric(options), **access)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,12 +54,12 @@ class Rubric(ServedSpec[Reward]):
         del options
         read_rubric_file(self.file)
 
-    def needs_row(self, options: ModelOptions) -> bool:
-        """Return whether criteria come from a column."""
+    def columns(self, options: ModelOptions) -> Mapping[str, bool]:
+        """Return the column with a row's own criteria."""
         from tpo.rewards.rubric.criteria import read_rubric_file
 
         del options
-        return read_rubric_file(self.file).column is not None
+        return read_rubric_file(self.file).columns
 
     def identity(self, options: ModelOptions) -> str:
         """Return the model's name, or the servers; the rubric counts by its content."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,12 +62,20 @@ class Verify(ModelSpec[Reward]):
         """Make the reward."""
         from tpo.rewards.verify import VerifierReward
 
-        return VerifierReward(_checks(self.value, _options(options)), self.name)
+        return VerifierReward(_checks(self.value, _options(options)), self.name, self.columns(options))
 
-    def needs_row(self, options: ModelOptions) -> bool:
-        """Return whether the row tells what to check."""
-        del options
-        return True
+    def columns(self, options: ModelOptions) -> Mapping[str, bool]:
+        """Return the columns that tell what to check; options may take their place."""
+        own = _options(options)
+        if self.value == "json":
+            return {own.schema_column: False} if own.schema is None else {}
+        if self.value == "regex":
+            return {own.pattern_column: True} if own.pattern is None else {}
+        if self.value == "python":
+            return {own.tests_column: True, "entry_point": False}
+        from tpo.rewards.verify.ifeval import ARGUMENTS, IDS
+
+        return {IDS: True, ARGUMENTS: True}
 
     def details(self, options: ModelOptions) -> dict[str, Any]:
         """Return a digest of the schema's file."""

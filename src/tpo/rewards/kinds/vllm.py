@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tpo.http.retry import RetryPolicy
 from tpo.model_kinds import ServedSpec
 from tpo.registry import REWARD_KEY_VARIABLE, ModelOptions
 from tpo.rewards.base import Reward
+
+if TYPE_CHECKING:
+    from tpo.rewards.vllm import VLLMReward
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,7 @@ class VLLM(ServedSpec[Reward]):
 
     def build(self, options: ModelOptions) -> Reward:
         """Make the client."""
-        from tpo.rewards.vllm import VLLMReward
-
-        return VLLMReward(
+        return self.reward_class()(
             self.urls,
             model=self.model,
             api_key=options.api_key,
@@ -34,3 +35,9 @@ class VLLM(ServedSpec[Reward]):
             retry=RetryPolicy(timeout=options.retry_timeout),
             listener=options.listener,
         )
+
+    def reward_class(self) -> type[VLLMReward]:
+        """Return the client's class."""
+        from tpo.rewards.vllm import VLLMReward
+
+        return VLLMReward

@@ -66,6 +66,11 @@ class RubricFile:
     criteria: tuple[Criterion, ...] = ()
     column: str | None = None
 
+    @property
+    def columns(self) -> Mapping[str, bool]:
+        """Columns of the data that are read, as :meth:`tpo.registry.ModelSpec.columns` gives them."""
+        return {} if self.column is None else {self.column: True}
+
 
 def weighted_degree(criteria: Sequence[Criterion], degrees: Sequence[float]) -> float:
     """Return the weighted sum of *degrees* by the most that it can be, as HealthBench weighs points.

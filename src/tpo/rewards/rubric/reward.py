@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from tpo.errors import ConfigError, RewardError
-from tpo.http import HttpFailure
 from tpo.rewards.calibration import UNIT_SCALE
-from tpo.rewards.decisions.endpoint import NO, YES, Decision, DecisionServer
+from tpo.rewards.decisions.endpoint import NO, YES, Decision, DecisionServer, Fit
+from tpo.rewards.decisions.fitting import SPARE_TOKENS, CutWarning, needed_cut
 from tpo.rewards.decisions.labels import LabelAnswer
 from tpo.rewards.decisions.model import DecisionModel
 from tpo.rewards.rubric.criteria import Criterion, RubricFile, row_criteria, weighted_degree
-from tpo.rewards.rubric.material import Material, fitted_text
+from tpo.rewards.rubric.material import Material
 from tpo.rewards.values import place
-from tpo.types import Messages, Scope, Score
+from tpo.types import Messages, Scope, Score, user
 
 ORDERS = ((YES, NO), (NO, YES))
 
@@ -48,6 +48,9 @@ class RubricReward:
             raise ConfigError("a rubric needs at least one criterion")
         self.model = DecisionModel(urls, **options)
         digest = hashlib.sha256(repr(self.rubric).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        self._warning = CutWarning("rubric")
+        self.columns = self.rubric.columns
+        """Columns of the data that it reads."""
         self.identity = f"rubric {digest} by {self.model.identity}"
         """Tells it from others when a run is resumed."""
 
@@ -61,17 +64,28 @@ class RubricReward:
         """
         criteria = self.criteria_of(scope)
         decisions = [each.decision() for each in criteria]
-        answers, cut = await self._decide(messages, response, decisions, scope)
+        answers, fit = await self._decide(messages, response, decisions, scope)
+        self._warning.tell(fit.lost, fit.context, place(scope))
         degrees = [each.degree(one.probabilities) for each, one in zip(criteria, answers, strict=True)]
         return Score(
             weighted_degree(criteria, degrees),
             tokens=sum(answer.tokens for answer in answers),
-            truncated_tokens=cut,
+            truncated_tokens=fit.lost,
             criteria=_recorded(criteria, degrees),
         )
 
     async def order_shifts(self, messages: Messages, response: str, scope: Scope) -> dict[str, float]:
         """Return by criterion how much likelier yes is where it is listed before no: the order bias.
+
+        Scales are left out. Raises as :meth:`score`.
+        """
+        found = await self.yes_in_both_orders(messages, response, scope)
+        return {name: first - second for name, (first, second) in found.items()}
+
+    async def yes_in_both_orders(
+        self, messages: Messages, response: str, scope: Scope
+    ) -> dict[str, tuple[float, float]]:
+        """Return by criterion the probability of yes where it is listed before no, and after it.
 
         Scales are left out. Raises as :meth:`score`.
         """
@@ -82,7 +96,7 @@ class RubricReward:
         answers, _ = await self._decide(messages, response, orders, scope)
         yes = [answer.probabilities[YES] for answer in answers]
         first, second = yes[: len(criteria)], yes[len(criteria) :]
-        return {each.name: a - b for each, a, b in zip(criteria, first, second, strict=True)}
+        return {each.name: (a, b) for each, a, b in zip(criteria, first, second, strict=True)}
 
     def criteria_of(self, scope: Scope) -> tuple[Criterion, ...]:
         """Return the criteria for the scope's query: the file's, and those of the query's row.
@@ -104,7 +118,7 @@ class RubricReward:
 
     async def _decide(
         self, messages: Messages, response: str, decisions: Sequence[Decision], scope: Scope
-    ) -> tuple[list[LabelAnswer], int]:
+    ) -> tuple[list[LabelAnswer], Fit]:
         try:
             material = Material.of(messages, response)
             return await self.model.ask(lambda server: _answers(server, material, decisions), scope)
@@ -118,16 +132,20 @@ class RubricReward:
 
 async def _answers(
     server: DecisionServer, material: Material, decisions: Sequence[Decision]
-) -> tuple[list[LabelAnswer], int]:
-    """Return the answers and the tokens left out; a context that a refusal names is kept, and fitted to."""
-    while True:
-        context = await server.context()
-        text, cut = await fitted_text(server, material, decisions, context)
-        try:
-            return await server.decide(text, decisions), cut
-        except HttpFailure as failure:
-            if not server.learn_context(failure, context):
-                raise
+) -> tuple[list[LabelAnswer], Fit]:
+    """Return the answers, and the tokens left out of a conversation that does not fit."""
+    longest = max((decision.prompt for decision in decisions), key=len)
+
+    async def attempt(context: int | None) -> tuple[list[LabelAnswer], Fit]:
+        cut = lost = 0
+        if context is not None:
+            cut, lost = await needed_cut(
+                lambda cut: [user(f"{material.text(cut)}\n\n{longest}")],
+                *(len(material.conversation), context - SPARE_TOKENS, server.count),
+            )
+        return await server.decide(material.text(cut), decisions), Fit(lost, context)
+
+    return await server.within_context(attempt)
 
 
 def _recorded(criteria: Sequence[Criterion], degrees: Sequence[float]) -> dict[str, float]:

@@ -18,14 +18,15 @@ class VerifierReward:
     """The share of its checks that a response passes; a score's ``criteria`` hold each of them.
 
     *checks* reads what to check from the query's row, and is given one without columns where a call brings
-    none.
+    none. *columns* are those that it reads, as :meth:`tpo.registry.ModelSpec.columns` gives them.
     """
 
     scale = UNIT_SCALE
     """Its scale in an ensemble: known, so it is not measured."""
 
-    def __init__(self, checks: Check, name: str) -> None:
+    def __init__(self, checks: Check, name: str, columns: Mapping[str, bool] | None = None) -> None:
         self._checks = checks
+        self.columns = columns or {}
         self.name = name
         self.identity = f"{name} {getattr(checks, '__qualname__', checks)!r}"
         """Tells it from others when a run is resumed."""

@@ -25,15 +25,18 @@ Ask = Callable[[str, dict[str, Any]], Awaitable[list[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The path and the field that give raw logits."""
+    """The path and the field that give raw logits; no field where there is no activation to turn off."""
 
     path: str
-    switch: str
+    switch: str | None = None
 
     def fields(self, *, raw: bool = True) -> dict[str, Any]:
         """Request fields besides the input."""
         task = {"task": "classify"} if self.path == "/pooling" else {}
-        return task | {self.switch: not raw}
+        return task if self.switch is None else task | {self.switch: not raw}
+
+    def __str__(self) -> str:
+        return self.path if self.switch is None else f"{self.path} with {self.switch}"
 
 
 async def find_dialect(ask: Ask) -> Dialect:

@@ -61,13 +61,22 @@ def _index(row: dict[str, Any]) -> int:
 
 def _number(row: dict[str, Any]) -> float:
     """The one number in ``probs`` (``/classify``) or ``data`` (``/pooling``)."""
-    values = _flat(row.get("probs", row.get("data")))
+    return only_number(row.get("probs", row.get("data")), "--runner pooling")
+
+
+def only_number(value: Any, flag: str) -> float:
+    """Return the one number in *value*; *flag* is what serves a classifier.
+
+    Raises:
+        HttpFailure: there is none, which may pass, or the model has several labels, which does not.
+    """
+    values = _flat(value)
     if not values:
         raise HttpFailure("the server sent a row without a score", passes=True)
     if len(values) > 1:
         raise HttpFailure(
             f"the server gives {len(values)} numbers a response, where a reward model has one label: serve a "
-            "one-label classifier with --runner pooling",
+            f"one-label classifier with {flag}",
             fatal=True,
         )
     return values[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from tpo.http import HttpClient, HttpFailure
 from tpo.http.model_cards import ModelCard, request_card
@@ -14,6 +14,7 @@ from tpo.rewards.async_batching import Gatherer
 from tpo.rewards.probes import PROBES
 from tpo.rewards.vllm.dialect import Dialect, find_dialect
 from tpo.rewards.vllm.protocol import Numbers, Reading, inputs_of, read_numbers, read_tokens
+from tpo.types import Messages
 
 BATCH_TOKENS = 32_768
 """Most in one request, a batch's number of conversations times its longest."""
@@ -34,12 +35,19 @@ class Replica:
     a request. A server that takes no messages is asked for the ids first (``/tokenize``).
     """
 
+    probes: ClassVar[Sequence[tuple[Messages, str]]] = (
+        (PROBES[0].messages, PROBES[0].good),
+        (PROBES[1].messages, PROBES[1].poor),
+    )
+    """Conversations and responses with which a dialect is found: two are enough, and cheap."""
+
+    _takes_messages = True
+
     def __init__(self, client: HttpClient, model: str | None, *, batch_tokens: int = BATCH_TOKENS) -> None:
         self.client = client
         self._model = model
         self._card: ModelCard | None = None
         self._dialect: Dialect | None = None
-        self._takes_messages = True
         self._learning = PerLoop(asyncio.Lock)
         self._gatherer: Gatherer[Reading, Scored] = Gatherer(
             self._send,
@@ -135,11 +143,6 @@ class Replica:
         }
         ids = await self.client.request("POST", "/tokenize", body, read=read_tokens)
         return replace(reading, ids=ids)
-
-
-def probe_pairs() -> list[tuple[Any, str]]:
-    """The conversations and responses that a dialect is found with: two are enough, and cheap."""
-    return [(PROBES[0].messages, PROBES[0].good), (PROBES[1].messages, PROBES[1].poor)]
 
 
 def _may_be_parted(error: Exception) -> bool:

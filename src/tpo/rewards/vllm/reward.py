@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from tpo.errors import ConfigError, MissingExtra, RewardError, RewardRefused
 from tpo.events import Listener
@@ -21,7 +22,7 @@ from tpo.per_loop import PerLoop
 from tpo.rewards.servers import reward_clients, reward_error
 from tpo.rewards.values import place
 from tpo.rewards.vllm.protocol import Reading
-from tpo.rewards.vllm.replica import BATCH_TOKENS, Replica, probe_pairs
+from tpo.rewards.vllm.replica import BATCH_TOKENS, Replica
 from tpo.types import Messages, Scope, Score, assistant
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class VLLMReward:
         ConfigError: a URL is none or is given twice, or *max_length* is below 1.
     """
 
+    _replica: ClassVar[type[Replica]] = Replica
+
     def __init__(
         self,
         urls: str | Sequence[str],
@@ -72,7 +75,7 @@ class VLLMReward:
             raise ConfigError(f"max_length is {max_length}; it must be at least 1")
         clients = reward_clients(urls, api_key, address=root_address, timeout=timeout, clock=clock)
         self._balancer = Balancer(
-            [(client.address, Replica(client, model, batch_tokens=batch_tokens)) for client in clients],
+            [(client.address, self._replica(client, model, batch_tokens=batch_tokens)) for client in clients],
             retry=retry,
             clock=clock,
         )
@@ -118,7 +121,7 @@ class VLLMReward:
         except HttpFailure as failure:
             raise reward_error(failure) from failure
         how = "token ids" if self._chat else "messages"
-        paths = ", ".join(sorted(f"{d.path} with {d.switch}" for d in dialects))
+        paths = ", ".join(sorted(map(str, dialects)))
         return f"{len(self._balancer.members)} server(s), raw logits by {paths}, conversations as {how}"
 
     @property
@@ -134,12 +137,12 @@ class VLLMReward:
         """The probes as they are sent, once it is known how conversations are."""
         async with self._preparing.get():
             if self._probes is None:
-                card = await self._balancer.ask("", Replica.card, is_proof=False)
+                card = await self._balancer.ask("", self._replica.card, is_proof=False)
                 self._chat = await asyncio.to_thread(self._load, card)
                 limits = [limit for limit in (card.context, self._max_length) if limit]
                 self._context = min(limits, default=None)
                 scope = Scope("a probe", 0, "reward")
-                self._probes = [self._read(*pair, scope) for pair in probe_pairs()]
+                self._probes = [self._read(*pair, scope) for pair in self._replica.probes]
             return self._probes
 
     def _load(self, card: ModelCard) -> ChatTokenizer | None:
