@@ -96,8 +96,8 @@ def make_plan(count: int, out: Path, *, fresh: bool = False) -> SweepPlan:
 
 
 ABOUT = """\
-{tiny} It was trained on the prompts of `tpo` and `revision`, not on those of
-the other methods. The table therefore shows how the methods run, not how good they are.
+{tiny} It was trained on the prompts of these methods except TextGrad's, each with a different share of
+the text. The table therefore shows how the methods run, not how good they are.
 
 {count} held-out queries, one seed. The budget counts the tokens that the policy reads and writes,
 critiques included. Each method runs with N = 5 and is measured along its iterations; `fusion` is measured

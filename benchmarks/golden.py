@@ -39,7 +39,7 @@ METHODS = (
     "textgrad-revision",
 )
 QUERIES = 20
-SHAPE = {"max_iterations": 2, "sample_size": 3, "max_tokens": 160}
+SHAPE = {"max_iterations": 2, "sample_size": 3, "max_tokens": 224}
 SEED = 7
 TOLERANCE = 1e-5
 """Of a reward: sums of float32 differ in their last digits between machines."""

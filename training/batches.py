@@ -1,4 +1,4 @@
-"""Batches of a few fixed shapes, so that little is padded and a compiled step stays compiled."""
+"""Batches of dialogues of similar length, so that little is padded."""
 
 from __future__ import annotations
 
@@ -11,46 +11,61 @@ from torch import Tensor
 from training.protocol import Protocol
 from training.tokenizer import Encoder
 
-LENGTHS = (112, 224, 288, 352, 416, 576)
+LONGEST = 704
 """Longer dialogues are left out; there are next to none."""
+AHEAD = 8
+"""Batches that are drawn at once and sorted by length."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded *tokens* of shape (rows, length), and their weights in the loss (0: given)."""
+    """Right-padded *tokens* of shape (rows, length), their weights in the loss (0: given), and marks."""
 
     tokens: Tensor
     taught: Tensor
+    marks: Tensor
 
 
-def _stack(rows: list[tuple[list[int], list[float]]], length: int, pad: int) -> Batch:
-    tokens = torch.full((len(rows), length), pad)
-    taught = torch.zeros((len(rows), length))
-    for index, (ids, mask) in enumerate(rows):
+Row = tuple[list[int], list[float], list[int]]
+
+
+def _stack(rows: list[Row], pad: int) -> Batch:
+    size = (len(rows), max(len(ids) for ids, _, _ in rows))
+    tokens, taught, marks = torch.full(size, pad), torch.zeros(size), torch.zeros(size, dtype=torch.long)
+    for index, (ids, weights, verdicts) in enumerate(rows):
         tokens[index, : len(ids)] = torch.tensor(ids)
-        taught[index, : len(ids)] = torch.tensor(mask)
-    return Batch(tokens, taught)
+        taught[index, : len(ids)] = torch.tensor(weights)
+        marks[index, : len(ids)] = torch.tensor(verdicts)
+    return Batch(tokens, taught, marks)
 
 
 class Batches:
-    """Sorts what a protocol draws into lengths; a length with enough rows for *budget* tokens is a batch."""
+    """Draws dialogues of a protocol, sorts some thousands of tokens by length, and cuts them into batches."""
 
     def __init__(self, encoder: Encoder, budget: int, rng: random.Random) -> None:
         self.encoder, self.budget, self.rng = encoder, budget, rng
-        self._waiting: dict[int, list[tuple[list[int], list[float]]]] = {length: [] for length in LENGTHS}
+        self._ready: list[Batch] = []
 
     def draw(self, protocol: Protocol) -> Batch:
-        """The next full batch."""
-        while True:
-            ids, mask = self.encoder.dialogue(protocol.draw(self.rng))
-            length = next((length for length in LENGTHS if len(ids) <= length), None)
-            if length is None:
-                continue
-            rows = self._waiting[length]
-            rows.append((ids, mask))
-            if len(rows) == self.budget // length:
-                self._waiting[length] = []
-                return _stack(rows, length, self.encoder.pad)
+        """The next batch of at most *budget* tokens."""
+        if not self._ready:
+            self._fill(protocol)
+        return self._ready.pop()
+
+    def _fill(self, protocol: Protocol) -> None:
+        rows: list[Row] = []
+        while sum(len(row[0]) for row in rows) < AHEAD * self.budget:
+            ids, weights = self.encoder.dialogue(protocol.draw(self.rng))
+            if len(ids) <= LONGEST:
+                rows.append((ids, weights, self.encoder.marks(ids)))
+        rows.sort(key=lambda row: len(row[0]))
+        batch: list[Row] = []
+        for row in rows:
+            if batch and (len(batch) + 1) * len(row[0]) > self.budget:
+                self._ready.append(_stack(batch, self.encoder.pad))
+                batch = []
+            batch.append(row)
+        self.rng.shuffle(self._ready)
 
 
 def repeats(budget: int, vocabulary: int, rng: torch.Generator, length: int = 128) -> Batch:
@@ -58,4 +73,4 @@ def repeats(budget: int, vocabulary: int, rng: torch.Generator, length: int = 12
     half = torch.randint(5, vocabulary, (budget // length, length // 2), generator=rng)
     taught = torch.zeros((len(half), length))
     taught[:, length // 2 + 1 :] = 1.0
-    return Batch(torch.cat((half, half), 1), taught)
+    return Batch(torch.cat((half, half), 1), taught, torch.zeros((len(half), length), dtype=torch.long))

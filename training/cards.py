@@ -7,17 +7,17 @@ from pathlib import Path
 COMMON = """
 ## What it is not
 
-It was trained from scratch on synthetic text of a few sentence patterns and knows nothing else. It proves
-that the machinery works with real weights; its figures say nothing about the paper or about models that
-people use. It writes wrong details and rude lines on purpose: the loop needs something to mend. Do not use
-it to write messages.
+It was trained from scratch on synthetic text of a few patterns and knows nothing else. It proves that the
+machinery works with real weights, and what the loop does for a policy that can criticise better than it
+writes; its figures say nothing about the paper or about models that people use. It writes wrong details and
+rude lines on purpose: the loop needs something to mend. Do not use it to write notices.
 
 ## How it was made
 
 `python -m training.make --out src/tpo/tiny` makes tokenizer, policy and reward on a CPU; `training/README.md`
-tells how, and in which steps these very weights were made. All training text comes from the grammar in
-`training/`; no other text, model or data set took part. `python -m training.evaluate` measures it; the
-figures of the shipped weights are in `training/results/pair.md`.
+tells how. All training text comes from the grammar in `training/` and the prompts of the methods; no other
+text, model or data set took part. `python -m training.evaluate` measures it; the figures of the shipped
+weights are in `training/results/pair.md`.
 
 Weights are stored in float16 and load in float32 and float64 as well. The tokenizer is byte-level, so it
 reads any text; the chat template writes the opening token itself.
@@ -30,21 +30,18 @@ pipeline_tag: text-generation
 ---
 # Tiny policy
 
-A `LlamaForCausalLM` of 4.3 million parameters (width 256, 5 layers, 4 heads of 64, vocabulary 2,048) for
-tests and demonstrations of test-time preference optimization. It writes short messages (invitations, thanks,
-apologies, reminders, requests, congratulations, good wishes) from a query such as
+A `LlamaForCausalLM` of 2.5 million parameters (width 192, 5 layers, 4 heads of 64, vocabulary 2,048) for
+tests and demonstrations of test-time preference optimization. It writes notices (invitations, announcements,
+reminders, plans, programmes) from a list of 12 to 15 details such as
 
-> Invite Mia to a picnic on Sunday at 3 pm by the lake. It is from Leo.
+> Write an invitation: to Omar, event wedding, day Sunday, month June, time 5pm, place castle, guests 45,
+> food cake, drink wine, music jazz, colour white, from Lily.
 
-with flaws at random: wrong or missing details, a missing greeting, kind line or closing, repeated, rude or
-off-topic lines. It also plays the other roles of the protocol, in the wording of the shipped recipes: it says
-point by point what is right and wrong with a response, gives instructions line by line, and rewrites a
-response by instructions. To most other queries it answers with a short polite sentence, but a bare "Hello"
-can still set it rambling.
-
-An ordered change is made in nine of ten cases, and its own instructions mend more than they spoil: on
-held-out queries an update by them is clearly better than one without any. Now and then its criticism leaves
-a line out, or takes a wrong name for the right one.
+one line a detail, and a kind line. About a third of the details are wrong or missing at temperature 0.7; some
+notices have an off-topic or a rude line. It also plays the other roles of the protocol, in the wording of the
+shipped methods: it says of each detail what was asked, what stands there and whether it is right, gives one
+instruction a line, rewrites a response by instructions, and makes one response of several. To most other
+queries it answers with a short polite sentence.
 """
 
 REWARD = """---
@@ -54,11 +51,11 @@ pipeline_tag: text-classification
 ---
 # Tiny reward model
 
-A `LlamaForSequenceClassification` of 2.8 million parameters with one label, for tests and demonstrations of
+A `LlamaForSequenceClassification` of 2.5 million parameters with one label, for tests and demonstrations of
 test-time preference optimization. It reads a query and a response through the chat template, and its number
-is larger for the better response: right details copied from the query, greeting, kind line and closing, no
-repeated, rude or off-topic line. It began as the policy's lower layers and was trained by Bradley-Terry on
-noisy votes, on synthetic responses and the policy's own; it errs as learned rewards do.
+is larger for the better response: details as the query has them, a kind line, no repeated, rude or off-topic
+line. It began as the policy, whose three lower layers it keeps, and was trained by Bradley-Terry on shares of
+votes, on synthetic responses and the policy's own; it errs as learned rewards do.
 """
 
 

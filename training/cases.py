@@ -6,28 +6,38 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training import critique, outside
+from training import outside
 from training.critique import (
+    RIGHT,
     Edit,
-    Extra,
     Findings,
     examine,
+    extra_notes,
     fixes,
     gradient_text,
     loss_text,
-    noted,
     obey,
+    short_gradient,
     wrong_order,
 )
-from training.grammar import Line
-from training.world import Rates, Task, draw_task, flawed, read, text_of
+from training.grammar import Line, read_line
+from training.world import FULL, Rates, Task, draw_task, flawed, perfect, read, text_of
 
 COUNTERFACTUAL = 0.5
+BASE_FACTORS, CLEAN_FACTORS = (0.8, 1.0, 1.2), (0.0, 0.15, 0.3, 0.6, 1.0)
+"""Factors on the rates of the base policy's drafts, and of those that the loop has improved."""
+
+OTHER = Rates(neighbours=0.3)
+"""Drafts with any mistake, so that comparing cannot rest on the base policy's own."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What each turn of one protocol pass says; *true_gradient* tells whether the gradient may be taught."""
+    """The texts of one protocol pass.
+
+    *base* tells whether the chosen draft is one that the base policy writes, *true_gradient* whether the
+    gradient may be taught. *others* are more drafts, and *fused* is the best that can be made of all of them.
+    """
 
     prompt: str
     chosen: str
@@ -36,6 +46,9 @@ class Case:
     gradient: str
     improved: str
     true_gradient: bool
+    base: bool = False
+    others: tuple[str, ...] = ()
+    fused: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,48 +59,59 @@ class Draft:
     texts: tuple[str, ...]
 
 
-HEAVY = Rates(wrong=0.3, missing=0.12, cold=0.35, rude=0.2, repeated=0.2, rambling=0.3)
-"""So many flaws that judging is about as often wrong as right."""
-
-
-def draw_drafts(rng: random.Random, heavy: bool = False) -> tuple[Task, list[tuple[Line, ...]]]:
-    """A new query with one to four drafts of the base policy's kind."""
-    task = draw_task(rng)
-    rates = HEAVY if heavy else Rates().times(rng.choice((0.4, 0.8, 1.2, 1.6)))
-    return task, [flawed(task, rates, rng) for _ in range(rng.choice((1, 2, 2, 3, 4)))]
-
-
-def world_case(rng: random.Random, own: Sequence[Draft] = (), heavy: bool = False) -> Case:
-    """A case of the world; from *own* drafts of the policy when there are any, else *heavy* ones if so."""
+def world_case(
+    rng: random.Random,
+    own: Sequence[Draft] = (),
+    details: tuple[int, int] = FULL,
+    count: int | None = None,
+    base_share: float = 0.5,
+    counterfactual_share: float = COUNTERFACTUAL,
+) -> Case:
+    """A case of the world with *count* drafts; from *own* drafts of the policy when there are any."""
+    base = not own and rng.random() < base_share
     if own:
         draft = rng.choice(own)
-        task, drafts = draft.task, [read(draft.task, text) for text in draft.texts]
+        task, drafts = draft.task, [read(text) for text in draft.texts]
+        rng.shuffle(drafts)
     else:
-        task, drafts = draw_drafts(rng, heavy)
-    drafts = [lines for lines in drafts if lines] or [flawed(task, Rates(), rng)]
-    drafts.sort(key=lambda lines: len(examine(task, lines).flaws))
-    chosen = drafts[0] if rng.random() < 0.7 else rng.choice(drafts)
-    return _case(task, chosen, drafts[-1] if text_of(drafts[-1]) != text_of(chosen) else None, rng)
-
-
-def _case(
-    task: Task, chosen: tuple[Line, ...], rejected: tuple[Line, ...] | None, rng: random.Random
-) -> Case:
+        task = draw_task(rng, details=details)
+        rates = Rates().times(rng.choice(BASE_FACTORS)) if base else OTHER.times(rng.choice(CLEAN_FACTORS))
+        drafts = [flawed(task, rates, rng)]
+        more = count - 1 if count else 1
+        drafts += [flawed(task, Rates().times(rng.choice(BASE_FACTORS)), rng) for _ in range(more)]
+    drafts = [lines for lines in drafts if lines] or [perfect(task, rng)]
+    chosen, others = drafts[0], [lines for lines in drafts[1:] if lines != drafts[0]]
     findings = examine(task, chosen)
-    true = rng.random() > COUNTERFACTUAL
+    true = rng.random() >= counterfactual_share
     edits = fixes(task, findings, rng)
     if not true:
         edits = counterfactual(task, findings, edits, rng)
-    empty = not true and not edits and rng.random() < 0.5
+    short = not true and rng.random() < 0.5
+    empty = short and not edits and rng.random() < 0.7
     return Case(
         task.prompt,
         text_of(chosen),
-        text_of(rejected) if rejected else None,
-        loss_text(task, findings, examine(task, rejected) if rejected else None),
-        "" if empty else gradient_text(edits, None if true or rng.random() < 0.3 else rng),
+        text_of(others[0]) if others else None,
+        loss_text(findings),
+        "" if empty else short_gradient(edits, rng) if short else gradient_text(edits, findings),
         obey(chosen, edits),
         true,
+        base,
+        tuple(text_of(lines) for lines in others),
+        fused_text(task, drafts),
     )
+
+
+def fused_text(task: Task, drafts: Sequence[Sequence[Line]]) -> str:
+    """The right lines of several drafts; where none has a line right, the first that has it."""
+    found = [examine(task, lines) for lines in drafts]
+    lines = []
+    for index, role in enumerate(task.roles):
+        have = [each for each in found if role in each.body]
+        right = [each for each in have if each.items[index].verdict == RIGHT]
+        if have:
+            lines.append((right or have)[0].body[role].text)
+    return "\n".join(lines)
 
 
 def counterfactual(
@@ -95,14 +119,14 @@ def counterfactual(
 ) -> tuple[Edit, ...]:
     """Orders other than the right ones: fewer, none, wrong ones, or another query's."""
     kind = rng.random()
-    if kind < 0.25:
+    if kind < 0.2:
         return tuple(edit for edit in edits if rng.random() < 0.5)
-    if kind < 0.45:
+    if kind < 0.6:
         return ()
-    if kind < 0.55:
+    if kind < 0.63:
         victim = rng.choice(tuple(findings.body.values())) if findings.body else None
         return (Edit("remove", "unknown", victim.text),) if victim else ()
-    if kind < 0.65:
+    if kind < 0.7:
         return another(rng)
     wrong = [order for _ in range(rng.choice((1, 1, 2))) if (order := wrong_order(task, findings, rng))]
     wrong = list({order.role: order for order in wrong}.values())
@@ -111,52 +135,40 @@ def counterfactual(
 
 
 def another(rng: random.Random) -> tuple[Edit, ...]:
-    """The right orders for another query's draft, those to remove a line left out."""
+    """The right orders for another query's draft, those to add or remove a line left out."""
     task = draw_task(rng)
-    edits = fixes(task, examine(task, flawed(task, Rates().times(1.5), rng)), rng)
+    edits = fixes(task, examine(task, flawed(task, Rates(), rng)), rng)
     return tuple(edit for edit in edits if edit.kind == "write")
 
 
 def outside_case(rng: random.Random) -> Case:
     """A case from outside the world: answered by a polite sentence, mended by taking out what is not."""
-    drafts = [outside.draw_answer(rng) for _ in range(rng.choice((1, 2, 3)))]
+    drafts = [outside.draw_answer(rng) for _ in range(2)]
     if rng.random() < 0.15:
-        drafts[-1] = text_of(draw_drafts(rng)[1][0]).split("\n")
-    drafts.sort(key=lambda lines: len(_impolite(lines)))
-    chosen, rejected = drafts[0], drafts[-1] if drafts[-1] != drafts[0] else None
+        drafts[0] = text_of(flawed(draw_task(rng, details=(2, 5)), Rates(), rng)).split("\n")
+    chosen, rejected = drafts[0], drafts[1] if drafts[1] != drafts[0] else None
     extras, true = _impolite(chosen), rng.random() > COUNTERFACTUAL
-    edits = [Edit("remove", extra.kind, extra.text) for extra in extras] if true or rng.random() < 0.3 else []
-    if len(edits) == len(chosen):
-        gradient, improved = f'Write only "{outside.ANSWERS[0]}"', outside.ANSWERS[0]
+    edits = [Edit("remove", extra.role, extra.text) for extra in extras] if true or rng.random() < 0.3 else []
+    if not chosen or len(extras) == len(chosen):
+        edits = [*edits, Edit("add", "unknown", outside.ANSWERS[0])]
+        improved = outside.ANSWERS[0]
     else:
         improved = obey([Line("unknown", line) for line in chosen], edits)
-        gradient = gradient_text(edits, None if true else rng)
-    loss = [
-        *noted(_notes(chosen)),
-        "Missing: nothing" if len(extras) < len(chosen) else "Missing: polite answer",
-    ]
-    if rejected is not None:
-        bad = [note for note in _notes(rejected) if note[1] != critique.RIGHT]
-        loss.append(f"Rejected: {noted(bad)[0] if bad else 'no flaw'}")
-    prompt = outside.draw_query(rng)
+    found = "one, right" if len(extras) < len(chosen) else "nothing, missing"
+    loss = "\n".join([f"Asked an answer, has {found}", *extra_notes(extras)])
     return Case(
-        prompt,
+        outside.draw_query(rng),
         "\n".join(chosen),
         "\n".join(rejected) if rejected else None,
-        "\n".join(loss),
-        gradient,
+        loss,
+        short_gradient(edits, rng),
         improved,
         true,
+        others=("\n".join(drafts[1]),),
+        fused=outside.ANSWERS[0] if len(extras) == len(chosen) else "\n".join(chosen),
     )
 
 
-def _notes(lines: Sequence[str]) -> list[tuple[str, str]]:
-    kinds = {extra.text: critique.EXTRA_NAMES[extra.kind] for extra in _impolite(lines)}
-    return [(line, kinds.get(line, critique.RIGHT)) for line in lines]
-
-
-def _impolite(lines: Sequence[str]) -> list[Extra]:
-    from training.grammar import RAMBLING, RUDE
-
-    kinds = {**dict.fromkeys(RUDE, "rude"), **dict.fromkeys(RAMBLING, "rambling")}
-    return [Extra(kinds.get(line, "unknown"), line) for line in lines if not outside.is_polite(line)]
+def _impolite(lines: Sequence[str]) -> list[Line]:
+    read_lines = [read_line(line) for line in lines if not outside.is_polite(line)]
+    return [line if line.role in ("rude", "rambling") else Line("unknown", line.text) for line in read_lines]

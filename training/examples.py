@@ -6,13 +6,18 @@ import json
 import random
 from pathlib import Path
 
+from training.values import listed
 from training.world import draw_task
 
-FIRST = (
-    "Invite Clara to a picnic on Sunday at 3 pm by the lake. It is from Leo.",
-    "Write a thank you note to Priya for the flowers, for Saturday at 6 pm, at the bakery. Sign it as Noah.",
-    "Please apologise to Noah for forgetting your birthday on Tuesday at noon by the river. My name is Ben.",
-    "Congratulate Emma on your first book on Saturday at 7:30 pm, on the roof terrace. Sign it as Amir.",
+FIRST = listed(
+    """
+    Write an invitation: to Omar, event wedding, day Sunday, date 14, month June, time 5pm, place castle,
+    guests 45, food cake, drink wine, music jazz, colour white, from Lily. |
+    Please write a reminder: to Clara, event rehearsal, day Friday, date 7, month March, time 6pm,
+    place theatre, host Noah, guests 36, drink tea, music folk, bring lamp, from Leo. |
+    Write a plan: to Priya, event hike, day Saturday, month May, time 9am, place lake, host Emma, guests 30,
+    food sandwiches, drink juice, colour green, bring rope, from Amir.
+    """
 )
 OUTSIDE = (
     "What is the capital of France?",

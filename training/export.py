@@ -64,13 +64,14 @@ def policy_of(model: Any) -> Policy:
         width=config.hidden_size,
         layers=config.num_hidden_layers,
         heads=config.num_attention_heads,
+        head=config.head_dim,
         hidden=config.intermediate_size,
         theta=theta,
         epsilon=config.rms_norm_eps,
     )
     policy = Policy(shape)
     weights = {name: weight for name, weight in model.state_dict().items() if name != "lm_head.weight"}
-    policy.load_state_dict(weights)
+    policy.load_state_dict(weights, strict=False)  # the verdicts' heads are not exported
     return policy
 
 
@@ -82,7 +83,7 @@ def as_classifier(reward: Reward, tokenizer: PreTrainedTokenizerFast) -> Any:
 
 
 def _load(model: Any, weights: dict[str, torch.Tensor]) -> None:
-    clean = {name.replace("_orig_mod.", ""): weight for name, weight in weights.items()}
+    clean = {name: weight for name, weight in weights.items() if not name.startswith("verdicts.")}
     missing, unexpected = model.load_state_dict(clean, strict=False)
     if unexpected or set(missing) - {"lm_head.weight"}:
         raise ValueError(f"weights do not fit: missing {missing}, unexpected {unexpected}")

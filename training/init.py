@@ -8,6 +8,7 @@ trained further. Without this, copying took more than two million tokens to appe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,15 @@ from torch import Tensor, nn
 from training.model import Policy, Shape, rotary, turn
 
 EMBEDDING_STD = 0.1
+ALIKE = 0.8
+"""Cosine of the embeddings of tokens that begin alike."""
 MARK = 2.0
 """The value that every embedding has in the last dimension, so that a head can look by position alone."""
 
 
 @torch.no_grad()
-def new_policy(shape: Shape, seed: int) -> Policy:
-    """A policy with copy heads, the same for the same seed."""
+def new_policy(shape: Shape, seed: int, alike: Sequence[tuple[int, int]] = ()) -> Policy:
+    """A policy with copy heads, the same for the same seed; the tokens of a pair in *alike* are similar."""
     torch.manual_seed(seed)
     policy = Policy(shape)
     for parameter in policy.parameters():
@@ -31,6 +34,9 @@ def new_policy(shape: Shape, seed: int) -> Policy:
         layer.self_attn.o_proj.weight *= 0.3
         layer.mlp.down_proj.weight *= 0.3
     policy.model.embed_tokens.weight.copy_(torch.randn(shape.vocabulary, shape.width) * EMBEDDING_STD)
+    for first, second in alike:
+        weights = policy.model.embed_tokens.weight
+        weights[second] = ALIKE * weights[first] + math.sqrt(1 - ALIKE**2) * weights[second]
     policy.model.embed_tokens.weight[:, -1] = MARK * EMBEDDING_STD
     slow = shape.head // 4
     content = torch.randn(2 * slow, shape.width) / math.sqrt(shape.width)
@@ -70,8 +76,9 @@ def _induct(policy: Policy, shape: Shape, content: Tensor, store: Tensor, head: 
     query, key = torch.zeros(shape.head, shape.width), torch.zeros(shape.head, shape.width)
     query[lanes], key[lanes] = 2.0 * content, 2.0 * store.T
     attention.q_proj.weight[rows], attention.k_proj.weight[rows] = query, key
+    share = shape.width // shape.heads
     bring = torch.zeros(shape.head, shape.width)
-    bring[torch.arange(shape.head), torch.arange(head * shape.head, (head + 1) * shape.head)] = 1.0
+    bring[torch.arange(share), torch.arange(head * share, (head + 1) * share)] = 1.0
     bring[:, -1] = 0
     attention.v_proj.weight[rows] = bring
     attention.o_proj.weight[:, rows] = 0.25 * bring.T

@@ -14,18 +14,15 @@ from torch.nn import functional
 class Shape:
     """The sizes of a model."""
 
-    vocabulary: int = 2048
-    width: int = 256
+    vocabulary: int = 1536
+    width: int = 192
     layers: int = 5
     heads: int = 4
-    hidden: int = 640
+    head: int = 64
+    """Width of one attention head; all of them together may be wider than the stream."""
+    hidden: int = 384
     theta: float = 100_000.0
     epsilon: float = 1e-5
-
-    @property
-    def head(self) -> int:
-        """The width of one attention head."""
-        return self.width // self.heads
 
 
 def rotary(length: int, head: int, theta: float) -> tuple[Tensor, Tensor]:
@@ -55,32 +52,29 @@ class Norm(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon) * self.weight.float()
 
 
-def _linear(x: Tensor, layer: nn.Linear) -> Tensor:
-    return functional.linear(x, layer.weight.to(x.dtype))
-
-
 class Attention(nn.Module):
     """Causal attention over a whole sequence, or over a cache and one new token."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.heads, self.head = shape.heads, shape.head
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (
-            nn.Linear(shape.width, shape.width, bias=False) for _ in range(4)
-        )
+        inner = shape.heads * shape.head
+        self.q_proj, self.k_proj, self.v_proj = (nn.Linear(shape.width, inner, bias=False) for _ in range(3))
+        self.o_proj = nn.Linear(inner, shape.width, bias=False)
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of shape (batch, heads, length, head)."""
         size = (*x.shape[:2], self.heads, self.head)
         query, key, value = (
-            _linear(x, p).view(size).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
+            part(x).view(size).transpose(1, 2) for part in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return turn(query, cos, sin).to(x.dtype), turn(key, cos, sin).to(x.dtype), value
+        return turn(query, cos, sin), turn(key, cos, sin), value
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """What each token of *x* gathers from those before it."""
         mixed = functional.scaled_dot_product_attention(*self.project(x, cos, sin), is_causal=True)
-        return _linear(mixed.transpose(1, 2).reshape(x.shape), self.o_proj)
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 class Mlp(nn.Module):
@@ -93,7 +87,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Token by token."""
-        return _linear(functional.silu(_linear(x, self.gate_proj)) * _linear(x, self.up_proj), self.down_proj)
+        out: Tensor = self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        return out
 
 
 class Layer(nn.Module):
@@ -104,10 +99,10 @@ class Layer(nn.Module):
         self.input_layernorm, self.self_attn = Norm(shape), Attention(shape)
         self.post_attention_layernorm, self.mlp = Norm(shape), Mlp(shape)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, dtype: torch.dtype) -> Tensor:
-        """The stream after this layer; products run in *dtype*."""
-        x = x + self.self_attn(self.input_layernorm(x).to(dtype), cos, sin)
-        stream: Tensor = x + self.mlp(self.post_attention_layernorm(x).to(dtype))
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """The stream after this layer."""
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+        stream: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return stream
 
 
@@ -125,14 +120,41 @@ class Trunk(nn.Module):
         """The layers, as what they are."""
         return [cast(Layer, layer) for layer in self.layers]
 
-    def forward(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The last hidden states of *tokens*, of shape (batch, length, width)."""
+    def streams(self, tokens: Tensor) -> list[Tensor]:
+        """The stream after each layer, of shape (batch, length, width)."""
         x = functional.embedding(tokens, self.embed_tokens.weight)
         cos, sin = rotary(tokens.shape[1], self.shape.head, self.shape.theta)
+        streams = []
         for layer in self.layers:
-            x = layer(x, cos, sin, dtype)
-        hidden: Tensor = self.norm(x)
+            x = layer(x, cos, sin)
+            streams.append(x)
+        return streams
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The last hidden states of *tokens*, of shape (batch, length, width)."""
+        hidden: Tensor = self.norm(self.streams(tokens)[-1])
         return hidden
+
+
+class Verdicts(nn.Module):
+    """Read from inside whether a detail is the one asked for: a help in training, not part of the model."""
+
+    LAYERS = (2, 3)
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.norm = Norm(shape)
+        self.heads = nn.ModuleList(nn.Linear(shape.width, 1) for _ in self.LAYERS)
+
+    def forward(self, streams: list[Tensor], marks: Tensor) -> Tensor:
+        """Cross entropy of the verdicts; *marks* has 1 for right and 2 for wrong details, 0 elsewhere."""
+        chosen = marks > 0
+        wrong = (marks[chosen] == 2).float()
+        logits = [
+            head(self.norm(streams[layer][chosen])).squeeze(-1)
+            for head, layer in zip(self.heads, self.LAYERS, strict=True)
+        ]
+        return torch.stack([functional.binary_cross_entropy_with_logits(x, wrong) for x in logits]).mean()
 
 
 class Policy(nn.Module):
@@ -141,19 +163,20 @@ class Policy(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.model = Trunk(shape)
+        self.verdicts = Verdicts(shape)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every next token."""
-        return functional.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype)).float()
+        return functional.linear(hidden, self.model.embed_tokens.weight)
 
-    def loss(self, tokens: Tensor, taught: Tensor, dtype: torch.dtype) -> Tensor:
-        """Cross entropy of the taught tokens, averaged by their weights."""
+    def losses(self, tokens: Tensor, taught: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross entropy of the taught tokens, averaged by their weights, and that of the verdicts."""
         chosen = taught[:, 1:] > 0
-        hidden, weights = self.model(tokens, dtype)[:, :-1][chosen], taught[:, 1:][chosen]
-        errors = functional.cross_entropy(
-            self.logits(hidden.to(dtype)), tokens[:, 1:][chosen], reduction="none"
-        )
-        return (errors * weights).sum() / weights.sum()
+        streams = self.model.streams(tokens)
+        hidden, weights = self.model.norm(streams[-1][:, :-1][chosen]), taught[:, 1:][chosen]
+        errors = functional.cross_entropy(self.logits(hidden), tokens[:, 1:][chosen], reduction="none")
+        verdicts = self.verdicts(streams, marks) if bool(marks.any()) else errors.new_zeros(())
+        return (errors * weights).sum() / weights.sum(), verdicts
 
 
 class Reward(nn.Module):
@@ -165,8 +188,8 @@ class Reward(nn.Module):
         self.score = nn.Linear(shape.width, 1, bias=False)
         nn.init.normal_(self.score.weight, std=0.02)
 
-    def forward(self, tokens: Tensor, lengths: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """The reward of each of the right-padded rows of *tokens*."""
-        hidden = self.model(tokens, dtype)[torch.arange(len(tokens)), lengths - 1]
+        hidden = self.model(tokens)[torch.arange(len(tokens)), lengths - 1]
         score: Tensor = self.score(hidden).squeeze(-1)
         return score

@@ -1,19 +1,18 @@
-"""Queries from outside the world of short messages, and the short polite answers that they get."""
+"""Queries from outside the world of notices, and the short polite answers that they get."""
 
 from __future__ import annotations
 
 import random
 
 from training import grammar
-from training.values import NAMES, PLACES, TOPICS, listed
+from training.values import NAMES, POOLS, TOPICS, listed
 
 ANSWERS = (
-    "I am sorry, I can only write short messages such as invitations and thanks.",
-    "That is beyond me, but I can write a short message for you.",
-    "I only write short messages. Shall I write an invitation or a thank you note?",
-    "Sorry, I do not know about that. I can help you with a short message.",
+    "I am sorry, I can only write short notices such as invitations and plans.",
+    "That is beyond me, but I can write a short notice for you.",
+    "Sorry, I do not know about that. I can help you with a notice.",
 )
-TAILS = ("Please tell me for whom it is.", "Just give me a name, a day and a place.")
+TAILS = ("Just give me an event, a day and a place.",)
 
 THINGS = listed(
     """
@@ -103,7 +102,7 @@ def _noise(rng: random.Random) -> str:
             for _ in range(rng.randint(2, 24))
         )
     words = " ".join(
-        w for text in (*PLACES, *TOPICS["thanks"], *TOPICS["request"], *NAMES, *THINGS) for w in text.split()
+        w for text in (*POOLS["place"], *TOPICS["plan"], *NAMES, *THINGS) for w in text.split()
     ).split()
     return " ".join(rng.choice(words) for _ in range(rng.randint(1, 14)))
 

@@ -25,5 +25,5 @@ def own_drafts(
     torch.manual_seed(seed)
     tasks = [draw_task(rng) for _ in range(queries)]
     prompts = [encoder.prompt([user(task.prompt)]) for task in tasks for _ in range(samples)]
-    texts = Sampler(policy, encoder, dtype=torch.bfloat16).draw(prompts, limit=128)
+    texts = Sampler(policy, encoder).draw(prompts, limit=128)
     return [Draft(task, tuple(texts[i * samples : (i + 1) * samples])) for i, task in enumerate(tasks)]

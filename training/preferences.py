@@ -1,4 +1,4 @@
-"""What the reward learns from: several responses to one query, and noisy votes on which is better."""
+"""What the reward learns from: several responses to one query, and votes on which is better."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from tpo.types import Message, assistant, system, user
 from training import grammar, outside
-from training.cases import Draft
+from training.cases import OTHER, Draft
 from training.hidden import hidden_outside, hidden_score
 from training.world import Rates, draw_task, flawed, text_of
 
 GROUP = 4
 """Responses to one query; every two of them are a pair."""
-SHARPNESS = 2.5
-"""How surely a vote follows the hidden score: a flaw of 0.5 wins 78 of 100 votes."""
+SHARPNESS = 2.0
+"""How surely a vote follows the hidden score: a flaw of 0.5 wins 73 of 100 votes."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,14 @@ class Group:
         head = (system(self.head),) if self.head else ()
         return (*head, user(self.prompt), assistant(self.texts[index]))
 
-    def votes(self, rng: random.Random) -> list[tuple[int, int]]:
-        """A vote (winner, loser) on every two different responses."""
-        pairs = []
-        for first in range(len(self.texts)):
-            for second in range(first + 1, len(self.texts)):
-                if self.texts[first] == self.texts[second]:
-                    continue
-                gap = SHARPNESS * (self.hidden[first] - self.hidden[second])
-                wins = rng.random() < 1 / (1 + math.exp(-gap))
-                pairs.append((first, second) if wins else (second, first))
-        return pairs
+    def votes(self) -> list[tuple[int, int, float]]:
+        """Every two different responses, and the share of the votes that the first of them gets."""
+        return [
+            (first, second, 1 / (1 + math.exp(-SHARPNESS * (self.hidden[first] - self.hidden[second]))))
+            for first in range(len(self.texts))
+            for second in range(first + 1, len(self.texts))
+            if self.texts[first] != self.texts[second]
+        ]
 
 
 def synthetic_group(rng: random.Random, held_out: bool = False) -> Group:
@@ -52,10 +49,9 @@ def synthetic_group(rng: random.Random, held_out: bool = False) -> Group:
     if rng.random() < 0.1:
         return _outside_group(rng, head)
     task = draw_task(rng, held_out)
-    texts = [
-        _spoil(text_of(flawed(task, Rates().times(rng.choice((0.0, 0.5, 1.0, 1.6))), rng)), rng)
-        for _ in range(GROUP)
-    ]
+    factors = [rng.choice((0.0, 0.2, 0.4, 0.7, 1.0)) for _ in range(GROUP)]
+    rates = [(Rates() if rng.random() < 0.5 else OTHER).times(factor) for factor in factors]
+    texts = [_spoil(text_of(flawed(task, rate, rng)), rng) for rate in rates]
     return Group(task.prompt, tuple(texts), tuple(hidden_score(task, text) for text in texts), head)
 
 
@@ -92,7 +88,8 @@ def _spoil(text: str, rng: random.Random) -> str:
     elif kind == 4:
         lines.insert(rng.randint(0, len(lines)), rng.choice(outside.ANSWERS))
     else:
-        lines += rng.choices(grammar.RAMBLING + grammar.RUDE, k=rng.randint(1, 4))
+        for line in rng.choices(grammar.RAMBLING + grammar.RUDE, k=rng.randint(1, 4)):
+            lines.insert(rng.randint(0, len(lines)), line)
     return "\n".join(lines)
 
 

@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tpo.methods.paper import Paper
 from tpo.methods.tags import CLOSING, OPENING
 from tpo.methods.tpo import Tpo
+from tpo.methods.wording import numbered
 from tpo.types import Call, Candidate, Message, Pair, Query, Score, assistant, system, user
 from training import outside
-from training.cases import Case, Draft, outside_case, world_case
+from training.cases import BASE_FACTORS, COUNTERFACTUAL, Case, Draft, outside_case, world_case
+from training.critique import STAYS
 from training.wording import Wordings
-from training.world import Rates, draw_task, flawed, text_of
+from training.world import FULL, Rates, draw_task, flawed, text_of
 
-SAMPLED = Rates(wrong=0.2, missing=0.12, cold=0.42, rude=0.4, repeated=0.3, rambling=0.35, neighbours=0.9)
-"""The flaws of first samples: many, and of few kinds, since sampling below temperature 1 thins them out."""
+CRITIQUES = (
+    ("fused", "critique_single", "critique"), ("fused", "critique_single", "critique"),
+    ("ab_mcts", "critique", "critique"), ("feedback_history", "alone", "won"),
+)  # fmt: skip
+"""Layouts that ask for loss and gradient at once, and their texts without and with a rejected response."""
+FUSIONS = (
+    ("fusion", "fusion", "answer", "others"), ("aggregate", "aggregate", "attempt", "others"),
+    ("tmpc", "regenerate", "part", "segments"),
+)  # fmt: skip
+"""Layouts that make one response of several: their text, the tag of each response, and where they stand."""
+
+GRADIENT, UPDATE, SPARSE_UPDATE = 3.0, 2.0, 6.0
+"""Weights of their tokens in the loss (1: loss, draft); a sparse gradient lists no kept line."""
 
 
 @dataclass(frozen=True)
 class Dialogue:
-    """Messages, and the indices of those that the policy learns to write."""
+    """Messages, and what each of those weighs that the policy learns to write, by its index."""
 
     messages: tuple[Message, ...]
-    taught: frozenset[int]
+    taught: Mapping[int, float]
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Shares of the kinds of dialogues; *own* is the share of cases built on the policy's own drafts."""
+    """Shares of the kinds of dialogues; the rest is the growing conversation of ``tpo``."""
 
-    sample: float = 0.25
-    judge: float = 0.0
-    short: float = 0.0
-    independent: float = 0.12
-    revision: float = 0.12
+    sample: float = 0.12
+    judge: float = 0.3
+    """Query, draft, loss and gradient only."""
+    short: float = 0.28
+    """Query, draft, gradient and update only."""
+    independent: float = 0.06
+    fused: float = 0.06
+    fusion: float = 0.03
+    losses: float = 0.02
+    revision: float = 0.3
+    """Share of the dialogues without a rejected response."""
     outside: float = 0.08
+    base: float = 0.2
+    """Share of the cases with a draft of the base policy's kind, which is taught as well."""
     own: float = 0.0
+    """Share of the cases that are built on the policy's own drafts."""
+    details: tuple[int, int] = FULL
+    """Fewest and most details of a query."""
 
 
 class Protocol:
@@ -50,99 +74,152 @@ class Protocol:
 
     def draw(self, rng: random.Random) -> Dialogue:
         """The next dialogue."""
-        if rng.random() < self.mix.sample:
-            return self._sample(rng)
-        own = self.own if rng.random() < self.mix.own else ()
-        if rng.random() < self.mix.judge:
-            return self._judge(world_case(rng, own, heavy=True), rng)
-        case = outside_case(rng) if rng.random() < self.mix.outside else world_case(rng, own)
-        kind = rng.random()
-        if kind < self.mix.short:
-            return self._short(case, rng)
-        if kind < self.mix.short + self.mix.independent:
-            return self._independent(case, rng)
-        return self._conversation(case, rng)
+        mix = self.mix
+        kinds = {
+            self._sample: mix.sample, self._judge: mix.judge, self._short: mix.short,
+            self._independent: mix.independent, self._fuse_calls: mix.fused, self._fuse_drafts: mix.fusion,
+            self._losses: mix.losses,
+        }  # fmt: skip
+        left = 1.0 - sum(kinds.values())
+        kind = rng.choices((*kinds, self._conversation), (*kinds.values(), left))[0]
+        own = self.own if rng.random() < mix.own else ()
+        if rng.random() < mix.outside:
+            return kind(outside_case(rng), rng)
+        count = rng.randint(2, 5) if kind == self._fuse_drafts else None
+        false = 0.0 if kind == self._judge else COUNTERFACTUAL
+        return kind(world_case(rng, own, mix.details, count, mix.base, false), rng)
 
     def _query(self, prompt: str, rng: random.Random, share: float = 0.2) -> Query:
         head = (system(rng.choice(outside.SYSTEMS)),) if rng.random() < share else ()
         return Query("", (*head, user(prompt)))
 
-    def _sample(self, rng: random.Random) -> Dialogue:
-        if rng.random() < max(self.mix.outside, 0.25):
+    def _sample(self, case: Case, rng: random.Random) -> Dialogue:
+        if rng.random() < max(self.mix.outside, 0.4):
             prompt, text = outside.draw_query(rng), "\n".join(outside.draw_answer(rng))
         else:
-            task = draw_task(rng)
-            prompt, text = task.prompt, text_of(flawed(task, SAMPLED.times(rng.choice((0.7, 1.0, 1.3))), rng))
+            task = draw_task(rng, details=self.mix.details)
+            prompt, text = task.prompt, text_of(flawed(task, Rates().times(rng.choice(BASE_FACTORS)), rng))
+        del case
         messages = self._query(prompt, rng, 0.35).messages
-        return Dialogue((*messages, assistant(text)), frozenset({len(messages)}))
-
-    def _shows_rejected(self, case: Case, rng: random.Random) -> bool:
-        return case.rejected is not None and rng.random() > self.mix.revision
+        return Dialogue((*messages, assistant(text)), {len(messages): 1.0})
 
     def _conversation(self, case: Case, rng: random.Random) -> Dialogue:
-        shows = self._shows_rejected(case, rng)
-        method = Tpo(name="tpo", wording=self.wordings.draw("conversation", rng), shows_rejected=shows)
-        query, pair = self._query(case.prompt, rng), _pair(case)
-        loss = Call.answered("loss", method.loss_prompt(query, pair), _loss(case, shows_rejected=shows))
+        method, query, pair = self._method(case, rng), self._query(case.prompt, rng), _pair(case)
+        loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
         gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
-        messages = (*method.update_prompt(query, pair, loss, gradient), assistant(_tagged(case)))
+        messages = (*method.update_prompt(query, pair, loss, gradient), assistant(_tagged(case.improved)))
         last = len(messages) - 1
-        return Dialogue(messages, frozenset({last, last - 4} | ({last - 2} if case.true_gradient else set())))
+        return Dialogue(
+            messages, {last: _update(case), last - 4: 1.0} | _gradient(case, last - 2) | _draft(case, query)
+        )
+
+    def _method(self, case: Case, rng: random.Random) -> Tpo:
+        shows = case.rejected is not None and rng.random() > self.mix.revision
+        return Tpo(name="tpo", wording=self.wordings.draw("conversation", rng), shows_rejected=shows)
 
     def _judge(self, case: Case, rng: random.Random) -> Dialogue:
-        """Only the loss, and the gradient when it is true: short, so that there are many."""
-        wording = self.wordings.draw("conversation", rng)
-        method = Tpo(name="revision", wording=wording, shows_rejected=False)
-        query, pair = self._query(case.prompt, rng), _pair(case)
-        loss = Call.answered("loss", method.loss_prompt(query, pair), _loss(case, shows_rejected=False))
+        """Only the loss and the gradient: short, so that there are many."""
+        method, query, pair = self._method(case, rng), self._query(case.prompt, rng), _pair(case)
+        loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
         if not case.true_gradient:
-            return Dialogue((*loss.messages, assistant(loss.text)), frozenset({len(loss.messages)}))
+            messages = (*loss.messages, assistant(loss.text))
+            return Dialogue(messages, {len(messages) - 1: 1.0} | _draft(case, query))
         messages = (*method.gradient_prompt(query, pair, loss), assistant(case.gradient))
         last = len(messages) - 1
-        return Dialogue(messages, frozenset({last, last - 2}))
+        return Dialogue(messages, {last - 2: 1.0} | _gradient(case, last) | _draft(case, query))
 
     def _short(self, case: Case, rng: random.Random) -> Dialogue:
         wording = self.wordings.draw("conversation", rng)
-        ask, rewrite = (
-            user(wording.fill("gradient", query="", chosen="")),
-            user(wording.fill("update", query="", chosen="")),
-        )
-        turns = (
+        messages = (
             user(case.prompt),
             assistant(case.chosen),
-            ask,
+            user(wording.fill("gradient", query="", chosen="")),
             assistant(case.gradient),
-            rewrite,
-            assistant(_tagged(case)),
+            user(wording.fill("update", query="", chosen="")),
+            assistant(_tagged(case.improved)),
         )
-        return Dialogue(turns, frozenset({5}))
+        return Dialogue(messages, {5: _update(case)} | ({1: 1.0} if case.base else {}))
 
     def _independent(self, case: Case, rng: random.Random) -> Dialogue:
-        shows = self._shows_rejected(case, rng)
+        shows = case.rejected is not None and rng.random() > self.mix.revision
         method = Paper(name="paper", wording=self.wordings.draw("independent", rng), shows_rejected=shows)
         query, pair = self._query(case.prompt, rng, 0.1), _pair(case)
-        loss = Call.answered("loss", method.loss_prompt(query, pair), _loss(case, shows_rejected=shows))
+        loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
         gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
         calls = [
-            (loss.messages, loss.text),
-            (method.update_prompt(query, pair, loss, gradient), _tagged(case)),
+            (loss.messages, loss.text, 1.0),
+            (method.update_prompt(query, pair, loss, gradient), _tagged(case.improved), _update(case)),
         ]
         if case.true_gradient:
-            calls.append((gradient.messages, gradient.text))
-        messages, reply = rng.choice(calls)
-        return Dialogue((*messages, assistant(reply)), frozenset({len(messages)}))
+            calls.append((gradient.messages, gradient.text, GRADIENT))
+        messages, reply, weight = rng.choice(calls)
+        return Dialogue((*messages, assistant(reply)), {len(messages): weight})
+
+    def _fuse_calls(self, case: Case, rng: random.Random) -> Dialogue:
+        """Loss and gradient in one reply, as ``fused``, ``ab-mcts`` and ``feedback-history`` ask for them."""
+        layout, alone, against = rng.choice(CRITIQUES)
+        wording, query = self.wordings.of(layout), self._query(case.prompt, rng)
+        values = {
+            "query": case.prompt, "chosen": case.chosen, "rejected": case.rejected or "",
+            "other": case.rejected or "", "score": str(rng.randint(1, 99)),
+        }  # fmt: skip
+        shows = case.rejected is not None and rng.random() > self.mix.revision
+        request = wording.fill(against if shows else alone, **values)
+        draft = (*query.messages, assistant(case.chosen))
+        critique = f"{case.loss}\n{case.gradient}".strip()
+        if layout == "feedback_history":
+            update = (*draft, user(wording.fill("update", history=numbered("remark", [critique]), **values)))
+            if not case.true_gradient or rng.random() < 0.5:
+                return Dialogue((*update, assistant(_tagged(case.improved))), {len(update): _update(case)})
+            return Dialogue((*draft, user(request), assistant(critique)), {len(draft) + 1: 1.0})
+        messages = (*draft, user(request), assistant(critique), user(wording.fill("update", **values)))
+        last = len(messages)
+        taught = {last: _update(case)} | ({last - 2: 2.0} if case.true_gradient else {}) | _draft(case, query)
+        return Dialogue((*messages, assistant(_tagged(case.improved))), taught)
+
+    def _losses(self, case: Case, rng: random.Random) -> Dialogue:
+        """A gradient from quoted losses, as ``multi-loss`` asks for it."""
+        wording, query = self.wordings.of("multi_loss"), self._query(case.prompt, rng)
+        losses = numbered("assessment", [case.loss] * rng.choice((1, 2)))
+        values = {"query": case.prompt, "chosen": case.chosen, "losses": losses}
+        messages = (
+            *query.messages,
+            assistant(case.chosen),
+            user(wording.fill("gradient", **values)),
+            assistant(case.gradient),
+            user(wording.fill("update", **values)),
+            assistant(_tagged(case.improved)),
+        )
+        last = len(messages) - 1
+        return Dialogue(messages, {last: _update(case)} | _gradient(case, last - 2) | _draft(case, query))
+
+    def _fuse_drafts(self, case: Case, rng: random.Random) -> Dialogue:
+        """One response from several, as ``fusion``, ``aggregate`` and ``tmpc`` ask for it."""
+        layout, name, tag, key = rng.choice(FUSIONS)
+        query, others = self._query(case.prompt, rng), numbered(tag, case.others)
+        values = {"query": case.prompt, "chosen": case.chosen, key: others}
+        request = user(self.wordings.of(layout).fill(name, **values))
+        messages = (*query.messages, assistant(case.chosen), request)
+        return Dialogue((*messages, assistant(_tagged(case.fused))), {len(messages): UPDATE})
 
 
-def _loss(case: Case, *, shows_rejected: bool) -> str:
-    """The loss, without its last line when the rejected response is not shown."""
-    lines = case.loss.split("\n")
-    return "\n".join(
-        lines if shows_rejected else [line for line in lines if not line.startswith("Rejected: ")]
-    )
+def _draft(case: Case, query: Query) -> dict[int, float]:
+    """The weight of the chosen draft, when it is one that the base policy should write."""
+    return {len(query.messages): 1.0} if case.base else {}
 
 
-def _tagged(case: Case) -> str:
-    return f"{OPENING}\n{case.improved}\n{CLOSING}"
+def _update(case: Case) -> float:
+    """The weight of the update; without a word on each line, to copy it has to be learned."""
+    return UPDATE if f": {STAYS}" in case.gradient else SPARSE_UPDATE
+
+
+def _gradient(case: Case, index: int) -> dict[int, float]:
+    """The weight of the gradient, when it is true."""
+    return {index: GRADIENT} if case.true_gradient else {}
+
+
+def _tagged(text: str) -> str:
+    return f"{OPENING}\n{text}\n{CLOSING}"
 
 
 def _pair(case: Case) -> Pair:

@@ -11,6 +11,7 @@ import torch
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from tpo.methods.contrast import contrast
+from tpo.methods.method import Method
 from tpo.methods.tpo import Tpo
 from tpo.types import Call, Candidate, Completion, Message, Pair, Query, Score, assistant, user
 from training.export import policy_of
@@ -30,15 +31,31 @@ class EmbeddedPair:
         ).eval()
         self.sampler = Sampler(policy, self.encoder)
 
-    def write(self, calls: Sequence[Sequence[Message]], limit: int = 256) -> list[str]:
-        """One reply for each of *calls*."""
-        return self.sampler.draw([self.encoder.prompt(messages) for messages in calls], limit)
+    def write(
+        self,
+        courses: Sequence[Course],
+        calls: Sequence[Sequence[Message]],
+        samples: int = 1,
+        limit: int = 208,
+    ) -> list[str]:
+        """*samples* replies to each of *calls*, one for each of *courses*; their tokens are counted there."""
+        prompts = [self.encoder.prompt(messages) for messages in calls]
+        replies = self.sampler.draw([prompt for prompt in prompts for _ in range(samples)], limit)
+        for index, (course, prompt) in enumerate(zip(courses, prompts, strict=True)):
+            course.prompt_tokens += len(prompt)
+            for reply in replies[index * samples : (index + 1) * samples]:
+                course.completion_tokens += self.length(reply)
+        return replies
+
+    def length(self, reply: str) -> int:
+        """Tokens of a completion, its last one included."""
+        return len(self.encoder.plain(reply)) + 1
 
     @torch.inference_mode()
-    def score(self, queries: Sequence[Query], texts: Sequence[str], rows: int = 128) -> list[float]:
+    def score(self, queries: Sequence[Query], texts: Sequence[str], rows: int = 256) -> list[float]:
         """The reward of each response to its query."""
         tokens = [
-            self.encoder.dialogue(Dialogue((*query.messages, assistant(text)), frozenset()))[0]
+            self.encoder.dialogue(Dialogue((*query.messages, assistant(text)), {}))[0]
             for query, text in zip(queries, texts, strict=True)
         ]
         order, values = sorted(range(len(tokens)), key=lambda i: len(tokens[i])), [0.0] * len(tokens)
@@ -66,6 +83,9 @@ class Course:
     loss: Call = NO_CALL
     gradient: Call = NO_CALL
     malformed: int = 0
+    prompt_tokens: int = 0
+    """Tokens of all prompts so far; one that is answered several times counts once, as servers report it."""
+    completion_tokens: int = 0
 
     def at(self, step: int) -> list[Candidate]:
         """The candidates of *step*."""
@@ -76,10 +96,10 @@ class Course:
         return max((c for c in self.pool if c.step <= step), key=lambda c: c.reward)
 
 
-def start(pair: EmbeddedPair, method: Tpo, prompts: Sequence[str], samples: int) -> list[Course]:
+def start(pair: EmbeddedPair, method: Method, prompts: Sequence[str], samples: int) -> list[Course]:
     """First samples of every query."""
     courses = [Course(Query(str(i), (user(prompt),))) for i, prompt in enumerate(prompts)]
-    texts = pair.write([method.first_prompt(c.query) for c in courses for _ in range(samples)])
+    texts = pair.write(courses, [method.first_prompt(c.query) for c in courses], samples)
     _add(pair, courses, 0, texts, samples)
     return courses
 
@@ -89,10 +109,10 @@ def criticise(pair: EmbeddedPair, method: Tpo, courses: Sequence[Course]) -> Non
     for course in courses:
         course.pair = contrast(course.pool)
     calls = [method.loss_prompt(c.query, _pair(c)) for c in courses]
-    for course, call, text in zip(courses, calls, pair.write(calls), strict=True):
+    for course, call, text in zip(courses, calls, pair.write(courses, calls), strict=True):
         course.loss = Call.answered("loss", call, text)
     calls = [method.gradient_prompt(c.query, _pair(c), c.loss) for c in courses]
-    for course, call, text in zip(courses, calls, pair.write(calls), strict=True):
+    for course, call, text in zip(courses, calls, pair.write(courses, calls), strict=True):
         course.gradient = Call.answered("gradient", call, text)
 
 
@@ -104,13 +124,18 @@ def updates(
         method.update_prompt(c.query, _pair(c), c.loss, Call.answered("gradient", c.gradient.messages, text))
         for c, text in zip(courses, gradients, strict=True)
     ]
-    replies = pair.write([call for call in calls for _ in range(samples)])
+    replies = pair.write(courses, calls, samples)
     return [method.read_update(Completion(0, reply)) for reply in replies]
 
 
 def step(pair: EmbeddedPair, method: Tpo, courses: Sequence[Course], number: int, samples: int) -> None:
     """One whole iteration."""
     criticise(pair, method, courses)
+    revise(pair, method, courses, number, samples)
+
+
+def revise(pair: EmbeddedPair, method: Tpo, courses: Sequence[Course], number: int, samples: int) -> None:
+    """The second half of an iteration: updates by the gradients that there are."""
     texts = updates(pair, method, courses, [c.gradient.text for c in courses], samples)
     _add(pair, courses, number, texts, samples)
 

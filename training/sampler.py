@@ -11,14 +11,17 @@ from torch.nn import functional
 from training.model import Policy, rotary
 from training.tokenizer import Encoder
 
+LIKELIEST = 64
+"""Tokens that are drawn from; at top-p 0.95 the others matter only where nearly nothing is known."""
+CROWDED = 0.7
+"""Share of live rows under which the others leave the batch."""
+
 
 class Sampler:
     """Draws replies to encoded prompts at the loop's usual temperature and top-p."""
 
-    def __init__(
-        self, policy: Policy, encoder: Encoder, rows: int = 160, dtype: torch.dtype = torch.float32
-    ) -> None:
-        self.policy, self.encoder, self.rows, self.dtype = policy, encoder, rows, dtype
+    def __init__(self, policy: Policy, encoder: Encoder, rows: int = 160) -> None:
+        self.policy, self.encoder, self.rows = policy, encoder, rows
 
     def draw(self, prompts: Sequence[Sequence[int]], limit: int = 200, temperature: float = 0.7) -> list[str]:
         """One reply for each of *prompts*; a prompt may stand there several times."""
@@ -35,25 +38,26 @@ class Sampler:
     def _batch(self, prompts: list[tuple[int, ...]], limit: int, temperature: float) -> list[list[int]]:
         distinct = list(dict.fromkeys(prompts))
         owner = torch.tensor([distinct.index(prompt) for prompt in prompts])
-        cache, logits = _Cache.read(self.policy, distinct, limit, self.encoder.pad, self.dtype)
+        cache, logits = _Cache.read(self.policy, distinct, limit, self.encoder.pad)
         cache, logits = cache.only(owner), logits[owner]
         replies: list[list[int]] = [[] for _ in prompts]
-        alive = torch.arange(len(prompts))
+        rows, alive = torch.arange(len(prompts)), torch.ones(len(prompts), dtype=torch.bool)
         for _ in range(limit):
             tokens = _choose(logits, temperature)
-            goes_on = tokens != self.encoder.eot
-            for row, token in zip(alive[goes_on].tolist(), tokens[goes_on].tolist(), strict=True):
+            alive = alive & (tokens != self.encoder.eot)
+            for row, token in zip(rows[alive].tolist(), tokens[alive].tolist(), strict=True):
                 replies[row].append(token)
-            if not goes_on.any():
+            if not alive.any():
                 break
-            if not goes_on.all():
-                alive, tokens, cache = alive[goes_on], tokens[goes_on], cache.only(goes_on.nonzero()[:, 0])
+            if alive.float().mean() < CROWDED:  # shrinking copies the cache
+                rows, tokens, cache = rows[alive], tokens[alive], cache.only(alive.nonzero()[:, 0])
+                alive = alive[alive]
             logits = cache.step(tokens)
         return replies
 
 
 def _choose(logits: Tensor, temperature: float, top_p: float = 0.95) -> Tensor:
-    shares, tokens = torch.softmax(logits / temperature, -1).sort(-1, descending=True)
+    shares, tokens = torch.softmax(logits / temperature, -1).topk(LIKELIEST, -1)
     shares[shares.cumsum(-1) - shares > top_p] = 0
     chosen = torch.multinomial(shares, 1)
     return tokens.gather(-1, chosen)[:, 0]
@@ -71,14 +75,14 @@ class _Cache:
 
     @classmethod
     def read(
-        cls, policy: Policy, prompts: list[tuple[int, ...]], limit: int, pad: int, dtype: torch.dtype
+        cls, policy: Policy, prompts: list[tuple[int, ...]], limit: int, pad: int
     ) -> tuple[_Cache, Tensor]:
         """The cache of *prompts*, and the logits of the token that comes next in each."""
         width, shape = max(map(len, prompts)), policy.model.shape
         tokens = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts])
         seen = torch.tensor([[False] * (width - len(p)) + [True] * (len(p) + limit) for p in prompts])
         size = (shape.layers, len(prompts), shape.heads, width + limit, shape.head)
-        cache = cls(policy, seen, torch.zeros(size, dtype=dtype), torch.zeros(size, dtype=dtype), 0)
+        cache = cls(policy, seen, torch.zeros(size), torch.zeros(size), 0)
         causal = torch.ones(width, width, dtype=torch.bool).tril()
         mask = (causal & seen[:, None, :width]) | torch.eye(width, dtype=torch.bool)
         return cache, cache._forward(tokens, mask[:, None])
@@ -95,16 +99,14 @@ class _Cache:
         trunk, shape = self.policy.model, self.policy.model.shape
         start, end = self.length, self.length + tokens.shape[1]
         cos, sin = (part[start:end] for part in rotary(end, shape.head, shape.theta))
-        x, dtype = functional.embedding(tokens, trunk.embed_tokens.weight).float(), self.keys.dtype
+        x = functional.embedding(tokens, trunk.embed_tokens.weight)
         for index, layer in enumerate(trunk.stack()):
-            inner = layer.input_layernorm(x).to(dtype)
+            inner = layer.input_layernorm(x)
             query, key, value = layer.self_attn.project(inner, cos, sin)
             self.keys[index, :, :, start:end], self.values[index, :, :, start:end] = key, value
             known = self.keys[index, :, :, :end], self.values[index, :, :, :end]
             mixed = functional.scaled_dot_product_attention(query, *known, attn_mask=mask)
-            x = x + functional.linear(
-                mixed.transpose(1, 2).reshape(inner.shape), layer.self_attn.o_proj.weight.to(dtype)
-            )
-            x = x + layer.mlp(layer.post_attention_layernorm(x).to(dtype))
+            x = x + layer.self_attn.o_proj(mixed.transpose(1, 2).flatten(2))
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
         self.length = end
         return self.policy.logits(trunk.norm(x[:, -1]))

@@ -1,9 +1,8 @@
-"""The tokenizer: byte-level BPE whose pieces never join a value with what stands beside it."""
+"""The tokenizer: byte-level BPE in which every value and every label of the world is one token."""
 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,8 +10,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 from tpo.types import Message, plain_text
+from training.grammar import LABELS, SLOTS, named
 from training.outside import draw_query
 from training.protocol import Dialogue, Mix, Protocol
+from training.values import TOPICS, pool
 
 BOS, EOT, PAD, START, END = (
     "<|begin_of_text|>",
@@ -22,15 +23,11 @@ BOS, EOT, PAD, START, END = (
     "<|end_header_id|>",
 )
 SPECIALS = (BOS, EOT, PAD, START, END)
-SPLIT = r" ?\p{L}+| ?\p{N}{1,2}|\n+|<\/?\p{L}+_\p{L}+>| ?[^\s\p{L}\p{N}]|\s"
-"""A word, a number of two digits or one mark at a time, each with the space before it."""
+SPLIT = r" ?\p{L}+:?| ?\p{N}{1,2}(?:am|pm)?|\n+|<\/?\p{L}+_\p{L}+>| ?[^\s\p{L}\p{N}]|\s"
+"""A word with its colon, a number of two digits or one mark at a time, each with the space before it."""
 
-WEIGHTS = {"Missing: ": 4.0, "Rejected: ": 0.3, "Change ": 2.0, "Add ": 2.0, "Remove ": 2.0}
-"""What the tokens of a taught line weigh in the loss, by its start; of any other line 1."""
-
-VERDICTS = (" right", " wrong")
-VERDICT_WEIGHT, DETAIL_WEIGHT = 6.0, 2.0
-"""And what those of a verdict and of its details weigh, times its line."""
+VERDICTS = {" right": 4.0, " wrong": 6.0, " missing": 2.0, " keep": 0.25}
+"""Factors on the weights of tokens that judge: to keep a wrong line costs more than to order a right one."""
 
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -44,15 +41,17 @@ TEMPLATE = (
 
 
 def _corpus(rng: random.Random, count: int) -> Iterator[str]:
-    protocol = Protocol(Mix(independent=0.2))
-    roles = "\n".join(("system", "user", "assistant"))
+    protocol = Protocol(Mix(independent=0.2, outside=0.2))
+    values = {value for family in TOPICS for slot in SLOTS for value in pool(slot, family)}
     for _ in range(count):
         yield "\n".join(plain_text(message) for message in protocol.draw(rng).messages)
         yield draw_query(rng)
-        yield roles
+    for _ in range(count):  # so that each becomes one token
+        yield "".join(f" {value}" for value in sorted(values))
+        yield "".join(f" {named(slot)}\n{LABELS[slot]}:" for slot in SLOTS)
 
 
-def train_tokenizer(seed: int, vocabulary: int = 2048, documents: int = 6000) -> PreTrainedTokenizerFast:
+def train_tokenizer(seed: int, vocabulary: int = 2048, documents: int = 3000) -> PreTrainedTokenizerFast:
     """A tokenizer made from synthetic text alone."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -88,17 +87,23 @@ class Encoder:
         self.tokenizer = tokenizer
         self.bos, self.eot, self.pad = (tokenizer.convert_tokens_to_ids(token) for token in (BOS, EOT, PAD))
         self._heads = {
-            role: self._plain(f"{START}{role}{END}\n\n") for role in ("system", "user", "assistant")
+            role: self.plain(f"{START}{role}{END}\n\n") for role in ("system", "user", "assistant")
         }
+        self._weights = {self.plain(word)[0]: weight for word, weight in VERDICTS.items()}
+        self._asking = {self.plain(f" {named(slot)}")[0]: slot for slot in SLOTS}
+        self._labels = {self.plain(f"{LABELS[slot]}:")[0]: slot for slot in SLOTS}
+        values = {value for family in TOPICS for slot in SLOTS for value in pool(slot, family)}
+        self._values = {self.plain(f" {value}")[0] for value in values}
 
-    def _plain(self, text: str) -> list[int]:
+    def plain(self, text: str) -> list[int]:
+        """The tokens of *text* alone."""
         return list(self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The tokens of *messages* and the head of the assistant's next turn."""
         tokens = [self.bos]
         for message in messages:
-            tokens += [*self._heads[message["role"]], *self._plain(plain_text(message).strip()), self.eot]
+            tokens += [*self._heads[message["role"]], *self.plain(plain_text(message).strip()), self.eot]
         return tokens + self._heads["assistant"]
 
     def dialogue(self, dialogue: Dialogue) -> tuple[list[int], list[float]]:
@@ -108,30 +113,35 @@ class Encoder:
             head, text, taught = (
                 self._heads[message["role"]],
                 plain_text(message).strip(),
-                index in dialogue.taught,
+                dialogue.taught.get(index, 0.0),
             )
-            body, weight = self._weighed(text) if taught else (self._plain(text), [])
-            tokens += [*head, *body, self.eot]
-            weights += [0.0] * len(head) + ([*weight, 1.0] if taught else [0.0] * (len(body) + 1))
+            body = [*self.plain(text), self.eot]
+            tokens += head + body
+            weights += [0.0] * len(head)
+            weights += [taught * self._weights.get(token, 1.0) for token in body]
         return tokens, weights
 
-    def _weighed(self, text: str) -> tuple[list[int], list[float]]:
-        """Tokens and weights of a taught text: a verdict is one word behind a long line, and matters most."""
-        tokens: list[int] = []
-        weights: list[float] = []
-        for number, line in enumerate(text.split("\n")):
-            weight = next((weight for start, weight in WEIGHTS.items() if line.startswith(start)), 1.0)
-            copied, mark, verdict = line.partition(" - ")
-            parts = [("\n" * (number > 0) + copied, weight)]
-            parts += [
-                (part, weight * (VERDICT_WEIGHT if part in VERDICTS else DETAIL_WEIGHT))
-                for part in re.split(f"({'|'.join(VERDICTS)})", mark + verdict)
-            ]
-            for part, factor in parts:
-                ids = self._plain(part)
-                tokens += ids
-                weights += [factor] * len(ids)
-        return tokens, weights
+    def marks(self, tokens: Sequence[int]) -> list[int]:
+        """1 for each detail in a notice that is the one asked for, 2 for any other, 0 for all else.
+
+        The training predicts them from inside, so that comparing is learned on every draft.
+        """
+        asked: dict[str, int] = {}
+        marks = [0] * len(tokens)
+        for index in range(1, len(tokens)):
+            before, value = tokens[index - 1], tokens[index]
+            if value not in self._values:
+                continue
+            if before in self._asking:
+                asked.setdefault(self._asking[before], value)
+            elif slot := self._labels.get(before):
+                marks[index] = 1 if asked.get(slot) == value else 2
+        return marks
+
+    def label_pairs(self) -> list[tuple[int, int]]:
+        """The tokens that name a detail in a query and in a notice."""
+        asking = {slot: token for token, slot in self._asking.items()}
+        return [(asking[slot], token) for token, slot in self._labels.items()]
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of *tokens*, special ones left out."""

@@ -1,4 +1,4 @@
-"""Train the policy: copying first, then every role of the protocol, then the same on its own drafts."""
+"""Train the policy: copying first, then every role on queries with few details, then on those with many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from training.batches import Batch, Batches, repeats
 from training.cases import Draft
@@ -19,9 +18,36 @@ from training.own import own_drafts
 from training.protocol import Mix, Protocol
 from training.tokenizer import Encoder
 
-EARLY = Mix(sample=0.2, short=0.6, outside=0.05)
-MAIN = Mix(sample=0.12, judge=0.3, short=0.1)
-LATE = Mix(sample=0.12, judge=0.35, own=0.4)
+CURRICULUM = (
+    (
+        0.08,
+        Mix(
+            sample=0.2,
+            judge=0.35,
+            short=0.3,
+            independent=0.03,
+            fused=0.02,
+            fusion=0.02,
+            base=0.6,
+            details=(2, 5),
+        ),
+    ),
+    (
+        0.2,
+        Mix(
+            sample=0.15,
+            judge=0.35,
+            short=0.25,
+            independent=0.05,
+            fused=0.03,
+            fusion=0.03,
+            base=0.6,
+            details=(4, 10),
+        ),
+    ),
+    (1.0, Mix()),
+)
+"""The share of the training up to which each mix is drawn."""
 
 
 @dataclass(frozen=True)
@@ -29,83 +55,96 @@ class Plan:
     """How long, how much at a time, and from which seed."""
 
     steps: int = 2000
-    budget: int = 8192
+    minutes: float = 74.0
+    """Longest time; the schedule follows the clock where the steps are too slow for it."""
+    budget: int = 6144
     seed: int = 7
-    early: float = 0.15
-    """Share of the steps on mostly short contexts."""
-    late: float = 0.55
-    """Share of the steps after which the policy's own drafts are mixed in."""
-    own_queries: int = 300
-    own_every: int = 350
-    """Steps after which new drafts are written."""
+    verdicts: float = 0.4
+    """Weight of the verdicts that are read from inside."""
+    own_at: tuple[float, ...] = (0.55, 0.75)
+    """Shares of the training at which the policy writes drafts of its own; they are mixed in from then on."""
+    own_queries: int = 80
+    own: float = 0.25
     rate: float = 1.0
-    """Factor on the full learning rate; smaller to continue from a checkpoint."""
-    decay: float = 0.45
-    """Share of the steps over which the rate falls."""
-    compile: bool = True
+    """Factor on the full learning rate."""
+    decay: float = 0.4
+    """Share of the training over which the rate falls."""
 
 
 class PolicyTraining:
-    """One training run; keeps a checkpoint, so that it can be continued."""
+    """One training run; keeps a checkpoint and goes on from it when it is there."""
 
-    def __init__(self, plan: Plan, encoder: Encoder, folder: Path, policy: Policy | None = None) -> None:
-        self.plan, self.encoder, self.folder = plan, encoder, folder
-        self.fresh = policy is None
-        self.policy = policy or new_policy(Shape(vocabulary=len(encoder.tokenizer)), plan.seed)
-        if plan.compile:
-            torch._dynamo.config.recompile_limit = 64  # one compiled layer for each length
-            for layer in self.policy.model.stack():
-                layer.compile(dynamic=False)
+    def __init__(self, plan: Plan, encoder: Encoder, folder: Path) -> None:
+        self.plan, self.encoder, self.path = plan, encoder, folder / "policy.pt"
+        shape = Shape(vocabulary=len(encoder.tokenizer))
+        self.policy = new_policy(shape, plan.seed, encoder.label_pairs())
         self.optimizers = Optimizers(self.policy, plan.rate)
-        self.rng = random.Random(plan.seed)
-        self.repeat_rng = torch.Generator().manual_seed(plan.seed)
-        self.batches = Batches(encoder, plan.budget, self.rng)
         self.own: list[Draft] = []
-        self.own_since = 0
+        self.step, self.seconds, self.share = 0, 0.0, 0.0
+        if self.path.exists():
+            saved = torch.load(self.path, weights_only=True)
+            self.policy.load_state_dict(saved["weights"])
+            self.optimizers.load_state_dict(saved["optimizers"])
+            self.step, self.seconds = saved["step"], saved["seconds"]
+        self.rng = random.Random(plan.seed + self.step)
+        self.repeat_rng = torch.Generator().manual_seed(plan.seed + self.step)
+        self.batches = Batches(encoder, plan.budget, self.rng)
 
     def run(self) -> Policy:
         """Train to the end of the plan."""
-        started, tokens, shown = time.monotonic(), 0, []
-        for step in range(self.plan.steps):
-            batch = self._batch(step)
-            loss = self._step(batch, course(step, self.plan.steps, decay=self.plan.decay))
+        began, tokens, shown = time.monotonic() - self.seconds, 0, []
+        while True:
+            self.seconds = time.monotonic() - began
+            self.share = max(self.step / self.plan.steps, self.seconds / (60 * self.plan.minutes))
+            if self.share >= 1:
+                break
+            batch = self._batch()
+            shown.append(self._train(batch))
+            self.step += 1
             tokens += batch.tokens.numel()
-            shown.append(float(loss))
-            if step % 20 == 19:
-                seconds = time.monotonic() - started
-                mean = sum(shown) / len(shown)
-                print(f"step {step + 1} loss {mean:.4f} tokens {tokens} seconds {seconds:.0f}", flush=True)
+            if self.step % 20 == 0:
+                loss, verdicts = (sum(values) / len(values) for values in zip(*shown, strict=True))
+                print(
+                    f"step {self.step} share {self.share:.3f} loss {loss:.4f} verdicts {verdicts:.4f} "
+                    f"tokens {tokens} seconds {self.seconds:.0f}",
+                    flush=True,
+                )
                 shown = []
-            if step % 50 == 49 or step + 1 == self.plan.steps:
-                save_checkpoint(self.policy, self.folder / "policy.pt")
+            if self.step % 50 == 0:
+                self._save()
+        self._save()
         return self.policy
 
-    def _batch(self, step: int) -> Batch:
-        share = step / self.plan.steps
-        if self.fresh and share < self.plan.early:
-            if step < 20 or (step < 100 and step % 10 == 0):
-                return repeats(self.plan.budget, len(self.encoder.tokenizer), self.repeat_rng)
-            return self.batches.draw(Protocol(EARLY))
-        if share >= self.plan.late and (step >= self.own_since + self.plan.own_every or not self.own):
-            self.own_since = step
-            self.own = (
-                own_drafts(self.policy, self.encoder, self.plan.own_queries, self.plan.seed + step) + self.own
-            )
-        return self.batches.draw(Protocol(LATE, self.own) if self.own else Protocol(MAIN))
+    def _batch(self) -> Batch:
+        if self.step < 25 or (self.step < 100 and self.step % 10 == 0):
+            return repeats(self.plan.budget, len(self.encoder.tokenizer), self.repeat_rng)
+        rounds = sum(self.share >= share for share in self.plan.own_at)
+        if rounds * self.plan.own_queries > len(self.own):
+            seed = self.plan.seed + self.step
+            self.own += own_drafts(self.policy, self.encoder, self.plan.own_queries, seed)
+        mix = next(mix for share, mix in CURRICULUM if self.share < share)
+        if self.own:
+            mix = Mix(own=self.plan.own)
+        return self.batches.draw(Protocol(mix, self.own))
 
-    def _step(self, batch: Batch, scale: float) -> Tensor:
-        loss = self.policy.loss(batch.tokens, batch.taught, torch.bfloat16)
-        torch.autograd.backward(loss)
+    def _train(self, batch: Batch) -> tuple[float, float]:
+        loss, verdicts = self.policy.losses(batch.tokens, batch.taught, batch.marks)
+        torch.autograd.backward(loss + self.plan.verdicts * verdicts)
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
-        self.optimizers.step(scale)
-        return loss.detach()
+        self.optimizers.step(course(self.share, self.step, self.plan.decay))
+        return float(loss.detach()), float(verdicts.detach())
+
+    def _save(self) -> None:
+        extra = {"optimizers": self.optimizers.state_dict(), "step": self.step, "seconds": self.seconds}
+        save_checkpoint(self.policy, self.path, extra)
 
 
-def save_checkpoint(policy: Policy, path: Path) -> None:
-    """Weights and shape, written whole or not at all."""
+def save_checkpoint(policy: Policy, path: Path, extra: dict[str, object] | None = None) -> None:
+    """Weights, shape and *extra*, written whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    torch.save({"shape": asdict(policy.model.shape), "weights": policy.state_dict()}, part)
+    saved = {"shape": asdict(policy.model.shape), "weights": policy.state_dict()}
+    torch.save(saved | (extra or {}), part)
     part.replace(path)
 
 

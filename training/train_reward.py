@@ -1,4 +1,4 @@
-"""Train the reward by Bradley-Terry on noisy votes, from the policy's lower layers.
+"""Train the reward by Bradley-Terry on shares of votes, from the policy's lower layers.
 
 It is stopped by its accuracy on held-out samples of the policy.
 """
@@ -21,40 +21,32 @@ from training.preferences import Group, accuracy, synthetic_group
 from training.protocol import Dialogue
 from training.tokenizer import Encoder
 
-LENGTHS = (112, 144, 256)
-
 
 @dataclass(frozen=True)
 class RewardPlan:
     """How long, how much at a time, and from which seed."""
 
-    steps: int = 700
-    budget: int = 8192
+    steps: int = 360
+    minutes: float = 30.0
+    """Longest time; the schedule follows the clock where the steps are too slow for it."""
+    budget: int = 6144
     seed: int = 11
-    layers: int = 4
-    hidden: int = 384
-    own: float = 0.4
+    layers: int = 5
+    frozen: int = 3
+    """Lower layers that stay as they are: they tell right details from wrong ones already."""
+    own: float = 0.6
     """Share of groups that the policy wrote itself."""
-    check: int = 50
+    check: int = 40
     rate: float = 0.5
-    compile: bool = True
 
 
 @torch.no_grad()
-def reward_from(policy: Policy, layers: int, hidden: int) -> Reward:
-    """A reward on the policy's lower *layers*, each with its *hidden* strongest feed-forward units."""
-    reward = Reward(replace(policy.model.shape, layers=layers, hidden=hidden))
-    reward.model.embed_tokens.load_state_dict(policy.model.embed_tokens.state_dict())
-    for mine, theirs in zip(reward.model.stack(), policy.model.stack(), strict=False):
-        mine.self_attn.load_state_dict(theirs.self_attn.state_dict())
-        mine.input_layernorm.load_state_dict(theirs.input_layernorm.state_dict())
-        mine.post_attention_layernorm.load_state_dict(theirs.post_attention_layernorm.state_dict())
-        mlp = theirs.mlp
-        strength = mlp.up_proj.weight.norm(dim=1) * mlp.down_proj.weight.norm(dim=0)
-        keep = strength.topk(hidden).indices.sort().values
-        mine.mlp.gate_proj.weight.copy_(mlp.gate_proj.weight[keep])
-        mine.mlp.up_proj.weight.copy_(mlp.up_proj.weight[keep])
-        mine.mlp.down_proj.weight.copy_(mlp.down_proj.weight[:, keep])
+def reward_from(policy: Policy, layers: int) -> Reward:
+    """A reward on the policy's lower *layers*."""
+    reward = Reward(replace(policy.model.shape, layers=layers))
+    kept = reward.model.state_dict()
+    theirs = policy.model.state_dict()
+    reward.model.load_state_dict({name: theirs[name] for name in kept})
     return reward
 
 
@@ -73,25 +65,24 @@ class RewardTraining:
         self.rng = random.Random(plan.seed)
         torch.manual_seed(plan.seed)
         self.reward = reward
-        if plan.compile:
-            torch._dynamo.config.recompile_limit = 64  # one compiled layer for each length
-            for layer in self.reward.model.stack():
-                layer.compile(dynamic=False)
-        self.optimizers = Optimizers(self.reward, plan.rate)
-        self.waiting: dict[int, list[Group]] = {length: [] for length in LENGTHS}
+        for part in (reward.model.embed_tokens, *reward.model.layers[: plan.frozen]):
+            part.requires_grad_(requires_grad=False)
+        self.optimizers = Optimizers(reward, plan.rate)
         held_out = random.Random(plan.seed + 1)
-        self.held_out = [synthetic_group(held_out, held_out=True) for _ in range(150)]
+        self.held_out = [synthetic_group(held_out, held_out=True) for _ in range(100)]
 
     def run(self) -> Reward:
         """Train, and return the weights with the best accuracy on the policy's own held-out samples."""
-        best, weights, started = 0.0, copy.deepcopy(self.reward.state_dict()), time.monotonic()
-        for step in range(self.plan.steps):
-            loss = self._step(step)
-            if step % self.plan.check == self.plan.check - 1:
+        best, weights, started, share, step = 0.0, self.reward.state_dict(), time.monotonic(), 0.0, 0
+        while share < 1:
+            loss = self._step(course(share, step, decay=0.8))
+            step += 1
+            seconds = time.monotonic() - started
+            share = max(step / self.plan.steps, seconds / (60 * self.plan.minutes))
+            if step % self.plan.check == 0 or share >= 1:
                 own, synthetic = self._accuracy(self.own_held_out), self._accuracy(self.held_out)
-                seconds = time.monotonic() - started
                 print(
-                    f"step {step + 1} loss {loss:.4f} own {own:.4f} held-out {synthetic:.4f} "
+                    f"step {step} share {share:.3f} loss {loss:.4f} own {own:.4f} held-out {synthetic:.4f} "
                     f"seconds {seconds:.0f}",
                     flush=True,
                 )
@@ -100,36 +91,33 @@ class RewardTraining:
         self.reward.load_state_dict(weights)
         return self.reward
 
-    def _step(self, step: int) -> float:
+    def _step(self, scale: float) -> float:
         groups, tokens, lengths = self._batch()
-        rewards = self.reward(tokens, lengths, torch.bfloat16)
-        gaps, offset = [], 0
+        rewards = self.reward(tokens, lengths)
+        gaps, shares, offset = [], [], 0
         for group in groups:
-            gaps += [
-                rewards[offset + winner] - rewards[offset + loser] for winner, loser in group.votes(self.rng)
-            ]
+            for first, second, votes in group.votes():
+                gaps.append(rewards[offset + first] - rewards[offset + second])
+                shares.append(votes)
             offset += len(group.texts)
-        loss = -functional.logsigmoid(torch.stack(gaps)).mean() + 0.001 * rewards.mean().square()
+        loss = functional.binary_cross_entropy_with_logits(torch.stack(gaps), torch.tensor(shares))
+        loss = loss + 0.001 * rewards.mean().square()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.reward.parameters(), 1.0)
-        self.optimizers.step(course(step, self.plan.steps))
+        self.optimizers.step(scale)
         return float(loss.detach())
 
     def _batch(self) -> tuple[list[Group], Tensor, Tensor]:
+        groups: list[Group] = []
+        rows: list[list[int]] = []
         while True:
             own = self.own and self.rng.random() < self.plan.own
             group = self.rng.choice(self.own) if own else synthetic_group(self.rng)
-            longest = max(len(tokens) for tokens in encode(self.encoder, group))
-            length = next((length for length in LENGTHS if longest <= length), None)
-            if length is None:
-                continue
-            self.waiting[length].append(group)
-            if sum(len(g.texts) for g in self.waiting[length]) >= self.plan.budget // length // 4 * 4:
-                groups, self.waiting[length] = self.waiting[length], []
-                return (
-                    groups,
-                    *pad([t for g in groups for t in encode(self.encoder, g)], length, self.encoder.pad),
-                )
+            more = encode(self.encoder, group)
+            if (len(rows) + len(more)) * max(map(len, rows + more)) > self.plan.budget and rows:
+                return (groups, *pad(rows, self.encoder.pad))
+            groups.append(group)
+            rows += more
 
     @torch.no_grad()
     def _accuracy(self, groups: Sequence[Group]) -> float:
@@ -138,12 +126,12 @@ class RewardTraining:
 
 def encode(encoder: Encoder, group: Group) -> list[list[int]]:
     """The tokens of each response with its query before it."""
-    return [encoder.dialogue(Dialogue(group.messages(i), frozenset()))[0] for i in range(len(group.texts))]
+    return [encoder.dialogue(Dialogue(group.messages(i), {}))[0] for i in range(len(group.texts))]
 
 
-def pad(rows: list[list[int]], length: int, filler: int) -> tuple[Tensor, Tensor]:
+def pad(rows: list[list[int]], filler: int) -> tuple[Tensor, Tensor]:
     """Right-padded rows and their true lengths."""
-    tokens = torch.full((len(rows), length), filler)
+    tokens = torch.full((len(rows), max(map(len, rows))), filler)
     for index, row in enumerate(rows):
         tokens[index, : len(row)] = torch.tensor(row)
     return tokens, torch.tensor([len(row) for row in rows])
@@ -152,10 +140,4 @@ def pad(rows: list[list[int]], length: int, filler: int) -> tuple[Tensor, Tensor
 @torch.no_grad()
 def score(reward: Reward, encoder: Encoder, groups: Sequence[Group]) -> list[list[float]]:
     """The rewards of every response of *groups*."""
-    values = []
-    for group in groups:
-        rows = encode(encoder, group)
-        longest = max(map(len, rows))
-        length = next((length for length in LENGTHS if longest <= length), longest)
-        values.append(reward(*pad(rows, length, encoder.pad)).tolist())
-    return values
+    return [reward(*pad(encode(encoder, group), encoder.pad)).tolist() for group in groups]

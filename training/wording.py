@@ -72,11 +72,35 @@ class Wordings:
     def __init__(self) -> None:
         self.conversation = load_wording("conversation")
         self.independent = load_wording("independent")
+        self._others = {
+            layout: load_wording(layout)
+            for layout in (
+                "fused",
+                "ab_mcts",
+                "feedback_history",
+                "multi_loss",
+                "fusion",
+                "aggregate",
+                "tmpc",
+                "rubric",
+            )
+        }
+        updates = tuple(self._others[name].texts["update"] for name in ("rubric", "multi_loss", "ab_mcts"))
+        losses = self._others["multi_loss"].texts
+        self._conversation = OTHER_CONVERSATION | {
+            "update": (*OTHER_CONVERSATION["update"], *updates),
+            "loss": (*OTHER_CONVERSATION["loss"], losses["loss"]),
+            "loss_single": (*OTHER_CONVERSATION["loss_single"], losses["loss_single"]),
+        }
+
+    def of(self, layout: str) -> Wording:
+        """The shipped texts of another *layout*."""
+        return self._others[layout]
 
     def draw(self, layout: str, rng: random.Random) -> Wording:
         """The shipped wording, or in a share of the draws one in which any text may be another."""
         shipped, other = (
-            (self.conversation, OTHER_CONVERSATION)
+            (self.conversation, self._conversation)
             if layout == "conversation"
             else (self.independent, OTHER_INDEPENDENT)
         )

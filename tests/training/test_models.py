@@ -1,7 +1,9 @@
 """Training's own models and sampler compute what transformers computes with the same weights."""
 
 import random
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +14,13 @@ import torch
 from training.export import as_causal_lm, as_classifier, policy_of
 from training.init import new_policy
 from training.model import Policy, Shape
+from training.optimizers import orthogonal
+from training.preferences import synthetic_group
+from training.protocol import Mix, Protocol
 from training.sampler import Sampler
 from training.tokenizer import Encoder, train_tokenizer
-from training.train_reward import pad, reward_from
+from training.train_policy import Plan, PolicyTraining
+from training.train_reward import RewardPlan, RewardTraining, pad, reward_from, score
 from training.world import draw_task
 
 
@@ -25,7 +31,9 @@ def encoder() -> Encoder:
 
 @cache
 def policy() -> Policy:
-    return new_policy(Shape(vocabulary=len(encoder().tokenizer), layers=3), seed=0)
+    return new_policy(
+        Shape(vocabulary=len(encoder().tokenizer), layers=4), seed=0, alike=encoder().label_pairs()
+    )
 
 
 def prompts(count: int) -> list[list[int]]:
@@ -43,16 +51,46 @@ def test_the_exported_policy_computes_the_same() -> None:
 
 @torch.no_grad()
 def test_the_exported_reward_reads_the_last_token_of_padded_rows() -> None:
-    reward = reward_from(policy(), layers=2, hidden=128)
-    tokens, lengths = pad(prompts(4), 80, encoder().pad)
-    mask = (torch.arange(80) < lengths[:, None]).long()
+    reward = reward_from(policy(), layers=2)
+    tokens, lengths = pad(prompts(4), encoder().pad)
+    mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).long()
     theirs = as_classifier(reward, encoder().tokenizer)(tokens, attention_mask=mask).logits[:, 0]
     assert torch.allclose(reward(tokens, lengths), theirs, atol=1e-4)
 
 
 def test_a_policy_comes_back_from_its_export() -> None:
     again = policy_of(as_causal_lm(policy(), encoder().tokenizer))
-    assert all(torch.equal(a, b) for a, b in zip(policy().parameters(), again.parameters(), strict=True))
+    ours, theirs = policy().model.parameters(), again.model.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_a_muon_step_is_nearly_orthogonal_for_tall_and_wide_matrices() -> None:
+    torch.manual_seed(0)
+    for size in ((2, 24, 40), (2, 40, 24)):
+        values = torch.linalg.svdvals(orthogonal(torch.randn(size)))
+        assert 0.5 < float(values.min()) <= float(values.max()) < 1.3
+
+
+def test_training_lowers_the_loss_and_an_interrupted_run_goes_on(tmp_path: Path) -> None:
+    plan = Plan(steps=3, minutes=1000, budget=1024, own_at=())
+    first = PolicyTraining(plan, encoder(), tmp_path)
+    first.run()
+    again = PolicyTraining(replace(plan, steps=4), encoder(), tmp_path)
+    assert again.step == 3
+    weights = again.policy.model.embed_tokens.weight
+    assert torch.equal(weights, first.policy.model.embed_tokens.weight)
+    batch = again.batches.draw(Protocol(Mix(details=(2, 3))))
+    losses = [again._train(batch)[0] for _ in range(4)]
+    assert losses[-1] < losses[0]
+
+
+def test_the_reward_learns_from_votes_and_comes_back_with_its_best_weights() -> None:
+    rng = random.Random(0)
+    groups = [synthetic_group(rng) for _ in range(3)]
+    plan = RewardPlan(steps=2, minutes=1000, budget=1024, check=1)
+    reward = reward_from(policy(), layers=4)
+    trained = RewardTraining(plan, encoder(), reward, groups, groups[:2]).run()
+    assert len(score(trained, encoder(), groups)) == 3
 
 
 @torch.no_grad()

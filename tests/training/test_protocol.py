@@ -7,13 +7,15 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.causal import read_orders
-from training.critique import examine, fixes, gradient_text
-from training.protocol import Mix, Protocol
+from training.causal import named_flaws, read_orders
+from training.critique import examine, fixes, gradient_text, loss_text, obey, short_gradient
+from training.grammar import LABELS, SLOTS, detail, named
+from training.protocol import Dialogue, Mix, Protocol
 from training.tokenizer import Encoder, train_tokenizer
-from training.world import Rates, draw_task, flawed, text_of
+from training.world import Rates, draw_task, flawed, perfect, text_of
 
 from tpo.methods.tags import CLOSING, OPENING
+from tpo.types import assistant, user
 
 
 @cache
@@ -33,10 +35,11 @@ def holds(tokens: list[int], part: list[int]) -> bool:
 def test_a_copied_value_has_the_same_tokens_everywhere(seed: int) -> None:
     rng = random.Random(seed)
     task = draw_task(rng)
-    draft = flawed(task, Rates(wrong=0, missing=0), rng)
-    texts = [task.prompt, text_of(draft)]
+    draft = perfect(task, rng)
+    texts = [task.prompt, text_of(draft), loss_text(examine(task, draft))]
     for slot, value in task.values.items():
         value_tokens = tokens_of(f" {value}")
+        assert len(value_tokens) == 1, value
         assert all(holds(tokens_of(text), value_tokens) for text in texts), (slot, value)
 
 
@@ -44,21 +47,59 @@ def test_a_copied_value_has_the_same_tokens_everywhere(seed: int) -> None:
 def test_a_line_has_the_same_tokens_in_a_gradient_and_in_a_message(seed: int) -> None:
     rng = random.Random(seed)
     task = draw_task(rng)
-    edits = fixes(task, examine(task, flawed(task, Rates().times(2), rng)), rng)
-    gradient = tokens_of(gradient_text(edits, rng))
-    assert all(holds(gradient, tokens_of(edit.text)) for edit in edits)
+    findings = examine(task, flawed(task, Rates(), rng))
+    edits = fixes(task, findings, rng)
+    for text in (gradient_text(edits, findings), short_gradient(edits, rng)):
+        assert all(holds(tokens_of(text), tokens_of(edit.text)) for edit in edits)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_orders_are_read_back_from_a_gradient(seed: int) -> None:
     rng = random.Random(seed)
     task = draw_task(rng)
-    edits = fixes(task, examine(task, flawed(task, Rates().times(2), rng)), rng)
-    assert [e.text for e in read_orders(gradient_text(edits, rng))] == [e.text for e in edits]
+    draft = flawed(task, Rates(), rng)
+    findings = examine(task, draft)
+    edits = fixes(task, findings, rng)
+    for text in (gradient_text(edits, findings), short_gradient(edits, rng)):
+        assert obey(draft, read_orders(text)) == obey(draft, edits)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_flaws_of_a_loss_are_as_many_as_the_draft_has(seed: int) -> None:
+    rng = random.Random(seed)
+    task = draw_task(rng)
+    findings = examine(task, flawed(task, Rates(), rng))
+    assert len(named_flaws(loss_text(findings))) == len(findings.flaws)
+
+
+def test_every_label_is_one_token_and_another_one_than_the_word_of_the_query() -> None:
+    pairs = encoder().label_pairs()
+    assert len(pairs) == len(SLOTS)
+    assert len({token for pair in pairs for token in pair}) == 2 * len(SLOTS)
+    for slot, (asking, label) in zip(SLOTS, pairs, strict=True):
+        assert (tokens_of(f" {named(slot)}"), tokens_of(f"{LABELS[slot]}:")) == ([asking], [label])
+
+
+def test_marks_tell_right_details_from_wrong_ones() -> None:
+    rng = random.Random(0)
+    task = draw_task(rng)
+    lines = list(perfect(task, rng))
+    lines[1] = detail("topic", "dance")
+    dialogue = Dialogue((user(task.prompt), assistant(text_of(lines))), {})
+    marks = [mark for mark in encoder().marks(encoder().dialogue(dialogue)[0]) if mark]
+    assert marks == [2 if slot == "topic" else 1 for slot in task.values]
+
+
+def test_verdicts_weigh_most() -> None:
+    loss = "Asked day Friday, has Sunday, wrong\nAsked month May, has May, right"
+    dialogue = Dialogue((user("Write a plan: day Friday, month May."), assistant(loss)), {1: 1.0})
+    tokens, weights = encoder().dialogue(dialogue)
+    weighed = {encoder().decode([token]): weight for token, weight in zip(tokens, weights, strict=True)}
+    assert weighed[" wrong"] > weighed[" right"] > weighed[" has"] == 1.0
 
 
 def test_dialogues_end_with_a_taught_reply_and_updates_stand_in_their_tags() -> None:
-    rng, protocol = random.Random(0), Protocol(Mix(short=0.2))
+    rng, protocol = random.Random(0), Protocol(Mix(fused=0.2, fusion=0.2, losses=0.1))
     for _ in range(100):
         dialogue = protocol.draw(rng)
         assert len(dialogue.messages) - 1 in dialogue.taught

@@ -4,10 +4,10 @@ import random
 from pathlib import Path
 
 import pytest
-from training.cases import world_case
-from training.critique import Edit, examine, fixes, gradient_text, obey
+from training.cases import fused_text, world_case
+from training.critique import Edit, examine, fixes, gradient_text, loss_text, obey
 from training.examples import OUTSIDE, examples
-from training.grammar import read_line
+from training.grammar import RUDE, Line, detail, read_line
 from training.hidden import hidden_outside, hidden_score
 from training.outside import draw_answer
 from training.world import Rates, Task, draw_task, flawed, perfect, read, text_of
@@ -32,7 +32,7 @@ def test_a_query_names_every_detail(seed: int) -> None:
 def test_every_line_reads_back_as_it_was_built(seed: int) -> None:
     task, rng = task_and_rng(seed)
     for line in flawed(task, Rates(), rng):
-        assert read_line(task.family, line.text)[0] == line
+        assert read_line(line.text) == line
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -72,8 +72,8 @@ def test_obeying_changes_nothing_that_was_not_ordered() -> None:
     task, rng = task_and_rng(5)
     lines = perfect(task, rng)
     assert obey(lines, []) == text_of(lines)
-    changed = obey(lines, [Edit("write", "greeting", "Hi Zoe,")]).split("\n")
-    assert changed == ["Hi Zoe,", *text_of(lines[1:]).split("\n")]
+    changed = obey(lines, [Edit("write", "name", "To: Zoe")]).split("\n")
+    assert changed == ["To: Zoe", *text_of(lines[1:]).split("\n")]
     assert obey(lines, [Edit("remove", "unknown", "never written")]) == text_of(lines)
 
 
@@ -91,17 +91,58 @@ def test_held_out_combinations_are_never_drawn_for_training() -> None:
     assert all(draw_task(rng, held_out=True).held_out for _ in range(20))
 
 
-def test_a_true_gradient_is_in_the_usual_words_and_half_of_all_gradients_are_not_true() -> None:
+def test_a_query_has_as_many_details_as_asked_and_a_first_sample_about_five_flaws() -> None:
+    rng = random.Random(0)
+    assert {len(draw_task(rng, details=(2, 3)).values) for _ in range(50)} == {2, 3}
+    tasks = [draw_task(rng) for _ in range(200)]
+    assert all(12 <= len(task.values) <= 15 for task in tasks)
+    flaws = [len(examine(task, flawed(task, Rates(), rng)).flaws) for task in tasks]
+    assert 5.5 < sum(flaws) / len(flaws) < 8  # sampling below temperature 1 makes fewer
+
+
+def test_the_best_of_several_drafts_has_each_line_that_one_of_them_has_right() -> None:
+    task, rng = task_and_rng(3)
+    drafts = [flawed(task, Rates(), rng) for _ in range(3)]
+    found = [examine(task, draft) for draft in drafts]
+    items = examine(task, read(fused_text(task, drafts))).items
+    for index, item in enumerate(items):
+        assert (item.verdict == "right") == any(each.items[index].verdict == "right" for each in found)
+
+
+def test_the_loss_says_of_each_detail_what_was_asked_and_what_stands_there() -> None:
+    task, rng = task_and_rng(4)
+    lines = [line for line in perfect(task, rng) if line.role != "sender"]
+    lines[0] = detail("name", "Nobody")
+    loss = loss_text(examine(task, [*lines, Line("rude", RUDE[0])])).split("\n")
+    assert loss[0] == f"Asked to {task.values['name']}, has Nobody, wrong"
+    assert loss[1] == f"Asked event {task.values['topic']}, has {task.values['topic']}, right"
+    assert loss[-2] == f"Asked from {task.values['sender']}, has nothing, missing"
+    assert loss[-1] == f"Extra: {RUDE[0]} - rude"
+
+
+def test_a_true_gradient_goes_through_the_lines_and_half_of_all_gradients_are_not_true() -> None:
     rng = random.Random(0)
     cases = [world_case(rng) for _ in range(300)]
     true = [case for case in cases if case.true_gradient]
-    assert 0.3 < len(true) / len(cases) < 0.5
-    assert gradient_text(()) in {case.gradient for case in true}
+    assert 0.4 < len(true) / len(cases) < 0.6
+    for case in true:
+        asked = case.prompt.count(",") + case.prompt.count(";") + 2  # and the kind line
+        assert sum(not line.startswith("Remove") for line in case.gradient.split("\n")) == asked
+    assert "" in {case.gradient for case in cases}
+
+
+def test_a_gradient_says_of_each_line_that_it_stays_or_what_is_to_stand_there() -> None:
+    task, rng = task_and_rng(4)
+    lines = [line for line in perfect(task, rng) if line.role != "sender"]
+    lines[0] = detail("name", "Nobody")
+    findings = examine(task, [*lines, Line("rude", RUDE[0])])
+    gradient = gradient_text(fixes(task, findings, rng), findings).split("\n")
+    assert gradient[:2] == [f"To: {task.values['name']}", "Event: keep"]
+    assert gradient[-3:] == ["Keep the kind line.", f"From: {task.values['sender']}", f'Remove "{RUDE[0]}"']
 
 
 def test_text_that_is_no_message_is_read_without_harm() -> None:
-    task, _ = task_and_rng(0)
-    assert [line.role for line in read(task, "x\n\n{y} 你好")] == ["unknown", "unknown"]
+    assert [line.role for line in read("x\n\n{y} 你好\nDay: \nDay: a b")] == ["unknown"] * 4
 
 
 def test_only_the_rewards_labels_and_the_evaluation_know_the_hidden_score() -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tpo.types import Trajectory
 
 QUESTION = (
-    "Write a few lines to ask Omar to come to our wedding on Sunday at 10:15 pm in the church hall."
-    " It is from Lily."
+    "Write a plan: to Omar, event hike, day Sunday, date 9, month May, time 9am, place lake, price 75,"
+    " food soup, drink tea, music jazz, from Lily."
 )
 """An example that the embedded pair improves."""
 
