@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +147,9 @@ class Parts:
         return sorted(self._folder.glob(f"{BLOCK}*/{NAME}"))
 
     def _read(self, queries: Iterable[str]) -> Iterator[Trajectory]:
-        for query in queries:
-            if query not in self._places:
-                continue
-            file, place = self._places[query]
-            yield from read_places(file, [place])
+        found = (self._places[query] for query in queries if query in self._places)
+        for file, places in groupby(found, key=itemgetter(0)):
+            yield from read_places(file, [place for _, place in places])
 
 
 def _keep_lines(file: Path, offsets: set[int]) -> None:
