@@ -84,7 +84,7 @@ async def arm(
     for number in range(queries):
         trajectory = await optimizer.optimize(Query(f"q{number}", (user("Write it."),)))
         used = trajectory.usage.values()
-        tokens.append(sum(each.prompt_tokens + each.completion_tokens for each in used))
+        tokens.append(sum(each.tokens for each in used))
         best = trajectory.best
         rewards.append(best.reward if best is not None else 0.0)
     return {"tokens": round(statistics.fmean(tokens)), "reward": round(statistics.fmean(rewards), 4)}

@@ -104,7 +104,7 @@ def judged(name: str, prefixes: Sequence[Prefix], full: Sequence[Prefix]) -> dic
 
 
 def _tokens(prefix: Prefix) -> int:
-    return prefix.usage.prompt_tokens + prefix.usage.completion_tokens
+    return prefix.usage.tokens
 
 
 def _check(candidate: Candidate) -> float:

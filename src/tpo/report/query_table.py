@@ -49,7 +49,7 @@ def _row(trajectory: Trajectory, measures: QueryMeasures) -> dict[str, Any]:
         "gain": _round_for_display(measures.gain),
         "step": measures.answer_step,
         "malformed": measures.malformed,
-        "tokens": measures.usage.prompt_tokens + measures.usage.completion_tokens,
+        "tokens": measures.usage.tokens,
     }
 
 

@@ -149,8 +149,8 @@ class EffectTally:
         self._count("without_update", not updates)
         self._count("unchanged", best.reward <= best_first.reward)
         self._count("fallbacks", trajectory.fallback is not None)
-        self._count("tokens", _tokens(sum(trajectory.usage.values(), Usage())))
-        self._count("first_tokens", _tokens(trajectory.usage.get("sample", Usage())))
+        self._count("tokens", sum(trajectory.usage.values(), Usage()).tokens)
+        self._count("first_tokens", trajectory.usage.get("sample", Usage()).tokens)
         self._sums["sample_size"] = max(self._sums.get("sample_size", 0), size)
         self._sums["steps"] = max(self._sums.get("steps", 0), len(trajectory.steps))
         self._gains["best_gain"].add(best.reward - best_first.reward)
@@ -188,7 +188,3 @@ def _mean(candidates: tuple[Candidate, ...] | list[Candidate]) -> float:
 
 def _check(candidate: Candidate) -> float | None:
     return None if candidate.score is None else candidate.score.check
-
-
-def _tokens(usage: Usage) -> int:
-    return usage.prompt_tokens + usage.completion_tokens

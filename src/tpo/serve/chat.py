@@ -141,7 +141,7 @@ def _usage_of(outcome: Outcome) -> dict[str, Any]:
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "total_tokens": usage.tokens,
         "prompt_tokens_details": {
             "cached_tokens": usage.cached_tokens,
             **{phase: each.prompt_tokens for phase, each in phases},

@@ -80,7 +80,7 @@ class _ResponsesWriter:
                 "input_tokens_details": {"cached_tokens": usage.cached_tokens},
                 "output_tokens": usage.completion_tokens,
                 "output_tokens_details": {"reasoning_tokens": 0},
-                "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+                "total_tokens": usage.tokens,
             },
             "tpo": extension(outcome),
         }

@@ -25,7 +25,7 @@ class PairComparison:
     @property
     def tokens(self) -> int:
         """Tokens of the requests."""
-        return self.usage.prompt_tokens + self.usage.completion_tokens
+        return self.usage.tokens
 
 
 class PairJudge(Protocol):
