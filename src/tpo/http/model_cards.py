@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tpo.http.client import HttpClient
 from tpo.http.failures import HttpFailure
+from tpo.per_loop import PerLoop
 
 CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
 """Names of the context length: of vLLM and SGLang, OpenRouter, Groq, and other gateways."""
@@ -75,6 +77,45 @@ async def request_card(client: HttpClient, model: str | None, path: str = "/mode
     """
     cards = await client.request("GET", path, read=read_cards)
     return chosen_card(cards, model, client.address)
+
+
+class CardSource:
+    """Card of *model*, or of the only one, that the server of *client* lists at *path*: requested once.
+
+    Unless it *is_needed*, a named model has a card without limits where the server has none for it: such a
+    server may answer calls all the same.
+    """
+
+    def __init__(
+        self, client: HttpClient, model: str | None, path: str = "/models", *, is_needed: bool = True
+    ) -> None:
+        self._client, self._model, self._path = client, model, path
+        self._is_needed = is_needed
+        self._card: ModelCard | None = None
+        self._requesting = PerLoop(asyncio.Lock)
+
+    async def get(self) -> ModelCard:
+        """Return the card; of calls at the same time one requests it.
+
+        Raises:
+            HttpFailure: the server did not answer, has no such model, or several where none was named.
+        """
+        async with self._requesting.get():
+            if self._card is None:
+                self._card = await self._request()
+            return self._card
+
+    def forget(self) -> None:
+        """Have the next call request the card again."""
+        self._card = None
+
+    async def _request(self) -> ModelCard:
+        try:
+            return await request_card(self._client, self._model, self._path)
+        except HttpFailure as failure:
+            if self._is_needed or self._model is None or failure.unreachable:
+                raise
+            return ModelCard(self._model)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -78,6 +78,15 @@ class ServerTokenizer:
                 return count + template
         return None
 
+    async def count_or_estimate(self, model: str, messages: Messages) -> int:
+        """Return the number of tokens of *messages*, estimated where the server has no count.
+
+        Raises:
+            HttpFailure: as :meth:`count`.
+        """
+        counted = await self.count(model, messages)
+        return estimated_tokens(messages) if counted is None else counted
+
     def _messages_form(self, model: str, messages: Messages) -> tuple[dict[str, Any], int]:
         body = {"model": model, "messages": sendable(messages), "add_generation_prompt": True}
         return body | self._shape, 0

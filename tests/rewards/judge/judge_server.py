@@ -28,6 +28,8 @@ class JudgeServer(LoopbackServer):
     unknown: tuple[str, ...] = ()
     refusal: int = 400
     status: int = 200
+    listing_status: int = 200
+    listings: int = 0
     bodies: list[dict[str, Any]] = field(default_factory=list)
     tokenized: list[str] = field(default_factory=list)
     scored: list[dict[str, Any]] = field(default_factory=list)
@@ -59,6 +61,9 @@ class JudgeServer(LoopbackServer):
         return web.json_response({"scores": rows, "usage": {"total_tokens": 10}})
 
     async def _models(self, _: web.Request) -> web.Response:
+        self.listings += 1
+        if self.listing_status != 200:
+            return web.Response(text="<html>no list</html>", status=self.listing_status)
         return web.json_response({"data": [{"id": "judge", "max_model_len": self.context}]})
 
     async def _complete(self, request: web.Request) -> web.Response:

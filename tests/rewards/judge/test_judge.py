@@ -185,6 +185,29 @@ async def test_two_servers_share_the_queries() -> None:
     assert min(len(first.bodies), len(second.bodies)) > 3
 
 
+@pytest.mark.parametrize("status", [404, 500])
+async def test_a_named_judge_needs_no_usable_list_of_models(status: int) -> None:
+    server = JudgeServer(listing_status=status)
+    assert (await graded(server, model="judge")).value == 7.0
+
+
+async def test_a_named_judge_need_not_be_listed_by_that_name() -> None:
+    server = JudgeServer()
+    assert (await graded(server, model="an alias")).value == 7.0
+    assert {body["model"] for body in server.bodies} == {"an alias"}
+
+
+async def test_scores_at_the_same_time_request_the_list_of_models_once() -> None:
+    server = JudgeServer()
+    async with server.up() as url:
+        judge = JudgeReward(url)
+        try:
+            await asyncio.gather(*(judge.score(MESSAGES, f"{n}", SCOPE) for n in range(8)))
+        finally:
+            await judge.aclose()
+    assert server.listings == 1
+
+
 async def test_pictures_fail_their_query() -> None:
     picture = ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]},)
     judge = JudgeReward("http://127.0.0.1:9")

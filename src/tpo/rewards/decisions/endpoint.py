@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from tpo.http import HttpClient, HttpFailure
 from tpo.http.refusals import told_context
-from tpo.http.tokens import ServerTokenizer, estimated_tokens
+from tpo.http.tokens import ServerTokenizer
 from tpo.per_loop import PerLoop
 from tpo.rewards.decisions.fitting import SPARE_TOKENS, Build, least, needed_cut
 from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, LabelServer
@@ -184,9 +184,7 @@ class DecisionServer(LabelServer):
 
     async def count(self, messages: Sequence[Message]) -> int:
         """Return the tokens of *messages* as a prompt, estimated where the server does not count them."""
-        prompt = tuple(messages)
-        count = await self._tokenizer.count((await self.card()).name, prompt)
-        return estimated_tokens(prompt) if count is None else count
+        return await self._tokenizer.count_or_estimate((await self.card()).name, tuple(messages))
 
     async def _together(self, text: str, decisions: Sequence[Decision]) -> list[LabelAnswer] | None:
         """Return the endpoint's answers; None where there is no endpoint for this model."""

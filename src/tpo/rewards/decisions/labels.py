@@ -20,7 +20,7 @@ from typing import Any
 
 from tpo.http import HttpClient, HttpFailure
 from tpo.http.chat import read_completions, without_system_role
-from tpo.http.model_cards import ModelCard, request_card
+from tpo.http.model_cards import CardSource, ModelCard
 from tpo.per_loop import PerLoop
 from tpo.reasoning import split_reasoning
 from tpo.rewards.decisions.fitting import reply_room
@@ -66,7 +66,7 @@ class LabelAnswer:
     @property
     def tokens(self) -> int:
         """Tokens of the requests."""
-        return self.usage.prompt_tokens + self.usage.completion_tokens
+        return self.usage.tokens
 
 
 class UnreadableReply(Exception):
@@ -109,7 +109,7 @@ class LabelServer:
 
     def forget(self) -> None:
         """Forget what is known of the server: another one may have come up in its place."""
-        self._card: ModelCard | None = None
+        self._cards = CardSource(self.client, self._model)
         self._shape = replace(_FULL, alternatives=0, forms=()) if self._thinks else _FULL
         self._scoring = ScoringEndpoint(self.client)
         self._has_learned = False
@@ -136,9 +136,7 @@ class LabelServer:
         Raises:
             HttpFailure: it has no such model, or several where none was named.
         """
-        if self._card is None:
-            self._card = await request_card(self.client, self._model)
-        return self._card
+        return await self._cards.get()
 
     async def ask(self, question: LabelQuestion) -> LabelAnswer:
         """Return the probabilities of the labels.

@@ -74,7 +74,8 @@ class ScoringEndpoint:
             return None
         prompt = await prompt_ids(self._client, card.name, messages, template)
         if prompt is None:
-            self._left = [] if not self._is_found else self._left
+            if not self._is_found:
+                self._left = []
             return None
         prompt = [*prompt, *begun]
         if card.context is not None and len(prompt) >= card.context:  # vLLM would cut its end in silence

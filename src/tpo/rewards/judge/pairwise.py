@@ -74,8 +74,8 @@ class PairwiseJudge:
         orders = [(first, second), (second, first)] if self.both_orders else [(first, second)]
         scope = Scope(query.id, 0, "reward")
         try:
-            asked = [self._ask(conversation_json(query.messages), *order, scope) for order in orders]
-            found = await asyncio.gather(*asked)
+            conversation = conversation_json(query.messages)
+            found = await asyncio.gather(*(self._ask(conversation, *order, scope) for order in orders))
         except ValueError as error:
             raise RewardError(f"query {query.id!r}: the judge cannot read it ({error})") from error
         answers = [answer for answer, _ in found]

@@ -13,9 +13,9 @@ from tpo.events import Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all
 from tpo.http.chat import without_system_role
-from tpo.http.model_cards import ModelCard, request_card
+from tpo.http.model_cards import CardSource
 from tpo.http.retry import READ_TIMEOUT, announce_to
-from tpo.http.tokens import ServerTokenizer, estimated_tokens
+from tpo.http.tokens import ServerTokenizer
 from tpo.per_loop import PerLoop
 from tpo.rewards.decisions.fitting import SPARE_TOKENS, CutWarning, least, needed_cut, reply_room
 from tpo.rewards.decisions.labels import seed_of
@@ -98,7 +98,7 @@ class JudgeReward:
         self._shape = Shape(json_forms("grade", SCHEMA), exact=True)
         self._digits: dict[str, list[int]] = {}
         self._scales: dict[str, ScaleScorer | None] = {}
-        self._cards: dict[str, ModelCard] = {}
+        self._cards = {client.address: CardSource(client, model, is_needed=False) for client in clients}
         self._tokenizers = {client.address: ServerTokenizer(client) for client in clients}
         self._naming = PerLoop(asyncio.Lock)
         self._warning = CutWarning("judge")
@@ -132,7 +132,7 @@ class JudgeReward:
         self, build: Callable[[int], list[Message]], length: int, client: HttpClient
     ) -> tuple[list[Message], int, int | None]:
         """Return the prompt, the tokens that it lost to fit into the context, and the context."""
-        card = await self._card(client)
+        card = await self._cards[client.address].get()
         profile = profile_of(card.name)
         context = least(card.context, None if profile is None else profile.context)
         cut = lost = 0
@@ -140,8 +140,7 @@ class JudgeReward:
             tokenizer = self._tokenizers[client.address]
 
             async def count(prompt: Sequence[Message]) -> int:
-                found = await tokenizer.count(card.name, tuple(prompt))
-                return estimated_tokens(tuple(prompt)) if found is None else found
+                return await tokenizer.count_or_estimate(card.name, tuple(prompt))
 
             room = context - reply_room(self._max_tokens, context) - SPARE_TOKENS
             cut, lost = await needed_cut(build, length, room, count)
@@ -188,7 +187,7 @@ class JudgeReward:
         self, client: HttpClient, asked: list[Message], temperature: float, seed: int
     ) -> JudgeReply:
         """Return one reply; what the server refuses to be asked for is left out, in later requests too."""
-        card = await self._card(client)
+        card = await self._cards[client.address].get()
         if temperature == 0 and (scored := await self._scored(client, asked)) is not None:
             return scored
         shape, tokens = self._shape, reply_room(self._max_tokens, card.context)
@@ -218,7 +217,7 @@ class JudgeReward:
         self, client: HttpClient, asked: list[Message], *, tries: bool = False
     ) -> JudgeReply | None:
         """Return the grade by the server's scoring endpoint; None without one. *tries* looks for it."""
-        card = await self._card(client)
+        card = await self._cards[client.address].get()
         turns = tuple(asked) if self._shape.system else without_system_role(tuple(asked))
         if tries:
             async with self._naming.get():
@@ -238,11 +237,6 @@ class JudgeReward:
                     [] if found is None or None in found else list(filter(None, found))
                 )
             return self._digits[client.address]
-
-    async def _card(self, client: HttpClient) -> ModelCard:
-        if client.address not in self._cards:
-            self._cards[client.address] = await request_card(client, self.model)
-        return self._cards[client.address]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from tpo.http import HttpClient, HttpFailure
-from tpo.http.model_cards import ModelCard, request_card
+from tpo.http.model_cards import CardSource, ModelCard
 from tpo.per_loop import PerLoop
 from tpo.rewards.async_batching import Gatherer
 from tpo.rewards.probes import PROBES
@@ -45,8 +45,7 @@ class Replica:
 
     def __init__(self, client: HttpClient, model: str | None, *, batch_tokens: int = BATCH_TOKENS) -> None:
         self.client = client
-        self._model = model
-        self._card: ModelCard | None = None
+        self._cards = CardSource(client, model, "/v1/models")
         self._dialect: Dialect | None = None
         self._learning = PerLoop(asyncio.Lock)
         self._gatherer: Gatherer[Reading, Scored] = Gatherer(
@@ -62,9 +61,7 @@ class Replica:
         Raises:
             HttpFailure: it has no such model, or several where none was named.
         """
-        if self._card is None:
-            self._card = await request_card(self.client, self._model, "/v1/models")
-        return self._card
+        return await self._cards.get()
 
     async def dialect(self, probes: Sequence[Reading]) -> Dialect:
         """Return the request form for raw logits; the first call finds it with *probes*.
@@ -93,7 +90,8 @@ class Replica:
             return await self._gatherer.submit(reading)
         except HttpFailure as failure:
             if failure.unreachable or failure.broken:  # what comes up again may be another version
-                self._dialect = self._card = None
+                self._dialect = None
+                self._cards.forget()
             raise
 
     async def _send(self, readings: Sequence[Reading]) -> list[Scored]:
