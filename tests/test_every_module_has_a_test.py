@@ -39,6 +39,7 @@ HELD_BY = {
     "tpo.export.tables": "export/test_results.py",
     "tpo.export.training": "export/test_training_sets.py",
     "tpo.inprocess.formats": "inprocess/test_loading.py",
+    "tpo.methods.arguments": "methods/test_library_use.py",
     "tpo.methods.driver": "methods/test_stopping.py",
     "tpo.plurals": "cli/test_session.py",
     "tpo.policies.checked": "methods/test_calls.py",

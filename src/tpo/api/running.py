@@ -26,9 +26,9 @@ from tpo.config import (
 from tpo.config.settings import OPTIONS, TINY
 from tpo.errors import ConfigError
 from tpo.events import Listener
+from tpo.methods.arguments import require_listener
 from tpo.methods.method import Method
 from tpo.methods.named_models import python_names
-from tpo.methods.optimize import require_listener
 from tpo.policies.base import Policy
 from tpo.policies.function import PolicyFunction, as_policy
 from tpo.rewards.base import Reward

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import logging
-import pickle
 import time
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any, Self, Unpack
-
-from typing_extensions import TypeIs
 
 from tpo.errors import ConfigError
 from tpo.events import Event, Listener
-from tpo.methods.catalog import build_method
+from tpo.methods.arguments import (
+    as_method,
+    is_named,
+    require_listener,
+    require_parts,
+    require_picklable,
+    require_seed,
+)
 from tpo.methods.driver import Decisions, Driver
 from tpo.methods.fallback import Fallback
 from tpo.methods.many import Iteration, events_of, in_order
 from tpo.methods.method import Method, Shape
-from tpo.methods.named_models import load_policy, load_reward, python_names, unknown_option
+from tpo.methods.named_models import load_policy, load_reward
 from tpo.methods.query_value import QueryValue, as_query
 from tpo.methods.replay import Replay
 from tpo.methods.selection import HighestReward, Selection
@@ -67,13 +70,13 @@ class Optimizer:
         clock: Callable[[], float] = time.time,
         **shape: Unpack[Shape],
     ) -> None:
-        self.method = _as_method(method, shape)
-        _require_seed(seed)
+        self.method = as_method(method, shape)
+        require_seed(seed)
         require_listener(listener)
-        _require_parts(stopping, fallback, selection)
+        require_parts(stopping, fallback, selection)
         self._given = policy, reward
-        self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
-        self.reward = load_reward(reward) if _is_named(reward) else as_reward(reward)
+        self.policy = load_policy(policy) if is_named(policy) else as_policy(policy)
+        self.reward = load_reward(reward) if is_named(reward) else as_reward(reward)
         self._is_closed = False
         self.streams = False
         self.seed = seed
@@ -171,7 +174,7 @@ class Optimizer:
     async def _close_models(self) -> None:
         for model, given in zip((self.policy, self.reward), self._given, strict=True):
             close = getattr(model, "aclose", None)
-            if close is not None and _is_named(given):
+            if close is not None and is_named(given):
                 await close()
 
     def announce(self, event: Event) -> None:
@@ -191,7 +194,7 @@ class Optimizer:
         if self._is_closed:
             raise ConfigError("this Optimizer is closed")
         if seed is not None:
-            _require_seed(seed)
+            require_seed(seed)
         require_listener(listener)
         if not (deadline is None or isinstance(deadline, int | float)):
             raise ConfigError(f"deadline must be a number of seconds, not {deadline!r:.200}")
@@ -229,86 +232,20 @@ class Optimizer:
         state = {name: value for name, value in vars(self).items() if name not in ("policy", "reward")}
         parts = {name: value for name, value in state.items() if name != "_given"}
         for name, value in [*zip(("policy", "reward"), self._given, strict=True), *parts.items()]:
-            _require_picklable(name.strip("_"), value)
+            require_picklable(name.strip("_"), value)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = state
         policy, reward = self._given
-        self.policy = load_policy(policy) if _is_named(policy) else as_policy(policy)
-        self.reward = load_reward(reward) if _is_named(reward) else as_reward(reward)
+        self.policy = load_policy(policy) if is_named(policy) else as_policy(policy)
+        self.reward = load_reward(reward) if is_named(reward) else as_reward(reward)
 
     def __repr__(self) -> str:
-        policy, reward = (each if _is_named(each) else _shown(each) for each in self._given)
+        policy, reward = (each if is_named(each) else _shown(each) for each in self._given)
         shape = f"{self.method.name}, sample_size={self.method.sample_size}"
         return f"Optimizer({policy}, {reward}, {shape}, max_iterations={self.method.max_iterations})"
 
 
-def _as_method(method: Method | str | None, shape: Mapping[str, Any]) -> Method:
-    """Return *method*, or the one of that name with its *shape*.
-
-    Raises:
-        ConfigError: there is none, or it does not take an option.
-    """
-    known = tuple(Shape.__annotations__)
-    for name in shape:
-        if name not in known:
-            hint = "it is called method" if name == "recipe" else unknown_option(name, known)
-            raise ConfigError(f"Optimizer: {name}: {hint}")
-    if method is None or isinstance(method, str):
-        with python_names():
-            return build_method(method or "tpo", **shape)
-    if not isinstance(method, Method):
-        raise ConfigError(f"method must be a name or a tpo.Method, not {method!r:.200}")
-    if shape:
-        raise ConfigError(f"{next(iter(shape))}: the method is a value; set its own {next(iter(shape))}")
-    return method
-
-
-def _require_seed(seed: object) -> None:
-    if not isinstance(seed, int):
-        raise ConfigError(f"seed must be an int, not {seed!r:.200}")
-
-
-def require_listener(listener: object) -> None:
-    """Refuse a *listener* that cannot be called.
-
-    Raises:
-        ConfigError: it is neither a function nor None.
-    """
-    if not (listener is None or callable(listener)):
-        raise ConfigError(f"listener must be a function of an event, not {listener!r:.200}")
-
-
-def _require_parts(stopping: object, fallback: object, selection: object) -> None:
-    """Refuse values that are no stopping rules, fallback or selection, before anything is sampled.
-
-    Raises:
-        ConfigError: naming the argument.
-    """
-    if not isinstance(stopping, Sequence) or not all(hasattr(rule, "should_stop") for rule in stopping):
-        raise ConfigError(f"stopping must be a list of stopping rules, not {stopping!r:.200}")
-    for name, part, needed in (("fallback", fallback, "finish"), ("selection", selection, "select")):
-        if part is not None and not hasattr(part, needed):
-            raise ConfigError(f"{name} must be an object with a {needed} method, not {part!r:.200}")
-
-
-def _is_named(model: object) -> TypeIs[str | Sequence[str]]:
-    return isinstance(model, str) or (isinstance(model, list | tuple) and bool(model))
-
-
 def _shown(model: object) -> str:
     return getattr(model, "__name__", type(model).__name__)
-
-
-def _require_picklable(name: str, value: object) -> None:
-    """Refuse a part that cannot be pickled; functions are left to the pickler, since joblib's takes any."""
-    if inspect.isroutine(value) or isinstance(value, type):
-        return
-    try:
-        pickle.dumps(value)
-    except Exception as error:
-        raise pickle.PicklingError(
-            f"this Optimizer cannot be pickled: its {name} is {value!r:.100} ({error}). Name the model, or"
-            " give a function of a module; or build an Optimizer in each process"
-        ) from error
