@@ -11,7 +11,7 @@ from torch import Tensor
 from training.protocol import Protocol
 from training.tokenizer import Encoder
 
-LONGEST = 704
+LONGEST = 1152
 """Longer dialogues are left out; there are next to none."""
 AHEAD = 8
 """Batches that are drawn at once and sorted by length."""

@@ -32,11 +32,13 @@ def _config(shape: Shape, tokenizer: PreTrainedTokenizerFast, **more: Any) -> Ll
         rms_norm_eps=shape.epsilon,
         rope_parameters={"rope_type": "default", "rope_theta": shape.theta},
         tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        **_tokens(tokenizer),
         **more,
     )
+
+
+def _tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    return {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
 
 
 def as_causal_lm(policy: Policy, tokenizer: PreTrainedTokenizerFast) -> Any:
@@ -44,13 +46,7 @@ def as_causal_lm(policy: Policy, tokenizer: PreTrainedTokenizerFast) -> Any:
     model = LlamaForCausalLM(_config(policy.model.shape, tokenizer))
     _load(model, policy.state_dict())
     model.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        do_sample=True,
-        temperature=0.7,
-        top_p=0.95,
-        top_k=0,
+        **_tokens(tokenizer), do_sample=True, temperature=0.7, top_p=0.95, top_k=0
     )
     return model.eval()
 
@@ -58,17 +54,11 @@ def as_causal_lm(policy: Policy, tokenizer: PreTrainedTokenizerFast) -> Any:
 def policy_of(model: Any) -> Policy:
     """The other way round: a transformers model's weights in the policy that training and sampling use."""
     config = model.config
-    theta = float(config.rope_parameters["rope_theta"])
     shape = Shape(
-        vocabulary=config.vocab_size,
-        width=config.hidden_size,
-        layers=config.num_hidden_layers,
-        heads=config.num_attention_heads,
-        head=config.head_dim,
-        hidden=config.intermediate_size,
-        theta=theta,
-        epsilon=config.rms_norm_eps,
-    )
+        config.vocab_size, config.hidden_size, config.num_hidden_layers, config.num_attention_heads,
+        config.head_dim, config.intermediate_size, float(config.rope_parameters["rope_theta"]),
+        config.rms_norm_eps,
+    )  # fmt: skip
     policy = Policy(shape)
     weights = {name: weight for name, weight in model.state_dict().items() if name != "lm_head.weight"}
     policy.load_state_dict(weights, strict=False)  # the verdicts' heads are not exported

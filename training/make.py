@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--reward-steps", type=int, default=RewardPlan.steps)
     parser.add_argument("--reward-minutes", type=float, default=RewardPlan.minutes)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--own-queries", type=int, default=300)
+    parser.add_argument("--own-queries", type=int, default=800)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

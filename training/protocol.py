@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from tpo.methods.paper import Paper
 from tpo.methods.tags import CLOSING, OPENING
+from tpo.methods.textgrad.method import textgrad, textgrad_revision
 from tpo.methods.tpo import Tpo
 from tpo.methods.wording import numbered
-from tpo.types import Call, Candidate, Message, Pair, Query, Score, assistant, system, user
+from tpo.types import Call, Candidate, Message, Messages, Pair, Query, Score, assistant, system, user
 from training import outside
 from training.cases import BASE_FACTORS, COUNTERFACTUAL, Case, Draft, outside_case, world_case
 from training.critique import STAYS
@@ -53,6 +54,8 @@ class Mix:
     fused: float = 0.06
     fusion: float = 0.03
     losses: float = 0.02
+    textgrad: float = 0.03
+    """The calls of ``textgrad``, which are three times as long as others."""
     revision: float = 0.3
     """Share of the dialogues without a rejected response."""
     outside: float = 0.08
@@ -71,6 +74,7 @@ class Protocol:
         self.mix = mix
         self.own = own
         self.wordings = Wordings()
+        self.textgrads = (textgrad(), textgrad_revision())
 
     def draw(self, rng: random.Random) -> Dialogue:
         """The next dialogue."""
@@ -78,7 +82,7 @@ class Protocol:
         kinds = {
             self._sample: mix.sample, self._judge: mix.judge, self._short: mix.short,
             self._independent: mix.independent, self._fuse_calls: mix.fused, self._fuse_drafts: mix.fusion,
-            self._losses: mix.losses,
+            self._losses: mix.losses, self._textgrad: mix.textgrad,
         }  # fmt: skip
         left = 1.0 - sum(kinds.values())
         kind = rng.choices((*kinds, self._conversation), (*kinds.values(), left))[0]
@@ -152,8 +156,22 @@ class Protocol:
         ]
         if case.true_gradient:
             calls.append((gradient.messages, gradient.text, GRADIENT))
-        messages, reply, weight = rng.choice(calls)
-        return Dialogue((*messages, assistant(reply)), {len(messages): weight})
+        return _answered(*rng.choice(calls))
+
+    def _textgrad(self, case: Case, rng: random.Random) -> Dialogue:
+        """One call in the words of the installed textgrad package."""
+        method, query, pair = rng.choice(self.textgrads), self._query(case.prompt, rng, 0.0), _pair(case)
+        loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
+        gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
+        opening, closing = method.templates.opening, method.templates.closing
+        update = method.update_prompt(query, pair, loss, gradient)
+        calls = [
+            (loss.messages, loss.text, 1.0),
+            (update, f"{opening}\n{case.improved}\n{closing}", _update(case)),
+        ]
+        if case.true_gradient:
+            calls.append((gradient.messages, gradient.text, GRADIENT))
+        return _answered(*rng.choice(calls))
 
     def _fuse_calls(self, case: Case, rng: random.Random) -> Dialogue:
         """Loss and gradient in one reply, as ``fused``, ``ab-mcts`` and ``feedback-history`` ask for them."""
@@ -201,6 +219,11 @@ class Protocol:
         request = user(self.wordings.of(layout).fill(name, **values))
         messages = (*query.messages, assistant(case.chosen), request)
         return Dialogue((*messages, assistant(_tagged(case.fused))), {len(messages): UPDATE})
+
+
+def _answered(messages: Messages, reply: str, weight: float) -> Dialogue:
+    """One call and the reply that is taught."""
+    return Dialogue((*messages, assistant(reply)), {len(messages): weight})
 
 
 def _draft(case: Case, query: Query) -> dict[int, float]:

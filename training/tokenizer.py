@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -23,8 +24,12 @@ BOS, EOT, PAD, START, END = (
     "<|end_header_id|>",
 )
 SPECIALS = (BOS, EOT, PAD, START, END)
-SPLIT = r" ?\p{L}+:?| ?\p{N}{1,2}(?:am|pm)?|\n+|<\/?\p{L}+_\p{L}+>| ?[^\s\p{L}\p{N}]|\s"
-"""A word with its colon, a number of two digits or one mark at a time, each with the space before it."""
+SPLIT = r"\n\p{L}+:| ?\p{L}+:?| ?\p{N}{1,2}(?:am|pm)?|\n+|<\/?\p{L}+_\p{L}+>| ?[^\s\p{L}\p{N}]|\s"
+"""A word with its colon, a number of two digits or one mark at a time, each with the space before it.
+
+A label has the end of the line before it, too: so the next line follows from the value before it, as in a
+draft that is copied, and not from an end of line that looks the same everywhere.
+"""
 
 VERDICTS = {" right": 4.0, " wrong": 6.0, " missing": 2.0, " keep": 0.25}
 """Factors on the weights of tokens that judge: to keep a wrong line costs more than to order a right one."""
@@ -41,14 +46,14 @@ TEMPLATE = (
 
 
 def _corpus(rng: random.Random, count: int) -> Iterator[str]:
-    protocol = Protocol(Mix(independent=0.2, outside=0.2))
+    protocol = Protocol(Mix(judge=0.1, short=0.1, independent=0.2, textgrad=0.2, outside=0.2))
     values = {value for family in TOPICS for slot in SLOTS for value in pool(slot, family)}
     for _ in range(count):
         yield "\n".join(plain_text(message) for message in protocol.draw(rng).messages)
         yield draw_query(rng)
     for _ in range(count):  # so that each becomes one token
         yield "".join(f" {value}" for value in sorted(values))
-        yield "".join(f" {named(slot)}\n{LABELS[slot]}:" for slot in SLOTS)
+        yield "".join(f" {named(slot)}\n{LABELS[slot]}:.{LABELS[slot]}:" for slot in SLOTS)
 
 
 def train_tokenizer(seed: int, vocabulary: int = 2048, documents: int = 3000) -> PreTrainedTokenizerFast:
@@ -91,7 +96,9 @@ class Encoder:
         }
         self._weights = {self.plain(word)[0]: weight for word, weight in VERDICTS.items()}
         self._asking = {self.plain(f" {named(slot)}")[0]: slot for slot in SLOTS}
-        self._labels = {self.plain(f"{LABELS[slot]}:")[0]: slot for slot in SLOTS}
+        self._labels = {
+            self.plain(f"{start}{LABELS[slot]}:")[0]: slot for start in ("\n", "") for slot in SLOTS
+        }
         values = {value for family in TOPICS for slot in SLOTS for value in pool(slot, family)}
         self._values = {self.plain(f" {value}")[0] for value in values}
 
@@ -139,9 +146,13 @@ class Encoder:
         return marks
 
     def label_pairs(self) -> list[tuple[int, int]]:
-        """The tokens that name a detail in a query and in a notice."""
-        asking = {slot: token for token, slot in self._asking.items()}
-        return [(asking[slot], token) for token, slot in self._labels.items()]
+        """Tokens that name the same detail: in a query and at the start of a line, there and elsewhere."""
+        pairs = []
+        for slot in SLOTS:
+            asked, label = f" {named(slot)}", f"{LABELS[slot]}:"
+            tokens = [self.plain(text)[0] for text in (asked, f"\n{label}", label)]
+            pairs += list(pairwise(tokens))
+        return pairs
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of *tokens*, special ones left out."""

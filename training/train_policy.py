@@ -19,34 +19,16 @@ from training.protocol import Mix, Protocol
 from training.tokenizer import Encoder
 
 CURRICULUM = (
-    (
-        0.08,
-        Mix(
-            sample=0.2,
-            judge=0.35,
-            short=0.3,
-            independent=0.03,
-            fused=0.02,
-            fusion=0.02,
-            base=0.6,
-            details=(2, 5),
-        ),
-    ),
-    (
-        0.2,
-        Mix(
-            sample=0.15,
-            judge=0.35,
-            short=0.25,
-            independent=0.05,
-            fused=0.03,
-            fusion=0.03,
-            base=0.6,
-            details=(4, 10),
-        ),
-    ),
+    (0.08, Mix(
+        sample=0.2, judge=0.35, short=0.3, independent=0.03, fused=0.02, fusion=0.02, base=0.6,
+        details=(2, 5),
+    )),
+    (0.2, Mix(
+        sample=0.15, judge=0.35, short=0.25, independent=0.05, fused=0.03, fusion=0.03, base=0.6,
+        details=(4, 10),
+    )),
     (1.0, Mix()),
-)
+)  # fmt: skip
 """The share of the training up to which each mix is drawn."""
 
 

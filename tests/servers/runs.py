@@ -14,7 +14,7 @@ from typing import Any
 
 from tpo.tiny import examples_path
 
-QUERIES = 40
+QUERIES = 24
 SAMPLES = 3
 SECONDS = 1800
 """For one run, a server's restart on a busy machine included."""

@@ -20,7 +20,7 @@ from tpo.store.jsonline import unseal
 from tpo.tiny import policy_path
 
 pytestmark = pytest.mark.servers
-KILLS = 10
+KILLS = 6
 
 
 @pytest.fixture(scope="module")

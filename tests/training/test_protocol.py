@@ -50,7 +50,9 @@ def test_a_line_has_the_same_tokens_in_a_gradient_and_in_a_message(seed: int) ->
     findings = examine(task, flawed(task, Rates(), rng))
     edits = fixes(task, findings, rng)
     for text in (gradient_text(edits, findings), short_gradient(edits, rng)):
-        assert all(holds(tokens_of(text), tokens_of(edit.text)) for edit in edits)
+        for edit in edits:
+            in_gradient, in_message = tokens_of(text), (tokens_of(edit.text), tokens_of(f"\n{edit.text}"))
+            assert any(holds(in_gradient, line) for line in in_message)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -72,12 +74,21 @@ def test_the_flaws_of_a_loss_are_as_many_as_the_draft_has(seed: int) -> None:
     assert len(named_flaws(loss_text(findings))) == len(findings.flaws)
 
 
-def test_every_label_is_one_token_and_another_one_than_the_word_of_the_query() -> None:
+def test_a_label_is_one_token_with_the_end_of_line_before_it_and_another_than_the_word_of_the_query() -> None:
     pairs = encoder().label_pairs()
-    assert len(pairs) == len(SLOTS)
-    assert len({token for pair in pairs for token in pair}) == 2 * len(SLOTS)
-    for slot, (asking, label) in zip(SLOTS, pairs, strict=True):
-        assert (tokens_of(f" {named(slot)}"), tokens_of(f"{LABELS[slot]}:")) == ([asking], [label])
+    assert len({token for pair in pairs for token in pair}) == 3 * len(SLOTS)
+    for slot, (asked, label), (again, first) in zip(SLOTS, pairs[::2], pairs[1::2], strict=True):
+        assert label == again
+        assert tokens_of(f" {named(slot)}") == [asked]
+        assert tokens_of(f"\n{LABELS[slot]}:") == [label]
+        assert tokens_of(f"{LABELS[slot]}:") == [first]
+
+
+def test_the_line_after_a_value_follows_from_the_value() -> None:
+    lines = "To: Mia\nDay: Friday\nEveryone is welcome."
+    assert [encoder().decode([token]) for token in tokens_of(lines)][:5] == [
+        "To:", " Mia", "\nDay:", " Friday", "\n",
+    ]  # fmt: skip
 
 
 def test_marks_tell_right_details_from_wrong_ones() -> None:
@@ -99,7 +110,10 @@ def test_verdicts_weigh_most() -> None:
 
 
 def test_dialogues_end_with_a_taught_reply_and_updates_stand_in_their_tags() -> None:
-    rng, protocol = random.Random(0), Protocol(Mix(fused=0.2, fusion=0.2, losses=0.1))
+    rng, protocol = (
+        random.Random(0),
+        Protocol(Mix(short=0, fused=0.2, fusion=0.1, textgrad=0.1)),
+    )
     for _ in range(100):
         dialogue = protocol.draw(rng)
         assert len(dialogue.messages) - 1 in dialogue.taught
