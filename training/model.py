@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -177,6 +178,14 @@ class Policy(nn.Module):
         errors = functional.cross_entropy(self.logits(hidden), tokens[:, 1:][chosen], reduction="none")
         verdicts = self.verdicts(streams, marks) if bool(marks.any()) else errors.new_zeros(())
         return (errors * weights).sum() / weights.sum(), verdicts
+
+
+def sharpened(policy: Policy, factor: float) -> Policy:
+    """A copy of *policy* with logits *factor* times as large: it samples as if it were colder."""
+    copied = copy.deepcopy(policy)
+    with torch.no_grad():
+        copied.model.norm.weight *= factor
+    return copied
 
 
 class Reward(nn.Module):

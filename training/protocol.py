@@ -54,7 +54,7 @@ class Mix:
     fused: float = 0.06
     fusion: float = 0.03
     losses: float = 0.02
-    textgrad: float = 0.03
+    textgrad: float = 0.02
     """The calls of ``textgrad``, which are three times as long as others."""
     revision: float = 0.3
     """Share of the dialogues without a rejected response."""

@@ -12,7 +12,7 @@ import torch
 from training.batches import Batch, Batches, repeats
 from training.cases import Draft
 from training.init import new_policy
-from training.model import Policy, Shape
+from training.model import Policy, Shape, sharpened
 from training.optimizers import Optimizers, course
 from training.own import own_drafts
 from training.protocol import Mix, Protocol
@@ -36,7 +36,7 @@ CURRICULUM = (
 class Plan:
     """How long, how much at a time, and from which seed."""
 
-    steps: int = 2000
+    steps: int = 2300
     minutes: float = 74.0
     """Longest time; the schedule follows the clock where the steps are too slow for it."""
     budget: int = 6144
@@ -51,6 +51,8 @@ class Plan:
     """Factor on the full learning rate."""
     decay: float = 0.4
     """Share of the training over which the rate falls."""
+    sharpness: float = 1.6
+    """Factor on the logits of the product: what is likely becomes certain, as in copying and judging."""
 
 
 class PolicyTraining:
@@ -73,7 +75,7 @@ class PolicyTraining:
         self.batches = Batches(encoder, plan.budget, self.rng)
 
     def run(self) -> Policy:
-        """Train to the end of the plan."""
+        """Train to the end of the plan, and sharpen."""
         began, tokens, shown = time.monotonic() - self.seconds, 0, []
         while True:
             self.seconds = time.monotonic() - began
@@ -95,15 +97,15 @@ class PolicyTraining:
             if self.step % 50 == 0:
                 self._save()
         self._save()
-        return self.policy
+        return sharpened(self.policy, self.plan.sharpness)
 
     def _batch(self) -> Batch:
         if self.step < 25 or (self.step < 100 and self.step % 10 == 0):
             return repeats(self.plan.budget, len(self.encoder.tokenizer), self.repeat_rng)
         rounds = sum(self.share >= share for share in self.plan.own_at)
         if rounds * self.plan.own_queries > len(self.own):
-            seed = self.plan.seed + self.step
-            self.own += own_drafts(self.policy, self.encoder, self.plan.own_queries, seed)
+            policy, seed = sharpened(self.policy, self.plan.sharpness), self.plan.seed + self.step
+            self.own += own_drafts(policy, self.encoder, self.plan.own_queries, seed)
         mix = next(mix for share, mix in CURRICULUM if self.share < share)
         if self.own:
             mix = Mix(own=self.plan.own)

@@ -41,10 +41,10 @@ class Task:
 class Rates:
     """How often each kind of flaw occurs in a draft."""
 
-    wrong: float = 0.38
-    missing: float = 0.15
-    rude: float = 0.25
-    rambling: float = 0.3
+    wrong: float = 0.45
+    missing: float = 0.28
+    rude: float = 0.35
+    rambling: float = 0.35
     neighbours: float = 0.9
     """Share of the wrong values that are the right one's neighbour in its list: sampling below temperature 1
     drops what is rare, so the base policy's mistakes are of few kinds."""

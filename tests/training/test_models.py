@@ -13,7 +13,7 @@ pytest.importorskip("transformers")
 import torch
 from training.export import as_causal_lm, as_classifier, policy_of
 from training.init import new_policy
-from training.model import Policy, Shape
+from training.model import Policy, Shape, sharpened
 from training.optimizers import orthogonal
 from training.preferences import synthetic_group
 from training.protocol import Mix, Protocol
@@ -106,6 +106,15 @@ def test_the_sampler_follows_the_likeliest_tokens_when_cold() -> None:
             if tokens[-1] == encoder().eot:
                 break
         assert text == encoder().decode(tokens[len(prompt) :])
+
+
+@torch.no_grad()
+def test_a_sharpened_policy_has_larger_logits_and_leaves_the_other_as_it_is() -> None:
+    tokens = torch.tensor([prompts(1)[0]])
+    before = policy().logits(policy().model(tokens))
+    colder = sharpened(policy(), 1.6)
+    assert torch.allclose(colder.logits(colder.model(tokens)), 1.6 * before, atol=1e-4)
+    assert torch.equal(policy().logits(policy().model(tokens)), before)
 
 
 def test_copying_is_laid_into_a_new_policy() -> None:
