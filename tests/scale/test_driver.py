@@ -14,7 +14,7 @@ import pytest
 
 from tests.runs.models import by_id, reply, value
 from tests.scale.sharded import data_file, planned
-from tpo.errors import ConfigError, PolicyError, PolicyRefused, StoreMismatch, TpoError
+from tpo.errors import ConfigError, PolicyError, PolicyRefused, StoreError, StoreMismatch, TpoError
 from tpo.export import read_in_order
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.report.write import ReportOptions, write_report
@@ -24,6 +24,7 @@ from tpo.runs.plan import RunPlan
 from tpo.runs.summary import Summary, summarize
 from tpo.scale.cluster import Pool, RowStream
 from tpo.scale.driver import execute_on_ray
+from tpo.scale.merge import merge_shards
 from tpo.scale.parts import Parts
 from tpo.store import read_trajectories
 from tpo.store.reader import NAME
@@ -211,6 +212,27 @@ async def test_parts_are_indexed_and_read_as_one_run(tmp_path: Path) -> None:
     written = write_report([run], tmp_path / "report.html", ReportOptions(figures=None))
     assert written.queries == 12
     assert not any("not merged" in note for _, note in written.notes)
+
+
+async def test_parts_are_merged_into_a_run_that_continues_without_them(tmp_path: Path) -> None:
+    setup, run = Setup(tmp_path, failing="q6"), tmp_path / "run"
+    await setup.on_ray(keep_parts=True)
+    with pytest.raises(StoreError, match="11 of 12 queries finished, 1 failed: repeat the command"):
+        merge_shards(run)
+    assert merge_shards(run, partial=True).finished == 11
+    assert [each.query.id for each in read_trajectories(run)] == [f"q{number}" for number in range(12)]
+    setup.failing = ""
+    assert (await setup.on_ray()).finished == 12
+    assert max(setup.calls.values()) == 1
+    assert setup.kept() == await setup.alone()
+    assert not (run / "shards").exists()
+
+
+async def test_parts_of_a_finished_run_are_merged(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    summary = await setup.on_ray(keep_parts=True)
+    assert replace(merge_shards(tmp_path / "run"), by_step=()) == replace(summary, by_step=())
+    assert (await setup.plan("run")).is_complete()
 
 
 async def test_parts_tell_what_is_finished_and_where_the_rest_goes_on(tmp_path: Path) -> None:

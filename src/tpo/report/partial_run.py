@@ -6,10 +6,8 @@ Resuming a run requires an undamaged directory (:mod:`tpo.store`); reports and t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tpo.errors import StoreError
 from tpo.report.shared_queries import natural_key
@@ -40,13 +38,9 @@ class PartialRun:
 
     def trajectories(self) -> Iterator[Trajectory]:
         """Yield each readable trajectory."""
-        with ExitStack() as stack:
-            opened: dict[Path, IO[bytes]] = {}
+        with reader.OpenFiles() as opened:
             for file, offset in self.places:
-                if file not in opened:
-                    opened[file] = stack.enter_context(file.open("rb"))
-                opened[file].seek(offset)
-                yield decode_trajectory(opened[file].readline())
+                yield decode_trajectory(opened.line(file, offset))
 
 
 def read_partial_run(path: Path) -> PartialRun:
