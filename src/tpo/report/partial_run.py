@@ -6,7 +6,7 @@ Resuming a run requires an undamaged directory (:mod:`tpo.store`); reports and t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class PartialRun:
 
     path: Path
     record: RunRecord | None
-    places: Collection[tuple[Path, int]]
+    places: Places | tuple[tuple[Path, int], ...]
     notes: tuple[str, ...]
 
     def trajectories(self) -> Iterator[Trajectory]:
