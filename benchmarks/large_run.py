@@ -1,4 +1,4 @@
-"""Memory and time of merge, report, export and resume over a large run of short queries.
+"""Memory and time of merge, report, export, live view and resume over a large run of short queries.
 
     python -m benchmarks.large_run [--sizes 10000,100000]
 
@@ -41,6 +41,8 @@ from tpo.store import RunDirectory, RunRecord, is_complete, read_run
 from tpo.store.runfile import write_run
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory, user
+from tpo.view.live_run import LiveRun
+from tpo.view.status import run_status
 
 SHARDS = 8
 DISTINCT = 500
@@ -92,6 +94,14 @@ def _report(run: Path) -> None:
     write_report([run], run / "report.html", ReportOptions(figures=None))
 
 
+def _view(run: Path) -> None:
+    """Read the run as the live view does when it opens."""
+    followed = LiveRun(run, run.name, 0)
+    while followed.refresh()[1]:
+        pass
+    run_status(followed)
+
+
 def _export(shape: str, run: Path) -> None:
     EXPORTERS[shape](read_in_order(run), run / f"{shape}.jsonl")
 
@@ -114,6 +124,20 @@ def _summary(run: Path) -> None:
     _ = load_run(run).summary
 
 
+READERS: Mapping[str, Callable[[Path], None]] = {
+    "export results": partial(_export, "results"),
+    "export dpo": partial(_export, "dpo"),
+    "report": _report,
+    "live view": _view,
+}
+
+
+def apart(work: Callable[[Path], None], run: Path) -> dict[str, Any]:
+    """Return seconds and peak memory of *work* over *run*, in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measured, (work, run))
+
+
 def _measured(work: Callable[[Path], None], run: Path) -> dict[str, Any]:
     before, started = _peak(), time.perf_counter()
     work(run)
@@ -131,19 +155,14 @@ def measure(count: int) -> dict[str, Any]:
         "merge": _merge,
         "first resume, which reads every trajectory": partial(_resume, count),
         "resume of the finished run": partial(_resume, count),
-        "export results": partial(_export, "results"),
-        "export dpo": partial(_export, "dpo"),
-        "report": _report,
+        **READERS,
     }
     folder = Path(tempfile.mkdtemp(dir="."))
     try:
         run = make(folder, count)
         size = sum(file.stat().st_size for file in run.glob("shards/*/trajectories.jsonl"))
         found: dict[str, Any] = {"queries": count, "trajectories_mb": size >> 20}
-        spawn = multiprocessing.get_context("spawn")
-        for name, work in works.items():
-            with spawn.Pool(1) as pool:
-                found[name] = pool.apply(_measured, (work, run))
+        found |= {name: apart(work, run) for name, work in works.items()}
         found["report"]["page_mb"] = (run / "report.html").stat().st_size >> 20
         return found
     finally:

@@ -5,7 +5,9 @@
 Runs in an environment with Ray (``make ray`` makes one, .venv-ray). Queries of D1-N2 are answered at once by
 a scripted engine, in 20 words, so that all time is that of this package and of Ray. Throughput is given by
 wall clock and by CPU time of the process that runs the queries, since the machine may be shared; on Ray
-between the first mark and the last. The result goes to ``benchmarks/results/ray_run.json``.
+between 10 and 99 % of the queries. Then the finished run is resumed and read, each in a process of its own;
+``peak_mb`` is its peak resident size, of which ``start_mb`` are imports. The result goes to
+``benchmarks/results/ray_run.json``.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 from benchmarks.instant import InstantPolicy, LengthReward
+from benchmarks.large_run import READERS, apart
 from benchmarks.record import write_result
 
 from tpo.config import load_settings
@@ -34,8 +38,8 @@ from tpo.runs.summary import Summary
 from tpo.scale.driver import execute_on_ray
 from tpo.types import Query, user
 
-MARKS = (0.1, 0.5, 0.95)
-"""Shares of the queries at which memory is read; at the end, workers may be gone."""
+MARKS = (0.1, 0.5, 0.99, 1.0)
+"""Shares of the queries at which memory is read; at the last one, workers may be gone."""
 
 
 @dataclass(frozen=True)
@@ -131,21 +135,28 @@ async def large(count: int, folder: Path) -> dict[str, Any]:
     watch = Watch(count)
     summary = await on_ray(watch, folder / "ray", scripted, 1)
     whole = time.perf_counter() - started
-    plan = await _plan(Questions(count), folder / "ray", scripted, ray="auto")
-    started = time.perf_counter()
-    complete = plan.is_complete()
-    async with plan.opened(no_models()) as opened:
-        again = await execute_on_ray(opened)
+    first, last = watch.marks[0], watch.marks[-2]
     return {
         "queries": summary.finished,
         "with_start_seconds": round(whole, 1),
-        **_speed(
-            *(watch.marks[-1][key] - watch.marks[0][key] for key in ("ended", "seconds", "workers_cpu"))
-        ),
+        **_speed(*(last[key] - first[key] for key in ("ended", "seconds", "workers_cpu"))),
         "memory": watch.marks,
-        "resume_seconds": round(time.perf_counter() - started, 1),
-        "resumed_complete": complete and again.finished == count,
+        "resume": apart(partial(_resume, count), folder / "ray"),
+        **{name: apart(work, folder / "ray") for name, work in READERS.items()},
     }
+
+
+def _resume(count: int, run: Path) -> None:
+    """Start the finished run again: it is found complete, opened, summed up and closed."""
+
+    async def again() -> bool:
+        plan = await _plan(Questions(count), run, scripted, ray="auto")
+        complete = plan.is_complete()
+        async with plan.opened(no_models()) as opened:
+            return complete and (await execute_on_ray(opened)).finished == count
+
+    if not asyncio.run(again()):
+        raise RuntimeError("the run is not complete")
 
 
 def _speed(count: int, seconds: float, cpu: float) -> dict[str, Any]:
@@ -164,7 +175,9 @@ async def measure(count: int) -> dict[str, Any]:
         few = max(count // 5, 1)
         found: dict[str, Any] = {"one_process": {"queries": few} | await alone(few, folder)}
         found["ray_one_worker"] = await large(count, folder)
-    return found
+    speeds = ("queries_per_second", "queries_per_cpu_second")
+    one, worker = found["one_process"], found["ray_one_worker"]
+    return found | {"ratio": {name: round(worker[name] / one[name], 2) for name in speeds}}
 
 
 def main() -> None:

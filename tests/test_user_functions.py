@@ -190,3 +190,28 @@ def test_a_forwarded_call_keeps_its_context_and_ends_when_cancelled() -> None:
 
     asyncio.run(main())
     assert ended.wait(60)
+
+
+MANY_SHORT_CALLS = """
+import asyncio, sys
+from tpo.user_functions import awaitable
+
+sys.setswitchinterval(1e-6)  # threads take jobs from each other
+call = awaitable(lambda: None, threads=8)
+
+
+async def calls():
+    for _ in range(3000):
+        await call()
+
+
+async def main():
+    await asyncio.gather(*(calls() for _ in range(6)))
+
+
+asyncio.run(main())
+"""
+
+
+def test_threads_that_take_jobs_from_each_other_do_not_hang() -> None:
+    subprocess.run([sys.executable, "-c", MANY_SHORT_CALLS], check=True, timeout=120)

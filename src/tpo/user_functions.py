@@ -236,16 +236,19 @@ class _Workers:
                     return
 
     def _next(self) -> _Job | None:
-        """Return the next job; None once there was none for a while, which ends the thread."""
+        """Return the next job; None once there was none for a while, which ends the thread.
+
+        Never waits with the lock: a thread without it may take the job that was seen in the queue.
+        """
         with self._lock:
-            if not self._jobs.empty():
-                return self._jobs.get()
+            with contextlib.suppress(queue.Empty):
+                return self._jobs.get_nowait()
             self._idle += 1
         with contextlib.suppress(queue.Empty):
             return self._jobs.get(timeout=IDLE)
         with self._lock:
-            if not self._jobs.empty():
-                return self._jobs.get()
+            with contextlib.suppress(queue.Empty):
+                return self._jobs.get_nowait()
             self._idle = max(0, self._idle - 1)
             self._threads -= 1
         return None

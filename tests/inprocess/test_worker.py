@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tpo.inprocess.worker import Worker
+from tpo.inprocess.worker import Worker, usable_cores
 
 
 class Bench:
@@ -99,3 +99,15 @@ def test_a_worker_is_idle_until_it_is_woken_and_after_its_work() -> None:
     assert not worker.idle
     bench.bodies.pop()()
     assert worker.idle
+
+
+@pytest.mark.parametrize("limit", ["", "0", "many", "4,2", "100000"])
+def test_threads_that_a_process_may_use_are_limited_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert usable_cores() == 1
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    cores = usable_cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert usable_cores() == cores

@@ -7,6 +7,7 @@ from tests.report import runs
 from tests.store.values import trajectory
 from tpo.errors import StoreError
 from tpo.report.partial_run import read_partial_run
+from tpo.report.shared_queries import natural_key
 from tpo.store.jsonline import seal, unseal
 from tpo.store.trajectory_line import encode_trajectory
 
@@ -39,6 +40,13 @@ def test_the_last_line_of_a_query_counts(tmp_path: Path) -> None:
     assert set(found) == {"a", "b"}
     assert found["a"].best is not None
     assert found["a"].best.reward == 2.0
+
+
+def test_queries_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    names = ["\u0663", "q9b", "q10", "q9", "\ud83d", "a", "q09", "q", "q123456789012"]
+    path = written(tmp_path, *map(line, names))
+    assert ids(path) == sorted(names, key=natural_key)
+    assert len(read_partial_run(path).places) == len(names)
 
 
 def test_damaged_lines_are_excluded_with_a_note(tmp_path: Path) -> None:

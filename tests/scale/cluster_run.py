@@ -73,6 +73,10 @@ def driver(
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
         try:
             yield process
+        except AssertionError as failed:
+            process.kill()
+            failed.add_note(process.communicate()[1])
+            raise
         finally:
             process.kill()
 
@@ -105,11 +109,11 @@ def survive(cluster: Any, server: PacedServer, folder: Path, queries: int) -> Su
     data, out = data_file(folder, queries), folder / "run"
     requests = 4 * queries
     with driver(cluster, server, data, out) as process:
-        server.wait(requests // 6)
-        os.kill(_worker_of(out), signal.SIGKILL)
-        server.wait(requests * 2 // 6)
+        server.wait(requests // 6, process)
+        os.kill(_worker_of(out, process), signal.SIGKILL)
+        server.wait(requests * 2 // 6, process)
         cluster.remove_node(cluster.second, allow_graceful=False)
-        server.wait(requests * 3 // 6)
+        server.wait(requests * 3 // 6, process)
         process.kill()
         process.wait()
     with driver(cluster, server, data, out) as process:
@@ -125,12 +129,13 @@ def survive(cluster: Any, server: PacedServer, folder: Path, queries: int) -> Su
     return Survived(equal, needed.total(), missing, repeated, left)
 
 
-def _worker_of(out: Path) -> int:
+def _worker_of(out: Path, running: subprocess.Popen[str]) -> int:
     """Return the process that works in a block, as soon as one does: workers pause between two blocks."""
-    while True:
+    while running.poll() is None:
         for lock in out.glob(f"shards/*/{LOCK}"):
             with contextlib.suppress(OSError, ValueError):  # the block has just ended
                 process = int(lock.read_text())
                 if Path(f"/proc/{process}").exists():
                     return process
         time.sleep(0.01)
+    raise AssertionError("the driver has ended")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import subprocess
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -38,10 +40,16 @@ class PacedServer(OpenAIServer):
         """A question that is answered with an error."""
         self._changed = threading.Condition()
 
-    def wait(self, requests: int, timeout: float = 600) -> None:
-        """Return after *requests* answers."""
+    def wait(self, requests: int, process: subprocess.Popen[str], patience: float = 300) -> None:
+        """Return after *requests* answers to *process*, of which each takes at most *patience* seconds."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self.answered >= requests, timeout), self.answered
+            while self.answered < requests:
+                before, deadline = self.answered, time.monotonic() + patience
+                while self.answered == before:
+                    told = f"{before:,} of {requests:,} answers"
+                    assert process.poll() is None, f"{told}: the driver has ended"
+                    assert time.monotonic() < deadline, f"{told}: none for {patience} s"
+                    self._changed.wait(1.0)
 
     async def work(self, body: dict[str, Any]) -> None:
         """Take the time that the request *body* takes."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.runs.models import by_id, reply, value
 from tests.scale.sharded import data_file, planned
-from tpo.errors import ConfigError, PolicyError, StoreMismatch, TpoError
+from tpo.errors import ConfigError, PolicyError, PolicyRefused, StoreError, StoreMismatch, TpoError
 from tpo.export import read_in_order
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.report.write import ReportOptions, write_report
@@ -24,8 +24,10 @@ from tpo.runs.plan import RunPlan
 from tpo.runs.summary import Summary, summarize
 from tpo.scale.cluster import Pool, RowStream
 from tpo.scale.driver import execute_on_ray
+from tpo.scale.merge import merge_shards
 from tpo.scale.parts import Parts
 from tpo.store import read_trajectories
+from tpo.store.reader import NAME
 from tpo.types import Scope, Trajectory
 from tpo.view.live_run import LiveRun
 from tpo.view.status import run_status
@@ -65,6 +67,7 @@ class Setup:
 
     folder: Path
     failing: str = ""
+    failure: PolicyError = field(default_factory=lambda: PolicyError("gone"))
     calls: Counter[tuple[str, int, str]] = field(default_factory=Counter)
 
     def models(self) -> Models:
@@ -73,7 +76,7 @@ class Setup:
                 self.calls[call.scope.query, call.scope.step, call.scope.phase] += 1
             return reply(call, index)
 
-        failures = {Scope(self.failing, 1, "loss"): PolicyError("gone")}
+        failures = {Scope(self.failing, 1, "loss"): self.failure}
         return Models(ScriptedPolicy(say, failures=failures), ScriptedReward(value))
 
     async def plan(self, out: str, *, count: int = 12, fresh: bool = False, **settings: Any) -> RunPlan:
@@ -149,6 +152,35 @@ async def test_failed_queries_are_run_again(tmp_path: Path, parts: dict[str, Any
     assert setup.kept() == await setup.alone()
 
 
+@pytest.mark.parametrize("block_size", [BLOCK, 3])
+async def test_finished_calls_of_one_process_are_not_repeated_on_ray(tmp_path: Path, block_size: int) -> None:
+    setup = Setup(tmp_path, failing="q6", failure=PolicyRefused("a wrong key"))
+    plan = await setup.plan("run")
+    with pytest.raises(PolicyRefused):
+        await plan.run(setup.models())
+    assert setup.calls
+    setup.failing = ""
+    summary = await setup.on_ray(block_size=block_size)
+    assert (summary.finished, summary.failed) == (12, 0)
+    assert max(setup.calls.values()) == 1
+    assert setup.kept() == await setup.alone()
+
+
+async def test_what_blocks_have_finished_is_not_repeated_in_one_process(tmp_path: Path) -> None:
+    setup, run = Setup(tmp_path, failing="q6"), tmp_path / "run"
+    with pytest.raises(TpoError, match="the cluster is gone"):
+        await setup.on_ray(TwoBlocks)
+    block = next((run / "shards").glob(f"block-*/{NAME}")).parent
+    assert {each.query.id for each in read_trajectories(block)} == {"q5", "q6", "q7", "q8", "q9"}
+    (run / NAME).write_bytes(b"")  # as if the driver had died before it copied what the block has finished
+    setup.failing = ""
+    plan = await setup.plan("run")
+    assert (await plan.run(setup.models())).finished == 12
+    assert {count for (query, _, _), count in setup.calls.items() if query >= "q5"} == {1}
+    assert not (run / "shards").exists()
+    assert setup.kept() == await setup.alone()
+
+
 async def test_more_data_extends_the_run(tmp_path: Path, parts: dict[str, Any]) -> None:
     setup = Setup(tmp_path)
     await setup.on_ray(count=7, **parts)
@@ -180,6 +212,27 @@ async def test_parts_are_indexed_and_read_as_one_run(tmp_path: Path) -> None:
     written = write_report([run], tmp_path / "report.html", ReportOptions(figures=None))
     assert written.queries == 12
     assert not any("not merged" in note for _, note in written.notes)
+
+
+async def test_parts_are_merged_into_a_run_that_continues_without_them(tmp_path: Path) -> None:
+    setup, run = Setup(tmp_path, failing="q6"), tmp_path / "run"
+    await setup.on_ray(keep_parts=True)
+    with pytest.raises(StoreError, match="11 of 12 queries finished, 1 failed: repeat the command"):
+        merge_shards(run)
+    assert merge_shards(run, partial=True).finished == 11
+    assert [each.query.id for each in read_trajectories(run)] == [f"q{number}" for number in range(12)]
+    setup.failing = ""
+    assert (await setup.on_ray()).finished == 12
+    assert max(setup.calls.values()) == 1
+    assert setup.kept() == await setup.alone()
+    assert not (run / "shards").exists()
+
+
+async def test_parts_of_a_finished_run_are_merged(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    summary = await setup.on_ray(keep_parts=True)
+    assert replace(merge_shards(tmp_path / "run"), by_step=()) == replace(summary, by_step=())
+    assert (await setup.plan("run")).is_complete()
 
 
 async def test_parts_tell_what_is_finished_and_where_the_rest_goes_on(tmp_path: Path) -> None:

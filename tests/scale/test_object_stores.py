@@ -27,17 +27,19 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(f"AWS_{name}", "testing")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    import s3fs
+    try:
+        host, port = server.get_host_and_port()
+        for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(f"AWS_{name}", "testing")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        import s3fs
 
-    s3fs.S3FileSystem.clear_instance_cache()
-    system = s3fs.S3FileSystem()
-    system.makedirs("bucket", exist_ok=True)  # moto keeps buckets for the process
-    yield system
-    server.stop()
+        s3fs.S3FileSystem.clear_instance_cache()
+        system = s3fs.S3FileSystem()
+        system.makedirs("bucket", exist_ok=True)  # moto keeps buckets for the process
+        yield system
+    finally:
+        server.stop()
 
 
 def alone(server: PacedServer, data: str, out: Path) -> subprocess.CompletedProcess[str]:
@@ -58,7 +60,7 @@ def test_a_run_reads_its_data_from_s3_with_and_without_ray(
     assert said.returncode == 0, said.stderr
     assert f"12 queries of {url}" in said.stderr
     with driver(cluster, server, url, tmp_path / "ray") as process:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     runs = [by_id(read_trajectories(tmp_path / name)) for name in ("alone", "ray")]
     assert runs[0] == runs[1]

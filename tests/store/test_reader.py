@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.store.memory import memory_folder
 from tests.store.values import trajectory
 from tpo.errors import StoreError
 from tpo.store.jsonline import seal
-from tpo.store.reader import find_places, read_trajectories
+from tpo.store.reader import MAX_OPEN, OpenFiles, find_places, read_trajectories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Trajectory
 
@@ -127,3 +128,20 @@ def test_an_empty_run_has_no_trajectories(tmp_path: Path) -> None:
 def test_a_place_without_trajectories_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError, match="no trajectories are here"):
         list(read_trajectories(tmp_path / name))
+
+
+def test_few_of_many_files_are_open_at_a_time(tmp_path: Path) -> None:
+    def lowest_free() -> int:
+        found = os.open(os.devnull, os.O_RDONLY)
+        os.close(found)
+        return found
+
+    files = [tmp_path / str(number) for number in range(2 * MAX_OPEN)]
+    for file in files:
+        file.write_text(f"first\n{file.name}\n")
+    before = lowest_free()
+    with OpenFiles() as opened:
+        for _ in range(2):
+            assert [opened.line(file, 6) for file in files] == [f"{file.name}\n".encode() for file in files]
+        assert lowest_free() <= before + MAX_OPEN
+    assert lowest_free() == before

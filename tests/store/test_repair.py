@@ -87,6 +87,26 @@ def test_a_torn_line_of_schema_1_is_set_aside_even_if_it_is_whole_json(tmp_path:
     assert not found.resumable
 
 
+async def test_parts_of_a_run_that_keeps_them_are_repaired_with_it(run: Path, tmp_path: Path) -> None:
+    part = run / "shards" / "block-1"
+    async with opened(part) as directory:
+        for query in ("d", "e"):
+            await directory.append(trajectory(query))
+    (run / "parts.jsonl").touch()
+    damage(part / "trajectories.jsonl", b'"id":"e","digest"', b'"id":"E","digest"')
+    (part / "run.json").write_bytes(b"{")
+    found = repair(run)
+    assert (found.finished, found.failed, found.restored) == (3, 1, True)
+    assert {name for name, lines in found.damaged.items() if lines} == {"shards/block-1/trajectories.jsonl"}
+    assert [each.query.id for each in read_trajectories(run)] == ["a", "b", "c", "d"]
+
+
+async def test_shards_are_repaired_before_they_are_merged(tmp_path: Path) -> None:
+    async with opened(tmp_path / "shards" / "1-of-2") as directory:
+        await directory.append(trajectory("a"))
+    assert repair(tmp_path).finished == 1
+
+
 async def test_a_run_under_way_is_left_alone(tmp_path: Path) -> None:
     async with opened(tmp_path):
         with pytest.raises(StoreBusy):

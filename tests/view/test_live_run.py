@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from tests.report import runs
 from tests.store.values import trajectory
 from tests.view.growing import Growing
+from tpo.report.query_table import sample_place
 from tpo.runs.summary import Tally
+from tpo.store.runfile import MAX_ITERATIONS, RunRecord, write_run
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.view import run_table
 from tpo.view.live_run import Environment, LiveRun, StaleRequest
@@ -82,6 +85,52 @@ def test_of_a_finished_query_that_comes_twice_the_last_counts(tmp_path: Path) ->
     assert column(run, "answer") == [5.0, 1.0]
     assert run_status(run)["finished"] == 2
     assert [m.answer for m in run.measured().measures] == [5.0, 1.0]
+
+
+def sampled(path: Path, iterations: int = 1) -> LiveRun:
+    """The run in *path*, which is said to have 400 queries, with rows of about 100."""
+    write_run(path, RunRecord({"queries": 400}, {MAX_ITERATIONS: iterations}).begin(1.0))
+    return LiveRun(path, "run", 0, max_queries=100, environment=Environment(lambda: 1e12, lambda _: False))
+
+
+def test_of_a_large_run_a_sample_has_rows_and_all_are_counted(tmp_path: Path) -> None:
+    run = sampled(tmp_path)
+    names = [f"query {number}" for number in range(400)]
+    put(tmp_path, *(line(name, error="no" if name.endswith("7") else None) for name in names))
+    follow(run)
+    told = run_status(run)
+    assert (told["finished"], told["failed"]) == (360, 40)
+    assert 60 < len(run.table) < 140
+    assert any(f"{len(run.table)} of 400 queries, drawn by a hash" in note for note in told["notes"])
+    assert all(name in run.table for name in names)
+    put(tmp_path, *(line(name) for name in names if name.endswith("7")))
+    follow(run)
+    told = run_status(run)
+    assert (told["finished"], told["failed"]) == (400, 0)
+    assert sorted(column(run, "id")) == sorted(name for name in names if sample_place(name) < 0.25)
+
+
+def test_of_a_large_run_that_has_more_iterations_now_each_query_counts_once(tmp_path: Path) -> None:
+    run = sampled(tmp_path)
+    names = [f"query {number}" for number in range(40)]
+    put(tmp_path, *map(line, names))
+    follow(run)
+    assert run_status(run)["finished"] == 40
+    sampled(tmp_path, iterations=2)
+    follow(run)
+    assert run_status(run)["finished"] == 0
+    once = [trajectory(name) for name in names]
+    put(tmp_path, *(encode_trajectory(replace(each, steps=2 * each.steps)) for each in once))
+    follow(run)
+    assert run_status(run)["finished"] == 40
+
+
+def test_a_run_of_more_queries_than_its_record_says_is_sampled_as_well(tmp_path: Path) -> None:
+    run = LiveRun(tmp_path, "run", 0, max_queries=10, environment=Environment(lambda: 1e12, lambda _: False))
+    put(tmp_path, *(line(f"query {number}") for number in range(200)))
+    follow(run)
+    assert run_status(run)["finished"] == 200
+    assert 0 < len(run.table) <= 20
 
 
 def test_a_run_that_is_begun_anew_is_another_generation(made: Path, tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ def in_thread(body: Callable[[], None]) -> None:
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may use."""
+    """Processor cores that this process may use; ``OMP_NUM_THREADS``, which Ray sets, limits them."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(limit)) if limit.isascii() and limit.isdigit() and int(limit) else cores
 
 
 def use_one_core() -> None:

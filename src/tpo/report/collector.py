@@ -65,32 +65,36 @@ class RunCollector:
         """Return whether *query* is finished and must not be added again."""
         return query in self.rows and query not in self._failed
 
+    def has_failed(self, query: str) -> bool:
+        """Return whether the last line of *query* is a failure."""
+        return query in self._failed
+
     def add(self, trajectory: Trajectory) -> int:
         """Add *trajectory* and return its row.
 
         Raises:
             ValueError: its query is already finished.
         """
-        query, numbers = trajectory.query.id, measure(trajectory)
+        numbers = measure(trajectory)
         row = self._assign_row(trajectory, numbers)
-        if self._failed.pop(query, None) is not None:
-            self._all = None
-        if self._all is not None:
-            self._all.add(trajectory)
-        if numbers.finished:
-            self._finished.add(trajectory)
-        else:
-            steps = tuple(_without_texts(step) for step in trajectory.steps)
-            first = _without_texts(trajectory.first)
-            self._failed[query] = replace(trajectory, query=Query(query, ()), first=first, steps=steps)
+        self.count(trajectory)
         if numbers.finished and numbers.steps[0].rewards:
             self.measures.append(numbers)
         return row
 
     def count(self, trajectory: Trajectory) -> None:
-        """Add *trajectory* to the totals only; each query once."""
+        """Add *trajectory* to the totals only; a failed query may come again."""
+        query = trajectory.query.id
+        if self._failed.pop(query, None) is not None:
+            self._all = None
         if self._all is not None:
             self._all.add(trajectory)
+        if trajectory.status == "finished":
+            self._finished.add(trajectory)
+        else:
+            steps = tuple(_without_texts(step) for step in trajectory.steps)
+            first = _without_texts(trajectory.first)
+            self._failed[query] = replace(trajectory, query=Query(query, ()), first=first, steps=steps)
 
     def summary(self, seconds: float) -> Summary:
         """Return the totals so far; *seconds* is the wall time."""

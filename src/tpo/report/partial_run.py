@@ -5,11 +5,10 @@ Resuming a run requires an undamaged directory (:mod:`tpo.store`); reports and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tpo.errors import StoreError
 from tpo.report.shared_queries import natural_key
@@ -26,27 +25,56 @@ MAX_REASONS = 3
 """Number of unreadable lines whose reasons a note contains."""
 
 
+class Places:
+    """File and byte offset of each query's last line, in the order of the query ids; kept on disk."""
+
+    def __init__(self) -> None:
+        self._files: list[Path] = []
+        self._database = sqlite3.connect("", check_same_thread=False)  # a file that SQLite removes
+        self._database.execute(_TABLE)
+
+    def add_file(self, file: Path, lines: Iterable[tuple[str, int]]) -> None:
+        """Add *lines* of *file*, as ids and offsets; they replace earlier ones of their queries."""
+        number = len(self._files)
+        self._files.append(file)
+        rows = ((_encoded(query), _sort_key(query), number, start) for query, start in lines)
+        self._database.executemany("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?)", rows)
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT COUNT(*) FROM place").fetchone()[0])
+
+    def __iter__(self) -> Iterator[tuple[Path, int]]:
+        found = self._database.execute("SELECT file, start FROM place ORDER BY key, id")
+        return ((self._files[file], start) for file, start in found)
+
+
+_TABLE = "CREATE TABLE place (id BLOB PRIMARY KEY, key BLOB, file INTEGER, start INTEGER) WITHOUT ROWID"
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _sort_key(query: str) -> bytes:
+    """Return bytes that sort as :func:`natural_key` does."""
+    pieces, _ = natural_key(query)
+    return b"".join(length.to_bytes(4) + _encoded(text) + b"\0" for length, text in pieces)
+
+
 @dataclass(frozen=True, slots=True)
 class PartialRun:
-    """The readable part of a run.
-
-    *places* holds the file and the byte offset of each query's last line, in the order of the query ids.
-    """
+    """The readable part of a run."""
 
     path: Path
     record: RunRecord | None
-    places: tuple[tuple[Path, int], ...]
+    places: Places | tuple[tuple[Path, int], ...]
     notes: tuple[str, ...]
 
     def trajectories(self) -> Iterator[Trajectory]:
         """Yield each readable trajectory."""
-        with ExitStack() as stack:
-            opened: dict[Path, IO[bytes]] = {}
+        with reader.OpenFiles() as opened:
             for file, offset in self.places:
-                if file not in opened:
-                    opened[file] = stack.enter_context(file.open("rb"))
-                opened[file].seek(offset)
-                yield decode_trajectory(opened[file].readline())
+                yield decode_trajectory(opened.line(file, offset))
 
 
 def read_partial_run(path: Path) -> PartialRun:
@@ -63,11 +91,10 @@ def read_partial_run(path: Path) -> PartialRun:
             f"{path}: not a run directory: it contains neither run.json nor {reader.NAME}{_runs_below(path)}"
         )
     record, notes = read_run_record(path)
-    last: dict[str, tuple[Path, int]] = {}
+    places = Places()
     for each in directories:
-        notes += _find_lines(each / reader.NAME, last)
+        places.add_file(each / reader.NAME, _find_lines(each / reader.NAME, notes))
         notes += _journal_notes(each)
-    places = tuple(last[query] for query in sorted(last, key=natural_key))
     return PartialRun(path, record, places, tuple(notes))
 
 
@@ -101,10 +128,9 @@ def read_run_record(path: Path) -> tuple[RunRecord | None, list[str]]:
     return record, []
 
 
-def _find_lines(file: Path, last: dict[str, tuple[Path, int]]) -> list[str]:
-    """Put the place of each query's last readable line into *last*; return notes on unreadable lines."""
+def _find_lines(file: Path, notes: list[str]) -> Iterator[tuple[str, int]]:
+    """Yield the id and the offset of each readable line; add *notes* on unreadable ones."""
     unreadable: list[str] = []
-    notes: list[str] = []
     try:
         with file.open("rb") as lines:
             offset = 0
@@ -114,7 +140,7 @@ def _find_lines(file: Path, last: dict[str, tuple[Path, int]]) -> list[str]:
                     break
                 found = parse_line(line, number)
                 if isinstance(found, Trajectory):
-                    last[found.query.id] = file, offset
+                    yield found.query.id, offset
                 else:
                     unreadable.append(found)
                 offset += len(line)
@@ -122,7 +148,7 @@ def _find_lines(file: Path, last: dict[str, tuple[Path, int]]) -> list[str]:
         notes.append(f"{file.name} is missing: no query has ended yet, or the file was removed.")
     except OSError as error:
         notes.append(f"{file.name} cannot be read: {error.strerror}.")
-    return notes + unreadable_lines_note(unreadable[:MAX_REASONS], len(unreadable))
+    notes += unreadable_lines_note(unreadable[:MAX_REASONS], len(unreadable))
 
 
 def parse_line(line: bytes, number: int) -> Trajectory | str:

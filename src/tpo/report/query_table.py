@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from tpo.plurals import queries
 from tpo.report.measures import QueryMeasures
 from tpo.types import Trajectory, plain_text
+
+MAX_QUERIES = 20_000
+"""Queries of a run that a page shows; of a larger run it shows about as many, drawn by a hash of the id."""
 
 PREVIEW = 160
 """Characters of a question that the table shows and searches; the full text is loaded on demand."""
@@ -21,6 +26,20 @@ COLUMNS = (
     "malformed",
     "tokens",
 )
+
+
+def sample_place(query: str) -> float:
+    """Return a number from 0 to 1 that the id *query* always gives; a sample has those below its share."""
+    digest = hashlib.blake2b(query.encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    return int.from_bytes(digest) / 2**48
+
+
+def sample_note(shown: int, total: int) -> str:
+    """Return the note on a page that shows *shown* of *total* queries."""
+    return (
+        f"Figures, comparisons and the table show {shown:,} of {queries(total)}, "
+        "drawn by a hash of their ids; the totals cover all."
+    )
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ from typing import IO, Any
 
 from tpo.errors import StoreError
 from tpo.export.atomic_writer import replacing
-from tpo.plurals import queries
 from tpo.report import page
 from tpo.report.collector import CollectedRun, RunCollector, distinct_names, page_summary, run_figures
 from tpo.report.data_blocks import ChunkWriter, data_block, read_chunks
@@ -21,11 +19,9 @@ from tpo.report.figures import Figure
 from tpo.report.line_figures import Baselines, RunMeasures
 from tpo.report.partial_run import read_partial_run
 from tpo.report.prices import Prices
+from tpo.report.query_table import MAX_QUERIES, sample_note, sample_place
 from tpo.report.results import Results
 from tpo.report.transcript import transcript
-
-MAX_QUERIES = 20_000
-"""Queries of a run that a report shows; of a larger run it shows about as many, drawn by a hash of the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,26 +116,16 @@ def _collect(path: Path, name: str, number: int, options: ReportOptions, spool: 
     collector, chunks = RunCollector(name, number), ChunkWriter(f"texts-{number}", spool)
     share = options.max_queries / max(len(run.places), 1)
     for trajectory in run.trajectories():
-        if _place(trajectory.query.id) >= share:
+        if sample_place(trajectory.query.id) >= share:
             collector.count(trajectory)
             continue
         collector.add(trajectory)
         chunks.add(transcript(trajectory))
     chunks.flush()
     if share < 1:
-        sampled = (
-            f"Figures, comparisons and the table show {len(collector.rows):,} of {queries(len(run.places))}, "
-            "drawn by a hash of their ids; the totals cover all."
-        )
-        run = replace(run, notes=(*run.notes, sampled))
+        run = replace(run, notes=(*run.notes, sample_note(len(collector.rows), len(run.places))))
     collected = collector.collect(run, options.prices)
     return replace(collected, table=collected.table | {"starts": chunks.starts})
-
-
-def _place(query: str) -> float:
-    """Return a number from 0 to 1 that the id *query* always gives."""
-    digest = hashlib.blake2b(query.encode("utf-8", "surrogatepass"), digest_size=6).digest()
-    return int.from_bytes(digest) / 2**48
 
 
 def _write_page(

@@ -7,16 +7,20 @@ finds the trajectories and the journal of its first try, wherever it runs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tpo.errors import StoreError
 from tpo.store.codec import Codec
 from tpo.store.files import replace_file
+from tpo.store.journal import JOURNAL
 from tpo.store.jsonline import plain
+from tpo.store.reader import NAME
+from tpo.store.runfile import RunRecord, write_run
 from tpo.store.shards import BLOCK
-from tpo.types import Query
+from tpo.store.trajectory_line import encode_trajectory
+from tpo.types import Query, Trajectory
 
 QUERIES = "queries.jsonl"
 """File of the queries in a block's directory."""
@@ -42,6 +46,29 @@ def write_block(path: Path, queries: Iterable[Query]) -> None:
     lines = (_QUERY.encode(replace(query, metadata=plain(query.metadata))) for query in queries)
     path.mkdir(parents=True, exist_ok=True)
     replace_file(path / QUERIES, b"".join(lines))
+
+
+def begin_block(
+    path: Path,
+    record: RunRecord,
+    now: float,
+    trajectories: Iterable[Trajectory],
+    calls: Sequence[bytes],
+) -> None:
+    """Give the block in the directory *path* of the run of *record* what it continues.
+
+    *trajectories* failed or had fewer iterations; *calls* are lines of a journal. Nothing is written if there
+    are none.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    lines = [encode_trajectory(trajectory) for trajectory in trajectories]
+    if lines or calls:
+        begun = RunRecord(record.configuration, record.fingerprint).begin(now)
+        write_run(path, begun.end(now, {}, interrupted=True))
+        replace_file(path / JOURNAL, b"".join(calls))
+        replace_file(path / NAME, b"".join(lines))
 
 
 def read_block(path: Path) -> tuple[Query, ...]:

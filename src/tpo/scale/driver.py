@@ -27,16 +27,15 @@ from tpo.runs.plan import OpenRun, RunPlan
 from tpo.runs.results import RunResults
 from tpo.runs.retries import Retries
 from tpo.runs.summary import Summary
-from tpo.scale.blocks import QUERIES, block_name, read_block, write_block
+from tpo.scale.blocks import QUERIES, begin_block, block_name, read_block, write_block
 from tpo.scale.cluster import Pool, RowStream, connected, translated
 from tpo.scale.parts import Parts
 from tpo.scale.worker import Worker
 from tpo.store.directory import RunDirectory
-from tpo.store.files import replace_file
+from tpo.store.journal import JOURNAL, read_calls
 from tpo.store.reader import NAME, find_places, read_places
-from tpo.store.runfile import RunRecord, write_run
 from tpo.store.shards import FOLDER, block_directories
-from tpo.store.trajectory_line import decode_trajectory, encode_trajectory
+from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Query, Trajectory
 from tpo.view.tail import Tail
 
@@ -145,11 +144,13 @@ class _RayRun:
             for path in block_directories(self.plan.path):
                 await self._take_finished(path.name)
         names: dict[str, None] = {}
+        folders = [self.plan.path, *block_directories(self.plan.path)]
+        calls = read_calls((folder / JOURNAL for folder in folders), self._store.finished)
         for queries in _chunks(_unique(self.plan.queries), self.plan.settings.block_size):
             unfinished = [query for query in queries if not self._store.is_finished(query)]
             if unfinished:
                 name = block_name(query.id for query in queries)
-                self._write_block(self._folder / name, unfinished)
+                self._write_block(self._folder / name, unfinished, calls)
                 names[name] = None
         if self._parts is not None:
             self._parts.drop_unfinished(names)
@@ -160,18 +161,13 @@ class _RayRun:
         self._remove_folder()
         return list(names)
 
-    def _write_block(self, path: Path, queries: Sequence[Query]) -> None:
-        """Write a block of *queries*, with trajectories that it continues: failed, or of fewer iterations."""
+    def _write_block(self, path: Path, queries: Sequence[Query], calls: Mapping[str, list[bytes]]) -> None:
+        """Write a block of *queries*, with finished *calls* and trajectories that it continues."""
         write_block(path, queries)
-        if (path / NAME).exists():
-            return
-        found = (self._store.earlier(query) for query in queries)
-        lines = [encode_trajectory(trajectory) for trajectory in found if trajectory is not None]
-        if lines:
-            now, record = self._store.now(), self._store.record
-            begun = RunRecord(record.configuration, record.fingerprint).begin(now)
-            write_run(path, begun.end(now, {}, interrupted=True))
-            replace_file(path / NAME, b"".join(lines))
+        if not (path / NAME).exists():
+            found = [self._store.earlier(query) for query in queries]
+            made = [line for query in queries for line in calls.get(query.id, ())]
+            begin_block(path, self._store.record, self._store.now(), filter(None, found), made)
 
     async def follow(self, names: Sequence[str], pool: Pool) -> None:
         """Run the blocks *names* on *pool*, and keep their trajectories as they appear.

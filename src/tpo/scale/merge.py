@@ -1,4 +1,7 @@
-"""Merge shards into one run: check that they belong together and are complete, write in the data's order."""
+"""Merge shards into one run: check that they belong together and are complete, write in the data's order.
+
+The parts of a run with ``--keep-parts`` are merged in the same way.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from tpo.store.lock import Lock
 from tpo.store.reader import NAME
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.runfile import is_measured, join_records, write_run
-from tpo.store.shards import FOLDER, shard_directories
+from tpo.store.shards import FOLDER, PARTS, block_directories, shard_directories
 from tpo.store.trajectory_line import decode_trajectory
 
 SHOWN = 5
@@ -61,7 +64,8 @@ def merge_shards(path: Path, *, partial: bool = False) -> Summary:
     """Write the shards of the run at *path* into one run there, and return its summary.
 
     The shards stay; merging again replaces the merged run unless work has been done in it. Calls of
-    unfinished queries go into the journal of the merged run, which can be resumed.
+    unfinished queries go into the journal of the merged run, which can be resumed. Of a run with
+    ``--keep-parts`` the parts are written into its own files; it continues without that option.
 
     Args:
         path: the directory that holds the folder ``shards``.
@@ -72,6 +76,8 @@ def merge_shards(path: Path, *, partial: bool = False) -> Summary:
         StoreMismatch: the shards have different settings.
         StoreError: there are no shards, they do not make one run, or they are not complete.
     """
+    if (path / PARTS).exists():
+        return _merge_parts(path, partial)
     parts = _read_parts(path)
     with ExitStack() as stack:
         for each in (path, *(part.path for part in parts)):
@@ -84,6 +90,40 @@ def merge_shards(path: Path, *, partial: bool = False) -> Summary:
         if not partial:
             _require_complete(path, parts, index)
         return _write(path, joint, index, [part.path / JOURNAL for part in parts])
+
+
+def _merge_parts(path: Path, partial: bool) -> Summary:
+    """Write the parts of the run at *path*, which keeps them, into its own files.
+
+    Raises:
+        StoreError: it is not complete.
+    """
+    with ExitStack() as stack:
+        stack.callback(_locked(path).release)
+        record, blocks = read_run(path), block_directories(path)
+        for block in blocks:
+            _locked(block).release()  # no worker of a driver that died is left
+        files = [block / NAME for block in blocks if (block / NAME).exists()]
+        index = stack.enter_context(TrajectoryIndex(files))
+        if duplicates := index.duplicates(SHOWN):
+            raise StoreError(
+                f"{path / FOLDER}: query ids occur in more than one part: {', '.join(duplicates)}"
+            )
+        counts = [index.counts(number) for number in range(len(files))]
+        finished, failed = (sum(count[kind] for count in counts) for kind in (0, 1))
+        total = record.configuration.get("queries")
+        if not partial and (failed or finished != (finished if total is None else total)):
+            of_all = "" if total is None else f" of {total:,}"
+            raise StoreError(
+                f"{path}: {finished:,}{of_all} queries finished, {failed:,} failed: "
+                "repeat the command of the run, or merge what there is with --partial"
+            )
+        fingerprint = {key: value for key, value in record.fingerprint.items() if key != "parts"}
+        configuration = {**record.configuration, "keep_parts": False}
+        whole = replace(record, configuration=configuration, fingerprint=fingerprint)
+        summary = _write(path, whole, index, [block / JOURNAL for block in blocks])
+        (path / PARTS).unlink()
+        return summary
 
 
 def _read_parts(path: Path) -> list[_Part]:

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from tpo.errors import StoreError
 from tpo.store import reader, runfile
+from tpo.store.blocks import join_blocks
 from tpo.store.files import Reserve, reason
 from tpo.store.journal import JOURNAL, Journal
 from tpo.store.lines import AppendFile
@@ -60,6 +61,9 @@ class RunDirectory:
             self._trajectories = AppendFile(path / reader.NAME)
             undo.callback(self._trajectories.close_now)
             self._places = find_places(path / reader.NAME)
+            keeps_parts = record.fingerprint.get("parts")
+            if not keeps_parts and join_blocks(path, self._trajectories, self._places):
+                self._places = find_places(path / reader.NAME)
             self.finished = finished_ids(self._places, record.fingerprint)
             """Ids of queries that are done."""
             self.journal = Journal(path / JOURNAL, self.finished)

@@ -6,12 +6,11 @@ import logging
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tpo.store.reader import warn_of_damage, whole_lines
+from tpo.store.reader import OpenFiles, warn_of_damage, whole_lines
 from tpo.store.trajectory_line import decode_head, decode_position, decode_trajectory
 from tpo.types import Trajectory
 
@@ -70,11 +69,9 @@ class TrajectoryIndex:
     def lines(self) -> Iterator[bytes]:
         """Yield the lines in the order of the data; queries without a position follow as they are stored."""
         query = "SELECT part, start FROM line ORDER BY position IS NULL, position, part, start"
-        with ExitStack() as stack:
-            opened = [stack.enter_context(file.open("rb")) for file in self.files]
+        with OpenFiles() as opened:
             for part, start in self._database.execute(query):
-                opened[part].seek(start)
-                yield opened[part].readline()
+                yield opened.line(self.files[part], start)
 
     def trajectories(self) -> Iterator[Trajectory]:
         """Yield the trajectories of :meth:`lines`; a line that holds none is left out with a warning."""

@@ -14,7 +14,8 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -215,6 +216,18 @@ class Journal:
 
     def _find(self, query: str, key: Key) -> Completion | Score | Decision | None:
         return self._entries.get(query, {}).get(key)
+
+
+def read_calls(files: Iterable[Path], finished: Collection[str]) -> dict[str, list[bytes]]:
+    """Return the lines of the journals *files* by query, less those of *finished* queries."""
+    calls: dict[str, list[bytes]] = {}
+    for file in files:
+        with suppress(FileNotFoundError), file.open("rb") as lines:
+            for line in lines:
+                query = _query_of(line)
+                if query is not None and query not in finished:
+                    calls.setdefault(query, []).append(line)
+    return calls
 
 
 def decode_journal_line(line: bytes, place: object) -> JournalLine:

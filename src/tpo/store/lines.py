@@ -56,6 +56,14 @@ class AppendFile:
         """
         await self.enqueue(line)
 
+    def append_now(self, lines: bytes) -> None:
+        """As :meth:`append` for several *lines*, in the caller's thread, while nothing is being appended."""
+        try:
+            if lines:
+                self._commit(lines)
+        except OSError as error:
+            raise self._failed(error) from error
+
     def enqueue(self, line: bytes) -> asyncio.Future[None]:
         """Start to write *line* and return a future that is done once it is on disk."""
         loop = asyncio.get_running_loop()

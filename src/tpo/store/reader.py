@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Self
 
 from tpo.errors import StoreError
 from tpo.store.line_types import Head
@@ -17,6 +18,9 @@ from tpo.types import StopReason, Trajectory
 log = logging.getLogger(__name__)
 
 NAME = "trajectories.jsonl"
+
+MAX_OPEN = 64
+"""Files of parts that are open at a time; a run may have thousands of parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,29 @@ def find_places(file: Path) -> dict[str, Place]:
             places[head.id] = _place(number, offset, head)
     warn_of_damage(file, damaged)
     return places
+
+
+class OpenFiles:
+    """Files that are read in turn: the last :data:`MAX_OPEN` stay open. Use it in a ``with`` block."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, BinaryIO] = {}
+
+    def line(self, path: Path, start: int) -> bytes:
+        """Return the line of the file *path* that begins at *start*."""
+        file = self._files.pop(path, None) or path.open("rb")
+        self._files[path] = file
+        if len(self._files) > MAX_OPEN:
+            self._files.pop(next(iter(self._files))).close()
+        file.seek(start)
+        return file.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for file in self._files.values():
+            file.close()
 
 
 def read_places(file: Path, places: Iterable[Place]) -> Iterator[Trajectory]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,7 @@ from tpo.store.journal import JOURNAL, decode_journal_line
 from tpo.store.lock import Lock
 from tpo.store.reader import find_places
 from tpo.store.runfile import read_run
+from tpo.store.shards import FOLDER, PARTS
 from tpo.store.trajectory_line import decode_trajectory
 
 DAMAGED = ".damaged"
@@ -30,7 +32,8 @@ class Repaired:
         finished: queries that are finished.
         failed: queries whose last try failed; a resumed run tries them again.
         calls: finished calls that the journal holds.
-        damaged: number of lines moved aside, by file name; a resumed run redoes their queries and calls.
+        damaged: number of lines moved aside, by the file's name in the run; a resumed run redoes their
+            queries and calls.
         restored: whether ``run.json`` was restored from its backup.
         resumable: whether the run can be resumed; one of schema 1 cannot, and its journal is left as it is.
     """
@@ -44,7 +47,7 @@ class Repaired:
 
 
 def repair(path: Path) -> Repaired:
-    """Repair the run in the directory *path*.
+    """Repair the run in the directory *path*, with its parts or shards.
 
     ``run.json`` is restored from its backup where it is damaged. Lines that are no whole record move to
     ``NAME.damaged`` beside their file. Repairing a whole run changes nothing.
@@ -55,24 +58,54 @@ def repair(path: Path) -> Repaired:
     """
     if not path.is_dir():
         raise StoreError(f"{path}: no such directory; name the directory of a run")
-    if not any((path / name).exists() for name in (runfile.NAME, runfile.BACKUP, reader.NAME)):
+    own = [path] if _is_run(path) else []
+    kept = own and not (path / PARTS).exists()
+    parts = [] if kept else [part for part in sorted((path / FOLDER).glob("*")) if _is_run(part)]
+    if not own and not parts:
         raise StoreError(f"{path}: no run is here (neither {runfile.NAME} nor {reader.NAME})")
+    with _locked(path):
+        repaired = [_repair(each) for each in own]
+        for part in parts:
+            with _locked(part):
+                repaired.append(_repair(part, f"{FOLDER}/{part.name}/"))
+    return Repaired(
+        finished=sum(each.finished for each in repaired),
+        failed=sum(each.failed for each in repaired),
+        calls=sum(each.calls for each in repaired),
+        damaged={name: lines for each in repaired for name, lines in each.damaged.items()},
+        restored=any(each.restored for each in repaired),
+        resumable=all(each.resumable for each in repaired),
+    )
+
+
+def _is_run(path: Path) -> bool:
+    return any((path / name).exists() for name in (runfile.NAME, runfile.BACKUP, reader.NAME))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     try:
         held = Lock(path)
     except OSError as error:
         raise StoreError(f"cannot repair {path}: {reason(error)}") from error
     try:
-        restored = _restore_record(path)
-        trajectories, journal = path / reader.NAME, path / JOURNAL
-        resumable = read_run(path).schema == SCHEMA
-        damaged = {trajectories.name: _set_aside(trajectories, decode_trajectory)}
-        if resumable:
-            damaged[journal.name] = _set_aside(journal, lambda line: decode_journal_line(line, journal))
-        places = find_places(trajectories).values() if trajectories.exists() else ()
-        finished = sum(place.finished for place in places)
-        return Repaired(finished, len(places) - finished, _count(journal), damaged, restored, resumable)
+        yield
     finally:
         held.release()
+
+
+def _repair(path: Path, prefix: str = "") -> Repaired:
+    """Repair one directory; *prefix* stands before the names of its files."""
+    restored = _restore_record(path)
+    trajectories, journal = path / reader.NAME, path / JOURNAL
+    resumable = read_run(path).schema == SCHEMA
+    damaged = {f"{prefix}{trajectories.name}": _set_aside(trajectories, decode_trajectory)}
+    if resumable:
+        entries = _set_aside(journal, lambda line: decode_journal_line(line, journal))
+        damaged[f"{prefix}{journal.name}"] = entries
+    places = find_places(trajectories).values() if trajectories.exists() else ()
+    finished = sum(place.finished for place in places)
+    return Repaired(finished, len(places) - finished, _count(journal), damaged, restored, resumable)
 
 
 def _restore_record(path: Path) -> bool:

@@ -11,13 +11,14 @@ from typing import Any
 from tpo.report.line_figures import RunMeasures
 from tpo.report.partial_run import parse_line, read_run_record
 from tpo.report.prices import Prices
+from tpo.report.query_table import MAX_QUERIES
 from tpo.report.transcript import transcript
 from tpo.store import reader, runfile
 from tpo.store.runfile import RunRecord
 from tpo.store.shards import run_directories
 from tpo.types import Trajectory
 from tpo.view.in_flight import InFlightQueries
-from tpo.view.run_table import Place, RunTable
+from tpo.view.run_table import Place, RunTable, Sampling
 from tpo.view.state import IsAlive, State, process_is_alive, state_of
 from tpo.view.tail import Growth, Tail
 
@@ -37,7 +38,8 @@ class Environment:
 class LiveRun:
     """The run in the directory *path*, or in its shards until they are merged; run *number* on the page.
 
-    *generation* increases whenever the run was deleted and started again; rows belong to a generation.
+    *generation* increases whenever the run was deleted and started again; rows belong to a generation. Of a
+    run of more than *max_queries* queries, about as many have rows.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LiveRun:
         *,
         prices: Prices | None = None,
         environment: Environment | None = None,
+        max_queries: int = MAX_QUERIES,
     ) -> None:
         self.path = path
         self.name = name
@@ -62,6 +65,8 @@ class LiveRun:
         """Directories that hold the run."""
         self.prices = prices
         self._environment = environment or Environment()
+        self._max_queries = max_queries
+        self._halvings = 0
         self._open(run_directories(path))
         self._record_seen: object = ()
         self._told: object = None
@@ -69,6 +74,7 @@ class LiveRun:
     def refresh(self) -> tuple[bool, bool]:
         """Read appended lines; return whether anything changed and whether more can be read now."""
         self._look_at_parts()
+        self._look_at_record()
         growths = [tail.read() for tail in self._tails]
         self.growth = growth = _together(growths)
         if growth.replaced:
@@ -80,13 +86,15 @@ class LiveRun:
             for line in each.lines:
                 self.table.add_line(line, part)
         if self.table.stale and not growth.more and not self.table.rebuild(self._read):
-            self._open(self.parts)  # a file changed meanwhile: read all from their start
-            self._reset()
+            self._start_again()  # a file changed meanwhile
         more = self.in_flight.refresh() or growth.more
         if not more:
             _, tokens = self.in_flight.queries(self.table)
             self.table.throughput.mark(self.now, tokens)
-        self._look_at_record()
+        if len(self.table) > 2 * self._max_queries:  # there are more than the record said
+            self._halvings += 1
+            self._start_again()
+            return True, True
         self.state = state_of(self.path, self.record, self.now, self._environment.is_alive)
         told = (
             self.generation,
@@ -103,6 +111,12 @@ class LiveRun:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._environment.now()
+
+    @property
+    def total(self) -> int | None:
+        """Number of queries, if the run recorded it."""
+        noted = self.record.configuration.get("queries") if self.record else None
+        return noted if isinstance(noted, int) and noted > 0 else None
 
     @property
     def seconds(self) -> float:
@@ -150,9 +164,22 @@ class LiveRun:
         self._tails = [Tail(path / reader.NAME) for path in parts]
         self.in_flight = InFlightQueries(parts)
 
+    def _start_again(self) -> None:
+        """Read all files from their start."""
+        self._open(self.parts)
+        self._reset()
+
     def _reset(self) -> None:
         self.generation += 1
-        self.table = RunTable(self.name, self.number)
+        self.table = RunTable(self.name, self.number, self._sampling())
+
+    def _sampling(self) -> Sampling | None:
+        """Return the sample that the table shows of the queries in the record; None if it shows all."""
+        share = min(self._max_queries / (self.total or 1), 1.0) / 2**self._halvings
+        if share == 1:
+            return None
+        allowed = self.record.fingerprint.get(runfile.MAX_ITERATIONS) if self.record else None
+        return Sampling(share, allowed if isinstance(allowed, int) else 0)
 
     def _look_at_parts(self) -> None:
         """Follow parts that began; start again if others are gone, because they were merged."""
@@ -182,6 +209,8 @@ class LiveRun:
         if seen != self._record_seen:
             self._record_seen = seen
             self.record, self.record_notes = read_run_record(self.path)
+            if self.table.sampling != self._sampling():  # more queries, or more iterations
+                self._start_again()
 
 
 def _together(growths: Sequence[Growth]) -> Growth:

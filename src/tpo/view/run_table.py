@@ -1,12 +1,18 @@
-"""Table of a run's queries: totals, the file offset of each query's line, and the rows page by page."""
+"""Table of a run's queries: totals, the file offset of each query's line, and the rows page by page.
+
+Of a large run the table shows a sample, as a report does, so that memory does not grow with the run.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tpo.report.collector import RunCollector
 from tpo.report.partial_run import MAX_REASONS, parse_line, unreadable_lines_note
+from tpo.report.query_table import sample_place
 from tpo.types import Trajectory
 from tpo.view.tail import Line
 from tpo.view.throughput import Throughput
@@ -19,14 +25,31 @@ Place = tuple[int, int]
 """Number of the part of the run, and offset of a line in its file."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """*share* of the queries that have rows. A line counts if its query has used *max_iterations*."""
+
+    share: float
+    max_iterations: int
+
+    def counts(self, trajectory: Trajectory) -> bool:
+        """Return whether no other line of its query follows *trajectory*, unless it failed."""
+        limited = trajectory.stop_reason == "max_iterations"
+        return not (limited and len(trajectory.steps) < self.max_iterations)
+
+
 class RunTable:
     """Rows of one generation of a run. Of several lines for a query, the last one counts.
 
-    A query keeps its first row, so that what the page has open stays in place.
+    A query keeps its first row, so that what the page has open stays in place. With *sampling* only some
+    queries have rows, all are in the totals, and a finished query counts once.
     """
 
-    def __init__(self, name: str, number: int) -> None:
+    def __init__(self, name: str, number: int, sampling: Sampling | None = None) -> None:
         self.gathering = RunCollector(name, number)
+        self.sampling = sampling
+        self._ended = None if sampling is None else _Names()
+        """Queries that have ended, with *sampling*: the others have no rows."""
         self.throughput = Throughput()
         self.stale = False
         """True if a finished query occurred again (no run writes that): totals must be recomputed."""
@@ -40,7 +63,7 @@ class RunTable:
         return len(self._places)
 
     def __contains__(self, query: object) -> bool:
-        return query in self.gathering.rows
+        return query in self.gathering.rows or (self._ended is not None and query in self._ended)
 
     @property
     def ids(self) -> list[str]:
@@ -63,12 +86,28 @@ class RunTable:
             if self._unreadable <= MAX_REASONS:
                 self._reasons.append(found)
             return
-        self.throughput.add(found)
+        if self._ended is None or self._counts(found, self._ended):
+            self.throughput.add(found)
+            if self.sampling is None or sample_place(found.query.id) < self.sampling.share:
+                self._add_row(found, (part, line.offset))
+            else:
+                self.gathering.count(found)
+
+    def _counts(self, found: Trajectory, ended: _Names) -> bool:
+        """Return whether the totals of a sampled run include *found*; add its query to those *ended*."""
+        query = found.query.id
+        again = query in ended and not self.gathering.has_failed(query)
+        if again or self.sampling is None or not self.sampling.counts(found):
+            return False
+        ended.add(query)
+        return True
+
+    def _add_row(self, found: Trajectory, place: Place) -> None:
         row = self.gathering.rows.get(found.query.id)
         if row is None:
-            self._places.append((part, line.offset))
+            self._places.append(place)
         else:
-            self._places[row] = (part, line.offset)
+            self._places[row] = place
             self._changes.append(row)
         if self.gathering.is_finished(found.query.id):
             self.stale = True
@@ -100,3 +139,25 @@ class RunTable:
             "changes": len(self._changes),
             "more": end < len(self),
         }
+
+
+class _Names:
+    """Set of names on disk."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect(
+            "", check_same_thread=False
+        )  # a temporary file, which SQLite removes
+        self._database.execute("CREATE TABLE name (name BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, name: str) -> None:
+        self._database.execute("INSERT OR IGNORE INTO name VALUES (?)", (_key(name),))
+
+    def __contains__(self, name: object) -> bool:
+        found = self._database.execute("SELECT 1 FROM name WHERE name = ?", (_key(str(name)),))
+        return found.fetchone() is not None
+
+
+def _key(name: str) -> bytes:
+    """Return *name* as bytes: SQLite has no text with half a surrogate pair."""
+    return name.encode("utf-8", "surrogatepass")

@@ -6,6 +6,7 @@ from typing import Any
 
 from tpo.report.overview import overview
 from tpo.report.partial_run import PartialRun, journal_note
+from tpo.report.query_table import sample_note
 from tpo.runs.summary import Summary
 from tpo.store import reader
 from tpo.view.live_run import LiveRun
@@ -31,7 +32,7 @@ def _live(run: LiveRun, summary: Summary) -> dict[str, Any]:
     rates = Rates(None, None)
     if working and since is not None:
         rates = run.table.throughput.rates(since, run.now)
-    total = _total(run)
+    total = run.total
     left = None if total is None else max(total - summary.finished - summary.failed, 0)
     return {
         "state": run.state,
@@ -52,6 +53,9 @@ def _notes(run: LiveRun) -> list[str]:
     if run.record is None or run.state == "interrupted":
         found += run.record_notes
     found += _lines(run)
+    if run.table.sampling is not None:
+        ended = run.table.gathering.summary(0.0)
+        found.append(sample_note(len(run.table), ended.finished + ended.failed))
     if run.in_flight.calls and run.state != "working":
         found.append(journal_note(run.in_flight.calls))
     return found
@@ -69,9 +73,3 @@ def _lines(run: LiveRun) -> list[str]:
     if not any((part / reader.NAME).exists() for part in run.parts):
         return [*found, f"{reader.NAME} is missing: no query has ended yet, or the file was removed."]
     return found
-
-
-def _total(run: LiveRun) -> int | None:
-    """Return the number of queries, if the run recorded it."""
-    noted = run.record.configuration.get("queries") if run.record else None
-    return noted if isinstance(noted, int) and noted > 0 else None
