@@ -55,6 +55,14 @@ def test_math_500_tells_what_aligning_changed(tmp_path: Path) -> None:
     assert record["versions"]["math-verify"]
 
 
+def test_a_method_without_effect_is_named_beside_the_table(tmp_path: Path) -> None:
+    record = carried_out(plan(MATH_500, tmp_path), {**script("?", ""), "update": "no tags"})
+    (warning,) = (note for note in bench_notes(record) if note.startswith("warning: "))
+    assert "no update could be read in 4 of 4 queries" in warning
+    solved = carried_out(plan(MATH_500, tmp_path / "solved"), {**script("?", ""), "update": solve})
+    assert [note for note in bench_notes(solved) if note.startswith("warning: ")] == []
+
+
 @pytest.mark.parametrize("benchmark", [HH_RLHF, BEAVERTAILS])
 def test_mean_rewards_are_of_the_first_sample_and_of_the_final_answer(benchmark: Any, tmp_path: Path) -> None:
     record = carried_out(plan(benchmark, tmp_path), script("four", "a longer one"))
