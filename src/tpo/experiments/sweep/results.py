@@ -21,6 +21,7 @@ from tpo.experiments.plan import PAGE, write_result_files
 from tpo.experiments.sweep.arms import Arm, make_arms, without_held_out
 from tpo.experiments.sweep.budgets import at_budgets
 from tpo.experiments.sweep.costs import SECONDS
+from tpo.experiments.sweep.curves import cost_at
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, shared_query_ids
 from tpo.experiments.sweep.figures import sweep_figures
 from tpo.experiments.sweep.held_out import HeldOutScores
@@ -194,9 +195,7 @@ def _arm_record(plan: SweepPlan, arm: Arm, *, apart: bool) -> dict[str, Any]:
     spent = record["a_query"]
     if arm.results:
         for measure in (each for each in plan.costs if each != SECONDS):
-            spent[measure.name] = measure.of(
-                *(spent[each] for each in ("read", "written", "calls", "cached"))
-            )
+            spent[measure.name] = fmean(cost_at(row, measure, arm.depth) for row in arm.results.values())
     return record | {"a_query": spent | {"seconds": None} if plan.shares else spent}
 
 

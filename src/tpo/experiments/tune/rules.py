@@ -111,7 +111,7 @@ def _rotated(
         order = [*range(start, len(samples)), *range(start)]
         drawn = samples_drawn(rule, [rewards[place] for place in order])
         rounds = max(-(-drawn // rule.round_size), round(row.sample_requests * drawn / len(samples)))
-        written = row.sample_written * drawn / pool.n
+        written = row.sample_written * drawn / row.samples
         costs.append(measure.of(read * rounds, written, drawn, cached * rounds))
         scores.append(checks[max(order[:drawn], key=rewards.__getitem__)])
     return fmean(costs), fmean(scores)
