@@ -130,6 +130,12 @@ def test_several_methods_and_seeds_are_held_against_each_other(tmp_path: Path) -
     assert leading(record, "after")["graded"] == 16
     against = record["against"][0]
     assert (against["first"], against["second"]) == ("tpo D1-N2", "bon D0-N2")
+    tests = sorted((method["change"] for method in record["methods"]), key=lambda change: change["p"])
+    assert [change["p_holm"] for change in tests] == [
+        2 * tests[0]["p"],
+        max(2 * tests[0]["p"], tests[1]["p"]),
+    ]
+    assert against["paired"]["p_holm"] == against["paired"]["p"]
     assert (against["paired"]["queries"], against["paired"]["difference"]["value"]) == (8, 8.0)
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == [
         "bon-d0-n2-seed7",
