@@ -34,7 +34,7 @@ from training.held_out import hidden_worth
 from tpo.config import Settings, stopping_rules
 from tpo.experiments.stopping_replay import Prefix, samples_drawn, stopped
 from tpo.experiments.tables import format_number, markdown_table
-from tpo.experiments.tune.rules import step_rules
+from tpo.experiments.tune.rules import Fit, step_rules
 from tpo.methods.need import NeedModel, WhenNeeded, fit_gain
 from tpo.methods.stopping import SampleCost, StoppingRule
 from tpo.report.figure_files import save_figures
@@ -132,11 +132,16 @@ def step_rows(trajectories: Sequence[Trajectory]) -> Iterator[dict[str, Any]]:
     yield judged("none", full, full)
     yield judged("first samples only", [Prefix(t, 1) for t in trajectories], full)
     for name, fit in step_rules(max(len(t.steps) for t in trajectories)):
-        prefixes = cross_fitted(trajectories, lambda others, fit=fit: stopping_rules(Settings(**fit(others))))
+        prefixes = cross_fitted(trajectories, partial(fitted_rules, fit))
         yield judged(f"--{name.replace('_', '-')}, {_parameters(fit)}", prefixes, full)
     for share in NEED_SHARES:
         prefixes = cross_fitted(trajectories, partial(fitted_need, share=share))
         yield judged(f"--when-needed, {share:g} of the mean gain", prefixes, full)
+
+
+def fitted_rules(fit: Fit, others: Sequence[Trajectory]) -> Sequence[StoppingRule]:
+    """Return the rules that *fit* names for *others*."""
+    return stopping_rules(Settings(**fit(others)))
 
 
 def _parameters(fit: Any) -> str:
