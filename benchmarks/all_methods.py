@@ -36,13 +36,14 @@ from tpo.store import read_trajectories
 
 HELD_OUT = "python:training.held_out:hidden_worth"
 ITERATIONS = {
-    "tpo": 2, "revision": 3, "fused": 3, "feedback-history": 4, "multi-loss": 2, "median": 3,
-    "aggregate": 2, "aggregate-weighted": 2, "ab-mcts": 3, "tmpc": 6,
+    "tpo": 2, "revision": 3, "fused": 3, "feedback-history": 3, "multi-loss": 2, "median": 2,
+    "aggregate": 2, "aggregate-weighted": 2, "ab-mcts": 2, "tmpc": 6,
 }  # fmt: skip
 """Iterations of each method, enough to spend the largest of the budgets."""
-FUSION_SAMPLES = (5, 10, 20, 30)
+FUSION_SAMPLES = (5, 10, 20, 35)
 BUDGETS = (1000.0, 2000.0, 3000.0)
-POOL = 60
+POOL = 80
+"""First samples, enough to spend the largest of the budgets."""
 PAGE = Path(__file__).parents[1] / "docs" / "all-methods.md"
 
 
@@ -77,9 +78,9 @@ def make_plan(count: int, out: Path, *, fresh: bool = False) -> SweepPlan:
     data.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     settings = load_settings({"policy": ["tiny"], "reward": ["tiny"]}, {}, None)
     queries, digest = load_data(str(data), settings)
-    axes = [Axes(("fusion",), FUSION_SAMPLES, (1,), ("tiny",), (settings.seed,))]
+    axes = [Axes(("bon",), (POOL,), (0,), ("tiny",), (settings.seed,))]
     axes += [Axes((name,), (5,), (depth,), ("tiny",), (settings.seed,)) for name, depth in ITERATIONS.items()]
-    axes += [Axes(("bon",), (POOL,), (0,), ("tiny",), (settings.seed,))]
+    axes += [Axes(("fusion",), FUSION_SAMPLES, (1,), ("tiny",), (settings.seed,))]
     return SweepPlan(
         settings=settings,
         source=str(data),
@@ -96,8 +97,8 @@ def make_plan(count: int, out: Path, *, fresh: bool = False) -> SweepPlan:
 
 
 ABOUT = """\
-{tiny} It was trained on the prompts of these methods except TextGrad's, each with a different share of
-the text. The table therefore shows how the methods run, not how good they are.
+{tiny} It was trained on the prompts of these methods, each with a different share of the text. The
+table therefore shows how the methods run, not how good they are.
 
 {count} held-out queries, one seed. The budget counts the tokens that the policy reads and writes,
 critiques included. Each method runs with N = 5 and is measured along its iterations; `fusion` is measured
@@ -106,6 +107,8 @@ hidden score that guides no method. Intervals are 95% bootstrap intervals over q
 query and adjusted for all tests of the table (Holm). A dash means that the method does not reach the
 budget.
 {skewed}.
+
+`paper` and `textgrad` are `tpo` with other prompts, and `rubric` needs a rubric: they are left out.
 
 ```bash
 python -m benchmarks.all_methods --queries {count}

@@ -153,11 +153,13 @@ def differences(expected: Any, found: Any, where: str = "") -> Iterator[str]:
 
 def write(path: Path, methods: Iterable[str], count: int) -> int:
     """Record the runs in *path*; runs of other methods that it holds stay."""
-    before = json.loads(gzip.decompress(path.read_bytes())) if path.exists() else {}
-    runs = before | asyncio.run(record(methods, count))
-    text = json.dumps(runs, sort_keys=True, separators=(",", ":"))
-    path.write_bytes(gzip.compress(text.encode(), mtime=0))
-    sys.stdout.write(f"{path}: {path.stat().st_size:,} bytes\n")
+    runs = json.loads(gzip.decompress(path.read_bytes())) if path.exists() else {}
+    for method in methods:  # each is written when it ends: --methods names those that an interruption left
+        runs |= asyncio.run(record([method], count))
+        text = json.dumps(runs, sort_keys=True, separators=(",", ":"))
+        path.write_bytes(gzip.compress(text.encode(), mtime=0))
+        sys.stdout.write(f"{method}: {path} has {path.stat().st_size:,} bytes\n")
+        sys.stdout.flush()
     return 0
 
 

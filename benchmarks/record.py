@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -22,6 +23,15 @@ def write_result(name: str, result: dict[str, Any], *packages: str) -> None:
     text = json.dumps(record, indent=1) + "\n"
     (RESULTS / f"{name}.json").write_text(text, "utf-8")
     sys.stdout.write(text)
+
+
+def put_table(page: Path, heading: str, table: str) -> None:
+    """Replace the first table under the line *heading* of *page*, a file in Markdown, with *table*."""
+    before, found, after = page.read_text("utf-8").partition(f"\n{heading}\n")
+    text, count = re.subn(r"(?m)(?:^\|.*\n)+", lambda _: f"{table}\n", after, count=1)
+    if not count:
+        raise ValueError(f"{page} has no table under {heading}")
+    page.write_text(before + found + text, "utf-8")
 
 
 def origin(name: str, *packages: str) -> dict[str, Any]:

@@ -1,39 +1,56 @@
-"""Measure stopping rules by replay of recorded runs; no model is called.
+"""Measure stopping rules by replay of recorded runs, for docs/stopping.md; no model is called.
 
-    python -m benchmarks.stopping pools RUN    # a run of bon with many samples
-    python -m benchmarks.stopping steps RUN    # a run with a check reward, such as D2-N5
+    python -m benchmarks.stopping [--pools RUN] [--steps RUN]
+
+The runs are those of ``benchmarks.all_methods``, unless others are named: best-of-n with many samples, and
+``tpo`` D2-N5, on the queries of ``training.held_out``.
 
 *pools*: the regret of ``sample_cost`` against the best fixed number of samples. The value of a query is its
 best reward, in standard deviations of its pool, minus the cost of each sample. Fixed numbers take the
 expected best of n of the pool, exactly; the rule is replayed on all rotations of the pool's recorded order.
 
 *steps*: what each rule would have answered and spent, since a query that is stopped early is the start of the
-same query. ``target_reward`` and ``when_needed`` are fitted to one half of the queries and
-judged on the other.
+same query. Rules with a parameter are fitted to one half of the queries and judged on the other, by the
+hidden score.
 
-The results go to ``benchmarks/results/stopping_pools.json`` and ``stopping_steps.json``.
+Writes ``tests/benchmarks/pools.json``, ``benchmarks/results/stopping_pools.json`` and
+``stopping_steps.json``, ``docs/stopping/stopping.svg``, and both tables of ``docs/stopping.md``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.record import write_result
+from benchmarks.record import put_table, write_result
+from training.held_out import hidden_worth
 
+from tpo.config import Settings, stopping_rules
 from tpo.experiments.stopping_replay import Prefix, samples_drawn, stopped
+from tpo.experiments.tables import format_number, markdown_table
+from tpo.experiments.tune.rules import Fit, step_rules
 from tpo.methods.need import NeedModel, WhenNeeded, fit_gain
-from tpo.methods.stopping import Plateau, SampleCost, StoppingRule, TargetReward, TokenBudget
+from tpo.methods.stopping import SampleCost, StoppingRule
 from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure, Point, Series
 from tpo.report.statistics import compare_paired, expected_best
-from tpo.store import read_run, read_trajectories
-from tpo.types import Candidate, Trajectory
+from tpo.store import read_trajectories
+from tpo.types import Trajectory
 
+ROOT = Path(__file__).parents[1]
+RUNS = Path("build/all-methods/runs")
+PAGE = ROOT / "docs" / "stopping.md"
+POOLS = ROOT / "tests" / "benchmarks" / "pools.json"
+SAMPLES = 60
+"""First samples of a pool."""
+NEED_SHARES = (0.25, 0.5, 1.0)
+"""Shares of the mean gain from which ``when_needed`` optimizes a query."""
 COSTS = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
@@ -86,97 +103,144 @@ def pools_figure(pools: Sequence[Sequence[float]]) -> Figure:
 
 
 def judged(name: str, prefixes: Sequence[Prefix], full: Sequence[Prefix]) -> dict[str, Any]:
-    """Return rewards, check scores and tokens of *prefixes*, compared with the *full* queries."""
-    best = [max(prefix.pool, key=lambda c: c.reward) for prefix in prefixes]
-    full_best = [max(prefix.pool, key=lambda c: c.reward) for prefix in full]
-    tokens, all_tokens = sum(map(_tokens, prefixes)), sum(map(_tokens, full))
-    compared = compare_paired(list(map(_check, best)), list(map(_check, full_best)))
+    """Return rewards, hidden scores and tokens of *prefixes*, compared with the *full* queries."""
+    rewards, checks = zip(*map(_answer, prefixes), strict=True)
+    full_checks = [_answer(prefix)[1] for prefix in full]
+    tokens, all_tokens = (sum(prefix.usage.tokens for prefix in of) for of in (prefixes, full))
+    compared = compare_paired(checks, full_checks)
     return {
         "rule": name,
         "tokens_share": round(tokens / all_tokens, 4),
         "steps": round(fmean(len(prefix.steps) for prefix in prefixes), 3),
-        "reward": round(fmean(c.reward for c in best), 4),
-        "check": round(fmean(map(_check, best)), 4),
+        "reward": round(fmean(rewards), 4),
+        "check": round(fmean(checks), 4),
         "check_difference": round(compared.difference.value, 4),
         "interval": [compared.difference.low, compared.difference.high],
         "p": compared.p,
     }
 
 
-def _tokens(prefix: Prefix) -> int:
-    return prefix.usage.tokens
-
-
-def _check(candidate: Candidate) -> float:
-    if candidate.score is None or candidate.score.check is None:
-        raise SystemExit("the run has no check scores: make it with --check-reward")
-    return candidate.score.check
+def _answer(prefix: Prefix) -> tuple[float, float]:
+    """Return the reward and the hidden score of the best response."""
+    best = max(prefix.pool, key=lambda candidate: candidate.reward)
+    return best.reward, hidden_worth(prefix.trajectory.query.messages, best.text)
 
 
 def step_rows(trajectories: Sequence[Trajectory]) -> Iterator[dict[str, Any]]:
     """Yield a row for each rule."""
     full = [Prefix(t, len(t.steps) + 1) for t in trajectories]
     yield judged("none", full, full)
-    rules: list[tuple[str, StoppingRule]] = [
-        ("first samples only", TargetReward(float("-inf"))),
-        *((f"plateau 1, share {share}", Plateau(1, share)) for share in (0.1, 0.5)),
-        ("token_budget 800", TokenBudget(800)),
-    ]
-    for name, rule in rules:
-        yield judged(name, [stopped(t, [rule]) for t in trajectories], full)
-    for share in (0.25, 0.5, 0.75):
-        prefixes = cross_fitted(trajectories, partial(quantile_target, share=share))
-        yield judged(f"target_reward, quantile {share} of the best first samples", prefixes, full)
-    for threshold in (0.02, 0.05, 0.1):
-        prefixes = cross_fitted(trajectories, partial(fitted_need, threshold=threshold))
-        yield judged(f"when_needed, expected gain {threshold}", prefixes, full)
+    yield judged("first samples only", [Prefix(t, 1) for t in trajectories], full)
+    for name, fit in step_rules(max(len(t.steps) for t in trajectories)):
+        prefixes = cross_fitted(trajectories, partial(fitted_rules, fit))
+        yield judged(f"--{name.replace('_', '-')}, {_parameters(fit)}", prefixes, full)
+    for share in NEED_SHARES:
+        prefixes = cross_fitted(trajectories, partial(fitted_need, share=share))
+        yield judged(f"--when-needed, {share:g} of the mean gain", prefixes, full)
+
+
+def fitted_rules(fit: Fit, others: Sequence[Trajectory]) -> Sequence[StoppingRule]:
+    """Return the rules that *fit* names for *others*."""
+    return stopping_rules(Settings(**fit(others)))
+
+
+def _parameters(fit: Any) -> str:
+    """Return the values of a rule that :func:`step_rules` gives."""
+    return ", ".join(f"{name} {value}" for name, value in fit.keywords.items())
 
 
 def cross_fitted(
-    trajectories: Sequence[Trajectory], fit: Callable[[Sequence[Trajectory]], StoppingRule]
+    trajectories: Sequence[Trajectory], fit: Callable[[Sequence[Trajectory]], Sequence[StoppingRule]]
 ) -> list[Prefix]:
     """Return the prefixes by rules that are fitted to the other half of the queries."""
     rules = [fit(trajectories[1 - half :: 2]) for half in (0, 1)]
-    return [stopped(trajectory, [rules[place % 2]]) for place, trajectory in enumerate(trajectories)]
+    return [stopped(trajectory, rules[place % 2]) for place, trajectory in enumerate(trajectories)]
 
 
-def quantile_target(others: Sequence[Trajectory], share: float) -> StoppingRule:
-    """Return a target at the quantile *share* of the best first samples."""
-    bests = sorted(max(c.reward for c in t.initial) for t in others)
-    return TargetReward(bests[int(share * (len(bests) - 1))])
-
-
-def fitted_need(others: Sequence[Trajectory], threshold: float) -> StoppingRule:
+def fitted_need(others: Sequence[Trajectory], share: float) -> list[StoppingRule]:
     """Return the rule ``when_needed`` by the gains of the guiding reward."""
     firsts = [[c.reward for c in t.initial] for t in others]
     gains = [max(c.reward for c in t.pool) - max(first) for t, first in zip(others, firsts, strict=True)]
-    coefficients = fit_gain(firsts, gains)
-    return WhenNeeded(NeedModel("", "", *coefficients, threshold, len(others), "tpo", len(firsts[0])))
+    coefficients, threshold = fit_gain(firsts, gains), share * fmean(gains)
+    return [WhenNeeded(NeedModel("", "", *coefficients, threshold, len(others), "tpo", len(firsts[0])))]
+
+
+def write_pools(run: Path) -> None:
+    """Write the pools of *run*, their regrets, the figure and the table."""
+    trajectories = finished(run)
+    pools = [[round(c.reward, 3) for c in t.initial[:SAMPLES]] for t in trajectories]
+    if any(len(pool) < SAMPLES for pool in pools):
+        raise SystemExit(f"{run}: a query has fewer than {SAMPLES} scored first samples")
+    ids = json.dumps([t.query.id for t in trajectories])
+    rewards = ",\n".join(map(str, pools))
+    POOLS.write_text(f'{{"queries": {ids},\n"rewards": [\n{rewards}\n]}}\n', "utf-8")
+    rows = [regret(pools, cost) for cost in COSTS]
+    write_result("stopping_pools", {"queries": len(pools), "rows": rows})
+    files = save_figures([pools_figure(pools)], Path("build/figures"))
+    shutil.copy(next(path for path in files if path.suffix == ".svg"), PAGE.with_suffix(""))
+    put_table(PAGE, "## First samples", pools_table(rows))
+
+
+def pools_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the regrets as a table in Markdown."""
+    columns = {
+        "samples": ("samples by the rule", 1),
+        "value": ("value", 2),
+        "best_fixed_n": ("best fixed number", 0),
+        "best_fixed_value": ("its value", 2),
+        "regret": ("regret", 3),
+        "value_of_all": (f"value of all {SAMPLES}", 2),
+    }
+    head = ("cost of a sample", *(name for name, _ in columns.values()))
+    return markdown_table(
+        head,
+        [
+            (str(row["cost"]), *(format_number(row[key], digits) for key, (_, digits) in columns.items()))
+            for row in rows
+        ],
+    )
+
+
+def write_steps(run: Path) -> None:
+    """Write what each rule does to *run*, and the table."""
+    trajectories = finished(run)
+    rows = list(step_rows(trajectories))
+    write_result("stopping_steps", {"queries": len(trajectories), "rows": rows})
+    put_table(PAGE, "## Steps", steps_table(rows))
+
+
+def steps_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rules as a table in Markdown."""
+    head = ("rule", "tokens", "steps", "guiding reward", "held-out score", "difference", "95% interval")
+    return markdown_table(
+        head,
+        [
+            (
+                row["rule"],
+                f"{row['tokens_share']:.0%}",
+                format_number(row["steps"], 2),
+                *(format_number(row[key], 3) for key in ("reward", "check", "check_difference")),
+                " to ".join(format_number(end, 3) for end in row["interval"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def finished(run: Path) -> list[Trajectory]:
+    """Return the finished trajectories of *run*, by id."""
+    found = (t for t in read_trajectories(run) if t.status == "finished")
+    return sorted(found, key=lambda trajectory: trajectory.query.id)
 
 
 def main() -> None:
-    """Replay the run and write the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=("pools", "steps"))
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--figures", type=Path, default=Path("build/figures"), help="Folder of the figure.")
+    """Replay the runs and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--pools", type=Path, default=RUNS / "bon-d0-n80-seed7-tiny")
+    parser.add_argument("--steps", type=Path, default=RUNS / "tpo-d2-n5-seed7-tiny")
     given = parser.parse_args()
-    trajectories = sorted(
-        (t for t in read_trajectories(given.run) if t.status == "finished"), key=lambda t: t.query.id
-    )
-    if given.what == "pools":
-        pools = [[c.reward for c in t.initial] for t in trajectories]
-        size = min(map(len, pools))
-        pools = [pool[:size] for pool in pools]
-        rows = [regret(pools, cost) for cost in COSTS]
-        save_figures([pools_figure(pools)], given.figures)
-    else:
-        rows = list(step_rows(trajectories))
-    marks = read_run(given.run).fingerprint
-    about = {key: marks.get(key) for key in ("policy", "reward", "check_reward", "method.name")}
-    write_result(f"stopping_{given.what}", {"queries": len(trajectories), **about, "rows": rows})
+    write_pools(given.pools)
+    write_steps(given.steps)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from benchmarks.stopping import regret
+from benchmarks.record import RESULTS as RECORDS
+from benchmarks.stopping import PAGE, pools_table, regret, steps_table
 
 from tpo.experiments.stopping_replay import samples_drawn, stopped
 from tpo.methods.catalog import bon, tpo
@@ -18,6 +19,7 @@ from tpo.types import Query, Trajectory, user
 
 POOLS: list[list[float]] = json.loads((Path(__file__).parent / "pools.json").read_text())["rewards"]
 """Rewards of 60 samples by the embedded pair to each of 60 queries of ``training.held_out``, as drawn."""
+RESULTS = json.loads((RECORDS / "stopping_pools.json").read_text("utf-8"))
 
 
 def say(call: PolicyCall, index: int) -> str:
@@ -61,21 +63,16 @@ def test_the_replay_of_first_samples_is_the_run_with_the_rule() -> None:
     assert 4 < drawn < 60
 
 
-@pytest.mark.parametrize(
-    ("cost", "samples", "best_n", "regret_"),
-    [
-        (0.01, 25.49, 16, 0.0482),
-        (0.02, 17.1, 10, 0.0749),
-        (0.05, 10.81, 6, 0.1331),
-        (0.1, 7.8467, 4, 0.212),
-    ],
-)
-def test_the_regret_against_the_best_fixed_number_of_samples(
-    cost: float, samples: float, best_n: int, regret_: float
-) -> None:
-    found = regret(POOLS, cost)
-    assert (found["samples"], found["best_fixed_n"], found["regret"]) == (samples, best_n, regret_)
-    assert found["value"] > found["value_of_all"]
+@pytest.mark.parametrize("row", RESULTS["rows"], ids=lambda row: str(row["cost"]))
+def test_the_recorded_regret_is_that_of_the_recorded_pools(row: dict[str, float]) -> None:
+    assert [len(pool) for pool in POOLS] == [60] * RESULTS["queries"] == [60] * 60
+    assert regret(POOLS, row["cost"]) == row
+
+
+def test_the_tables_of_the_page_are_the_recorded_ones() -> None:
+    page = PAGE.read_text("utf-8")
+    assert pools_table(RESULTS["rows"]) in page
+    assert steps_table(json.loads((RECORDS / "stopping_steps.json").read_text("utf-8"))["rows"]) in page
 
 
 def test_the_value_of_a_fixed_number_is_exact() -> None:

@@ -19,7 +19,7 @@ SUMMARY = Summary(
     usage={"sample": Usage(2, 100, 40, 1234)},
     reward_usage=RewardUsage(10, 99),
     failures={"server [b]gone[/b]": 3},
-    stop_reasons={},
+    stop_reasons={"target_reward": 1, "max_iterations": 1, "error": 3},
     seconds=62.0,
 )
 
@@ -98,5 +98,6 @@ def test_costs_and_failures_are_told() -> None:
     show_costs(where, SUMMARY)
     assert text_of(where).splitlines() == [
         "2 requests, 100 tokens read (40 from a cache), 1,234 written; 10 scores; 1:02 of work",
+        "ended early: 1 by target_reward",
         "3 failed: server [b]gone[/b]",
     ]

@@ -83,6 +83,13 @@ def test_a_run_ends_with_the_table_examples_costs_and_place(tmp_path: Path) -> N
     assert terminal.shown.rstrip().endswith(f"3 queries finished: {tmp_path / 'out'}")
 
 
+def test_rules_and_the_selection_are_told(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, target_reward=0.0, select="consensus")
+    terminal.run()
+    assert "reward tiny; answers chosen by consensus" in terminal.said
+    assert "ended early: 3 by target_reward" in terminal.shown
+
+
 def test_a_model_s_text_is_shown_as_text(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, prompts=["[bold]q[/bold]\x1b[31m"])
     terminal.run(

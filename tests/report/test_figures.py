@@ -97,6 +97,18 @@ def test_runs_are_compared_on_what_both_answered() -> None:
     assert comparison.other_question == 1
 
 
+def test_p_is_adjusted_for_all_comparisons() -> None:
+    steady = [numbered(f"run {n}", n, dict.fromkeys("abcdefg", float(n))) for n in range(3)]
+    other = numbered("other", 3, {"z": 1.0})
+    (alone,) = compare_all(steady[:2])
+    assert alone.paired is not None
+    # Seven queries that all differ: two of the 128 ways to swap are as far apart.
+    assert alone.paired.p == pytest.approx(2 / 128)
+    several = compare_all([*steady, other])
+    assert [c.paired.p for c in several if c.paired is not None] == [pytest.approx(6 / 128)] * 3
+    assert sum(c.paired is None for c in several) == 3
+
+
 def test_runs_without_a_query_in_common_are_not_compared() -> None:
     runs_ = [RunMeasures("x", 0, [measure(trajectory("a"))]), RunMeasures("y", 1, [measure(trajectory("b"))])]
     assert compare_all(runs_)[0].paired is None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tpo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tpo.report.prices import Prices
 
@@ -65,6 +65,12 @@ def prices_of(
     if cached is not None:
         raise ConfigError("--price-cached needs --price-in and --price-out beside it")
     return None
+
+
+def prices_of_flags(flags: Mapping[str, Any]) -> Prices | None:
+    """Return the prices among *flags*, by the names of the options."""
+    read, written, cached = (flags[f"price_{name}"] for name in ("in", "out", "cached"))
+    return prices_of(read, written, cached, flags["currency"], flags["role_price"] or ())
 
 
 def _role_price(text: str) -> tuple[str, Prices]:

@@ -114,6 +114,12 @@ def show_steps(console: Console, summary: Summary) -> None:
 def show_costs(console: Console, summary: Summary) -> None:
     """Print what the run took, and why queries failed."""
     console.print(_costs(summary), style="dim")
+    rules = {
+        reason: n for reason, n in summary.stop_reasons.items() if reason not in ("max_iterations", "error")
+    }
+    if rules:
+        ended = ", ".join(f"{count:,} by {reason}" for reason, count in rules.items())
+        console.print(literal(f"ended early: {ended}"), style="dim")
     for sentence in _losses(summary):
         console.print(sentence, style="yellow")
     for reason, count in list(summary.failures.items())[:REASONS]:

@@ -77,6 +77,7 @@ class Session:
         model = f" ({settings.model})" if settings.model else ""
         rewards = ", ".join(settings.reward) + (f" ({settings.combine})" if len(settings.reward) > 1 else "")
         rewards += f" behind {', '.join(settings.gate)}" if settings.gate else ""
+        rewards += "" if settings.select == "reward" else f"; answers chosen by {settings.select}"
         of_all = queries(total) if total is not None else "queries"
         data = plan.data.source
         shipped = data == str(examples_path())

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
-from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice
 from tpo.config.settings import DATA, OPTIONS
 
 EXAMPLES = """\
@@ -26,7 +26,7 @@ COMPARISON = "Comparison"
 
 
 @options.with_settings(
-    without=("combine", "calibration", "reward_weights", "gate"),
+    without=("combine", "calibration", "reward_weights", "gate", "select", "select_judge"),
     several=options.SWEPT,
     texts={
         "reward": f"{OPTIONS['reward'].option.help} Each reward gets runs of its own.",
@@ -91,6 +91,7 @@ def sweep(
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
     currency: Currency = "USD",
+    role_price: RolePrice = None,
     no_figures: Annotated[
         bool, typer.Option("--no-figures", help="Write tables only.", rich_help_panel=COMPARISON)
     ] = False,

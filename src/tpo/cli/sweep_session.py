@@ -17,7 +17,7 @@ from tpo.cli.common import axes_of, interruptible
 from tpo.cli.escape import visible
 from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.options import SWEPT
-from tpo.cli.prices import prices_of
+from tpo.cli.prices import prices_of_flags
 from tpo.cli.run_progress import run_view
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
 from tpo.data.sources import Spec, named, single_or_several
@@ -88,7 +88,7 @@ class SweepSession:
             seeds=lists["seed"],
             pool=flags["pool"],
         )
-        prices = prices_of(flags["price_in"], flags["price_out"], flags["price_cached"], flags["currency"])
+        prices = prices_of_flags(flags)
         costs = cost_measures(flags["cost"].split(","), prices, flags["parameters"])
         # Before a server is asked for its model's name.
         require_held_out(held_out, axes.rewards)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tpo.cli import options
-from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut
+from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice
 from tpo.config.settings import DATA
 
 EXAMPLES = """\
@@ -25,7 +25,7 @@ CHOICE = "Choice"
 
 
 @options.with_settings(
-    without=("combine", "calibration", "limit"),
+    without=("combine", "calibration", "limit", "select", "select_judge"),
     several=options.TUNED,
     texts={
         "check_reward": "Held-out reward: guides nothing and judges the configurations."
@@ -72,6 +72,7 @@ def tune(
     price_out: PriceOut = None,
     price_cached: PriceCached = None,
     currency: Currency = "USD",
+    role_price: RolePrice = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete the existing runs first.", rich_help_panel=DATA)
     ] = False,

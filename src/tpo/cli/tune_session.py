@@ -17,7 +17,7 @@ from rich.console import Console
 from tpo.cli.common import axes_of
 from tpo.cli.escape import visible
 from tpo.cli.options import TUNED
-from tpo.cli.prices import prices_of
+from tpo.cli.prices import prices_of_flags
 from tpo.cli.sweep_session import SweepSession, sweep_directory_name
 from tpo.config import name_model, stopping_identity
 from tpo.errors import ConfigError
@@ -55,7 +55,7 @@ class TuneSession:
             raise ConfigError(
                 "tpo tune takes one --reward: configurations of two rewards have no common scale"
             )
-        prices = prices_of(flags["price_in"], flags["price_out"], flags["price_cached"], flags["currency"])
+        prices = prices_of_flags(flags)
         costs = cost_measures([flags["cost"]], prices, flags["parameters"])
         if SECONDS in costs:
             raise ConfigError("--cost seconds: configurations that share a run have no time of their own")
@@ -148,7 +148,7 @@ def _planned_cost(plan: SweepPlan) -> Iterator[str]:
     yield f"at most {written:,} completion tokens, if each reaches its limit of {limit:,}"
     (measure,) = plan.costs
     if measure.name == "money":
-        spent = measure.of(0.0, written, 0.0)
+        spent = max(each.of(0.0, written, 0.0) for each in (measure, *measure.roles.values()))
         yield f"at most {spent:,.4g} {measure.unit} for these; prompts and rewards are not in it"
     if plan.check_reward is not None and todo:
         steps = sum(cell.method.sample_size + cell.method.max_iterations for cell in todo)

@@ -20,7 +20,7 @@ TINY = "tiny"
 CONCURRENCY = 64
 MAX_TOKENS = 2048
 TINY_MAX_TOKENS = 256
-"""The embedded policy replies in under 150 tokens; its context of 2,048 must hold a whole conversation."""
+"""The embedded policy replies in under 150 tokens; its context must hold a whole conversation."""
 
 MODELS = "Models"
 METHOD = "Method"

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tpo.report.statistics import holm
+
 Row = Sequence[str]
 Record = Mapping[str, Any]
 DASH = "\N{EN DASH}"
@@ -70,6 +72,16 @@ def comparison_cells(paired: Record, digits: int = 2) -> tuple[str, str, str]:
     """Return the cells under :data:`COMPARISON_HEAD`: difference, p, and wins, ties and losses."""
     outcomes = ", ".join(f"{paired[name]:,}" for name in ("wins", "ties", "losses"))
     return (*format_difference(paired, digits), outcomes)
+
+
+def with_adjusted_p(
+    rows: list[dict[str, Any]], tests: Sequence[str] = ("paired", "held_out")
+) -> list[dict[str, Any]]:
+    """Return *rows* with ``p_holm`` beside each p of *tests*: adjusted for all tests of the table."""
+    paired = [row[name] for row in rows for name in tests if row[name] is not None]
+    for each, p in zip(paired, holm([each["p"] for each in paired]), strict=True):
+        each["p_holm"] = p
+    return rows
 
 
 def format_metric(metric: Record) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
 from tpo.report.line_figures import RunMeasures
 from tpo.report.measures import QueryMeasures
-from tpo.report.statistics import PairedComparison, compare_paired
+from tpo.report.statistics import PairedComparison, compare_paired, holm
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,17 @@ class Comparison:
 
 
 def compare_all(runs: Sequence[RunMeasures]) -> list[Comparison]:
-    """Compare every pair of *runs* with the same reward by the rewards of their answers."""
+    """Compare every pair of *runs* with the same reward by the rewards of their answers.
+
+    p is adjusted for all comparisons (Holm).
+    """
     pairs = combinations(runs, 2)
-    return [_compare(first, second) for first, second in pairs if first.reward == second.reward]
+    found = [_compare(first, second) for first, second in pairs if first.reward == second.reward]
+    adjusted = iter(holm([each.paired.p for each in found if each.paired is not None]))
+    return [
+        each if each.paired is None else replace(each, paired=replace(each.paired, p=next(adjusted)))
+        for each in found
+    ]
 
 
 def _compare(first: RunMeasures, second: RunMeasures) -> Comparison:

@@ -103,7 +103,7 @@ def measure(trajectory: Trajectory) -> QueryMeasures:
     )
 
 
-def prompt_share(requests: float, n: float, size: int) -> float:
+def prompt_share(requests: float, n: float, size: float) -> float:
     """Return the share of the prompt tokens of *size* samples, drawn by *requests*, that *n* of them cost.
 
     One request for all reads the prompt once. A server that gives one sample per request reads it for each.

@@ -55,6 +55,14 @@ def test_math_500_tells_what_aligning_changed(tmp_path: Path) -> None:
     assert record["versions"]["math-verify"]
 
 
+def test_a_method_without_effect_is_named_beside_the_table(tmp_path: Path) -> None:
+    record = carried_out(plan(MATH_500, tmp_path), {**script("?", ""), "update": "no tags"})
+    (warning,) = (note for note in bench_notes(record) if note.startswith("warning: "))
+    assert "no update could be read in 4 of 4 queries" in warning
+    solved = carried_out(plan(MATH_500, tmp_path / "solved"), {**script("?", ""), "update": solve})
+    assert [note for note in bench_notes(solved) if note.startswith("warning: ")] == []
+
+
 @pytest.mark.parametrize("benchmark", [HH_RLHF, BEAVERTAILS])
 def test_mean_rewards_are_of_the_first_sample_and_of_the_final_answer(benchmark: Any, tmp_path: Path) -> None:
     record = carried_out(plan(benchmark, tmp_path), script("four", "a longer one"))
@@ -122,6 +130,12 @@ def test_several_methods_and_seeds_are_held_against_each_other(tmp_path: Path) -
     assert leading(record, "after")["graded"] == 16
     against = record["against"][0]
     assert (against["first"], against["second"]) == ("tpo D1-N2", "bon D0-N2")
+    tests = sorted((method["change"] for method in record["methods"]), key=lambda change: change["p"])
+    assert [change["p_holm"] for change in tests] == [
+        2 * tests[0]["p"],
+        max(2 * tests[0]["p"], tests[1]["p"]),
+    ]
+    assert against["paired"]["p_holm"] == against["paired"]["p"]
     assert (against["paired"]["queries"], against["paired"]["difference"]["value"]) == (8, 8.0)
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == [
         "bon-d0-n2-seed7",

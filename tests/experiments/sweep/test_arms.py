@@ -56,6 +56,21 @@ def test_cached_tokens_are_counted_by_step(tmp_path: Path) -> None:
     assert average_seeds([query_result(cached, 1), query_result(trajectory, 1)]).cached == (0.0, 4.5)
 
 
+def test_tokens_are_counted_by_role_and_step(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("tpo",), samples=(3,), iterations=(2,), queries=1)
+    carried_out(of, models(of, ScriptedPolicy(say), dict.fromkeys(of.rewards, ScriptedReward(score))))
+    (trajectory,) = trajectories(of, of.cells[0])
+    row = query_result(trajectory, 3)
+    assert row.by_role.keys() == {"writer", "critic", "editor"}
+    of_all = [tuple(map(sum, zip(*step, strict=True))) for step in zip(*row.by_role.values(), strict=True)]
+    assert of_all == [pytest.approx(each) for each in zip(row.read, row.written, row.cached, strict=True)]
+    assert row.by_role["critic"][0] == (0.0, 0.0, 0.0)
+    assert row.by_role["critic"][1][1] < row.by_role["critic"][2][1] == row.by_role["critic"][3][1]
+    mean = average_seeds([row, replace(row, by_role={"writer": row.by_role["writer"]})])
+    assert mean.by_role["writer"] == row.by_role["writer"]
+    assert mean.by_role["critic"][3][1] == row.by_role["critic"][3][1] / 2
+
+
 def _bests(pool: Sequence[Candidate], depth: int) -> list[float]:
     return [max(c.reward for c in pool if c.step <= step) for step in range(1, depth + 1)]
 

@@ -46,7 +46,14 @@ def test_a_sweep_runs_against_a_server_and_goes_on_without_asking_again(data: Pa
         asked = len(server.requests)
         assert call(data, "--policy", server.url, *grid, *rest)[0] == 0
         assert len(server.requests) - asked <= 1  # which model it serves is asked for, and nothing else
+        prices = ("--cost", "money", "--price-in", 1, "--price-out", 1, "--role-price", "critic=11,11")
+        assert call(data, "--policy", server.url, *grid, *rest, *prices)[0] == 0
     record = json.loads((tmp_path / "out/sweep.json").read_text())
+    spent = {
+        arm["method"]: arm["a_query"]["money"] * 1e6 - arm["a_query"]["tokens"] for arm in record["arms"]
+    }
+    assert spent["tpo"] > spent["revision"] > 0.0
+    assert spent["bon"] == pytest.approx(0.0)
     assert record["policy"] == "scripted"
     assert record["arms"][0]["held_out_queries"] == 3
     assert "api_key" not in json.dumps(record)
@@ -67,6 +74,7 @@ def test_a_sweep_runs_against_a_server_and_goes_on_without_asking_again(data: Pa
         (["--check-reward", "wrong"], "--check-reward wrong: unknown"),
         (["--column", "nothing"], "nothing"),
         (["--limit", "0"], "--limit is 0"),
+        (["--cost", "money", "--price-in", "1", "--role-price", "critic"], "must be ROLE=IN,OUT"),
         (["--cost", "seconds"], "--cost seconds needs --no-share"),
     ],
 )
@@ -79,6 +87,12 @@ def test_a_wrong_option_is_one_sentence_before_any_call(
         assert (code, why in said, "Traceback" in said) == (2, True, False), said
         assert not any("messages" in body for body in server.requests)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_selection_from_a_file_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('select = "consensus"\n')
+    code, said = call(data, "--config", tmp_path / "run.toml", "--out", tmp_path / "out", "--no-figures")
+    assert (code, "runs are compared by the highest reward" in said) == (2, True), said
 
 
 def test_data_that_is_not_there_is_told(tmp_path: Path) -> None:

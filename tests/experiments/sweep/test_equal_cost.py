@@ -13,6 +13,7 @@ from tpo.experiments.sweep.arms import Arm
 from tpo.experiments.sweep.costs import CALLS, SECONDS, TOKENS, WRITTEN, cost_measures
 from tpo.experiments.sweep.curves import RewardCurve, best_of_n_curve, cost_at, step_curve
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, within_cap
+from tpo.methods.catalog import build_method
 from tpo.report.prices import Prices
 from tpo.report.statistics import expected_best, expected_of_best
 
@@ -75,6 +76,20 @@ def test_cached_prompt_tokens_have_their_price_and_count_as_tokens() -> None:
     assert best_of_n_curve(pool, ["a"], money).spent[0] == pytest.approx((2 * 2 + 8 * 0.5 + 10 * 6) / 1e6)
     assert cost_at(cached, full, 0) == pytest.approx((10 * 2.0 + 40 * 6.0) / 1e6)
     assert cost_at(cached, TOKENS, 0) == 50.0
+
+
+def test_the_calls_of_a_role_with_a_model_of_its_own_have_its_prices() -> None:
+    (money,) = cost_measures(["money"], Prices(2.0, 6.0, roles={"critic": Prices(20.0, 60.0)}))
+    tokens = {"critic": ((0.0, 0.0, 0.0), (5.0, 3.0, 1.0)), "editor": ((0.0,) * 3, (2.0, 9.0, 0.0))}
+    result = replace(row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0)), by_role=tokens)
+    assert cost_at(result, money, 0) == pytest.approx((10 * 2 + 20 * 6) / 1e6)
+    assert cost_at(result, money, 1) == pytest.approx((15 * 2 + 5 * 20 + 29 * 6 + 3 * 60) / 1e6)
+    assert cost_at(result, TOKENS, 1) == 52.0
+
+
+def test_samples_cost_their_share_of_those_that_were_drawn() -> None:
+    stopped = replace(BON, method=build_method("bon", sample_size=60, max_iterations=0))
+    assert best_of_n_curve(stopped, ["a", "b"], TOKENS) == best_of_n_curve(BON, ["a", "b"], TOKENS)
 
 
 def test_a_server_that_gives_one_sample_per_request_reads_the_prompt_for_each() -> None:

@@ -54,6 +54,17 @@ def test_a_sweep_writes_its_tables_its_figures_and_all_that_a_repetition_needs(t
     assert r"\begin{tabular}" in (tmp_path / "sweep.tex").read_text()
 
 
+def test_a_method_without_effect_is_named_beside_the_table(tmp_path: Path) -> None:
+    of = plan(tmp_path, samples=(2,), seeds=(1, 2))
+    untagged = ScriptedPolicy(lambda call, index: say(call, index).replace("improved_response", "b"))
+    record = carried_out(of, models(of, untagged))
+    (warning,) = record["effect"]
+    lost = "no update could be read in 6 of 6 queries (0 of 12 updates were readable)"
+    assert warning.startswith(f"tpo D1-N2: {lost}: there this equals best-of-2 at ")
+    assert f"warning: tpo D1-N2: {lost}" in (tmp_path / "sweep.md").read_text()
+    assert carried_out(plan(tmp_path / "readable", samples=(2,)))["effect"] == []
+
+
 def test_every_row_of_the_csv_is_an_arm_with_its_numbers(tmp_path: Path) -> None:
     record = carried_out(plan(tmp_path))
     with (tmp_path / "sweep.csv").open() as file:

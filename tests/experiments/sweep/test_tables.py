@@ -8,8 +8,9 @@ from tests.experiments.sweep.values import BON, arm, row
 from tpo.experiments.sweep.budgets import at_budgets
 from tpo.experiments.sweep.costs import DEFAULT_COSTS
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost
-from tpo.experiments.sweep.results import arm_record, compare_arms, with_adjusted_p
+from tpo.experiments.sweep.results import arm_record, compare_arms
 from tpo.experiments.sweep.tables import csv_rows, sweep_latex, sweep_notes, sweep_page
+from tpo.experiments.tables import with_adjusted_p
 from tpo.report.overview import TINY_NOTE
 
 DEAR = arm("tpo", 4, 1, {q: row((1.0, 2.0, 3.0, 4.0), (4.0, 6.0), (40.0, 400.0)) for q in ("a", "b")})

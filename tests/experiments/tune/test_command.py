@@ -54,6 +54,10 @@ def test_it_measures_a_sample_prints_the_command_and_goes_on_without_asking_agai
         asked = len(server.requests)
         assert call(data, *options, *models)[0] == 0
         assert len(server.requests) - asked <= 1
+        prices = ("--cost", "money", "--price-in", 1, "--price-out", 2, "--role-price", "critic=3,10")
+        code, said = call(data, *options, *models, *prices, "--fresh")
+        assert code == 0, said
+        assert "at most 6.39 USD for these" in said  # 312 completions of 2,048 tokens, each as if a critique
     record = json.loads((out / "tune.json").read_text())
     assert len(record["data"]["ids"]) == 24
     assert record["command"][:3] == ["tpo", "run", str(data)]

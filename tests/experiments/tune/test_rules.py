@@ -57,6 +57,9 @@ def test_a_fitted_value_decides_on_other_queries_than_those_it_was_fitted_to(tmp
         bests = sorted(max(each.reward for each in runs[name].initial) for name in names)
         return float(f"{bests[round(share * (len(bests) - 1))]:.4g}")
 
+    answers = sorted(max(each.reward for each in runs[name].pool) for name in queries)
+    targets = {each.options["target_reward"] for each in found}
+    assert {float(f"{answers[place]:.4g}") for place in (2, 5, 10)} < targets
     (middle,) = [
         each
         for each in found

@@ -20,6 +20,7 @@ from tpo.experiments.bench.tables import bench_latex, bench_page, bench_report_t
 from tpo.experiments.cells import Cell
 from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
+from tpo.experiments.tables import with_adjusted_p
 from tpo.export.atomic_writer import replacing_text
 from tpo.report import ReportOptions, write_report
 from tpo.store.jsonline import plain
@@ -84,8 +85,8 @@ def _record(
         "grader_options": dict(context.options),
         "settings": plan.settings.to_json(),
         "arms": [_cell(plan, cell) for cell in plan.cells],
-        "methods": [result.record() for result in results],
-        "against": [asdict(each) for each in against],
+        "methods": with_adjusted_p([result.record() for result in results], ("change",)),
+        "against": with_adjusted_p([asdict(each) for each in against], ("paired",)),
         "paper": published()["source"] if plan.shows_paper else None,
         "effect": effect_notes(plan),
         "versions": versions(*LIBRARIES),

@@ -86,7 +86,8 @@ def bench_notes(record: Record) -> list[str]:
         "before: the first sample of the unaligned policy; after: the method's final answer",
         "numbers are over queries, after averaging seeds; methods are compared on the same queries",
         "intervals: 95%; Wilson's for right or wrong answers, bootstrap over queries for others",
-        "change: after minus before, paired by query; p: two-sided, from swapping the two sides of a query",
+        "change: after minus before, paired by query",
+        "p: two-sided, from swapping the two sides of a query, adjusted for all tests of its table (Holm)",
         f"reward {record['reward']}",
     ]
     notes += [TINY_NOTE] if TINY in (*record["settings"]["policy"], *record["settings"]["reward"]) else []

@@ -6,9 +6,10 @@ Intervals and tests treat a query as one observation, so seeds are averaged firs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from statistics import fmean
+from typing import TypeVar
 
 from tpo.experiments.cells import Cell
 from tpo.experiments.sweep.held_out import best_by_step
@@ -17,8 +18,12 @@ from tpo.report.measures import measure
 from tpo.report.statistics import expected_best, expected_of_best
 from tpo.store.journal import request_hash
 from tpo.store.jsonline import flat
-from tpo.types import Query, Step, Trajectory
+from tpo.types import Query, Step, Trajectory, Usage
 
+T = TypeVar("T")
+
+RoleTokens = tuple[float, ...]
+"""Prompt, completion and cached prompt tokens."""
 HeldOutScore = Callable[[Query, str], float | None]
 """Return the held-out score of a response, or None if it has none."""
 
@@ -44,6 +49,7 @@ class QueryResult:
         cached: cumulative prompt tokens from the server's cache after each step; empty: none.
         sample_cached: prompt tokens of the first samples from the cache.
         sample_requests: requests of the first samples.
+        by_role: cumulative prompt, completion and cached prompt tokens after each step, by role.
     """
 
     first: float
@@ -61,6 +67,12 @@ class QueryResult:
     cached: tuple[float, ...] = ()
     sample_cached: float = 0.0
     sample_requests: float = 1.0
+    by_role: Mapping[str, tuple[RoleTokens, ...]] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> float:
+        """Number of first samples: a rule may end their draw before N, and a fallback draws more."""
+        return self.calls[0]
 
     @property
     def answer(self) -> float:
@@ -178,6 +190,7 @@ def query_result(trajectory: Trajectory, depth: int, held_out: HeldOutScore | No
         cached=_padded([step.cached for step in steps], depth),
         sample_cached=float(numbers.sample_cached),
         sample_requests=float(numbers.sample_requests),
+        by_role=_by_role(trajectory, depth),
     )
     return result if held_out is None else _with_held_out(result, trajectory, depth, held_out)
 
@@ -204,6 +217,7 @@ def average_seeds(results: Sequence[QueryResult]) -> QueryResult:
         cached=_mean([result.cached for result in results]),
         sample_cached=fmean(result.sample_cached for result in results),
         sample_requests=fmean(result.sample_requests for result in results),
+        by_role=_mean_by_role([result.by_role for result in results]),
     )
 
 
@@ -237,11 +251,33 @@ def without_held_out(result: QueryResult) -> QueryResult:
     return replace(result, check=(), check_first=None, check_best_of=())
 
 
+def _by_role(trajectory: Trajectory, depth: int) -> dict[str, tuple[RoleTokens, ...]]:
+    """Return the cumulative tokens of each role by step."""
+    steps = (trajectory.first, *trajectory.steps)
+    found = {}
+    for role in {call.role for step in steps for call in step.calls}:
+        own = (sum((call.usage for call in step.calls if call.role == role), Usage()) for step in steps)
+        spent = [(u.prompt_tokens, u.completion_tokens, u.cached_tokens) for u in accumulate(own)]
+        found[role] = _padded(spent, depth)
+    return found
+
+
+def _mean_by_role(
+    rows: Sequence[Mapping[str, tuple[RoleTokens, ...]]],
+) -> dict[str, tuple[RoleTokens, ...]]:
+    """Return the mean of *rows*; a role that a seed did not need has no tokens there."""
+    found = {}
+    for role, steps in {role: steps for row in rows for role, steps in row.items()}.items():
+        none = ((0.0, 0.0, 0.0),) * len(steps)
+        found[role] = tuple(_mean(of) for of in zip(*(row.get(role, none) for row in rows), strict=True))
+    return found
+
+
 def _critiques(step: Step) -> int:
     return sum(call.n for call in step.calls if not call.reads)
 
 
-def _padded(values: Sequence[float], depth: int) -> tuple[float, ...]:
+def _padded(values: Sequence[T], depth: int) -> tuple[T, ...]:
     """Return *values* by step up to *depth*; the last value is repeated for steps that were not run."""
     return (*values, *([values[-1]] * (depth + 1 - len(values))))
 

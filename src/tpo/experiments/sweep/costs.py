@@ -8,8 +8,8 @@ queries, from start to end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tpo.errors import ConfigError
 from tpo.report.prices import MILLION, Prices
@@ -20,6 +20,7 @@ class CostMeasure:
     """A cost in *unit*: *read* a prompt token, *written* a completion token, *call* a sample or critique.
 
     *label* names an axis. *cached* is the cost of a prompt token from the server's cache; None: as *read*.
+    *roles* are the costs of roles that have a model of their own.
     """
 
     name: str
@@ -29,6 +30,7 @@ class CostMeasure:
     written: float
     call: float = 0.0
     cached: float | None = None
+    roles: Mapping[str, CostMeasure] = field(default_factory=dict, hash=False)
 
     def of(self, read: float, written: float, calls: float, cached: float = 0.0) -> float:
         """Return the cost of so many prompt tokens, *cached* of them, completion tokens and calls."""
@@ -62,13 +64,23 @@ def _measure(name: str, prices: Prices | None, parameters: float | None) -> Cost
     if name == "money":
         if prices is None:
             raise ConfigError("--cost money needs --price-in and --price-out")
-        cached = None if prices.cached is None else prices.cached / MILLION
-        prompt, completion = prices.read / MILLION, prices.written / MILLION
-        label = f"cost in {prices.currency}"
-        return CostMeasure(name, label, prices.currency, prompt, completion, cached=cached)
+        return _money(prices, prices.currency)
     if name == "flops":
         if parameters is None:
             raise ConfigError("--cost flops needs --parameters, the number of the policy's parameters")
         pflops = 2 * parameters / 1e15
         return CostMeasure(name, "PFLOPs (2 x parameters x tokens)", "PFLOPs", pflops, pflops)
     raise ConfigError(f"--cost {name}: unknown; there are {', '.join(COSTS)}")
+
+
+def _money(prices: Prices, currency: str) -> CostMeasure:
+    cached = None if prices.cached is None else prices.cached / MILLION
+    return CostMeasure(
+        "money",
+        f"cost in {currency}",
+        currency,
+        prices.read / MILLION,
+        prices.written / MILLION,
+        cached=cached,
+        roles={role: _money(own, currency) for role, own in prices.roles.items()},
+    )

@@ -63,13 +63,17 @@ class CurvePoint:
 def cost_at(result: QueryResult, measure: CostMeasure, step: int) -> float:
     """Return the cost of a query up to the end of *step*."""
     cached = result.cached[step] if result.cached else 0.0
-    return measure.of(result.read[step], result.written[step], result.calls[step], cached)
+    spent = measure.of(result.read[step], result.written[step], result.calls[step], cached)
+    for role in measure.roles.keys() & result.by_role.keys():
+        read, written, cached = result.by_role[role][step]
+        spent += measure.roles[role].of(read, written, 0, cached) - measure.of(read, written, 0, cached)
+    return spent
 
 
-def cost_of_samples(result: QueryResult, measure: CostMeasure, n: float, pool: int) -> float:
-    """Return the cost of *n* of a query's *pool* first samples: their prompts, and *n* parts of the texts."""
-    share = prompt_share(result.sample_requests, n, pool)
-    written = result.sample_written * n / pool
+def cost_of_samples(result: QueryResult, measure: CostMeasure, n: float) -> float:
+    """Return the cost of *n* of a query's first samples: their prompts, and *n* parts of the texts."""
+    share = prompt_share(result.sample_requests, n, result.samples)
+    written = result.sample_written * n / result.samples
     return measure.of(share * result.sample_read, written, n, share * result.sample_cached)
 
 
@@ -131,7 +135,7 @@ def best_of_n_curve(arm: Arm, queries: Sequence[str], measure: CostMeasure) -> R
     """Return the curve of best-of-n from the first samples of *arm* over *queries*."""
     results = [arm.results[query] for query in queries]
     places = tuple(float(n) for n in range(1, arm.pool_size + 1))
-    spent = tuple(fmean(cost_of_samples(result, measure, n, arm.n) for result in results) for n in places)
+    spent = tuple(fmean(cost_of_samples(result, measure, n) for result in results) for n in places)
     size = len(places)
     reached = {query: arm.results[query].best_of[:size] for query in queries}
     checked = {query: arm.results[query].check_best_of[:size] for query in queries}

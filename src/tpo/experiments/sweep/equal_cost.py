@@ -133,8 +133,8 @@ def within_cap(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) 
 
 def _samples_paid(arm: Arm, result: QueryResult, measure: CostMeasure, cap: float) -> int:
     """Return how many first samples of a query *cap* pays for, even beyond the pool."""
-    prompt = cost_of_samples(result, measure, 0, arm.n)
-    each = cost_of_samples(result, measure, 1, arm.n) - prompt
+    prompt = cost_of_samples(result, measure, 0)
+    each = cost_of_samples(result, measure, 1) - prompt
     return max(0, floor((cap - prompt) / each + 1e-9)) if each > 0 else arm.n
 
 
@@ -142,7 +142,7 @@ def _samples_within(arm: Arm, result: QueryResult, measure: CostMeasure, cap: fl
     count = _samples_paid(arm, result, measure, cap)
     if not 1 <= count <= len(result.best_of):
         return None
-    spent = cost_of_samples(result, measure, count, arm.n)
+    spent = cost_of_samples(result, measure, count)
     checked = result.check_best_of[count - 1] if result.check_best_of else None
     return CappedQuery(result.best_of[count - 1], spent, float(count), checked)
 

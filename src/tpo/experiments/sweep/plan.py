@@ -105,11 +105,17 @@ class SweepPlan(ExperimentPlan):
         """Raise, before any call, the errors that would otherwise occur at the end.
 
         Raises:
-            ConfigError: the held-out reward guides a run, or seconds of runs that share calls are compared.
+            ConfigError: the held-out reward guides a run, seconds of runs that share calls are compared, or
+                answers are selected otherwise than by reward.
             MissingExtra: matplotlib is not installed.
         """
         require_held_out(self.check_reward, self.rewards)
         require_own_time(self.costs, shares=self.shares)
+        if self.settings.select != "reward":
+            raise ConfigError(
+                f"select = {self.settings.select}: runs are compared by the highest reward; leave it out here"
+                " and use it with tpo run"
+            )
         if not self.figures:
             return
         try:

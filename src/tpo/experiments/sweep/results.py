@@ -21,18 +21,20 @@ from tpo.experiments.plan import PAGE, write_result_files
 from tpo.experiments.sweep.arms import Arm, make_arms, without_held_out
 from tpo.experiments.sweep.budgets import at_budgets
 from tpo.experiments.sweep.costs import SECONDS
+from tpo.experiments.sweep.curves import cost_at
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, shared_query_ids
 from tpo.experiments.sweep.figures import sweep_figures
 from tpo.experiments.sweep.held_out import HeldOutScores
 from tpo.experiments.sweep.plan import FIGURES, SweepPlan
 from tpo.experiments.sweep.tables import csv_rows, sweep_latex, sweep_page, sweep_report_tables
+from tpo.experiments.tables import with_adjusted_p
 from tpo.export.atomic_writer import replacing_text
 from tpo.report import ReportOptions, bootstrap, write_report
 from tpo.report.bootstrap import Estimate
 from tpo.report.figure_files import save_figures
 from tpo.report.figures import Figure
 from tpo.report.shared_queries import shared_queries
-from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, compare_paired, holm
+from tpo.report.statistics import EXACT_UP_TO, FLIPS, bootstrap_means, compare_paired
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.runfile import read_run, versions
 
@@ -194,9 +196,7 @@ def _arm_record(plan: SweepPlan, arm: Arm, *, apart: bool) -> dict[str, Any]:
     spent = record["a_query"]
     if arm.results:
         for measure in (each for each in plan.costs if each != SECONDS):
-            spent[measure.name] = measure.of(
-                *(spent[each] for each in ("read", "written", "calls", "cached"))
-            )
+            spent[measure.name] = fmean(cost_at(row, measure, arm.depth) for row in arm.results.values())
     return record | {"a_query": spent | {"seconds": None} if plan.shares else spent}
 
 
@@ -253,16 +253,6 @@ def compare_arms(arms: Sequence[Arm]) -> list[dict[str, Any]]:
                 both["held_out"] = asdict(compare_paired(*checks)) if checked else None
                 found.append(both)
     return found
-
-
-def with_adjusted_p(
-    rows: list[dict[str, Any]], tests: Sequence[str] = ("paired", "held_out")
-) -> list[dict[str, Any]]:
-    """Return *rows* with ``p_holm`` beside each p of *tests*: adjusted for all tests of the table."""
-    paired = [row[name] for row in rows for name in tests if row[name] is not None]
-    for each, p in zip(paired, holm([each["p"] for each in paired]), strict=True):
-        each["p_holm"] = p
-    return rows
 
 
 def _mean(values: Sequence[float]) -> dict[str, Any] | None:

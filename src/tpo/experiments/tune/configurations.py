@@ -110,7 +110,7 @@ def at_steps(
 
 def _best_of_n(pool: Arm, name: str, n: int, measure: CostMeasure, held_out: bool) -> Configuration:
     rows = pool.results
-    costs = {query: cost_of_samples(row, measure, n, pool.n) for query, row in rows.items()}
+    costs = {query: cost_of_samples(row, measure, n) for query, row in rows.items()}
     scores = {query: (row.check_best_of if held_out else row.best_of)[n - 1] for query, row in rows.items()}
     return Configuration(name, n, 0, costs, scores)
 

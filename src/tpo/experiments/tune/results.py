@@ -15,13 +15,13 @@ from tpo.config.command_line import settings_words
 from tpo.experiments.latex import latex_table
 from tpo.experiments.plan import write_result_files
 from tpo.experiments.sweep.plan import SweepPlan
-from tpo.experiments.sweep.results import with_adjusted_p
 from tpo.experiments.tables import (
     escape_markdown,
     format_difference,
     format_estimate,
     format_number,
     markdown_table,
+    with_adjusted_p,
 )
 from tpo.experiments.tune.choice import Choice, best_by_kind, frontier
 from tpo.experiments.tune.configurations import Configuration, Need

@@ -20,8 +20,8 @@ from tpo.experiments.tune.configurations import FOLDS, Configuration, at_steps
 from tpo.methods.stopping import SampleCost, TokenBudget
 from tpo.types import Trajectory
 
-TARGETS = (0.25, 0.5, 0.75, 0.9)
-"""Quantiles of the best first samples that are tried as target rewards."""
+TARGETS = {"first samples": (0.25, 0.5, 0.75, 0.9), "answers": (0.1, 0.25, 0.5)}
+"""Quantiles that are tried as target rewards: of the best first samples, and of the answers."""
 PLATEAUS = ((1, 0.1), (1, 0.5), (2, 0.1))
 """Steps and shares that are tried as plateaus."""
 SAMPLE_COSTS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -34,8 +34,9 @@ Fit = Callable[[Sequence[Trajectory]], Options]
 
 def step_rules(depth: int) -> Iterator[tuple[str, Fit]]:
     """Yield name and fit of each rule that is tried for a method with *depth* iterations."""
-    for share in TARGETS:
-        yield "target_reward", partial(_target, share=share)
+    for of, quantiles in TARGETS.items():
+        for quantile in quantiles:
+            yield "target_reward", partial(_target, quantile=quantile, of=of)
     for steps, least in PLATEAUS:
         if steps < depth:
             yield "plateau", partial(_plateau, steps=steps, share=least)
@@ -111,15 +112,16 @@ def _rotated(
         order = [*range(start, len(samples)), *range(start)]
         drawn = samples_drawn(rule, [rewards[place] for place in order])
         rounds = max(-(-drawn // rule.round_size), round(row.sample_requests * drawn / len(samples)))
-        written = row.sample_written * drawn / pool.n
+        written = row.sample_written * drawn / row.samples
         costs.append(measure.of(read * rounds, written, drawn, cached * rounds))
         scores.append(checks[max(order[:drawn], key=rewards.__getitem__)])
     return fmean(costs), fmean(scores)
 
 
-def _target(runs: Sequence[Trajectory], share: float) -> Options:
-    bests = sorted(max(each.reward for each in run.initial) for run in runs)
-    return {"target_reward": float(f"{bests[round(share * (len(bests) - 1))]:.4g}")}
+def _target(runs: Sequence[Trajectory], quantile: float, of: str) -> Options:
+    pools = (run.pool if of == "answers" else run.initial for run in runs)
+    bests = sorted(max(each.reward for each in pool) for pool in pools)
+    return {"target_reward": float(f"{bests[round(quantile * (len(bests) - 1))]:.4g}")}
 
 
 def _plateau(_: Sequence[Trajectory], steps: int, share: float) -> Options:
