@@ -18,7 +18,7 @@ from tpo.store.runfile import RunRecord
 from tpo.store.shards import run_directories
 from tpo.types import Trajectory
 from tpo.view.in_flight import InFlightQueries
-from tpo.view.run_table import Place, RunTable, Sampling
+from tpo.view.run_table import Place, RowSample, RunTable
 from tpo.view.state import IsAlive, State, process_is_alive, state_of
 from tpo.view.tail import Growth, Tail
 
@@ -171,15 +171,15 @@ class LiveRun:
 
     def _reset(self) -> None:
         self.generation += 1
-        self.table = RunTable(self.name, self.number, self._sampling())
+        self.table = RunTable(self.name, self.number, self._row_sample())
 
-    def _sampling(self) -> Sampling | None:
+    def _row_sample(self) -> RowSample | None:
         """Return the sample that the table shows of the queries in the record; None if it shows all."""
         share = min(self._max_queries / (self.total or 1), 1.0) / 2**self._halvings
         if share == 1:
             return None
         allowed = self.record.fingerprint.get(runfile.MAX_ITERATIONS) if self.record else None
-        return Sampling(share, allowed if isinstance(allowed, int) else 0)
+        return RowSample(share, allowed if isinstance(allowed, int) else 0)
 
     def _look_at_parts(self) -> None:
         """Follow parts that began; start again if others are gone, because they were merged."""
@@ -209,7 +209,7 @@ class LiveRun:
         if seen != self._record_seen:
             self._record_seen = seen
             self.record, self.record_notes = read_run_record(self.path)
-            if self.table.sampling != self._sampling():  # more queries, or more iterations
+            if self.table.sample != self._row_sample():  # more queries, or more iterations
                 self._start_again()
 
 

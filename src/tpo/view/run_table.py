@@ -26,7 +26,7 @@ Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class RowSample:
     """*share* of the queries that have rows. A line counts if its query has used *max_iterations*."""
 
     share: float
@@ -41,15 +41,15 @@ class Sampling:
 class RunTable:
     """Rows of one generation of a run. Of several lines for a query, the last one counts.
 
-    A query keeps its first row, so that what the page has open stays in place. With *sampling* only some
+    A query keeps its first row, so that what the page has open stays in place. With *sample* only some
     queries have rows, all are in the totals, and a finished query counts once.
     """
 
-    def __init__(self, name: str, number: int, sampling: Sampling | None = None) -> None:
+    def __init__(self, name: str, number: int, sample: RowSample | None = None) -> None:
         self.gathering = RunCollector(name, number)
-        self.sampling = sampling
-        self._ended = None if sampling is None else _Names()
-        """Queries that have ended, with *sampling*: the others have no rows."""
+        self.sample = sample
+        self._ended = None if sample is None else _Names()
+        """Queries that have ended, with *sample*: the others have no rows."""
         self.throughput = Throughput()
         self.stale = False
         """True if a finished query occurred again (no run writes that): totals must be recomputed."""
@@ -88,7 +88,7 @@ class RunTable:
             return
         if self._ended is None or self._counts(found, self._ended):
             self.throughput.add(found)
-            if self.sampling is None or sample_place(found.query.id) < self.sampling.share:
+            if self.sample is None or sample_place(found.query.id) < self.sample.share:
                 self._add_row(found, (part, line.offset))
             else:
                 self.gathering.count(found)
@@ -97,7 +97,7 @@ class RunTable:
         """Return whether the totals of a sampled run include *found*; add its query to those *ended*."""
         query = found.query.id
         again = query in ended and not self.gathering.has_failed(query)
-        if again or self.sampling is None or not self.sampling.counts(found):
+        if again or self.sample is None or not self.sample.counts(found):
             return False
         ended.add(query)
         return True

@@ -53,7 +53,7 @@ def _notes(run: LiveRun) -> list[str]:
     if run.record is None or run.state == "interrupted":
         found += run.record_notes
     found += _lines(run)
-    if run.table.sampling is not None:
+    if run.table.sample is not None:
         ended = run.table.gathering.summary(0.0)
         found.append(sample_note(len(run.table), ended.finished + ended.failed))
     if run.in_flight.calls and run.state != "working":
