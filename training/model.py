@@ -184,7 +184,7 @@ def sharpened(policy: Policy, factor: float) -> Policy:
     """A copy of *policy* with logits *factor* times as large: it samples as if it were colder."""
     copied = copy.deepcopy(policy)
     with torch.no_grad():
-        copied.model.norm.weight *= factor
+        copied.model.norm.weight.mul_(factor)
     return copied
 
 

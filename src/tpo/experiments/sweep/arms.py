@@ -254,7 +254,7 @@ def without_held_out(result: QueryResult) -> QueryResult:
 def _by_role(trajectory: Trajectory, depth: int) -> dict[str, tuple[RoleTokens, ...]]:
     """Return the cumulative tokens of each role by step."""
     steps = (trajectory.first, *trajectory.steps)
-    found = {}
+    found: dict[str, tuple[RoleTokens, ...]] = {}
     for role in {call.role for step in steps for call in step.calls}:
         own = (sum((call.usage for call in step.calls if call.role == role), Usage()) for step in steps)
         spent = [(u.prompt_tokens, u.completion_tokens, u.cached_tokens) for u in accumulate(own)]
