@@ -1,6 +1,6 @@
 import logging
-import os
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 from hypothesis import given, settings
@@ -130,18 +130,23 @@ def test_a_place_without_trajectories_is_named(tmp_path: Path, name: str) -> Non
         list(read_trajectories(tmp_path / name))
 
 
-def test_few_of_many_files_are_open_at_a_time(tmp_path: Path) -> None:
-    def lowest_free() -> int:
-        found = os.open(os.devnull, os.O_RDONLY)
-        os.close(found)
-        return found
+def test_few_of_many_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[IO[bytes]] = []
+    real = Path.open
+
+    def open_and_keep(path: Path, mode: str) -> IO[bytes]:
+        made.append(cast(IO[bytes], real(path, mode)))
+        return made[-1]
+
+    def count_open() -> int:
+        return sum(not file.closed for file in made)
 
     files = [tmp_path / str(number) for number in range(2 * MAX_OPEN)]
     for file in files:
         file.write_text(f"first\n{file.name}\n")
-    before = lowest_free()
+    monkeypatch.setattr(Path, "open", open_and_keep)
     with OpenFiles() as opened:
         for _ in range(2):
             assert [opened.line(file, 6) for file in files] == [f"{file.name}\n".encode() for file in files]
-        assert lowest_free() <= before + MAX_OPEN
-    assert lowest_free() == before
+        assert count_open() == MAX_OPEN
+    assert count_open() == 0
