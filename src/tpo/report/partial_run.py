@@ -13,6 +13,7 @@ from pathlib import Path
 from tpo.errors import StoreError
 from tpo.report.shared_queries import natural_key
 from tpo.store import reader
+from tpo.store.index import database_key
 from tpo.store.runfile import RunRecord, read_run
 from tpo.store.shards import run_directories
 from tpo.store.trajectory_line import decode_trajectory
@@ -37,7 +38,7 @@ class Places:
         """Add *lines* of *file*, as ids and offsets; they replace earlier ones of their queries."""
         number = len(self._files)
         self._files.append(file)
-        rows = ((_encoded(query), _sort_key(query), number, start) for query, start in lines)
+        rows = ((database_key(query), _sort_key(query), number, start) for query, start in lines)
         self._database.executemany("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?)", rows)
 
     def __len__(self) -> int:
@@ -51,14 +52,10 @@ class Places:
 _TABLE = "CREATE TABLE place (id BLOB PRIMARY KEY, key BLOB, file INTEGER, start INTEGER) WITHOUT ROWID"
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
 def _sort_key(query: str) -> bytes:
     """Return bytes that sort as :func:`natural_key` does."""
     pieces, _ = natural_key(query)
-    return b"".join(length.to_bytes(4) + _encoded(text) + b"\0" for length, text in pieces)
+    return b"".join(length.to_bytes(4) + database_key(text) + b"\0" for length, text in pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,9 @@ class TrajectoryIndex:
 
     def holds(self, part: int, query: str) -> bool:
         """Return whether the id *query* occurs in *part*."""
-        found = self._database.execute("SELECT 1 FROM line WHERE part = ? AND id = ?", (part, _key(query)))
+        found = self._database.execute(
+            "SELECT 1 FROM line WHERE part = ? AND id = ?", (part, database_key(query))
+        )
         return found.fetchone() is not None
 
     def lines(self) -> Iterator[bytes]:
@@ -106,11 +108,11 @@ def _rows(part: int, file: Path) -> Iterator[tuple[int, bytes, int | None, int, 
             continue
         if position is None and (numbered := _BY_POSITION.fullmatch(head.id)):
             position = int(numbered[1])
-        yield part, _key(head.id), position, start, head.finished
+        yield part, database_key(head.id), position, start, head.finished
     warn_of_damage(file, damaged)
 
 
-def _key(query: str) -> bytes:
+def database_key(query: str) -> bytes:
     """Return *query* as bytes: SQLite has no text with half a surrogate pair."""
     return query.encode("utf-8", "surrogatepass")
 

@@ -13,6 +13,7 @@ from typing import Any
 from tpo.report.collector import RunCollector
 from tpo.report.partial_run import MAX_REASONS, parse_line, unreadable_lines_note
 from tpo.report.query_table import sample_place
+from tpo.store.index import database_key
 from tpo.types import Trajectory
 from tpo.view.tail import Line
 from tpo.view.throughput import Throughput
@@ -145,19 +146,12 @@ class _Names:
     """Set of names on disk."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect(
-            "", check_same_thread=False
-        )  # a temporary file, which SQLite removes
+        self._database = sqlite3.connect("", check_same_thread=False)  # a file that SQLite removes
         self._database.execute("CREATE TABLE name (name BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, name: str) -> None:
-        self._database.execute("INSERT OR IGNORE INTO name VALUES (?)", (_key(name),))
+        self._database.execute("INSERT OR IGNORE INTO name VALUES (?)", (database_key(name),))
 
     def __contains__(self, name: object) -> bool:
-        found = self._database.execute("SELECT 1 FROM name WHERE name = ?", (_key(str(name)),))
+        found = self._database.execute("SELECT 1 FROM name WHERE name = ?", (database_key(str(name)),))
         return found.fetchone() is not None
-
-
-def _key(name: str) -> bytes:
-    """Return *name* as bytes: SQLite has no text with half a surrogate pair."""
-    return name.encode("utf-8", "surrogatepass")
