@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from tpo.methods.paper import Paper
 from tpo.methods.tags import CLOSING, OPENING
-from tpo.methods.textgrad.method import textgrad, textgrad_revision
+from tpo.methods.textgrad.method import TextGrad, textgrad, textgrad_revision
 from tpo.methods.tpo import Tpo
 from tpo.methods.wording import numbered
-from tpo.types import Call, Candidate, Message, Messages, Pair, Query, Score, assistant, system, user
+from tpo.types import Call, Candidate, Message, Pair, Query, Score, assistant, system, user
 from training import outside
 from training.cases import BASE_FACTORS, COUNTERFACTUAL, Case, Draft, outside_case, world_case
 from training.critique import STAYS
@@ -74,7 +75,6 @@ class Protocol:
         self.mix = mix
         self.own = own
         self.wordings = Wordings()
-        self.textgrads = (textgrad(), textgrad_revision())
 
     def draw(self, rng: random.Random) -> Dialogue:
         """The next dialogue."""
@@ -147,31 +147,13 @@ class Protocol:
     def _independent(self, case: Case, rng: random.Random) -> Dialogue:
         shows = case.rejected is not None and rng.random() > self.mix.revision
         method = Paper(name="paper", wording=self.wordings.draw("independent", rng), shows_rejected=shows)
-        query, pair = self._query(case.prompt, rng, 0.1), _pair(case)
-        loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
-        gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
-        calls = [
-            (loss.messages, loss.text, 1.0),
-            (method.update_prompt(query, pair, loss, gradient), _tagged(case.improved), _update(case)),
-        ]
-        if case.true_gradient:
-            calls.append((gradient.messages, gradient.text, GRADIENT))
-        return _answered(*rng.choice(calls))
+        return _one_call(method, self._query(case.prompt, rng, 0.1), case, rng)
 
     def _textgrad(self, case: Case, rng: random.Random) -> Dialogue:
         """One call in the words of the installed textgrad package."""
-        method, query, pair = rng.choice(self.textgrads), self._query(case.prompt, rng, 0.0), _pair(case)
-        loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
-        gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
+        method = rng.choice(_textgrads())
         opening, closing = method.templates.opening, method.templates.closing
-        update = method.update_prompt(query, pair, loss, gradient)
-        calls = [
-            (loss.messages, loss.text, 1.0),
-            (update, f"{opening}\n{case.improved}\n{closing}", _update(case)),
-        ]
-        if case.true_gradient:
-            calls.append((gradient.messages, gradient.text, GRADIENT))
-        return _answered(*rng.choice(calls))
+        return _one_call(method, self._query(case.prompt, rng, 0.0), case, rng, opening, closing)
 
     def _fuse_calls(self, case: Case, rng: random.Random) -> Dialogue:
         """Loss and gradient in one reply, as ``fused``, ``ab-mcts`` and ``feedback-history`` ask for them."""
@@ -221,8 +203,26 @@ class Protocol:
         return Dialogue((*messages, assistant(_tagged(case.fused))), {len(messages): UPDATE})
 
 
-def _answered(messages: Messages, reply: str, weight: float) -> Dialogue:
-    """One call and the reply that is taught."""
+@cache
+def _textgrads() -> tuple[TextGrad, TextGrad]:
+    return textgrad(), textgrad_revision()
+
+
+def _one_call(
+    method: Tpo, query: Query, case: Case, rng: random.Random, opening: str = OPENING, closing: str = CLOSING
+) -> Dialogue:
+    """One of the calls of *method*, which are independent, and its reply, which is taught."""
+    pair = _pair(case)
+    loss = Call.answered("loss", method.loss_prompt(query, pair), case.loss)
+    gradient = Call.answered("gradient", method.gradient_prompt(query, pair, loss), case.gradient)
+    update = method.update_prompt(query, pair, loss, gradient)
+    calls = [
+        (loss.messages, loss.text, 1.0),
+        (update, f"{opening}\n{case.improved}\n{closing}", _update(case)),
+    ]
+    if case.true_gradient:
+        calls.append((gradient.messages, gradient.text, GRADIENT))
+    messages, reply, weight = rng.choice(calls)
     return Dialogue((*messages, assistant(reply)), {len(messages): weight})
 
 
