@@ -112,7 +112,7 @@ def _merge_parts(path: Path, partial: bool) -> Summary:
         counts = [index.counts(number) for number in range(len(files))]
         finished, failed = (sum(count[kind] for count in counts) for kind in (0, 1))
         total = record.configuration.get("queries")
-        if not partial and (failed or finished != (finished if total is None else total)):
+        if not partial and (failed or total not in (None, finished)):
             of_all = "" if total is None else f" of {total:,}"
             raise StoreError(
                 f"{path}: {finished:,}{of_all} queries finished, {failed:,} failed: "
