@@ -1,6 +1,7 @@
 import asyncio
 import contextvars
 import functools
+import queue
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tpo import user_functions
 from tpo.synchronous import run_blocking
 from tpo.user_functions import awaitable
 
@@ -215,3 +217,19 @@ asyncio.run(main())
 
 def test_threads_that_take_jobs_from_each_other_do_not_hang() -> None:
     subprocess.run([sys.executable, "-c", MANY_SHORT_CALLS], check=True, timeout=120)
+
+
+def test_a_thread_does_not_wait_with_the_lock_for_a_job_that_another_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class JustTaken(queue.SimpleQueue[Any]):
+        def empty(self) -> bool:
+            return False
+
+    monkeypatch.setattr(user_functions, "IDLE", 0.01)
+    monkeypatch.setattr(queue, "SimpleQueue", JustTaken)
+    workers = user_functions._Workers(1)
+    thread = threading.Thread(target=workers._next, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
