@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.record import RESULTS as RECORDS
+from benchmarks.record import put_table
 from benchmarks.stopping import PAGE, pools_table, regret, steps_table
 
 from tpo.experiments.stopping_replay import samples_drawn, stopped
@@ -78,3 +79,14 @@ def test_the_tables_of_the_page_are_the_recorded_ones() -> None:
 def test_the_value_of_a_fixed_number_is_exact() -> None:
     found = regret([[0.0, 0.0, 0.0, 4.0]], 0.125)  # deviation 2: the best of n is n / 2 deviations
     assert (found["best_fixed_n"], found["best_fixed_value"]) == (4, 1.5)
+
+
+def test_a_table_is_put_under_its_heading(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "\n## Before\n\n| a |\n|---|\n| 1 |\n\n### Here\n\n| b |\n|---|\n| 2 |\n\n| c |\n", "utf-8"
+    )
+    put_table(page, "### Here", "| d |\n|---|\n| 3 |")
+    assert page.read_text("utf-8").endswith("| 1 |\n\n### Here\n\n| d |\n|---|\n| 3 |\n\n| c |\n")
+    with pytest.raises(ValueError, match="no table under ## After"):
+        put_table(page, "## After", "")

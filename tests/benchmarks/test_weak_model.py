@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks.record import put_table
 from benchmarks.weak_model import POOL, REWARD, constraints_met, make_plan, measure, table, tasks
 from rich.console import Console
 
@@ -48,11 +47,3 @@ def test_the_fallback_is_compared_with_best_of_n_at_its_tokens(tmp_path: Path) -
         assert 5 < at["place"] < POOL
     assert falls["best_of_n"]["written"]["paired"]["difference"]["value"] < 0.0
     assert table(result["rows"]).count("\n") == 5
-    page = tmp_path / "page.md"
-    page.write_text(
-        "\n## Before\n\n| a |\n|---|\n| 1 |\n\n### Here\n\n| b |\n|---|\n| 2 |\n\n| c |\n", "utf-8"
-    )
-    put_table(page, "### Here", "| d |\n|---|\n| 3 |")
-    assert page.read_text("utf-8").endswith("| 1 |\n\n### Here\n\n| d |\n|---|\n| 3 |\n\n| c |\n")
-    with pytest.raises(ValueError, match="no table under ## After"):
-        put_table(page, "## After", "")
