@@ -71,6 +71,7 @@ def connected(address: str) -> Iterator[None]:
     Raises:
         MissingExtra: Ray is not installed.
         ConfigError: there is no cluster at *address*.
+        TpoError: Ray could not start on this machine.
     """
     for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)
@@ -83,6 +84,10 @@ def connected(address: str) -> Iterator[None]:
             ray.init(**where, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             raise ConfigError(f"--ray {address}: no Ray cluster can be reached: {error}") from error
+        except Exception as error:  # Ray has no type of its own for a node that does not start in time
+            raise TpoError(
+                f"--ray {address}: Ray did not start: {error}; try again on a free machine"
+            ) from error
     try:
         yield
     finally:
