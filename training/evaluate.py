@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import copy
 import os
 import platform
 import random
@@ -237,12 +236,8 @@ def evaluate(args: argparse.Namespace) -> list[str]:
         hidden_score(t, a.best(depth).text) - hidden_score(t, b.best(depth).text)
         for t, a, b in zip(few, loop, other, strict=False)
     ]
-    further = copy.deepcopy(loop[: args.further_queries])
-    for number in range(depth + 1, args.further + 1):
-        step(pair, method, further, number, args.samples)
-    lines += ["", f"On {len(few)} of these queries, and a longer loop on {len(further)}:", "", *table(*STEPS)]
+    lines += ["", f"On {len(few)} of these queries:", "", *table(*STEPS)]
     lines += steps_lines("revision", few, other, depth)
-    lines += steps_lines("tpo", tasks[: len(further)], further, args.further)
     lines += ["", f"Hidden score of the answer at step {depth}, tpo less revision: {interval(gaps)}"]
     _progress(lines)
     lines += [
@@ -289,8 +284,6 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--pool", type=int, default=90, help="first samples of a query for best-of-n")
     parser.add_argument("--compared-queries", type=int, default=150, help="queries for revision")
-    parser.add_argument("--further", type=int, default=5, help="steps of a longer loop")
-    parser.add_argument("--further-queries", type=int, default=60)
     parser.add_argument("--outside-queries", type=int, default=30)
     parser.add_argument("--layout-queries", type=int, default=5)
     parser.add_argument("--seed", type=int, default=7)

@@ -36,7 +36,7 @@ CURRICULUM = (
 class Plan:
     """How long, how much at a time, and from which seed."""
 
-    steps: int = 2300
+    steps: int = 2600
     minutes: float = 74.0
     """Longest time; the schedule follows the clock where the steps are too slow for it."""
     budget: int = 6144
