@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.scale.sharded import data_file, planned
+from tests.runs.models import reply, value
+from tests.scale.sharded import data_file, planned, run
 from tpo.errors import ConfigError, StoreError
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.rewards.scripted import ScriptedReward
+from tpo.runs.models import Models
 from tpo.runs.shards import Shard
 
 IDS = [f"q{number}" for number in range(2000)]
@@ -54,6 +58,17 @@ async def test_a_shard_has_its_own_directory_and_the_settings_of_the_whole(tmp_p
     assert first.data.total is not None
     assert second.data.total is not None
     assert first.data.total + second.data.total == whole.data.total == 12
+
+
+async def test_a_shard_is_run_again_by_the_plan_that_found_it_incomplete(tmp_path: Path) -> None:
+    data = data_file(tmp_path)
+    failing, *rest = [query.id for query in (await planned(data, tmp_path / "run", "1/2")).data.queries]
+    assert (await run(data, tmp_path / "run", "1/2", failing)).failed == 1
+    plan = await planned(data, tmp_path / "run", "1/2")
+    assert not plan.is_complete()
+    summary = await plan.run(Models(ScriptedPolicy(reply), ScriptedReward(value)))
+    assert (summary.finished, summary.failed) == (1 + len(rest), 0)
+    assert (await planned(data, tmp_path / "run", "1/2")).is_complete()
 
 
 async def test_a_run_without_shard_beside_shards_is_refused(tmp_path: Path) -> None:

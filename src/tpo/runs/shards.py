@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -60,6 +60,17 @@ class Shard:
         return int.from_bytes(digest) % self.count == self.number - 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Those of *queries* that *shard* holds, from the start each time."""
+
+    queries: Iterable[Query]
+    shard: Shard
+
+    def __iter__(self) -> Iterator[Query]:
+        return (query for query in self.queries if self.shard.holds(query.id))
+
+
 @dataclass(frozen=True)
 class ShardInput:
     """The queries of *shard* among those of *whole*."""
@@ -74,8 +85,8 @@ class ShardInput:
 
     @property
     def queries(self) -> Iterable[Query]:
-        """The queries of the shard, read anew each time."""
-        return (query for query in self.whole.queries if self.shard.holds(query.id))
+        """The queries of the shard, from the start each time."""
+        return _Held(self.whole.queries, self.shard)
 
     @cached_property
     def total(self) -> int | None:
