@@ -27,6 +27,7 @@ from tpo.scale.driver import execute_on_ray
 from tpo.scale.merge import merge_shards
 from tpo.scale.parts import Parts
 from tpo.store import read_trajectories
+from tpo.store.lock import Lock
 from tpo.store.reader import NAME
 from tpo.types import Scope, Trajectory
 from tpo.view.live_run import LiveRun
@@ -61,6 +62,16 @@ class TwoBlocks(LocalStream):
     most = 2
 
 
+class Losing(LocalStream):
+    """Loses the last trajectory of each block."""
+
+    def _run(self, items: Sequence[Mapping[str, Any]], worker: Any) -> Iterator[dict[str, Any]]:
+        for row in super()._run(items, worker):
+            file = worker._folder / row["block"] / NAME
+            file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+            yield row
+
+
 @dataclass
 class Setup:
     """A run of 12 queries in blocks; *calls* counts policy calls by query, step and phase."""
@@ -87,7 +98,8 @@ class Setup:
         options: dict[str, Any] = {"ray": "auto", "block_size": BLOCK} | settings
         plan = await self.plan("run", **options)
         async with plan.opened(no_models()) as opened:
-            return await execute_on_ray(opened, connect=lambda _: nullcontext(), stream=stream)
+            connect = lambda _: nullcontext()  # noqa: E731
+            return await execute_on_ray(opened, connect=connect, stream=stream, late=(0.0,))
 
     async def alone(self, **settings: Any) -> dict[str, Trajectory]:
         """The trajectories of one process."""
@@ -265,6 +277,25 @@ async def test_the_live_view_follows_parts_that_begin(tmp_path: Path) -> None:
     assert run.generation == 0
 
 
+async def test_a_block_that_lacks_queries_is_kept_and_resumed(tmp_path: Path, parts: dict[str, Any]) -> None:
+    setup = Setup(tmp_path)
+    with pytest.raises(StoreError, match="lacks 1 of its queries, such as 'q4'; the same command resumes"):
+        await setup.on_ray(Losing, **parts)
+    assert (await setup.on_ray(**parts)).finished == 12
+    assert setup.kept() == await setup.alone()
+
+
+async def test_a_block_at_work_is_left(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    with pytest.raises(TpoError):
+        await setup.on_ray(TwoBlocks)
+    (used,) = (tmp_path / "run" / "shards").iterdir()
+    lock = Lock(used)
+    assert (await setup.on_ray(block_size=4)).finished == 12
+    assert used.exists()
+    lock.release()
+
+
 async def test_a_run_keeps_its_form(tmp_path: Path) -> None:
     setup = Setup(tmp_path)
     await setup.on_ray()
@@ -275,3 +306,5 @@ async def test_a_run_keeps_its_form(tmp_path: Path) -> None:
 async def test_parts_are_for_ray(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--keep-parts is for runs with --ray"):
         await Setup(tmp_path).plan("run", keep_parts=True)
+    with pytest.raises(ConfigError, match="--keep-parts does not go with --shard"):
+        await Setup(tmp_path).plan("run", keep_parts=True, ray="auto", shard="1/2")

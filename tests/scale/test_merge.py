@@ -18,6 +18,7 @@ from tpo.errors import StoreBusy, StoreError, StoreMismatch
 from tpo.export import read_in_order
 from tpo.report import write_report
 from tpo.scale.merge import merge_shards
+from tpo.scale.run_command import run_command
 from tpo.store import read_run, read_trajectories
 from tpo.store.lock import Lock
 from tpo.store.runfile import write_run
@@ -95,9 +96,52 @@ async def test_shards_of_other_settings_are_refused(tmp_path: Path) -> None:
 
 async def test_shards_of_another_count_are_refused(tmp_path: Path) -> None:
     out = await sharded(tmp_path)
-    await run(data_file(tmp_path), out, "1/2")
+    with pytest.raises(StoreError, match="holds shards of 3, this is one of 2: delete those"):
+        await run(data_file(tmp_path), out, "1/2")
+    (out / "shards" / "1-of-3").rename(out / "shards" / "1-of-2")
     with pytest.raises(StoreError, match="shards of 2 and of 3"):
         merge_shards(out)
+
+
+async def test_shards_that_grow_are_merged_again_when_all_of_them_have_grown(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    merge_shards(out)
+    data = data_file(tmp_path, 20)
+    await run(data, out, "1/3")
+    with pytest.raises(StoreMismatch, match="Repeat the command of every shard"):
+        merge_shards(out)
+    for number in (2, 3):
+        await run(data, out, f"{number}/3")
+    assert merge_shards(out).finished == 20
+    assert merge_shards(out).finished == 20
+
+
+async def test_a_shard_of_unknown_size_is_complete_when_its_last_invocation_ended(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    shard = out / "shards" / "2-of-3"
+    record = read_run(shard)
+    unknown = replace(record, configuration={**record.configuration, "queries": None})
+    write_run(shard, unknown)
+    assert merge_shards(out).finished == 12
+    write_run(shard, unknown.begin(9.0).end(9.5, unknown.totals, interrupted=True))
+    with pytest.raises(StoreError, match=r"shard 2/3: \d finished"):
+        merge_shards(out)
+
+
+async def test_a_merged_run_with_its_shards_is_not_deleted_by_fresh(tmp_path: Path) -> None:
+    data, out = data_file(tmp_path), await sharded(tmp_path)
+    merge_shards(out)
+    anew = replace(await planned(data, out), fresh=True)
+    with pytest.raises(StoreError, match=r"holds 3 shards of a run"):
+        async with anew.opened(anew.load_models(complete=True)):
+            pass
+    assert read_run(out).totals["finished"] == 12
+    assert (out / "trajectories.jsonl").stat().st_size
+
+
+def test_the_command_of_a_shard_names_every_source() -> None:
+    command = run_command({"data": ["a.jsonl", "b c.jsonl"], "seed": 9}, Path("big"), "1/2")
+    assert command == "tpo run a.jsonl 'b c.jsonl' --shard 1/2 --out big --seed 9"
 
 
 async def test_a_query_in_two_shards_is_refused(tmp_path: Path) -> None:

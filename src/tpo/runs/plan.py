@@ -46,6 +46,7 @@ from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.shards import FOLDER as SHARDS
+from tpo.store.shards import shard_directories
 from tpo.synchronous import run_blocking
 from tpo.types import Query, Trajectory
 
@@ -105,6 +106,8 @@ class RunPlan:
         """
         if settings.keep_parts and settings.ray is None:
             raise ConfigError("--keep-parts is for runs with --ray")
+        if settings.keep_parts and settings.shard is not None:
+            raise ConfigError("--keep-parts does not go with --shard: the merge needs one file of each shard")
         settings = await name_model(settings, os.environ)
         method = method if method is not None else make_method(settings)
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
@@ -172,6 +175,7 @@ class RunPlan:
             RewardError: the scales of an ensemble cannot be measured, or the judge of the selection does not
                 answer; no directory is made.
         """
+        self._refuse_other_shards()
         _ = self.queries  # before this invocation is recorded
         rules = stopping_rules(self.settings)
         selection = selection_of(self.settings, models.reward, os.environ, models.events)
@@ -193,6 +197,22 @@ class RunPlan:
             )
             await stack.enter_async_context(directory)
             yield OpenRun(self, models, directory, rules, selection)
+
+    def _refuse_other_shards(self) -> None:
+        """Refuse a shard beside shards of another number: they would be read as one run.
+
+        Raises:
+            StoreError: there are some.
+        """
+        if not isinstance(self.data, ShardInput):
+            return
+        found = (Shard.of_directory(each.name) for each in shard_directories(self.path.parents[1]))
+        counts = {each.count for each in found if each is not None} - {self.data.shard.count}
+        if counts:
+            raise StoreError(
+                f"{self.path.parent} holds shards of {min(counts)}, this is one of {self.data.shard.count}: "
+                "delete those, or give another --out"
+            )
 
     async def execute(self, models: Models, listener: Listener | None = None) -> Summary:
         """Run the unfinished queries with *models*, which stay open.

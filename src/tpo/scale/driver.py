@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import tpo.errors
-from tpo.errors import ConfigError, DataError, MissingExtra, StoreError, TpoError
+from tpo.errors import ConfigError, DataError, MissingExtra, StoreBusy, StoreError, TpoError
 from tpo.events import Listener, QueryEnded
 from tpo.runs.plan import OpenRun, RunPlan
 from tpo.runs.results import RunResults
@@ -33,7 +33,8 @@ from tpo.scale.parts import Parts
 from tpo.scale.worker import Worker
 from tpo.store.directory import RunDirectory
 from tpo.store.journal import JOURNAL, read_calls
-from tpo.store.reader import NAME, find_places, read_places
+from tpo.store.lock import Lock
+from tpo.store.reader import NAME, Place, find_places, read_places
 from tpo.store.shards import FOLDER, block_directories
 from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Query, Trajectory
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 
 FOLLOWING = 1.0
 """Seconds between two looks at the trajectories of blocks in progress."""
+LATE = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Seconds between two looks at a block that has ended and whose file lacks queries: a network file system may
+show for half a minute what was there before."""
 
 
 async def execute_on_ray(
@@ -51,15 +55,17 @@ async def execute_on_ray(
     earlier: Callable[[Trajectory], None] | None = None,
     connect: Callable[[str], AbstractContextManager[None]] = connected,
     stream: Callable[..., RowStream] = RowStream,
+    late: Sequence[float] = LATE,
 ) -> Summary:
     """Run the unfinished queries of *opened* on the Ray cluster that its settings name.
 
     *listeners* receive the start and the end of the run, and the end of each query; *earlier* receives the
     trajectories that earlier invocations finished, unless a large run has nothing to do. *connect* and
-    *stream* stand for Ray.
+    *stream* stand for Ray; *late* are the seconds to wait for trajectories of a block that has ended.
 
     Raises:
         MissingExtra: Ray is not installed.
+        StoreError: a block has ended and its trajectories do not appear; its directory is kept.
         TpoError: a fatal one; what is finished is kept.
     """
     plan = opened.plan
@@ -70,7 +76,7 @@ async def execute_on_ray(
     with opened.models.events.forwarding(*listeners):
         store = Parts(opened.directory) if plan.settings.keep_parts else opened.directory
         results = RunResults(store, retries, opened.models.events, earlier)
-        run = _RayRun(plan, store, results, retries, stream)
+        run = _RayRun(plan, store, results, retries, stream, late)
         run.results.start(plan.data.total)
         try:
             names = await run.prepare()
@@ -128,8 +134,10 @@ class _RayRun:
         results: RunResults,
         retries: Retries,
         stream: Callable[..., RowStream],
+        late: Sequence[float],
     ) -> None:
         self.plan = plan
+        self._late = late
         self.results = results
         self._store = store
         self._stream = stream
@@ -157,7 +165,7 @@ class _RayRun:
             return list(names)
         for path in block_directories(self.plan.path):
             if path.name not in names:
-                shutil.rmtree(path)
+                _remove_unless_used(path)
         self._remove_folder()
         return list(names)
 
@@ -238,13 +246,15 @@ class _RayRun:
             await asyncio.gather(*(self._keep_line(line.content) for line in growth.lines))
 
     async def _end_block(self, name: str) -> None:
-        """Keep what a block that has ended holds; remove its directory unless queries failed."""
-        await self._take_finished(name)
+        """Keep what a block that has ended holds; remove its directory unless queries failed.
+
+        Raises:
+            StoreError: a query of the block has no trajectory there.
+        """
+        places = await self._all_places(name)
         del self._tails[name]
         file = self._folder / name / NAME
-        failed = (
-            [place for place in find_places(file).values() if not place.finished] if file.exists() else []
-        )
+        failed = [place for place in places.values() if not place.finished]
         for trajectory in read_places(file, failed):
             await self._keep(trajectory, failures=True)
         if failed:
@@ -253,6 +263,22 @@ class _RayRun:
             shutil.rmtree(self._folder / name, ignore_errors=True)
         else:
             (self._folder / name / QUERIES).unlink(missing_ok=True)
+
+    async def _all_places(self, name: str) -> dict[str, Place]:
+        """Keep the trajectories of a block that has ended; return their places when all are there."""
+        path = self._folder / name
+        ids = [query.id for query in read_block(path)]
+        for wait in (*self._late, 0.0):
+            await self._take_finished(name)
+            places = find_places(path / NAME) if (path / NAME).exists() else {}
+            if lost := [each for each in ids if each not in places]:
+                await asyncio.sleep(wait)
+            else:
+                return places
+        raise StoreError(
+            f"{path}: the block has ended, but {path / NAME} lacks {len(lost):,} of its queries, such as "
+            f"{lost[0]!r}; the same command resumes them"
+        )
 
     async def _keep_line(self, line: bytes) -> None:
         with suppress(ValueError):  # a damaged line: its query is run again
@@ -272,6 +298,18 @@ class _RayRun:
     def _remove_folder(self) -> None:
         with suppress(OSError):  # it holds blocks with failed queries, or was never made
             self._folder.rmdir()
+
+
+def _remove_unless_used(path: Path) -> None:
+    """Remove the directory of a block, unless a worker of a driver that died still works in it."""
+    try:
+        lock = Lock(path)
+    except StoreBusy:
+        return
+    try:
+        shutil.rmtree(path)
+    finally:
+        lock.release()
 
 
 def _error(kind: str, text: str) -> TpoError:

@@ -27,11 +27,13 @@ from tpo.store.index import TrajectoryIndex
 from tpo.store.journal import JOURNAL
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME
+from tpo.store.runfile import MAX_ITERATIONS, is_measured, join_records, write_run
 from tpo.store.runfile import NAME as RUN_FILE
-from tpo.store.runfile import is_measured, join_records, write_run
 from tpo.store.shards import FOLDER, PARTS, block_directories, shard_directories
 from tpo.store.trajectory_line import decode_trajectory
 
+GROWING = frozenset(("data", MAX_ITERATIONS))
+"""Keys of the fingerprint that a later invocation of the same run may change."""
 SHOWN = 5
 """Ids and shards that an error names; the rest are counted."""
 
@@ -56,8 +58,13 @@ class _Part:
     def is_complete(self) -> bool:
         """Return whether every query is finished; if their number is unknown, whether the run has ended."""
         if self.total is None:
-            return not self.failed and bool(self.record.totals)
+            return not self.failed and _has_ended(self.record)
         return self.finished == self.total
+
+
+def _has_ended(record: RunRecord) -> bool:
+    """Return whether the last invocation of the run of *record* came to the end of its data."""
+    return record.ended is not None and not record.invocations[-1].interrupted
 
 
 def merge_shards(path: Path, *, partial: bool = False) -> Summary:
@@ -112,7 +119,8 @@ def _merge_parts(path: Path, partial: bool) -> Summary:
         counts = [index.counts(number) for number in range(len(files))]
         finished, failed = (sum(count[kind] for count in counts) for kind in (0, 1))
         total = record.configuration.get("queries")
-        if not partial and (failed or total not in (None, finished)):
+        complete = _has_ended(record) if total is None else finished == total
+        if not partial and (failed or not complete):
             of_all = "" if total is None else f" of {total:,}"
             raise StoreError(
                 f"{path}: {finished:,}{of_all} queries finished, {failed:,} failed: "
@@ -152,9 +160,13 @@ def _require_agreement(first: _Part, other: _Part) -> None:
     differing = [key for key in keys if not (is_measured(key) and not (key in here and key in there))]
     if differing:
         rows = "\n".join(f"  {key}: {here.get(key)!r:.80} and {there.get(key)!r:.80}" for key in differing)
+        advice = (
+            "Repeat the command of every shard with the data and the iterations that are wanted"
+            if GROWING.issuperset(differing)
+            else f"Delete the directory of the wrong one and run it again, such as {other.path}"
+        )
         raise StoreMismatch(
-            f"shards {first.shard} and {other.shard} have different settings:\n{rows}\n"
-            f"Delete the directory of the wrong one and run it again, such as {other.path}"
+            f"shards {first.shard} and {other.shard} have different settings:\n{rows}\n{advice}"
         )
 
 
@@ -175,11 +187,15 @@ def _require_unchanged(path: Path, joint: RunRecord) -> None:
         return
     there = read_run(path)
     resumed = any(each not in joint.invocations for each in there.invocations)
-    if resumed or there.fingerprint != joint.fingerprint:
+    if resumed or _without_growing(there) != _without_growing(joint):
         raise StoreError(
             f"{path} holds a run that is no merge of these shards, or was resumed since: "
             f"move its {RUN_FILE} and {NAME} away to merge again"
         )
+
+
+def _without_growing(record: RunRecord) -> dict[str, Any]:
+    return {key: value for key, value in record.fingerprint.items() if key not in GROWING}
 
 
 def _counted(part: _Part, index: TrajectoryIndex, number: int) -> _Part:
@@ -251,7 +267,7 @@ def _data(record: RunRecord) -> RunInput | None:
     """Return the data of a shard's run if it is here and unchanged."""
     options: dict[str, Any] = {name: record.configuration.get(name) for name in DATA_OPTIONS}
     try:
-        found = SourceInput(str(record.configuration.get("data")), ReadOptions(**options))
+        found = SourceInput(record.configuration.get("data", ""), ReadOptions(**options))
         return found if found.digest == record.fingerprint.get("data") else None
     except (DataError, OSError):
         return None

@@ -14,7 +14,9 @@ from tpo.config.settings import OPTIONS, SCALE
 
 def run_command(configuration: Mapping[str, Any], out: Path, shard: str) -> str:
     """Return the command that runs *shard* of the run of *configuration* into *out*."""
-    words = ["tpo", "run", str(configuration.get("data", "DATA")), "--shard", shard, "--out", str(out)]
+    data = configuration.get("data", "DATA")
+    sources = map(str, data if isinstance(data, list | tuple) else [data])
+    words = ["tpo", "run", *sources, "--shard", shard, "--out", str(out)]
     for name, setting in OPTIONS.items():
         if name not in ("out", "quiet") and setting.option.panel != SCALE:
             words += _words(setting, configuration.get(name))

@@ -24,9 +24,16 @@ from tpo.store.journal import JOURNAL, Journal
 from tpo.store.lines import AppendFile
 from tpo.store.lock import Lock
 from tpo.store.reader import Place, find_places, read_places
-from tpo.store.resume import changed_columns, check_row, finished_ids, had_other_data, record_for
+from tpo.store.resume import (
+    changed_columns,
+    check_row,
+    finished_ids,
+    had_other_data,
+    record_for,
+    refuse_shards,
+)
 from tpo.store.runfile import RunRecord, write_run
-from tpo.store.shards import PARTS, block_directories
+from tpo.store.shards import PARTS, block_directories, is_block, shard_directories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory
 
@@ -103,6 +110,7 @@ class RunDirectory:
         clock = clock or steady_clock()
         try:
             if fresh:
+                refuse_shards(path, [each for each in shard_directories(path) if not is_block(each)])
                 _clear(path)
             record = record_for(path, configuration, fingerprint).begin(clock())
             write_run(path, record)  # before any other file, so that no crash leaves those without it

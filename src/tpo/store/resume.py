@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,16 +151,25 @@ def record_for(path: Path, configuration: Mapping[str, Any], fingerprint: Mappin
         for name in (runfile.BACKUP, reader.NAME, JOURNAL):
             if (path / name).exists():
                 raise StoreError(_without_record(path, name))
-        if shards := shard_directories(path):
-            raise StoreError(
-                f"{path} holds {len(shards):,} shards of a run, such as {shards[0].name}: give --shard, "
-                f"join them with `tpo merge {path}`, or delete {path / FOLDER} to start anew"
-            )
+        refuse_shards(path, shard_directories(path))
         return RunRecord(configuration, fingerprint)
     there = read_run(path)
     _check_resumable(path, there, fingerprint)
     whole = joined(there.fingerprint, fingerprint)
     return RunRecord(configuration, whole, there.invocations, there.totals)
+
+
+def refuse_shards(path: Path, shards: Sequence[Path]) -> None:
+    """Refuse to begin a run in *path* beside *shards* of another.
+
+    Raises:
+        StoreError: there are some.
+    """
+    if shards:
+        raise StoreError(
+            f"{path} holds {len(shards):,} shards of a run, such as {shards[0].name}: give --shard, "
+            f"join them with `tpo merge {path}`, or delete {path / FOLDER} to start anew"
+        )
 
 
 def _check_resumable(path: Path, there: RunRecord, fingerprint: Mapping[str, Any]) -> None:
