@@ -137,12 +137,14 @@ class JournaledReward:
 class JournaledJudge:
     """Middleware: comparisons that *journal* has are not made again by *judge*.
 
-    A comparison is kept as the judge's completion, whose text is the probability.
+    A comparison is kept as the judge's completion, whose text is the probability. *identity* names the judge
+    where the journal outlives a change of it: a comparison by one judge is none by another.
     """
 
-    def __init__(self, judge: PairJudge, journal: Journal) -> None:
+    def __init__(self, judge: PairJudge, journal: Journal, identity: Sequence[str] = ()) -> None:
         self._judge = judge
         self._journal = journal
+        self._identity = tuple(identity)
 
     async def comparison(self, query: Query, first: str, second: str) -> PairComparison:
         """Return the comparison, from the journal or from the judge; it is on disk before it is returned.
@@ -152,7 +154,7 @@ class JournaledJudge:
             StoreError: it could not be written.
         """
         scope = Scope(query.id, 0, COMPARISON, role=JUDGE)
-        request = request_hash(query.messages, first, second)
+        request = request_hash(query.messages, first, second, *self._identity)
         found = self._journal.completion(scope, 0, request)
         if found is not None:
             return PairComparison(float(found.text), usage=found.usage)
