@@ -95,7 +95,7 @@ class Calls:
 
         async def one(index: int, text: str) -> float | None:
             try:
-                score = await self._scored(text, replace(scope, index=index))
+                score = await self._scored(text, replace(scope, index=index, data=self.query))
             except RewardError as failure:
                 if not _is_of_one_response(failure):
                     raise
