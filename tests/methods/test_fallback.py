@@ -15,7 +15,7 @@ from tpo.methods.catalog import tpo
 from tpo.methods.fallback import FALLBACKS, BestOfNFallback, Fallback, RevisionFallback
 from tpo.methods.optimize import Optimizer
 from tpo.methods.selection import Selection
-from tpo.methods.stopping import StoppingRule, TargetReward
+from tpo.methods.stopping import Plateau, StoppingRule, TargetReward, TokenBudget
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Candidate, Completion, Query, Scope, Trajectory, Usage
@@ -135,6 +135,23 @@ def test_no_fallback_takes_over(fallback: Fallback | None, options: dict[str, in
 def test_a_later_step_without_an_update_is_no_reason() -> None:
     trajectory, _ = optimized(BestOfNFallback(), readable_from=1)
     assert trajectory.fallback is None
+
+
+def test_a_plateau_does_not_forestall_a_fallback_and_counts_from_it_on() -> None:
+    trajectory, policy = optimized(BestOfNFallback(), rules=[Plateau(1)])
+    assert (trajectory.stop_reason, trajectory.fallback) == ("no_readable_update", "best-of-n")
+    assert policy.calls[-1].sampling.n == 8
+    trajectory, _ = optimized(RevisionFallback(), rules=[Plateau(1)])
+    assert (trajectory.stop_reason, trajectory.fallback) == ("plateau", "revision")
+    assert len(trajectory.steps) == 2
+    trajectory, _ = optimized(None, rules=[Plateau(1)])
+    assert (trajectory.stop_reason, len(trajectory.steps)) == ("plateau", 1)
+
+
+def test_a_budget_that_is_spent_goes_before_a_fallback() -> None:
+    trajectory, _ = optimized(BestOfNFallback(), rules=[Plateau(1), TokenBudget(30)])
+    assert (trajectory.stop_reason, trajectory.fallback) == ("token_budget", None)
+    assert len(trajectory.steps) == 1
 
 
 def test_stopping_rules_go_first() -> None:

@@ -136,6 +136,8 @@ class Attempt:
         self._at = 0
         self.sampling_ended_by: StopReason | None = None
         """The rule that ended the draw of first samples early."""
+        self.steps_before_fallback = 0
+        """Number of steps before a fallback took over; a plateau does not count them."""
 
     @property
     def elapsed(self) -> float:
