@@ -146,7 +146,7 @@ class Attempt:
 
     @property
     def at(self) -> int:
-        """Number of the step that was opened last, or was refused by a stopping rule."""
+        """Number of the step opened last, or refused by a stopping rule; 0 while first samples are drawn."""
         return self._at
 
     @property
@@ -180,6 +180,7 @@ class Attempt:
         Raises:
             TpoError: no sample so far has both text and a score, so there is nothing to go on with.
         """
+        self._at = 0
         rules = [rule for rule in self._stopping if isinstance(rule, SampleRule)]
         size = min([n, *(rule.round_size for rule in rules)])
         drawn: tuple[Candidate, ...] = ()

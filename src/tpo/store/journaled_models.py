@@ -30,8 +30,8 @@ STOPPED = "stopped"
 class JournaledDecisions:
     """Keeps in *journal* that a rule which depends on time stopped an attempt.
 
-    After that, journaled policy and reward make no call of that step anew: a resumed run stops where the
-    interrupted one did.
+    After that, journaled policy and reward make no call of that step or a later one anew: a resumed run stops
+    where the interrupted one did.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -166,14 +166,14 @@ class JournaledJudge:
 
 
 def _check_not_stopped(journal: Journal, scope: Scope) -> None:
-    """End the attempt where the journal says that it was stopped at this step.
+    """End the attempt where the journal says that it was stopped at this step or before.
 
     Raises:
         AttemptStopped: it was.
     """
-    reason = journal.decision(scope.query, scope.step, STOPPED)
-    if reason is not None:
-        raise AttemptStopped(str(reason))
+    for step in range(scope.step + 1):
+        if (reason := journal.decision(scope.query, step, STOPPED)) is not None:
+            raise AttemptStopped(str(reason))
 
 
 def _storable(completion: Completion) -> Completion:
