@@ -380,6 +380,15 @@ def test_first_samples_are_drawn_in_rounds_until_another_one_does_not_pay() -> N
     assert [call.sampling.n for call in policy.calls] == [4]
 
 
+@pytest.mark.parametrize(("iterations", "reason"), [(0, "sample_cost"), (1, "max_iterations")])
+def test_the_end_of_a_draw_is_the_reason_where_no_step_follows(iterations: int, reason: str) -> None:
+    method = tpo(sample_size=8, max_iterations=iterations)
+    policy = ScriptedPolicy({"sample": "s", "loss": "l", "gradient": "g", "update": improved("u")})
+    trajectory = Optimizer(policy, ScriptedReward(), method, stopping=[SampleCost(0.1)]).run(QUERY)
+    assert (trajectory.stop_reason, len(trajectory.steps)) == (reason, iterations)
+    assert len(trajectory.initial) == 4
+
+
 def test_rounds_end_at_n_and_the_reason_is_then_the_methods_own_end() -> None:
     trajectory, policy = sampled(list(range(10, 16)), SampleCost(1e-9), 6)
     assert [call.sampling.n for call in policy.calls] == [4, 2]

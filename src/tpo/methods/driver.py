@@ -104,8 +104,8 @@ class Driver:
                 raise
             await self._keep(stopped.reason)
             return stopped.reason
-        ended, has_steps = self._attempt.sampling_ended_by, bool(self._optimizer.method.step_calls(1))
-        return "max_iterations" if ended is None or has_steps else ended
+        ended = self._attempt.sampling_ended_by
+        return "max_iterations" if ended is None or self._attempt.steps else ended
 
     async def _method_in_time(self) -> None:
         """Run the method; a timed rule cancels it.
