@@ -5,8 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.experiments.sweep.scripted import carried_out, plan, trajectories
+from tests.rewards.judge.judge_server import JudgeServer
+from tpo.cli.main import app
 from tpo.errors import RewardError, RewardRefused, StoreError
 from tpo.experiments.winrate import WinRate, win_rates, write_win_rates
 from tpo.rewards.judge.comparison import PairComparison
@@ -65,6 +68,38 @@ def test_comparisons_are_kept(tmp_path: Path) -> None:
     run, pool = (of.path(cell) for cell in of.cells)
     assert asyncio.run(win_rates(run, pool, again, (2, 4), tmp_path / "kept.jsonl")) == first
     assert again.asked == []
+
+
+def test_another_judge_does_not_use_the_comparisons(tmp_path: Path) -> None:
+    run, pool = runs(tmp_path / "runs")
+    kept, judges = tmp_path / "kept.jsonl", {"a": Judge(), "b": Judge()}
+    for name in ("a", "b", "a"):
+        asyncio.run(win_rates(run, pool, judges[name], (4,), kept, identity=(name, "")))
+    assert judges["a"].asked == judges["b"].asked != []
+
+
+def win_rate_of(url: str, run: Path, pool: Path) -> tuple[int, str]:
+    options = ["--judge", url, "--best-of", "4", "--no-figures"]
+    done = CliRunner().invoke(app, ["winrate", str(run), str(pool), *options])
+    return done.exit_code, done.output
+
+
+def test_the_command_asks_each_judge_and_checks_it_first(tmp_path: Path) -> None:
+    run, pool = runs(tmp_path / "runs")
+    with (
+        JudgeServer(reply=lambda body, number: "A") as one,
+        JudgeServer(reply=lambda body, number: "A") as other,
+    ):
+        assert win_rate_of(one.url, run, pool)[0] == 0
+        assert win_rate_of(other.url, run, pool)[0] == 0
+        assert one.bodies == other.bodies != []
+        written = (run / "winrate/winrate.json").read_text()
+        assert json.loads(written)["judge"] == other.url
+        gone = JudgeServer(listing_status=401)
+        with gone:
+            assert win_rate_of(gone.url, run, pool)[0] != 0
+        assert gone.bodies == []
+    assert (run / "winrate/winrate.json").read_text() == written
 
 
 def test_what_the_judge_refuses_is_left_out_and_a_wrong_key_ends_it(tmp_path: Path) -> None:

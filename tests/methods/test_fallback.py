@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from tests.methods.own import QUERY
+from tpo.errors import PolicyError
 from tpo.methods.catalog import tpo
 from tpo.methods.fallback import FALLBACKS, BestOfNFallback, Fallback, RevisionFallback
 from tpo.methods.optimize import Optimizer
-from tpo.methods.stopping import StoppingRule, TargetReward
+from tpo.methods.selection import Selection
+from tpo.methods.stopping import Plateau, StoppingRule, TargetReward, TokenBudget
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
-from tpo.types import Completion, Trajectory, Usage
+from tpo.types import Candidate, Completion, Query, Scope, Trajectory, Usage
 
 
 def optimized(
@@ -19,21 +26,32 @@ def optimized(
     *,
     readable_from: int = 9,
     iterations: int = 3,
+    sample_size: int = 2,
     tokens: int = 10,
+    longer: int = 1,
+    selection: Selection | None = None,
+    failures: dict[Scope, Exception] | None = None,
+    earlier: Trajectory | None = None,
     rules: list[StoppingRule] | None = None,
 ) -> tuple[Trajectory, ScriptedPolicy]:
-    """Each completion has *tokens* written tokens; updates are readable from a step on."""
+    """Completions have *tokens* written tokens, in steps *longer* times as many.
+
+    Updates are readable from a step on.
+    """
 
     def reply(call: PolicyCall, index: int) -> Completion:
         text = f"{call.scope.phase} {call.scope.step}.{index}"
         if call.scope.phase == "update" and call.scope.step >= readable_from:
             text = improved(text)
-        return Completion(index, text, usage=Usage(completion_tokens=tokens))
+        written = tokens * longer if call.scope.step else tokens
+        return Completion(index, text, usage=Usage(completion_tokens=written))
 
-    policy = ScriptedPolicy(reply)
-    method = tpo(sample_size=2, max_iterations=iterations)
-    optimizer = Optimizer(policy, ScriptedReward(), method, fallback=fallback, stopping=rules or [])
-    return optimizer.run(QUERY), policy
+    policy = ScriptedPolicy(reply, failures=failures)
+    method = tpo(sample_size=sample_size, max_iterations=iterations)
+    optimizer = Optimizer(
+        policy, ScriptedReward(), method, fallback=fallback, stopping=rules or [], selection=selection
+    )
+    return asyncio.run(optimizer.optimize(QUERY, earlier=earlier)), policy
 
 
 def test_best_of_n_spends_the_completion_tokens_of_the_steps_left_on_more_samples() -> None:
@@ -50,6 +68,39 @@ def test_best_of_n_spends_the_completion_tokens_of_the_steps_left_on_more_sample
         "no_readable_update",
         "best-of-n",
     )
+
+
+def test_best_of_n_draws_at_most_128_and_stays_within_its_seeds() -> None:
+    trajectory, policy = optimized(BestOfNFallback(), longer=1000)
+    assert policy.calls[-1].sampling.n == 128
+    assert len(trajectory.pool) == 130
+    _, policy = optimized(BestOfNFallback(), longer=1000, sample_size=1000)
+    assert policy.calls[-1].sampling.n == 24  # of 1,024
+
+
+class Broken:
+    """A selection that fails."""
+
+    name = "broken"
+
+    def select(self, query: Query, pool: Sequence[Candidate]) -> Candidate:
+        raise KeyError(query.id)
+
+
+@pytest.mark.parametrize(
+    ("failing", "calls"),
+    [({"failures": {Scope("q7", 0, "sample", 5): PolicyError("gone")}}, [8]), ({"selection": Broken()}, [])],
+    ids=["during the draw", "after the draw"],
+)
+def test_a_query_that_failed_in_its_fallback_repeats_the_decision(
+    failing: dict[str, Any], calls: list[int]
+) -> None:
+    whole, _ = optimized(BestOfNFallback())
+    failed, _ = optimized(BestOfNFallback(), **failing)
+    assert (failed.status, failed.fallback) == ("failed", "best-of-n")
+    again, policy = optimized(BestOfNFallback(), earlier=failed)
+    assert [call.sampling.n for call in policy.calls] == calls
+    assert replace(again, timing=whole.timing) == whole
 
 
 def test_without_counted_tokens_completions_are_counted() -> None:
@@ -84,6 +135,23 @@ def test_no_fallback_takes_over(fallback: Fallback | None, options: dict[str, in
 def test_a_later_step_without_an_update_is_no_reason() -> None:
     trajectory, _ = optimized(BestOfNFallback(), readable_from=1)
     assert trajectory.fallback is None
+
+
+def test_a_plateau_does_not_forestall_a_fallback_and_counts_from_it_on() -> None:
+    trajectory, policy = optimized(BestOfNFallback(), rules=[Plateau(1)])
+    assert (trajectory.stop_reason, trajectory.fallback) == ("no_readable_update", "best-of-n")
+    assert policy.calls[-1].sampling.n == 8
+    trajectory, _ = optimized(RevisionFallback(), rules=[Plateau(1)])
+    assert (trajectory.stop_reason, trajectory.fallback) == ("plateau", "revision")
+    assert len(trajectory.steps) == 2
+    trajectory, _ = optimized(None, rules=[Plateau(1)])
+    assert (trajectory.stop_reason, len(trajectory.steps)) == ("plateau", 1)
+
+
+def test_a_budget_that_is_spent_goes_before_a_fallback() -> None:
+    trajectory, _ = optimized(BestOfNFallback(), rules=[Plateau(1), TokenBudget(30)])
+    assert (trajectory.stop_reason, trajectory.fallback) == ("token_budget", None)
+    assert len(trajectory.steps) == 1
 
 
 def test_stopping_rules_go_first() -> None:

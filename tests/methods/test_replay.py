@@ -13,7 +13,8 @@ from tpo.methods.attempt import Attempt
 from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
-from tpo.types import Messages, Reply, Timing, Trajectory, user
+from tpo.store.trajectory_line import decode_trajectory, encode_trajectory
+from tpo.types import Messages, Reply, Timing, Trajectory, Usage, user
 
 
 async def branched(attempt: Attempt) -> None:
@@ -59,6 +60,31 @@ def test_a_replayed_trajectory_is_the_recorded_one() -> None:
     assert replace(again.trajectory, timing=Timing(0, 0)) == replace(FIRST.trajectory, timing=Timing(0, 0))
     for kind in (CandidateScored, UpdateMalformed):
         assert again.count(kind) == FIRST.count(kind) > 0
+
+
+def test_a_continued_draw_has_the_usage_of_its_parts() -> None:
+    seen: list[Usage] = []
+
+    async def continued(attempt: Attempt) -> None:
+        await attempt.sample(PROMPT, n=2)
+        seen.append(attempt.usage)
+        await attempt.sample(PROMPT, n=2, start=2)
+        seen.append(attempt.usage)
+
+    first = Run(continued).trajectory
+    recorded = decode_trajectory(encode_trajectory(first))
+    assert recorded.first == first.first
+    Run(continued, recorded)
+    assert seen[:2] == seen[2:]
+    assert seen[0] != seen[1]
+
+
+def test_a_record_without_the_usage_of_parts_has_it_at_the_first() -> None:
+    first = FIRST.trajectory.first
+    calls = tuple(replace(call, draws=()) for call in first.calls)
+    again = Run(earlier=replace(FIRST.trajectory, first=replace(first, calls=calls)))
+    assert again.trajectory.usage == FIRST.trajectory.usage
+    assert again.trajectory.first.calls == calls
 
 
 def lose_a_score(trajectory: Trajectory) -> Trajectory:

@@ -16,7 +16,7 @@ from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.calibration import Scale
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
-from tpo.types import Candidate, Query, Score, user
+from tpo.types import Candidate, Query, Scope, Score, user
 
 QUERY = Query("q", (user("Hello?"),))
 
@@ -77,6 +77,20 @@ async def test_a_lower_confidence_bound_distrusts_what_divides_the_members() -> 
     assert found.text == "poor"  # 30 and 0: 15 - 15 is no more than 0, and the earlier one wins
 
 
+async def test_a_lower_confidence_bound_weighs_members_and_puts_gates_first() -> None:
+    gate = ScriptedReward({"safe": 0.9, "divided": 0.0, "poor": 1.0})
+    heavy = Ensemble(MEMBERS, "mean", scales=SCALES, weights={"a": 100.0})
+    gated = Ensemble(MEMBERS, "mean", scales=SCALES, weights={"a": 100.0}, gates={"g": gate})
+    for ensemble, answer, last in ((heavy, "divided", "poor"), (gated, "safe", "divided")):
+        pool = []
+        for index, text in enumerate(("poor", "divided", "safe")):
+            score = await ensemble.score(QUERY.messages, text, Scope("q", 0, "reward", index))
+            pool.append(Candidate(0, index, text, score))
+        found = LowerConfidenceBound(ensemble)
+        assert (await found.select(QUERY, pool)).text == answer
+        assert (await found.select(QUERY, [each for each in pool if each.text != answer])).text != last
+
+
 def test_settings_build_the_selection() -> None:
     reward = ScriptedReward()
     assert selection_of(Settings(), reward) == HighestReward()
@@ -103,3 +117,11 @@ def test_a_selection_that_does_not_fit_is_refused(settings: Settings, reason: st
     with pytest.raises(ConfigError, match=reason) as caught:
         selection_of(settings, ScriptedReward())
     assert "secret" not in str(caught.value)
+
+
+async def test_a_reward_with_a_gate_is_no_ensemble_of_several() -> None:
+    alone = Ensemble({"a": MEMBERS["a"]}, scales=SCALES, gates={"g": MEMBERS["b"]})
+    with pytest.raises(ConfigError, match="needs an ensemble"):
+        selection_of(Settings(select="lcb"), alone)
+    with pytest.raises(ConfigError, match="needs an ensemble"):
+        await LowerConfidenceBound(alone).select(QUERY, [])

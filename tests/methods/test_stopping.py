@@ -11,6 +11,7 @@ from tests.methods.own import QUERY, run
 from tpo.config import Settings, stopping_identity, stopping_rules
 from tpo.errors import ConfigError
 from tpo.methods.catalog import bon, tpo
+from tpo.methods.fallback import FALLBACKS
 from tpo.methods.optimize import Optimizer
 from tpo.methods.stopping import (
     Deadline,
@@ -21,7 +22,7 @@ from tpo.methods.stopping import (
     TokenBudget,
     expected_gain,
 )
-from tpo.policies.scripted import PolicyCall, Reply, ScriptedPolicy, improved
+from tpo.policies.scripted import PolicyCall, Reply, Script, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store.journal import Journal
 from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
@@ -225,6 +226,36 @@ async def test_a_resumed_run_repeats_the_decision_and_makes_no_call(tmp_path: Pa
     assert len(first.steps) == 1
 
 
+async def test_a_resumed_run_repeats_a_stop_within_a_fallback(tmp_path: Path) -> None:
+    time, never = Time(), asyncio.Event()
+
+    async def wait(call: PolicyCall, index: int) -> None:
+        if call.scope.step == 0 and call.sampling.seed % 1024:  # the draw is continued
+            time.pass_to(10.0)
+            await never.wait()
+
+    async def attempt(policy: ScriptedPolicy, time: Time) -> Trajectory:
+        journal = Journal(tmp_path / "journal.jsonl")
+        try:
+            return await Optimizer(
+                JournaledPolicy(policy, journal),
+                JournaledReward(ScriptedReward(), journal),
+                tpo(sample_size=2, max_iterations=3),
+                stopping=[Deadline(10.0, sleep=time.sleep)],
+                fallback=FALLBACKS["best-of-n"],
+                decisions=JournaledDecisions(journal),
+                clock=time,
+            ).optimize(QUERY)
+        finally:
+            await journal.close()
+
+    script: Script = {"sample": "s", "loss": "l", "gradient": "g", "update": "no tag"}
+    first = await attempt(ScriptedPolicy(script, before=wait), time)
+    second = await attempt(again := ScriptedPolicy(script), Time())
+    assert [(each.stop_reason, each.fallback) for each in (first, second)] == [("deadline", "best-of-n")] * 2
+    assert (again.calls, second.pool) == ([], first.pool)
+
+
 def test_rules_work_with_a_method_of_the_users_own() -> None:
     from tests.methods.test_attempt import two_critiques
 
@@ -347,6 +378,15 @@ def test_first_samples_are_drawn_in_rounds_until_another_one_does_not_pay() -> N
     assert [len(c.text) for c in trajectory.pool] == rewards[:8]
     trajectory, policy = sampled(rewards, SampleCost(0.32), 12)
     assert [call.sampling.n for call in policy.calls] == [4]
+
+
+@pytest.mark.parametrize(("iterations", "reason"), [(0, "sample_cost"), (1, "max_iterations")])
+def test_the_end_of_a_draw_is_the_reason_where_no_step_follows(iterations: int, reason: str) -> None:
+    method = tpo(sample_size=8, max_iterations=iterations)
+    policy = ScriptedPolicy({"sample": "s", "loss": "l", "gradient": "g", "update": improved("u")})
+    trajectory = Optimizer(policy, ScriptedReward(), method, stopping=[SampleCost(0.1)]).run(QUERY)
+    assert (trajectory.stop_reason, len(trajectory.steps)) == (reason, iterations)
+    assert len(trajectory.initial) == 4
 
 
 def test_rounds_end_at_n_and_the_reason_is_then_the_methods_own_end() -> None:

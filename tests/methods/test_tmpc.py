@@ -7,7 +7,7 @@ from tpo.methods.optimize import Optimizer
 from tpo.methods.tmpc import segments, tmpc
 from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
-from tpo.types import plain_text
+from tpo.types import Messages, Scope, Score, plain_text
 
 SAMPLES = ["Good one. Poor.", "Middling. Best of all of them."]
 
@@ -29,6 +29,18 @@ def test_the_best_segments_are_kept_over_rounds_and_shown_best_first() -> None:
     assert "Poor." not in first
     assert "<part_1>\nA part that is longer than any.\n</part_1>\n\n<part_2>\nBest of all" in second
     assert trajectory.reward_usage.calls == 2 + 4 + 2 + 1 + 2, "each different segment is scored once"
+
+
+def test_a_reward_that_reads_the_row_has_it_for_segments_too() -> None:
+    class Reading(ScriptedReward):
+        async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+            if scope.data is None:
+                raise RewardError("no row")
+            return await super().score(messages, response, scope)
+
+    policy = ScriptedPolicy({"sample": SAMPLES, "update": improved("x")})
+    Optimizer(policy, Reading(), tmpc(sample_size=2, max_iterations=1)).run("Hello?")
+    assert "<part_1>\nBest of all of them.\n</part_1>" in plain_text(policy.calls[1].messages[-1])
 
 
 def test_a_segment_that_the_reward_refuses_is_not_kept() -> None:

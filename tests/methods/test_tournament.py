@@ -81,6 +81,8 @@ async def test_the_order_is_the_same_each_time_and_another_for_another_query() -
 
 async def test_only_the_best_different_texts_play() -> None:
     assert [c.id for c in distinct_best(pool("aabcde"), 3)] == ["0.0", "0.2", "0.3"]
+    twice = [*pool("abc"), Candidate(1, 0, "a", Score(-9.0))]  # its other copy is the worst of all
+    assert [c.id for c in distinct_best(twice, 2)] == ["0.0", "0.1"]
     judge = Judge("abcdef")
     assert (await Tournament(judge, contestants=3).select(QUERY, pool("abcdef"))).text == "c"
 

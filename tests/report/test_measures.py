@@ -5,7 +5,7 @@ import pytest
 from tests.steps import first_step, tpo_step
 from tests.store.values import trajectory
 from tpo.report.measures import measure
-from tpo.types import Candidate, Pair, Phase, Score, Step, Usage, user
+from tpo.types import Call, Candidate, Pair, Phase, Score, Step, Usage, user
 
 
 def test_a_trajectory_in_numbers() -> None:
@@ -61,6 +61,16 @@ def test_tokens_by_step_are_those_of_its_calls() -> None:
     measures = measure(replace(one, steps=tuple(steps), usage=usage))
     assert [step.read for step in measures.steps] == pytest.approx([2, 42, 102])
     assert [step.written for step in measures.steps] == pytest.approx([2, 17, 32])
+
+
+def test_samples_that_a_later_step_draws_are_no_first_samples() -> None:
+    one = trajectory("q")
+    wider = Call("sample", (user("a question"),), n=2, branch=1, reads=True, usage=Usage(1, 5, 0, 40))
+    steps = (replace(one.steps[0], calls=(*one.steps[0].calls, wider)),)
+    first = first_step(one.initial, Usage(1, 5, 4, 20))
+    measures = measure(replace(one, first=first, steps=steps, usage={"sample": Usage(2, 10, 4, 60)}))
+    assert (measures.sample_read, measures.sample_written) == (5, 20)
+    assert (measures.sample_cached, measures.sample_requests) == (4, 1)
 
 
 def test_the_digest_tells_questions_apart() -> None:

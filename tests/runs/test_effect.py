@@ -70,6 +70,13 @@ def test_a_fallback_is_suggested_only_where_a_second_step_leaves_it_a_budget() -
     assert "--fallback" not in effect_of(one).warnings()["no_update"]
 
 
+def test_tokens_of_first_samples_are_those_of_their_calls() -> None:
+    one = trajectory([1.0, 2.0], [3.0])
+    assert effect_of(one).first_tokens == 100  # a record of schema 1: by phase
+    counted = replace(one, first=first_step(one.initial, Usage(1, 10, 0, 30)))
+    assert effect_of(counted).first_tokens == 40
+
+
 @pytest.mark.parametrize(("lost", "kinds"), [(5, {"no_update"}), (4, set())])
 def test_half_of_the_queries_without_an_update_are_a_warning(lost: int, kinds: set[str]) -> None:
     without = [trajectory([1.0, 2.0], [], 5)] * lost

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tpo.errors import PolicyError, RewardError
+from tpo.errors import AttemptStopped, PolicyError, RewardError
 from tpo.policies import ScriptedPolicy
 from tpo.policies.base import Policy
 from tpo.policies.scripted import PolicyCall
 from tpo.rewards.base import Reward
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store.journal import Journal, request_hash
-from tpo.store.journaled_models import JournaledPolicy, JournaledReward
+from tpo.store.journaled_models import JournaledDecisions, JournaledPolicy, JournaledReward
 from tpo.types import Completion, Messages, Query, Sampling, Scope, Score, Usage, user
 
 ASKED = (user("a question"),)
@@ -127,6 +127,22 @@ async def test_surrogate_pairs_are_the_same_before_and_after(tmp_path: Path) -> 
     await journal.close()
     assert again == first
     assert (first[0].text, first[0].reasoning) == ("🌍\ud800", "🌍")
+
+
+async def test_a_call_after_a_stop_is_not_made_and_one_before_it_is(tmp_path: Path) -> None:
+    journal, policy = Journal(tmp_path / "j"), ScriptedPolicy()
+    await JournaledDecisions(journal).keep("q0", 2, "deadline")
+
+    async def asked_at(step: int) -> int:
+        source = JournaledPolicy(policy, journal).sample(ASKED, SAMPLING, replace(SCOPE, step=step))
+        return len([completion async for completion in source])
+
+    assert await asked_at(1) == 4
+    for step in (2, 3):
+        with pytest.raises(AttemptStopped, match="deadline"):
+            await asked_at(step)
+    await journal.close()
+    assert len(policy.calls) == 1
 
 
 async def scored(reward: Reward, response: str = "yes") -> Score:

@@ -53,7 +53,9 @@ def winrate(
     async def judged() -> Any:
         comparer = _judge(judge, judge_model)
         try:
-            return await win_rates(run, pool, comparer, sizes, folder / "comparisons.jsonl")
+            await comparer.check()
+            kept, identity = folder / "comparisons.jsonl", (judge, judge_model or "")
+            return await win_rates(run, pool, comparer, sizes, kept, identity=identity)
         finally:
             await comparer.aclose()
 

@@ -32,6 +32,11 @@ class Prefix:
         return tuple(c for step in (self.first, *self.steps) for c in step.scored)
 
     @property
+    def steps_before_fallback(self) -> int:
+        """Number of steps before a fallback took over, which it does after the first."""
+        return int(self.trajectory.fallback is not None)
+
+    @property
     def usage(self) -> Usage:
         """Usage of the calls so far."""
         calls = (call for step in (self.first, *self.steps) for call in step.calls)

@@ -40,11 +40,19 @@ class WinRate:
 
 
 async def win_rates(
-    run: Path, pool: Path, judge: PairJudge, sizes: Sequence[int], kept: Path, *, concurrency: int = 16
+    run: Path,
+    pool: Path,
+    judge: PairJudge,
+    sizes: Sequence[int],
+    kept: Path,
+    *,
+    identity: Sequence[str] = (),
+    concurrency: int = 16,
 ) -> list[WinRate]:
     """Return the win rates of *run* against best-of-n of *pool* for each n of *sizes*.
 
-    Comparisons are kept in the file *kept* and not made again. One that the judge refuses is left out.
+    Comparisons are kept in the file *kept* and not made again by a judge of the same *identity*. One that the
+    judge refuses is left out.
 
     Raises:
         StoreError: a run cannot be read, shares no query with the other, or has too few samples.
@@ -52,7 +60,7 @@ async def win_rates(
     """
     pairs = _pairs(run, pool, sizes)
     journal = Journal(kept)
-    judged, free = JournaledJudge(judge, journal), asyncio.Semaphore(concurrency)
+    judged, free = JournaledJudge(judge, journal, identity), asyncio.Semaphore(concurrency)
 
     async def one(query: Query, first: str, second: str) -> float | None:
         if first == second:

@@ -136,6 +136,8 @@ class Attempt:
         self._at = 0
         self.sampling_ended_by: StopReason | None = None
         """The rule that ended the draw of first samples early."""
+        self.steps_before_fallback = 0
+        """Number of steps before a fallback took over; a plateau does not count them."""
 
     @property
     def elapsed(self) -> float:
@@ -144,7 +146,7 @@ class Attempt:
 
     @property
     def at(self) -> int:
-        """Number of the step that was opened last, or was refused by a stopping rule."""
+        """Number of the step opened last, or refused by a stopping rule; 0 while first samples are drawn."""
         return self._at
 
     @property
@@ -178,6 +180,7 @@ class Attempt:
         Raises:
             TpoError: no sample so far has both text and a score, so there is nothing to go on with.
         """
+        self._at = 0
         rules = [rule for rule in self._stopping if isinstance(rule, SampleRule)]
         size = min([n, *(rule.round_size for rule in rules)])
         drawn: tuple[Candidate, ...] = ()

@@ -95,7 +95,7 @@ class Calls:
 
         async def one(index: int, text: str) -> float | None:
             try:
-                score = await self._scored(text, replace(scope, index=index))
+                score = await self._scored(text, replace(scope, index=index, data=self.query))
             except RewardError as failure:
                 if not _is_of_one_response(failure):
                     raise
@@ -122,8 +122,8 @@ class Calls:
             return False
         self.announce(CallStarted(call.scope, stop - start))
         call.completions += len(results)
-        if not start:  # the record holds the usage of all samples together
-            self._count(call, recorded.usage)
+        if (usage := recorded.usage_of(start, stop)) is not None:
+            self._count(call, usage, start)
         for result in results:
             if isinstance(result, Candidate):
                 self._add(call, result)
@@ -133,8 +133,8 @@ class Calls:
                     self.announce(UpdateMalformed(self.query, call.scope.step, result))
         return True
 
-    def _count(self, call: OpenCall, usage: Usage) -> None:
-        call.usage += usage
+    def _count(self, call: OpenCall, usage: Usage, start: int) -> None:
+        call.count(usage, start)
         self.usage[call.scope.phase] = self.usage.get(call.scope.phase, Usage()) + usage
 
     def _add(self, call: OpenCall, candidate: Candidate) -> None:
@@ -220,7 +220,7 @@ class Calls:
                     count += 1
                     found = replace(completion, index=completion.index + start) if start else completion
                     call.completions += 1
-                    self._count(call, found.usage)
+                    self._count(call, found.usage, start)
                     self.announce(Sampled(scope, found))
                     yield found
         except asyncio.CancelledError as error:

@@ -23,7 +23,7 @@ from tpo.methods.fallback import Fallback, NoReadableUpdate
 from tpo.methods.method import Method
 from tpo.methods.replay import Replay
 from tpo.methods.selection import CountedJudge, JudgedSelection, Selection
-from tpo.methods.stopping import StoppingRule, TimedRule, is_journaled
+from tpo.methods.stopping import Plateau, StoppingRule, TimedRule, is_journaled
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.types import FailureKind, Query, StopReason, Timing, Trajectory, Usage
@@ -72,7 +72,7 @@ class Driver:
             self._calls,
             sampling=at.method.sampling,
             critique_sampling=at.method.critique_sampling,
-            stopping=at.stopping if at.fallback is None else (*at.stopping, NoReadableUpdate()),
+            stopping=_rules(at),
             elapsed=lambda: at.now() - self._started,
         )
 
@@ -104,8 +104,8 @@ class Driver:
                 raise
             await self._keep(stopped.reason)
             return stopped.reason
-        ended, has_steps = self._attempt.sampling_ended_by, bool(self._optimizer.method.step_calls(1))
-        return "max_iterations" if ended is None or has_steps else ended
+        ended = self._attempt.sampling_ended_by
+        return "max_iterations" if ended is None or self._attempt.steps else ended
 
     async def _method_in_time(self) -> None:
         """Run the method; a timed rule cancels it.
@@ -149,6 +149,7 @@ class Driver:
             if at.fallback is None or stopped.reason != NoReadableUpdate.name:
                 raise
             self._fallback = at.fallback.name
+            self._attempt.steps_before_fallback = len(self._attempt.steps)
             await at.fallback.finish(self._attempt, at.method)
             raise
 
@@ -204,6 +205,15 @@ class Driver:
             fallback=self._fallback,
             selection_usage=self._selection_usage,
         )
+
+
+def _rules(at: Setup) -> tuple[StoppingRule, ...]:
+    """Return the rules to ask; a budget or a deadline goes before the fallback, and a plateau after it."""
+    if at.fallback is None:
+        return at.stopping
+    plateaus = tuple(rule for rule in at.stopping if isinstance(rule, Plateau))
+    others = tuple(rule for rule in at.stopping if not isinstance(rule, Plateau))
+    return (*others, NoReadableUpdate(), *plateaus)
 
 
 def _kind(failure: BaseException) -> FailureKind:

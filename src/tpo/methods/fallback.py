@@ -8,9 +8,13 @@ from typing import ClassVar, Protocol
 
 from tpo.methods.attempt import Attempt
 from tpo.methods.method import Method
+from tpo.methods.seeds import stride_of
 from tpo.methods.tpo import Tpo
 from tpo.methods.wording import load_wording
 from tpo.types import Usage
+
+MOST_SAMPLES = 128
+"""Most samples that the fallback ``best-of-n`` draws: as many as OpenAI's API takes in a request."""
 
 
 class Fallback(Protocol):
@@ -44,7 +48,10 @@ class NoReadableUpdate:
 
 @dataclass(frozen=True)
 class BestOfNFallback:
-    """Draw more first samples: as many as the completion tokens of the remaining steps buy."""
+    """Draw more first samples: as many as the completion tokens of the remaining steps buy, at most 128.
+
+    Their seeds stay below those of the next call.
+    """
 
     name: ClassVar[str] = "best-of-n"
 
@@ -58,6 +65,7 @@ class BestOfNFallback:
         else:  # the server does not count tokens
             done = method.cost(method.sample_size, len(attempt.steps)).completions
             count = method.cost(method.sample_size, method.max_iterations).completions - done
+        count = min(count, MOST_SAMPLES, stride_of(drawn.n) - drawn.n)
         if count > 0:
             await attempt.sample(drawn.messages, n=count, start=drawn.n)
 

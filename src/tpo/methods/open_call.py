@@ -14,8 +14,8 @@ from tpo.types import Call, Candidate, Completion, Messages, Reply, Sampling, Sc
 class OpenCall:
     """A policy call of a step and what it has brought so far, by sample index.
 
-    A draw that is continued is the same call. *name* is what its candidates' ids append. *unscored* is why
-    the last response without a score has none.
+    A draw that is continued is the same call; *draws* holds the usage of its parts by their first index.
+    *name* is what its candidates' ids append. *unscored* is why the last response without a score has none.
     """
 
     scope: Scope
@@ -28,8 +28,17 @@ class OpenCall:
     candidates: dict[int, Candidate] = field(default_factory=dict)
     replies: dict[int, Reply] = field(default_factory=dict)
     unscored: str | None = None
-    usage: Usage = field(default_factory=Usage)
+    draws: dict[int, Usage] = field(default_factory=dict)
     completions: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """Usage of all parts."""
+        return sum(self.draws.values(), Usage())
+
+    def count(self, usage: Usage, start: int) -> None:
+        """Add *usage* to that of the part that begins with sample *start*."""
+        self.draws[start] = self.draws.get(start, Usage()) + usage
 
     @property
     def drawn(self) -> tuple[Candidate, ...]:
@@ -56,6 +65,7 @@ class OpenCall:
             reads=self.reads,
             replies=tuple(self.replies[index] for index in sorted(self.replies)),
             usage=self.usage,
+            draws=tuple(sorted(self.draws.items())) if len(self.draws) > 1 else (),
         )
 
 

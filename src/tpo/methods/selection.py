@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, pstdev
 from typing import ClassVar, Protocol, runtime_checkable
 
 from tpo.errors import ConfigError
 from tpo.rewards.base import Reward
-from tpo.rewards.ensemble import Ensemble
+from tpo.rewards.ensemble import Ensemble, combined
 from tpo.rewards.judge.comparison import PairComparison, PairJudge
 from tpo.types import Candidate, Query, Usage
 
@@ -79,7 +78,8 @@ class LowerConfidenceBound:
     """The highest mean minus standard deviation over the members of an ensemble (arXiv 2310.02743).
 
     The loop may be guided by another combination of the same members, such as their mean. Each member is
-    standardised as the ensemble does it.
+    standardised and weighted as the ensemble does it, and a response that fails a gate is below every one
+    that fails fewer.
     """
 
     reward: Reward
@@ -89,16 +89,20 @@ class LowerConfidenceBound:
         """Return the candidate with the highest lower confidence bound, the earliest of equals.
 
         Raises:
-            ConfigError: the reward is no ensemble.
+            ConfigError: the reward is no ensemble of several members.
         """
         del query
-        if not isinstance(self.reward, Ensemble):
+        ensemble = self.reward
+        if not isinstance(ensemble, Ensemble) or len(ensemble.members) < 2:
             raise ConfigError(NO_ENSEMBLE)
-        scales = await self.reward.scales()
+        scales = await ensemble.scales()
 
-        def bound(candidate: Candidate) -> float:
+        def rank(candidate: Candidate) -> tuple[int, float]:
             parts = {} if candidate.score is None else candidate.score.parts
-            values = [scales[name].standardised(value) for name, value in parts.items() if name in scales]
-            return fmean(values) - pstdev(values) if values else candidate.reward
+            names = [name for name in ensemble.members if name in parts]
+            values = [scales[name].standardised(parts[name]) for name in names]
+            weights = [ensemble.weights[name] for name in names]
+            bound = combined(values, "lcb", weights) if values else candidate.reward
+            return -ensemble.failed_gates(candidate.reward), bound
 
-        return max(pool, key=bound)
+        return max(pool, key=rank)

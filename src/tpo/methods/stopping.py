@@ -101,7 +101,7 @@ class Plateau:
 
     def should_stop(self, attempt: Attempt) -> bool:
         """Return whether the best reward has stopped improving."""
-        if len(attempt.steps) < self.steps:
+        if len(attempt.steps) - attempt.steps_before_fallback < self.steps:
             return False
         rewards = [candidate.reward for candidate in attempt.pool]
         since = len(attempt.steps) - self.steps

@@ -89,5 +89,7 @@ class _Table:
 
 def distinct_best(pool: Sequence[Candidate], count: int) -> list[Candidate]:
     """Return the *count* best candidates by reward with different texts, the best first."""
-    ranked = sorted(pool, key=lambda candidate: -candidate.reward)
-    return list({candidate.text: candidate for candidate in reversed(ranked)}.values())[::-1][:count]
+    best: dict[str, Candidate] = {}
+    for candidate in sorted(pool, key=lambda candidate: -candidate.reward):
+        best.setdefault(candidate.text, candidate)
+    return list(best.values())[:count]

@@ -85,7 +85,7 @@ def measure(trajectory: Trajectory) -> QueryMeasures:
     they are divided between its steps in proportion to the characters of prompts and replies.
     """
     best = trajectory.best
-    sample = trajectory.usage.get("sample", Usage())
+    sample = trajectory.first_usage
     return QueryMeasures(
         query=trajectory.query.id,
         digest=_digest(trajectory),

@@ -108,6 +108,10 @@ class Ensemble:
             criteria=_all_criteria(scores),
         )
 
+    def failed_gates(self, value: float) -> int:
+        """Return the number of gates that a response fails to which the ensemble gave *value*."""
+        return -math.floor(value) if self.gates else 0
+
     async def scales(self) -> Scales:
         """Each member's scale, measured by the first call if it was not given.
 

@@ -150,7 +150,7 @@ class EffectTally:
         self._count("unchanged", best.reward <= best_first.reward)
         self._count("fallbacks", trajectory.fallback is not None)
         self._count("tokens", sum(trajectory.usage.values(), Usage()).tokens)
-        self._count("first_tokens", trajectory.usage.get("sample", Usage()).tokens)
+        self._count("first_tokens", trajectory.first_usage.tokens)
         self._sums["sample_size"] = max(self._sums.get("sample_size", 0), size)
         self._sums["steps"] = max(self._sums.get("steps", 0), len(trajectory.steps))
         self._gains["best_gain"].add(best.reward - best_first.reward)

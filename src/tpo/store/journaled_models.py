@@ -30,8 +30,8 @@ STOPPED = "stopped"
 class JournaledDecisions:
     """Keeps in *journal* that a rule which depends on time stopped an attempt.
 
-    After that, journaled policy and reward make no call of that step anew: a resumed run stops where the
-    interrupted one did.
+    After that, journaled policy and reward make no call of that step or a later one anew: a resumed run stops
+    where the interrupted one did.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -137,12 +137,14 @@ class JournaledReward:
 class JournaledJudge:
     """Middleware: comparisons that *journal* has are not made again by *judge*.
 
-    A comparison is kept as the judge's completion, whose text is the probability.
+    A comparison is kept as the judge's completion, whose text is the probability. *identity* names the judge
+    where the journal outlives a change of it: a comparison by one judge is none by another.
     """
 
-    def __init__(self, judge: PairJudge, journal: Journal) -> None:
+    def __init__(self, judge: PairJudge, journal: Journal, identity: Sequence[str] = ()) -> None:
         self._judge = judge
         self._journal = journal
+        self._identity = tuple(identity)
 
     async def comparison(self, query: Query, first: str, second: str) -> PairComparison:
         """Return the comparison, from the journal or from the judge; it is on disk before it is returned.
@@ -152,7 +154,7 @@ class JournaledJudge:
             StoreError: it could not be written.
         """
         scope = Scope(query.id, 0, COMPARISON, role=JUDGE)
-        request = request_hash(query.messages, first, second)
+        request = request_hash(query.messages, first, second, *self._identity)
         found = self._journal.completion(scope, 0, request)
         if found is not None:
             return PairComparison(float(found.text), usage=found.usage)
@@ -164,14 +166,14 @@ class JournaledJudge:
 
 
 def _check_not_stopped(journal: Journal, scope: Scope) -> None:
-    """End the attempt where the journal says that it was stopped at this step.
+    """End the attempt where the journal says that it was stopped at this step or before.
 
     Raises:
         AttemptStopped: it was.
     """
-    reason = journal.decision(scope.query, scope.step, STOPPED)
-    if reason is not None:
-        raise AttemptStopped(str(reason))
+    for step in range(scope.step + 1):
+        if (reason := journal.decision(scope.query, step, STOPPED)) is not None:
+            raise AttemptStopped(str(reason))
 
 
 def _storable(completion: Completion) -> Completion:

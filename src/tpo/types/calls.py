@@ -192,6 +192,7 @@ class Call:
         reads: whether its completions are read as responses (a sampled call); False for a critique.
         replies: the critique; of a sampled call the completions without a readable response.
         usage: tokens and requests.
+        draws: where the draw was continued, the first index and the usage of each part; else empty.
     """
 
     phase: Phase
@@ -205,6 +206,7 @@ class Call:
     reads: bool = False
     replies: tuple[Reply, ...] = ()
     usage: Usage = Usage()
+    draws: tuple[tuple[int, Usage], ...] = ()
 
     @classmethod
     def answered(cls, phase: Phase, messages: Messages, text: str) -> Call:
@@ -219,6 +221,15 @@ class Call:
         """Phase, with branch and ordinal where they are not the first ones: ``loss``, ``loss.2.0``."""
         later = self.branch or self.ordinal
         return f"{self.phase}.{self.branch}.{self.ordinal}" if later else self.phase
+
+    def usage_of(self, start: int, stop: int) -> Usage | None:
+        """Return the usage of the draws that began with a sample from *start* to *stop*; None without any.
+
+        A record without ``draws`` has one that began with sample 0.
+        """
+        draws = self.draws or ((0, self.usage),)
+        found = [usage for first, usage in draws if start <= first < stop]
+        return sum(found, Usage()) if found else None
 
     @property
     def text(self) -> str:

@@ -128,6 +128,12 @@ class Trajectory(_Raised):
         return self.first.scored
 
     @property
+    def first_usage(self) -> Usage:
+        """Policy usage of the first samples; a record of schema 1 has it by phase alone."""
+        counted = sum((call.usage for call in self.first.calls), Usage())
+        return self.usage.get("sample", counted) if counted == Usage() else counted
+
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
         """Every candidate, those without a score included, first samples first."""
         return self.first.candidates + tuple(c for step in self.steps for c in step.candidates)
