@@ -91,7 +91,7 @@ class SweepSession:
         prices = prices_of_flags(flags)
         costs = cost_measures(flags["cost"].split(","), prices, flags["parameters"])
         # Before a server is asked for its model's name.
-        require_held_out(held_out, axes.rewards)
+        require_held_out(held_out, (*axes.rewards, *settings.gate))
         require_own_time(costs, shares=not flags["no_share"])
         sweep_cells(settings, axes)
         queries, digest = load_data(data, settings)

@@ -61,7 +61,7 @@ class TuneSession:
             raise ConfigError("--cost seconds: configurations that share a run have no time of their own")
         # It is no part of the cells' settings: it scores afterwards.
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
-        require_held_out(held_out, settings.reward)
+        require_held_out(held_out, (*settings.reward, *settings.gate))
         axes = Axes(
             methods=lists["method"],
             samples=lists["sample_size"],

@@ -151,6 +151,9 @@ def test_a_fresh_sweep_asks_everything_anew(tmp_path: Path) -> None:
 def test_a_held_out_reward_that_guides_is_refused_before_any_call(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="must not guide a run"):
         plan(tmp_path, check_reward=GUIDE).check()
+    of = plan(tmp_path, check_reward=OTHER)
+    with pytest.raises(ConfigError, match="must not guide a run"):
+        replace(of, settings=replace(of.settings, gate=(OTHER,))).check()
 
 
 def test_a_directory_of_other_runs_is_refused_before_any_call(tmp_path: Path) -> None:

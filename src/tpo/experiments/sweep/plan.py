@@ -109,7 +109,7 @@ class SweepPlan(ExperimentPlan):
                 answers are selected otherwise than by reward.
             MissingExtra: matplotlib is not installed.
         """
-        require_held_out(self.check_reward, self.rewards)
+        require_held_out(self.check_reward, (*self.rewards, *self.settings.gate))
         require_own_time(self.costs, shares=self.shares)
         if self.settings.select != "reward":
             raise ConfigError(
@@ -147,15 +147,15 @@ def load_data(source: Spec, settings: Settings) -> tuple[tuple[Query, ...], str]
 
 
 def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:
-    """Require that *check_reward* is not a guiding reward.
+    """Require that *check_reward* is none of *rewards*, the guiding rewards and gates.
 
     Raises:
         ConfigError: it is one.
     """
     if check_reward in rewards:
         raise ConfigError(
-            f"--check-reward {check_reward} is also a --reward: a held-out reward must not guide a run;"
-            " choose another one"
+            f"--check-reward {check_reward} is also a --reward or --gate: a held-out reward must not"
+            " guide a run; choose another one"
         )
 
 
