@@ -78,8 +78,8 @@ class Worker:
         data = QueryInput(self._plan.data.source, queries, self._plan.data.digest, len(queries))
         plan = replace(self._plan, data=data, path=path)
         # Events of one block must not reach the other: each has a relay of its own.
-        own = (self._models.policy, self._models.reward)
-        models = Models(*own, Relay(), borrowed=own)
+        own = (self._models.policy, self._models.reward, self._models.check)
+        models = Models(self._models.policy, self._models.reward, Relay(), own, self._models.check)
         for wait in BUSY_WAITS:
             try:
                 return await plan.execute(models)
