@@ -147,6 +147,11 @@ def test_two_rewards_and_a_guide_that_judges_are_refused(data: Path) -> None:
     assert "must not guide" in call(data, "--reward", LENGTH, "--check-reward", LENGTH)[1]
 
 
+def test_flops_of_a_critic_of_its_own_are_refused(data: Path) -> None:
+    flops = ("--cost", "flops", "--parameters", "8e9", "--critic", "http://127.0.0.1:9/v1")
+    assert "one policy" in call(data, "--reward", LENGTH, *flops)[1]
+
+
 def test_a_sample_is_drawn_by_the_seed_in_the_order_of_the_data() -> None:
     queries = questions(20)
     drawn = sample_queries(queries, 5, 7)
