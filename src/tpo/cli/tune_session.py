@@ -142,7 +142,7 @@ def _planned_cost(plan: SweepPlan) -> Iterator[str]:
     scores = sum(each.scores for each in costs)
     yield (
         f"at most {calls * count:,} policy calls with {completions * count:,} completions, and"
-        f" {scores * count:,} rewards, for {len(todo):,} runs of {count:,} queries"
+        f" {scores * count:,} rewards of whole responses, for {len(todo):,} runs of {count:,} queries"
     )
     limit = plan.settings.max_tokens
     written = completions * count * limit

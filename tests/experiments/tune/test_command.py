@@ -47,7 +47,8 @@ def test_it_measures_a_sample_prints_the_command_and_goes_on_without_asking_agai
         code, said = call(data, *options, *models)
         assert code == 0, said
         # A pool of 3, and 7 calls with 2 + 2 (1 + 1 + 2) completions, for 24 queries.
-        assert "at most 192 policy calls with 312 completions, and 216 rewards, for 2 runs of 24" in said
+        assert "at most 192 policy calls with 312 completions, and 216 rewards of whole responses" in said
+        assert "for 2 runs of 24 queries" in said
         # The first samples of both runs, and the best after each step.
         assert "at most 168 scores of the held-out reward" in said
         assert "tpo run" in said
