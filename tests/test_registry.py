@@ -201,6 +201,16 @@ def test_an_edited_function_is_another_run(here: Path, option: str) -> None:
     assert seen[0] != seen[1]
 
 
+def test_an_edited_check_reward_is_another_run_and_without_one_nothing_is_added(here: Path) -> None:
+    settings, seen = Settings(check_reward="python:mine:f"), []
+    for body in ("1.0", "2.0"):
+        (here / "mine.py").write_text(f"def f(*_):\n    return {body}\n")
+        seen.append(weights_of(settings)["source of check reward python:mine:f"])
+    assert None not in seen
+    assert seen[0] != seen[1]
+    assert not any("check" in name for name in weights_of(Settings()))
+
+
 def test_of_a_package_every_file_counts_and_none_is_imported(here: Path) -> None:
     settings = Settings(reward=("python:pack:f",))
     (here / "pack").mkdir()

@@ -108,18 +108,19 @@ class Server(ScriptedPolicy):
 
 
 @pytest.mark.parametrize(
-    ("slots", "speedup", "said"),
+    ("slots", "concurrency", "speedup", "said"),
     [
-        (1, 1.0, "about 117 min"),
-        (2, 2.0, "at 2.0 times the speed of one query as 8 queries at once showed"),
-        (64, None, "if 64"),
+        (1, 64, 1.0, "about 117 min"),
+        (2, 64, 2.0, "at 2.0 times the speed of one query as 8 queries at once showed"),
+        (2, 4, 2.0, "at 2.0 times the speed of one query as 4 queries at once showed"),
+        (64, 64, None, "if 64"),
     ],
 )
 async def test_the_time_of_queries_in_parallel_is_measured(
-    slots: int, speedup: float | None, said: str
+    slots: int, concurrency: int, speedup: float | None, said: str
 ) -> None:
     server = Server(slots)
-    setup = replace(make_setup(policy=server), now=server.now)
+    setup = replace(make_setup(policy=server, concurrency=concurrency), now=server.now)
     found = by_check(await run_checks(setup))["estimate"]
     assert found.values["speedup"] == speedup
     assert said in found.sentence

@@ -131,6 +131,11 @@ async def test_replies_that_are_cut_are_counted() -> None:
                           "loss": "why", "gradient": "how"})  # fmt: skip
     finding = by_check(await run_checks(make_setup(policy=cut, sample_size=1)))["length"]
     assert "1 of 4 replies were cut off at 256 tokens" in finding.sentence
+    assert "most replies end before the limit" in finding.advice
+    reply = Completion(0, "a", "length")
+    cut = ScriptedPolicy({"update": reply, "sample": reply, "loss": reply, "gradient": reply})
+    finding = by_check(await run_checks(make_setup(policy=cut, sample_size=1)))["length"]
+    assert finding.advice == "raise --max-tokens"
 
 
 async def test_data_that_cannot_be_read_is_a_failure_with_its_line(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, change: dict[str, object
 def test_a_file_of_other_models_is_refused_and_its_content_is_in_the_fingerprint(tmp_path: Path) -> None:
     path = tmp_path / "need.json"
     write_need(path, MODEL)
-    settings = Settings(when_needed=path)
+    settings = Settings(when_needed=path, sample_size=2, max_iterations=2)
     assert stopping_rules(settings) == (WhenNeeded(MODEL),)
     before = stopping_identity(settings)
     write_need(path, replace(MODEL, threshold=2.0))
@@ -73,6 +74,19 @@ def test_a_file_of_other_models_is_refused_and_its_content_is_in_the_fingerprint
     write_need(path, replace(MODEL, reward="other"))
     with pytest.raises(ConfigError, match="it is of the reward 'other'"):
         stopping_rules(settings)
+
+
+@pytest.mark.parametrize("other", [{"sample_size": 20}, {"max_iterations": 1}, {"method": "revision"}])
+def test_a_file_of_another_method_or_shape_is_refused(tmp_path: Path, other: dict[str, Any]) -> None:
+    path = tmp_path / "need.json"
+    write_need(path, MODEL)
+    settings = Settings(when_needed=path, sample_size=2, max_iterations=2)
+    with pytest.raises(ConfigError, match="its file is of tpo D2-N2 with N = 2, and this run is"):
+        stopping_rules(replace(settings, **other))
+    with pytest.raises(ConfigError, match="its file is of tpo D2-N2"):
+        stopping_rules(settings, tpo(sample_size=3, max_iterations=2))
+    write_need(path, replace(MODEL, method=""))
+    assert len(stopping_rules(replace(settings, max_iterations=1))) == 1
 
 
 def test_the_fit_finds_the_coefficients() -> None:

@@ -394,8 +394,15 @@ async def test_a_fallback_and_rules_are_those_of_the_settings(tmp_path: Path) ->
     assert plan.is_complete()
 
 
-async def test_a_check_reward_that_guides_the_run_is_refused(tmp_path: Path) -> None:
-    plan = await planned(tmp_path, check_reward="tiny")
-    with pytest.raises(ConfigError, match="must not guide"):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"check_reward": "tiny"},
+        {"check_reward": "python:tests.cli.values:length_of", "gate": ["python:tests.cli.values:length_of"]},
+    ],
+)
+async def test_a_check_reward_that_guides_the_run_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    plan = await planned(tmp_path, **options)
+    with pytest.raises(ConfigError, match=r"must not guide|a gate guides"):
         await done(plan)
     assert not (tmp_path / "run.json").exists()

@@ -76,6 +76,36 @@ def test_a_batch_that_comes_again_is_not_called_again(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_rows_with_the_same_prompt_and_other_metadata_are_two_queries_in_any_batch() -> None:
+    rows = made(batch("one", "one", "one", kind=["x", "y", "x"]))
+    assert [row["metadata"] for row in rows] == ['{"kind": "x"}', '{"kind": "y"}']
+    assert len({row["id"] for row in rows}) == 2
+    assert made(batch("one", kind=["y"])) == rows[1:]
+
+
+@pytest.mark.parametrize("more", [{}, {"id": ["a"]}], ids=["derived id", "own id"])
+def test_a_row_whose_metadata_changed_is_answered_again(tmp_path: Path, more: dict[str, Any]) -> None:
+    made(batch("one", kind=["x"], **more), journals=tmp_path)
+    (row,) = made(batch("one", kind=["y"], **more), journals=tmp_path)
+    assert row["metadata"] == '{"kind": "y"}'
+
+
+def test_rows_without_a_prompt_end_the_batch_or_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(DataError):
+        made(batch("one", ""))
+    assert [row["prompt"] for row in made(batch("", "one", ""), skip_invalid=True)] == ["one"]
+    assert "2 rows of a batch were skipped as invalid" in caplog.text
+    assert made(batch(""), skip_invalid=True) == []
+
+
+def test_one_batch_at_a_time_has_all_of_the_concurrency() -> None:
+    meeting = {"policy": "python:tests.scale.functions:meet", "sample_size": 1, "max_iterations": 0}
+    optimize = Optimize(**OPTIONS | meeting, method="bon", concurrency=2)
+    rows = optimize(batch("one", "two")).to_pylist()
+    optimize.close()
+    assert [row["status"] for row in rows] == ["finished", "finished"]
+
+
 def test_one_id_for_two_questions_is_refused() -> None:
     with pytest.raises(DataError, match="two rows have the id 'a' and differ"):
         made(batch("one", "two", id=["a", "a"]))
@@ -86,6 +116,13 @@ def test_one_id_for_two_questions_is_refused() -> None:
     [
         ({"rows": "csv"}, "there are results, dpo, sft, trajectories"),
         ({"samples": 3}, "no such option: samples"),
+        ({"overlap": 0}, "at least 1"),
+        ({"limit": 3}, "limit: Ray Data reads"),
+        ({"shard": "1/2", "out": "there"}, "out, shard: Ray Data"),
+        (
+            {"workers": "2", "block_size": 4, "keep_parts": True},
+            "workers, block_size, keep_parts: Ray Data",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], told: str) -> None:

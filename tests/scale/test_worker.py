@@ -53,16 +53,17 @@ async def test_blocks_at_the_same_time_share_models_and_are_the_runs_of_one_proc
     assert by_id(read_trajectories(paths[0])).keys() == {f"q{number}" for number in range(6)}
 
 
-async def test_blocks_have_the_scores_of_a_check_reward(tmp_path: Path) -> None:
+async def test_a_worker_scores_with_the_check_reward_too(tmp_path: Path) -> None:
     def load(events: Relay) -> Models:
-        return Models(ScriptedPolicy(reply), ScriptedReward(value), events, check=ScriptedReward(len))
+        check = ScriptedReward(lambda text: -value(text))
+        return Models(ScriptedPolicy(reply), ScriptedReward(value), events, check=check)
 
-    plan = replace(await planned(data_file(tmp_path), tmp_path / "out"), load=load)
-    worker = Worker(plan)
+    worker = Worker(replace(await planned(data_file(tmp_path), tmp_path / "out"), load=load))
     worker.run(list(queries(2)), tmp_path / "block")
     worker.close()
-    for trajectory in read_trajectories(tmp_path / "block"):
-        assert [each.score.check for each in trajectory.pool] == [len(each.text) for each in trajectory.pool]
+    scores = [each.score for run in read_trajectories(tmp_path / "block") for each in run.pool]
+    assert scores
+    assert all(score is not None and score.check == -score.value for score in scores)
 
 
 def test_a_blocks_name_depends_on_the_ids_and_nothing_else() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.serve.serving import CHAT, SCRIPT, SETTINGS, served, until
 from tpo.config import Settings
 from tpo.errors import ConfigError
 from tpo.http.failures import StreamedReply
+from tpo.methods.need import NeedModel, write_need
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
 from tpo.serve.request import Limits
@@ -100,6 +102,18 @@ async def test_a_stopping_rule_that_cannot_be_built_is_known_before_the_first_re
 ) -> None:
     with pytest.raises(ConfigError):
         Service(ScriptedPolicy(), ScriptedReward(), Settings(**settings), "m")
+
+
+async def test_a_request_of_another_shape_than_the_file_of_when_needed_is_refused(tmp_path: Path) -> None:
+    write_need(
+        tmp_path / "need.json", NeedModel("tiny", "tiny", 0.0, 0.0, 0.0, 1.0, 40, "tpo D1-N2", sample_size=2)
+    )
+    settings = replace(SETTINGS, when_needed=tmp_path / "need.json")
+    async with served(ScriptedPolicy(SCRIPT), settings=settings) as client:
+        assert (await client.chat()).json["tpo"]["stop_reason"] == "when_needed"
+        reply = await client.chat(tpo={"sample_size": 3})
+        assert reply.status == 400
+        assert "its file is of tpo D1-N2" in reply.text
 
 
 async def test_an_enormous_deadline_is_no_deadline() -> None:

@@ -104,7 +104,7 @@ async def _answer(models: Models, method: Method, question: str, settings: Setti
             models.scorer,
             method,
             seed=settings.seed,
-            stopping=stopping_rules(settings),
+            stopping=stopping_rules(settings, method),
             fallback=fallback_of(settings),
             selection=selection_of(settings, models.reward, os.environ, models.events),
             listener=models.events,

@@ -24,7 +24,7 @@ from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import make_arms
 from tpo.experiments.sweep.costs import SECONDS, cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
-from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out
+from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out, require_one_model
 from tpo.experiments.sweep.results import Outcome, on_shared_queries
 from tpo.experiments.tune.choice import choose
 from tpo.experiments.tune.results import tune_notes, tune_tables, write_tune
@@ -59,9 +59,10 @@ class TuneSession:
         costs = cost_measures([flags["cost"]], prices, flags["parameters"])
         if SECONDS in costs:
             raise ConfigError("--cost seconds: configurations that share a run have no time of their own")
+        require_one_model(costs, settings)
         # It is no part of the cells' settings: it scores afterwards.
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
-        require_held_out(held_out, settings.reward)
+        require_held_out(held_out, (*settings.reward, *settings.gate))
         axes = Axes(
             methods=lists["method"],
             samples=lists["sample_size"],
@@ -141,7 +142,7 @@ def _planned_cost(plan: SweepPlan) -> Iterator[str]:
     scores = sum(each.scores for each in costs)
     yield (
         f"at most {calls * count:,} policy calls with {completions * count:,} completions, and"
-        f" {scores * count:,} rewards, for {len(todo):,} runs of {count:,} queries"
+        f" {scores * count:,} rewards of whole responses, for {len(todo):,} runs of {count:,} queries"
     )
     limit = plan.settings.max_tokens
     written = completions * count * limit

@@ -170,6 +170,8 @@ def weights_of(settings: Settings) -> dict[str, str | None]:
     models: list[tuple[str, ModelSpec[Any]]] = [("policy", policy_spec(settings.policy))]
     models += role_specs(settings).items()
     models += [("reward", each) for each in all_reward_specs(settings)]
+    check = check_spec(settings)
+    models += [] if check is None else [("check reward", check)]
     specs = [(f"{what} {each.name}", each) for what, model in models for each in model.parts]
     weights = {what: weights_digest(each.location) for what, each in specs if each.location is not None}
     return weights | {f"source of {what}": each.source for what, each in specs if each.source is not None}

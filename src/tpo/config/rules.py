@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tpo.config.models import make_method
 from tpo.config.option import flag_of
 from tpo.config.settings import Settings
 from tpo.config.specs import policy_identity, reward_identity
@@ -14,6 +15,7 @@ from tpo.errors import ConfigError
 from tpo.events import Listener
 from tpo.http.retry import RetryPolicy
 from tpo.methods.fallback import FALLBACKS, Fallback
+from tpo.methods.method import Method
 from tpo.methods.need import WhenNeeded
 from tpo.methods.selection import NO_ENSEMBLE, LowerConfidenceBound, Selection
 from tpo.methods.stopping import StoppingRule
@@ -26,11 +28,14 @@ from tpo.rewards.judge.comparison import PairJudge
 JUDGE_KEY_VARIABLE = "TPO_JUDGE_API_KEY"
 
 
-def stopping_rules(settings: Settings) -> tuple[StoppingRule, ...]:
+def stopping_rules(settings: Settings, method: Method | None = None) -> tuple[StoppingRule, ...]:
     """Build the stopping rules that *settings* name; each is an entry point of the group ``tpo.stopping``.
 
+    *method* is the one of the run; None: the one that *settings* name.
+
     Raises:
-        ConfigError: a rule is unknown, a value is out of its range, or a file is of other models.
+        ConfigError: a rule is unknown, a value is out of its range, or a file is of other models or of
+            another method, N or D.
     """
     rules: list[StoppingRule] = [
         load(STOPPING, name, flag_of(name))(*values) for name, values in _values(settings).items()
@@ -43,6 +48,7 @@ def stopping_rules(settings: Settings) -> tuple[StoppingRule, ...]:
     for rule in rules:
         if isinstance(rule, WhenNeeded):
             _check_models(rule, settings)
+            _check_shape(rule, make_method(settings) if method is None else method)
     return tuple(rules)
 
 
@@ -138,3 +144,16 @@ def _check_models(rule: WhenNeeded, settings: Settings) -> None:
                 f"--when-needed {settings.when_needed}: it is of the {what} {of_file!r:.200}, and this"
                 f" run's is {of_run!r:.200}; run tpo tune with these models"
             )
+
+
+def _check_shape(rule: WhenNeeded, method: Method) -> None:
+    """Refuse a file that was measured with another method, N or D; it may leave out the method or D."""
+    name, _, shape = rule.model.method.partition(" ")
+    own = f"D{method.max_iterations}-N{method.sample_size}"
+    same = name in ("", method.name) and shape in ("", own)
+    if not same or rule.model.sample_size != method.sample_size:
+        recorded = rule.model.method or "a method"
+        raise ConfigError(
+            f"--when-needed: its file is of {recorded} with N = {rule.model.sample_size}, and this run is"
+            f" {method.name} {own}; use that shape, or run tpo tune with this one"
+        )

@@ -206,6 +206,11 @@ def check_identity(settings: Settings) -> dict[str, str]:
             f"--check-reward {settings.check_reward} is also a --reward: a held-out reward must not guide a"
             " run; choose another one"
         )
+    if settings.check_reward in settings.gate:
+        raise ConfigError(
+            f"--check-reward {settings.check_reward} is also a --gate, and a gate guides a run: choose"
+            " another one"
+        )
     return {"check_reward": spec.identity(reward_options(settings))}
 
 

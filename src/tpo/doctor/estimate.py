@@ -19,7 +19,7 @@ CHECK = "estimate"
 DEFAULT_QUERIES = 1000
 """Number of queries in the estimate when no data set is given."""
 PARALLEL = 8
-"""Queries whose first samples are drawn at once, to measure what running in parallel brings."""
+"""Maximum queries whose first samples are drawn at once, to measure what running in parallel brings."""
 SCALES = 0.7
 """Share of a proportional speedup from which more queries are assumed to be faster still."""
 WEEK = 7 * 24 * 3600.0
@@ -144,13 +144,14 @@ async def _measure_speedup(setup: Setup, state: CheckState) -> float | None:
 
 def _sentence(found: RunEstimate, concurrency: int, measured: float | None) -> str:
     shortest, longest = format_duration(found.fastest), format_duration(found.slowest)
+    tried = min(PARALLEL, concurrency)
     if shortest == longest:
         time = f"about {shortest}" if found.slowest >= 1 else shortest
     elif measured is None:
         time = f"{shortest} if {concurrency} parallel queries run as fast as one, {longest} one after another"
     else:
         time = (
-            f"about {shortest}, at {measured:.1f} times the speed of one query as {PARALLEL} queries at once"
+            f"about {shortest}, at {measured:.1f} times the speed of one query as {tried} queries at once"
             f" showed; {longest} one after another"
         )
     return (

@@ -14,6 +14,12 @@ from tpo.types import FinishReason, Step, Trajectory
 
 CHECK = "iteration"
 
+UNENDING = (
+    "most replies end before the limit, so it is long enough: a reply that does not end often repeats itself;"
+    " raise --max-tokens only if these are long answers"
+)
+"""Advice where a few replies were cut off."""
+
 
 @dataclass
 class _StepTimer:
@@ -121,7 +127,8 @@ def _report_cut_replies(trajectory: Trajectory, max_tokens: int, state: CheckSta
     short = sum(bool(c.score and c.score.truncated_tokens) for c in trajectory.pool)
     if cut:
         sentence = f"{cut} of {len(reasons)} replies were cut off at {max_tokens:,} tokens"
-        state.report(warning("length", sentence, "raise --max-tokens", cut=cut, replies=len(reasons)))
+        advice = "raise --max-tokens" if 2 * cut > len(reasons) else UNENDING
+        state.report(warning("length", sentence, advice, cut=cut, replies=len(reasons)))
     if short:
         sentence = f"the reward model truncated {short} of {len(trajectory.pool)} conversations"
         advice = "it did not see the beginning of the prompt: use a reward model with a longer context"

@@ -77,7 +77,7 @@ class WhenNeeded:
 
 
 def when_needed(file: str | Path) -> WhenNeeded:
-    """Return the rule of *file*.
+    """Return the rule of *file*; whether its models, method, N and D are those in use is not checked here.
 
     Raises:
         ConfigError: it cannot be read.

@@ -177,7 +177,7 @@ class RunPlan:
         """
         self._refuse_other_shards()
         _ = self.queries  # before this invocation is recorded
-        rules = stopping_rules(self.settings)
+        rules = stopping_rules(self.settings, self.method)
         selection = selection_of(self.settings, models.reward, os.environ, models.events)
         judge = getattr(selection, "judge", None)
         check, close = (getattr(judge, name, None) for name in ("check", "aclose"))

@@ -13,6 +13,8 @@ from typing import Any, Self
 from tpo.config import Settings
 from tpo.errors import ConfigError, MissingExtra, TpoError
 
+log = logging.getLogger(__name__)
+
 AUTO = "auto"
 """The running cluster (``RAY_ADDRESS``, or one of this machine), else a new one on this machine."""
 
@@ -106,7 +108,8 @@ class RowStream:
         self, items: Sequence[Mapping[str, Any]], worker: type, arguments: Mapping[str, Any], pool: Pool
     ) -> None:
         self._stopped = False
-        _, data = _import()
+        ray, data = _import()
+        _warn_if_no_node_fits(ray.nodes(), pool)
         data.DataContext.get_current().enable_progress_bars = False
         strategy = data.ActorPoolStrategy(
             min_size=pool.min_size,
@@ -145,6 +148,23 @@ class RowStream:
     def stop(self) -> None:
         """Pass no further rows."""
         self._stopped = True
+
+
+def _warn_if_no_node_fits(nodes: Sequence[Mapping[str, Any]], pool: Pool) -> None:
+    """Log a warning if none of *nodes* has the resources of one worker, for which Ray waits without a word.
+
+    It is no error: a cluster that grows may still add such a node.
+    """
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    found = [(each.get("GPU", 0.0), each.get("CPU", 0.0)) for each in alive]
+    if any(gpus >= pool.gpus and cpus >= pool.cpus for gpus, cpus in found):
+        return
+    gpus, cpus = max(found, key=lambda node: (min(node[0], pool.gpus), node[1]), default=(0.0, 0.0))
+    log.warning(
+        "a worker asks for %g CPUs and %g GPUs (--worker-cpus, --worker-gpus), and no node of the Ray cluster"
+        " has so many: the largest has %g CPUs and %g GPUs; the run waits until such a node joins",
+        *(pool.cpus, pool.gpus, cpus, gpus),
+    )
 
 
 def translated(error: BaseException) -> BaseException:

@@ -97,6 +97,7 @@ class Service:
             refuse_server_fields(request.answer_fields)
         if not request.is_off:
             self.method(request)
+            self.stopping(request)
 
     def method(self, request: ServedRequest) -> Method:
         """Return the method that *request* asks for.
@@ -110,8 +111,15 @@ class Service:
             raise invalid(str(error)) from error
 
     def stopping(self, request: ServedRequest) -> tuple[StoppingRule, ...]:
-        """Return the stopping rules that apply to *request*."""
-        return stopping_rules(self._settings(request))
+        """Return the stopping rules that apply to *request*.
+
+        Raises:
+            ApiError: one is for another method, N or D.
+        """
+        try:
+            return stopping_rules(self._settings(request))
+        except ConfigError as error:
+            raise invalid(str(error)) from error
 
     def _settings(self, request: ServedRequest) -> Settings:
         """Return the operator's settings with what *request* sets."""

@@ -14,7 +14,7 @@ import pytest
 from tests.experiments.sweep.scripted import GUIDE, HELD_OUT, OTHER, carried_out, models, plan, say, worth
 from tests.report.test_page import blocks
 from tpo.errors import ConfigError, PolicyRefused, RewardRefused, StoreError, StoreMismatch
-from tpo.experiments.sweep.costs import SECONDS, TOKENS
+from tpo.experiments.sweep.costs import SECONDS, TOKENS, cost_measures
 from tpo.experiments.sweep.results import Outcome, write_results
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
@@ -151,6 +151,23 @@ def test_a_fresh_sweep_asks_everything_anew(tmp_path: Path) -> None:
 def test_a_held_out_reward_that_guides_is_refused_before_any_call(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="must not guide a run"):
         plan(tmp_path, check_reward=GUIDE).check()
+    of = plan(tmp_path, check_reward=OTHER)
+    with pytest.raises(ConfigError, match="must not guide a run"):
+        replace(of, settings=replace(of.settings, gate=(OTHER,))).check()
+
+
+@pytest.mark.parametrize(
+    "models", [{"critic": ("hf:a/b",)}, {"editor": ("hf:a/b",)}, {"policy": ("panel:hf:a/b,hf:c/d",)}]
+)
+def test_flops_of_several_models_are_refused_before_any_call(
+    tmp_path: Path, models: dict[str, tuple[str, ...]]
+) -> None:
+    of = plan(tmp_path, costs=cost_measures(["tokens", "flops"], None, 8e9))
+    of.check()
+    apart = replace(of, settings=replace(of.settings, **models))
+    with pytest.raises(ConfigError, match="--cost flops counts every token at --parameters"):
+        apart.check()
+    replace(apart, costs=(TOKENS,)).check()
 
 
 def test_a_directory_of_other_runs_is_refused_before_any_call(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.experiments.sweep.values import BON, arm, row
 from tpo.experiments.sweep.budgets import at_budgets
+from tpo.experiments.sweep.comparison_tables import with_shown_adjusted
 from tpo.experiments.sweep.costs import DEFAULT_COSTS
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost
 from tpo.experiments.sweep.results import arm_record, compare_arms
@@ -37,8 +38,8 @@ def _whole() -> dict[str, Any]:
         "cells": [{"run": "runs/x", "finished": 2, "failed": 0, "error": None}],
         "arms": [arm_record(each) for each in arms],
         "costs": [asdict(measure) for measure in DEFAULT_COSTS],
-        "against": with_adjusted_p(compare_arms(arms)),
-        "at_equal_cost": with_adjusted_p([each.record() for each in compare_at_equal_cost(arms)]),
+        "against": with_shown_adjusted(compare_arms(arms)),
+        "at_equal_cost": with_shown_adjusted([each.record() for each in compare_at_equal_cost(arms)]),
         "at_budgets": with_adjusted_p(
             [each.record() for each in at_budgets(arms, DEFAULT_COSTS[0], (30.0, 400.0))],
             ("paired", "held_out_paired"),
@@ -101,6 +102,17 @@ def test_p_is_adjusted_for_all_tests_of_its_table() -> None:
     rows = with_adjusted_p([tested(0.01, 0.04), tested(0.03), tested()])
     found = [row[n]["p_holm"] for row in rows for n in ("paired", "held_out") if row[n]]
     assert found == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_tests_that_no_table_shows_do_not_count() -> None:
+    def tested(second: str) -> dict[str, Any]:
+        return {"second": second, "kind": "mean", "paired": {"p": 0.0001}, "held_out": None}
+
+    few = with_shown_adjusted([tested("revision D9-N9") for _ in range(60)])
+    assert few[0]["paired"]["p_holm"] == pytest.approx(0.006)
+    many = with_shown_adjusted([tested("best-of-n, pool of tpo"), *(tested("revision") for _ in range(600))])
+    assert many[0]["paired"]["p_holm"] == pytest.approx(0.0001)
+    assert not any("p_holm" in row["paired"] for row in many[1:])
 
 
 def test_held_out_differences_stand_beside_those_of_the_guide() -> None:

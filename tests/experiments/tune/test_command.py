@@ -47,7 +47,8 @@ def test_it_measures_a_sample_prints_the_command_and_goes_on_without_asking_agai
         code, said = call(data, *options, *models)
         assert code == 0, said
         # A pool of 3, and 7 calls with 2 + 2 (1 + 1 + 2) completions, for 24 queries.
-        assert "at most 192 policy calls with 312 completions, and 216 rewards, for 2 runs of 24" in said
+        assert "at most 192 policy calls with 312 completions, and 216 rewards of whole responses" in said
+        assert "for 2 runs of 24 queries" in said
         # The first samples of both runs, and the best after each step.
         assert "at most 168 scores of the held-out reward" in said
         assert "tpo run" in said
@@ -145,6 +146,11 @@ def test_a_killed_tuning_goes_on_and_has_the_same_result(data: Path, tmp_path: P
 def test_two_rewards_and_a_guide_that_judges_are_refused(data: Path) -> None:
     assert "one --reward" in call(data, "--reward", LENGTH, "--reward", MARKS)[1]
     assert "must not guide" in call(data, "--reward", LENGTH, "--check-reward", LENGTH)[1]
+
+
+def test_flops_of_a_critic_of_its_own_are_refused(data: Path) -> None:
+    flops = ("--cost", "flops", "--parameters", "8e9", "--critic", "http://127.0.0.1:9/v1")
+    assert "one policy" in call(data, "--reward", LENGTH, *flops)[1]
 
 
 def test_a_sample_is_drawn_by_the_seed_in_the_order_of_the_data() -> None:

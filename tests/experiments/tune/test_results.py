@@ -10,8 +10,10 @@ from tpo.config import policy_identity, reward_identity
 from tpo.experiments.sweep.arms import QueryResult
 from tpo.experiments.sweep.costs import TOKENS
 from tpo.experiments.tune.choice import choose
+from tpo.experiments.tune.configurations import TurningPoint
 from tpo.experiments.tune.results import write_tune
 from tpo.methods.need import read_need
+from tpo.report.statistics import compare_paired
 from tpo.types import Candidate, Query, RewardUsage, Score, Step, Timing, Trajectory, user
 
 
@@ -82,3 +84,17 @@ def test_a_held_out_reward_that_missed_a_response_does_not_judge(tmp_path: Path)
     record = write_tune(of, choose([arm("tpo", 2, 1, rows)], TOKENS, recorded(rows), None), None)
     assert record["judged_by"] == of.rewards[0]
     assert "python:made:judge did not score every response" in (tmp_path / "tune.md").read_text()
+
+
+def test_the_p_values_of_turning_points_are_adjusted_for_all_of_them(tmp_path: Path) -> None:
+    rows = {q: row((0.0, 1.0, 2.0, 0.5 * k), (2.0, 2.0), (20.0, 60.0)) for k, q in enumerate(QUERIES[:9])}
+    choice = choose([arm("tpo", 2, 1, rows)], TOKENS, recorded(rows), None)
+    by = TurningPoint("D of tpo N2", 1, compare_paired([1.0, 2.0, 3.0], [0.0, 0.0, 1.0]))
+    choice = replace(choice, turning=(by, TurningPoint("N of tpo D1", 2, None), by))
+    write_tune(plan(tmp_path, samples=(2,)), choice, None)
+    points = json.loads((tmp_path / "tune.json").read_text())["turning_points"]
+    assert [each["next"] and each["next"]["p_holm"] for each in points] == [0.5, None, 0.5]
+    assert points[0]["next"]["p"] == 0.25
+    table = (tmp_path / "tune.md").read_text().partition("| turning point")[2]
+    assert "0.5000" in table
+    assert "0.2500" not in table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from tpo.experiments.tables import (
     COMPARISON_HEAD,
@@ -11,6 +11,7 @@ from tpo.experiments.tables import (
     format_difference,
     format_estimate,
     format_number,
+    with_adjusted_p,
 )
 
 MAX_ROWS = 60
@@ -18,10 +19,11 @@ MAX_ROWS = 60
 
 
 Record = Mapping[str, Any]
+R = TypeVar("R", bound=Record)
 Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
-def shown(rows: Sequence[Record]) -> list[Record]:
+def shown(rows: Sequence[R]) -> list[R]:
     """Return the rows to show: of many, those against best-of-n for the mean query."""
     if len(rows) <= MAX_ROWS:
         return list(rows)
@@ -30,6 +32,12 @@ def shown(rows: Sequence[Record]) -> list[Record]:
         for row in rows
         if str(row["second"]).startswith(("best-of-n", "bon ", "paper-bon ")) and row.get("kind") != "cap"
     ]
+
+
+def with_shown_adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return *rows* with ``p_holm`` in those that the table shows: adjusted for the tests that it shows."""
+    with_adjusted_p(shown(rows))
+    return rows
 
 
 def equal_cost_rows(record: Record) -> Rows:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from tpo.config import Settings, data_options, policy_identity, reward_identity, weights_of
+from tpo.config import Settings, data_options, policy_identity, policy_spec, reward_identity, weights_of
 from tpo.data import data_digest, load_queries
 from tpo.data.sources import Spec
 from tpo.errors import ConfigError, MissingExtra
@@ -105,12 +105,13 @@ class SweepPlan(ExperimentPlan):
         """Raise, before any call, the errors that would otherwise occur at the end.
 
         Raises:
-            ConfigError: the held-out reward guides a run, seconds of runs that share calls are compared, or
-                answers are selected otherwise than by reward.
+            ConfigError: the held-out reward guides a run, seconds of runs that share calls or FLOPs of
+                several models are compared, or answers are selected otherwise than by reward.
             MissingExtra: matplotlib is not installed.
         """
-        require_held_out(self.check_reward, self.rewards)
+        require_held_out(self.check_reward, (*self.rewards, *self.settings.gate))
         require_own_time(self.costs, shares=self.shares)
+        require_one_model(self.costs, self.settings)
         if self.settings.select != "reward":
             raise ConfigError(
                 f"select = {self.settings.select}: runs are compared by the highest reward; leave it out here"
@@ -147,15 +148,15 @@ def load_data(source: Spec, settings: Settings) -> tuple[tuple[Query, ...], str]
 
 
 def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:
-    """Require that *check_reward* is not a guiding reward.
+    """Require that *check_reward* is none of *rewards*, the guiding rewards and gates.
 
     Raises:
         ConfigError: it is one.
     """
     if check_reward in rewards:
         raise ConfigError(
-            f"--check-reward {check_reward} is also a --reward: a held-out reward must not guide a run;"
-            " choose another one"
+            f"--check-reward {check_reward} is also a --reward or --gate: a held-out reward must not"
+            " guide a run; choose another one"
         )
 
 
@@ -167,3 +168,17 @@ def require_own_time(costs: Sequence[CostMeasure], *, shares: bool) -> None:
     """
     if shares and SECONDS in costs:
         raise ConfigError("--cost seconds needs --no-share: a shared call takes time in one run alone")
+
+
+def require_one_model(costs: Sequence[CostMeasure], settings: Settings) -> None:
+    """Require that one model writes all tokens where FLOPs are compared.
+
+    Raises:
+        ConfigError: several do, and their FLOPs would be counted at the parameters of one.
+    """
+    several = settings.critic or settings.editor or len(policy_spec(settings.policy).parts) > 1
+    if several and any(measure.name == "flops" for measure in costs):
+        raise ConfigError(
+            "--cost flops counts every token at --parameters, those of one policy: with --critic, --editor or"
+            " a panel use another --cost"
+        )

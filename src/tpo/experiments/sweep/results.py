@@ -20,6 +20,7 @@ from tpo.experiments.effects import effect_notes
 from tpo.experiments.plan import PAGE, write_result_files
 from tpo.experiments.sweep.arms import Arm, make_arms, without_held_out
 from tpo.experiments.sweep.budgets import at_budgets
+from tpo.experiments.sweep.comparison_tables import with_shown_adjusted
 from tpo.experiments.sweep.costs import SECONDS
 from tpo.experiments.sweep.curves import cost_at
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost, shared_query_ids
@@ -148,8 +149,8 @@ def _record(plan: SweepPlan, outcome: Outcome, arms: Sequence[Arm], apart: Seque
         "cells": [_cell(plan, cell, outcome.failures) for cell in plan.cells],
         "arms": [_arm_record(plan, arm, apart=arm in apart) for arm in arms],
         "costs": [asdict(measure) for measure in plan.costs],
-        "against": with_adjusted_p(compare_arms(compared)),
-        "at_equal_cost": with_adjusted_p(
+        "against": with_shown_adjusted(compare_arms(compared)),
+        "at_equal_cost": with_shown_adjusted(
             [comparison.record() for comparison in compare_at_equal_cost(compared, plan.costs)]
         ),
         "at_budgets": with_adjusted_p(

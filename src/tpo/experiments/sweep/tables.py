@@ -131,7 +131,7 @@ def sweep_notes(record: Record) -> list[str]:
     for name in ("at_equal_cost", "against"):
         hidden = len(record[name]) - len(shown(record[name]))
         if hidden:
-            notes.append(f"{hidden:,} further comparisons are in sweep.json, under {name}; p counts them")
+            notes.append(f"{hidden:,} further comparisons are in sweep.json, under {name}, with p unadjusted")
     short = [row for row in record["at_equal_cost"] if is_best_of_n(row) and not row["covered"]]
     if short:
         needed = max((row["needed"] or 0.0 for row in short), default=0.0)

@@ -77,15 +77,7 @@ def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[st
         "by_kind": with_adjusted_p(kinds, ("against_choice",)),
         "all": [{"label": each.label, "cost": each.cost, "score": each.score} for each in choice.found],
         "configurations": len(choice.found),
-        "turning_points": [
-            {
-                "of": each.of,
-                "value": each.value,
-                "reached": each.reached,
-                "next": None if each.next is None else asdict(each.next),
-            }
-            for each in choice.turning
-        ],
+        "turning_points": _turning_rows(choice),
         "command": _command(plan.source, settings, choice, plan.out),
     }
     if choice.need is not None:
@@ -95,6 +87,20 @@ def write_tune(plan: SweepPlan, choice: Choice, budget: float | None) -> dict[st
         plan.out, NAME, record, markdown=_tune_page(record), latex=latex_table(*table, "Configurations.")
     )
     return record
+
+
+def _turning_rows(choice: Choice) -> list[dict[str, Any]]:
+    """Return the turning points, with the p of their next larger values adjusted for all of them."""
+    rows = [
+        {
+            "of": each.of,
+            "value": each.value,
+            "reached": each.reached,
+            "next": None if each.next is None else asdict(each.next),
+        }
+        for each in choice.turning
+    ]
+    return with_adjusted_p(rows, ("next",))
 
 
 def _need_model(settings: Settings, need: Need, chosen: Configuration) -> NeedModel:
