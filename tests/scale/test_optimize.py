@@ -99,7 +99,11 @@ def test_rows_without_a_prompt_end_the_batch_or_are_left_out(caplog: pytest.LogC
 
 
 def test_one_batch_at_a_time_has_all_of_the_concurrency() -> None:
-    meeting = {"policy": "python:tests.scale.functions:meet", "sample_size": 1, "max_iterations": 0}
+    meeting: dict[str, Any] = {
+        "policy": "python:tests.scale.functions:meet",
+        "sample_size": 1,
+        "max_iterations": 0,
+    }
     optimize = Optimize(**OPTIONS | meeting, method="bon", concurrency=2)
     rows = optimize(batch("one", "two")).to_pylist()
     optimize.close()
