@@ -72,7 +72,7 @@ def selection_of(
         raise ConfigError("--select-judge is for --select tournament")
     builder = load(SELECTION, settings.select, f"--select {settings.select}", own="MODULE:CLASS")
     if builder is LowerConfidenceBound:
-        members = reward.members if isinstance(reward, Ensemble) else settings.reward
+        members = tuple(reward.members) if isinstance(reward, Ensemble) else settings.reward
         if len(members) < 2:
             raise ConfigError(NO_ENSEMBLE)
         return LowerConfidenceBound(reward)
