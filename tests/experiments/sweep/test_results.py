@@ -159,9 +159,7 @@ def test_a_held_out_reward_that_guides_is_refused_before_any_call(tmp_path: Path
 @pytest.mark.parametrize(
     "models", [{"critic": ("hf:a/b",)}, {"editor": ("hf:a/b",)}, {"policy": ("panel:hf:a/b,hf:c/d",)}]
 )
-def test_flops_of_several_models_are_refused_before_any_call(
-    tmp_path: Path, models: dict[str, tuple[str, ...]]
-) -> None:
+def test_flops_of_several_models_are_refused_before_any_call(tmp_path: Path, models: dict[str, Any]) -> None:
     of = plan(tmp_path, costs=cost_measures(["tokens", "flops"], None, 8e9))
     of.check()
     apart = replace(of, settings=replace(of.settings, **models))
