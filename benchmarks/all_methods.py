@@ -41,7 +41,7 @@ ITERATIONS = {
 }  # fmt: skip
 """Iterations of each method, enough to spend the largest of the budgets."""
 FUSION_SAMPLES = (5, 10, 20, 35)
-BUDGETS = (1000.0, 2000.0, 3000.0)
+BUDGETS = (1000.0, 1750.0, 2500.0)
 POOL = 80
 """First samples, enough to spend the largest of the budgets."""
 PAGE = Path(__file__).parents[1] / "docs" / "all-methods.md"

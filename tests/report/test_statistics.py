@@ -111,6 +111,14 @@ def test_intervals_of_few_symmetric_rewards_cover_as_they_say() -> None:
         assert 0.9 < coverage(normal, 0.0, of_mean) < 0.99
 
 
+def test_an_interval_of_differences_that_are_nearly_all_0_stays_within_their_range() -> None:
+    first, second = [0.0] * 57 + [0.3, 1e-9, 2e-9], [0.0] * 60
+    difference = compare_paired(first, second).difference
+    assert difference.low is not None
+    assert difference.high is not None
+    assert 0.0 <= difference.low <= difference.value <= difference.high <= 0.3
+
+
 def test_wilsons_interval_by_hand() -> None:
     estimate = wilson_interval([1.0] * 18 + [0.0] * 2)
     assert estimate.value == 0.9

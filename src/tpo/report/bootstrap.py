@@ -36,6 +36,9 @@ NORMAL = 1.959963984540054
 STUDENTISED_BELOW = 100
 """Number of queries below which intervals are studentised: percentile intervals undercover there."""
 
+BOUNDED_FROM = 10
+"""Number of queries from which a studentised interval stays within the range of their values."""
+
 STUDENT_T = {2: 12.706, 3: 4.303, 4: 3.182}
 """Quantiles of Student's t by number of queries, for samples too small for a bootstrap."""
 
@@ -164,4 +167,7 @@ def _studentised(
     left, right = np.quantile(quotients, [tail, 1 - tail]).tolist()
     skewness = float((residuals**3).mean() / (residuals**2).mean() ** 1.5)
     low, high = min(value - right * error, value), max(value - left * error, value)
+    if count >= BOUNDED_FROM:  # where nearly all queries are alike, errors of resamples are nearly 0
+        low = max(low, value + count * float(residuals.min()))
+        high = min(high, value + count * float(residuals.max()))
     return Estimate(value, low, high, abs(skewness) > SKEWED)
