@@ -199,6 +199,13 @@ async def test_a_server_that_fails_on_several_again_and_again_is_asked_singly() 
     assert [n for n, _ in served.seeds] == [2, 1, 1] * 3 + [1, 1]
 
 
+async def test_a_server_that_gave_several_is_asked_for_several_after_any_failures() -> None:
+    broken = error(500, "the engine starts again")
+    served = Served(choices("a", "b"), *[broken, choices("a"), choices("b")] * 3, choices("c", "d"))
+    await served.draw(2, calls=5)
+    assert [n for n, _ in served.seeds] == [2] + [2, 1, 1] * 3 + [2]
+
+
 @pytest.mark.parametrize("models", [error(500, "oops"), Answer("<html>Not here</html>"), error(429, "slow")])
 async def test_a_list_of_models_that_fails_does_not_matter_where_the_model_is_named(models: Answer) -> None:
     served = Served(choices("a"), models=models)

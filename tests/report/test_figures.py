@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.report import runs
+from tests.steps import first_step
 from tests.store.values import trajectory
 from tpo.report.change_figures import change_figures
 from tpo.report.collector import run_figures
@@ -18,7 +19,7 @@ from tpo.report.line_figures import RunMeasures, line_figures
 from tpo.report.measures import QueryMeasures, measure
 from tpo.runs import summarize
 from tpo.store import read_trajectories
-from tpo.types import Candidate, Phase, Usage, user
+from tpo.types import Candidate, Phase, Step, Usage, user
 
 
 def measured(path: Path, number: int = 0) -> RunMeasures:
@@ -50,20 +51,24 @@ def test_a_query_that_stopped_early_keeps_its_best_and_draws_no_more() -> None:
     assert [(p.y, p.queries) for p in found["training-curve"].series[0].points] == [(-0.5, 2), (4.0, 1)]
 
 
+def drawn(usage: dict[Phase, Usage]) -> Step:
+    return first_step(trajectory("a").initial, usage["sample"])
+
+
 def test_tokens_count_the_critique_and_best_of_n_its_share_of_the_samples() -> None:
     usage: dict[Phase, Usage] = {
         "sample": Usage(1, 10, 0, 40),
         "loss": Usage(1, 30, 0, 5),
         "update": Usage(1, 50, 0, 20),
     }
-    one = measure(replace(trajectory("a", reward=2.0), usage=usage))
+    one = measure(replace(trajectory("a", reward=2.0), first=drawn(usage), usage=usage))
     own, best_of_n = named(line_figures([RunMeasures("run", 0, [one])]))["reward-tokens"].series
     assert [(p.x, p.y) for p in own.points] == [(50.0, 0.0), (155.0, 2.0)]
     # Samples -1 and 0: the best of one is -0.5 for the prompt and half of what was written.
     assert [(p.x, p.y) for p in best_of_n.points] == [(30.0, -0.5), (50.0, 0.0)]
     assert best_of_n.dashed
     usage["sample"] = Usage(2, 10, 0, 40)  # a request and a prompt for each sample
-    one = measure(replace(trajectory("a", reward=2.0), usage=usage))
+    one = measure(replace(trajectory("a", reward=2.0), first=drawn(usage), usage=usage))
     _, best_of_n = named(line_figures([RunMeasures("run", 0, [one])]))["reward-tokens"].series
     assert [p.x for p in best_of_n.points] == [25.0, 50.0]
 

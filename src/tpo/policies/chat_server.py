@@ -74,6 +74,8 @@ class ChatServer:
         self._dialect = _Dialect()
         self.fallbacks = 0
         """Times in a row that the server failed on several choices and then gave a single one."""
+        self.gave_several = False
+        """Whether a reply had several choices."""
         self._listing = PerLoop(asyncio.Lock)
         self._cards: list[ModelCard] | None = None
         self._unlisted = 0
@@ -145,7 +147,7 @@ class ChatServer:
                 if failed is not None:
                     self.fallbacks += 1
                 elif len(found) > 1:
-                    self.fallbacks = 0
+                    self.fallbacks, self.gave_several = 0, True
                 return found
 
     def _has_learned(self, card: ModelCard, failure: HttpFailure) -> bool:

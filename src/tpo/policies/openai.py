@@ -257,7 +257,10 @@ def _begin_stream(deltas: Deltas, indices: range) -> OnEvent:
 
 def _takes_no_n(servers: Iterable[ChatServer]) -> bool:
     """Return whether single choices tell that no server gives several, and not that one failed for once."""
-    return max(server.fallbacks for server in servers) not in range(1, FALLBACKS)
+    known = list(servers)
+    if any(server.gave_several for server in known):
+        return False
+    return max(server.fallbacks for server in known) not in range(1, FALLBACKS)
 
 
 def _writer(completion: Completion) -> str | None:
