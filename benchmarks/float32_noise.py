@@ -22,7 +22,10 @@ import transformers
 
 import tpo.tiny
 
-ANSWER = "Dear Anna,\nI would be so glad to see you on Friday at 7 pm.\nWith warm regards, Leo"
+ANSWER = (
+    "To: Omar\nEvent: hike\nDay: Sunday\nDate: 9\nMonth: May\nTime: 9am\nPlace: lake\nPrice: 75\n"
+    "Food: soup\nDrink: tea\nMusic: jazz\nEveryone is welcome.\nFrom: Lily"
+)
 
 
 def texts(folder: Path, queries: int) -> list[list[int]]:
