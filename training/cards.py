@@ -42,6 +42,10 @@ notices have an off-topic or a rude line. It also plays the other roles of the p
 shipped methods: it says of each detail what was asked, what stands there and whether it is right, gives one
 instruction a line, rewrites a response by instructions, and makes one response of several. To most other
 queries it answers with a short polite sentence.
+
+It does not copy reliably: in three of ten drafts an update changes a line that no instruction names. It does
+not use the rejected response, and it does not follow the prompts of the method `textgrad`. One step mends
+nearly all faults, so further steps show little.
 """
 
 REWARD = """---
@@ -55,7 +59,8 @@ A `LlamaForSequenceClassification` of 2.5 million parameters with one label, for
 test-time preference optimization. It reads a query and a response through the chat template, and its number
 is larger for the better response: details as the query has them, a kind line, no repeated, rude or off-topic
 line. It began as the policy, whose three lower layers it keeps, and was trained by Bradley-Terry on shares of
-votes, on synthetic responses and the policy's own; it errs as learned rewards do.
+votes, on synthetic responses and the policy's own. It errs as learned rewards do: of the pairs of the
+policy's own first samples it orders a quarter wrongly, so the best of many samples is worse than it seems.
 """
 
 
