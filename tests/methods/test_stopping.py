@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.methods.own import QUERY, run
 from tpo.config import Settings, stopping_identity, stopping_rules
 from tpo.errors import ConfigError
 from tpo.methods.catalog import bon, tpo
-from tpo.methods.fallback import FALLBACKS
+from tpo.methods.fallback import FALLBACKS, Fallback
 from tpo.methods.optimize import Optimizer
 from tpo.methods.stopping import (
     Deadline,
@@ -193,6 +194,25 @@ def test_a_deadline_must_be_above_zero() -> None:
         Deadline(0.0)
 
 
+async def journaled(
+    folder: Path, policy: ScriptedPolicy, time: Time, fallback: Fallback | None = None
+) -> Trajectory:
+    """Optimize with a deadline and a journal in *folder*, which a later attempt resumes."""
+    journal = Journal(folder / "journal.jsonl")
+    try:
+        return await Optimizer(
+            JournaledPolicy(policy, journal),
+            JournaledReward(ScriptedReward(), journal),
+            tpo(sample_size=2, max_iterations=3),
+            stopping=[Deadline(10.0, sleep=time.sleep)],
+            fallback=fallback,
+            decisions=JournaledDecisions(journal),
+            clock=time,
+        ).optimize(QUERY)
+    finally:
+        await journal.close()
+
+
 @pytest.mark.parametrize("inside", [True, False], ids=["inside a call", "before a step"])
 async def test_a_resumed_run_repeats_the_decision_and_makes_no_call(tmp_path: Path, inside: bool) -> None:
     time, never = Time(), asyncio.Event()
@@ -202,20 +222,7 @@ async def test_a_resumed_run_repeats_the_decision_and_makes_no_call(tmp_path: Pa
             time.pass_to(10.0) if inside else setattr(time, "now", 10.0)
             await (never.wait() if inside else asyncio.sleep(0))
 
-    async def attempt(policy: ScriptedPolicy, time: Time) -> Trajectory:
-        journal = Journal(tmp_path / "journal.jsonl")
-        try:
-            return await Optimizer(
-                JournaledPolicy(policy, journal),
-                JournaledReward(ScriptedReward(), journal),
-                tpo(sample_size=2, max_iterations=3),
-                stopping=[Deadline(10.0, sleep=time.sleep)],
-                decisions=JournaledDecisions(journal),
-                clock=time,
-            ).optimize(QUERY)
-        finally:
-            await journal.close()
-
+    attempt = partial(journaled, tmp_path)
     first = await attempt(ScriptedPolicy(before=wait), time)
     again = ScriptedPolicy()
     second = await attempt(again, Time())
@@ -234,21 +241,7 @@ async def test_a_resumed_run_repeats_a_stop_within_a_fallback(tmp_path: Path) ->
             time.pass_to(10.0)
             await never.wait()
 
-    async def attempt(policy: ScriptedPolicy, time: Time) -> Trajectory:
-        journal = Journal(tmp_path / "journal.jsonl")
-        try:
-            return await Optimizer(
-                JournaledPolicy(policy, journal),
-                JournaledReward(ScriptedReward(), journal),
-                tpo(sample_size=2, max_iterations=3),
-                stopping=[Deadline(10.0, sleep=time.sleep)],
-                fallback=FALLBACKS["best-of-n"],
-                decisions=JournaledDecisions(journal),
-                clock=time,
-            ).optimize(QUERY)
-        finally:
-            await journal.close()
-
+    attempt = partial(journaled, tmp_path, fallback=FALLBACKS["best-of-n"])
     script: Script = {"sample": "s", "loss": "l", "gradient": "g", "update": "no tag"}
     first = await attempt(ScriptedPolicy(script, before=wait), time)
     second = await attempt(again := ScriptedPolicy(script), Time())

@@ -20,6 +20,7 @@ from tpo.cli.options import SWEPT
 from tpo.cli.prices import prices_of_flags
 from tpo.cli.run_progress import run_view
 from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
+from tpo.config.specs import require_held_out
 from tpo.data.sources import Spec, named, single_or_several
 from tpo.errors import ConfigError, RewardError
 from tpo.events import Listener
@@ -28,13 +29,7 @@ from tpo.experiments.plan import locked_directory
 from tpo.experiments.sweep.costs import cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.held_out import HeldOutScores
-from tpo.experiments.sweep.plan import (
-    SweepPlan,
-    load_data,
-    require_held_out,
-    require_one_model,
-    require_own_time,
-)
+from tpo.experiments.sweep.plan import SweepPlan, load_data, require_one_model, require_own_time
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
 from tpo.experiments.sweep.tables import equal_cost_table, sweep_table

@@ -20,11 +20,12 @@ from tpo.cli.options import TUNED
 from tpo.cli.prices import prices_of_flags
 from tpo.cli.sweep_session import SweepSession, sweep_directory_name
 from tpo.config import name_model, stopping_identity
+from tpo.config.specs import require_held_out
 from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import make_arms
 from tpo.experiments.sweep.costs import SECONDS, cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
-from tpo.experiments.sweep.plan import SweepPlan, load_data, require_held_out, require_one_model
+from tpo.experiments.sweep.plan import SweepPlan, load_data, require_one_model
 from tpo.experiments.sweep.results import Outcome, on_shared_queries
 from tpo.experiments.tune.choice import choose
 from tpo.experiments.tune.results import tune_notes, tune_tables, write_tune

@@ -192,6 +192,19 @@ def reward_identity(settings: Settings) -> Any:
     return names[0] if len(names) == 1 else names
 
 
+def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:
+    """Require that *check_reward* is none of *rewards*, the guiding rewards and gates.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if check_reward in rewards:
+        raise ConfigError(
+            f"--check-reward {check_reward} is also a --reward or --gate: a held-out reward must not"
+            " guide a run; choose another one"
+        )
+
+
 def check_identity(settings: Settings) -> dict[str, str]:
     """Return what may not change of a run's check reward, for the fingerprint; nothing without one.
 
@@ -201,16 +214,7 @@ def check_identity(settings: Settings) -> dict[str, str]:
     spec = check_spec(settings)
     if spec is None:
         return {}
-    if settings.check_reward in settings.reward:
-        raise ConfigError(
-            f"--check-reward {settings.check_reward} is also a --reward: a held-out reward must not guide a"
-            " run; choose another one"
-        )
-    if settings.check_reward in settings.gate:
-        raise ConfigError(
-            f"--check-reward {settings.check_reward} is also a --gate, and a gate guides a run: choose"
-            " another one"
-        )
+    require_held_out(settings.check_reward, (*settings.reward, *settings.gate))
     return {"check_reward": spec.identity(reward_options(settings))}
 
 

@@ -75,7 +75,7 @@ class ChatServer:
         self.fallbacks = 0
         """Times in a row that the server failed on several choices and then gave a single one."""
         self.gave_several = False
-        """Whether a reply had several choices."""
+        """True once a reply had several choices."""
         self._listing = PerLoop(asyncio.Lock)
         self._cards: list[ModelCard] | None = None
         self._unlisted = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -255,12 +255,10 @@ def _begin_stream(deltas: Deltas, indices: range) -> OnEvent:
     return on_event
 
 
-def _takes_no_n(servers: Iterable[ChatServer]) -> bool:
+def _takes_no_n(servers: Collection[ChatServer]) -> bool:
     """Return whether single choices tell that no server gives several, and not that one failed for once."""
-    known = list(servers)
-    if any(server.gave_several for server in known):
-        return False
-    return max(server.fallbacks for server in known) not in range(1, FALLBACKS)
+    several = any(server.gave_several for server in servers)
+    return not several and max(server.fallbacks for server in servers) not in range(1, FALLBACKS)
 
 
 def _writer(completion: Completion) -> str | None:

@@ -41,12 +41,11 @@ from tpo.runs.inputs import RunInput, missing_column
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
-from tpo.runs.shards import Shard, ShardInput
+from tpo.runs.shards import Shard, ShardInput, shards_at
 from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.shards import FOLDER as SHARDS
-from tpo.store.shards import shard_directories
 from tpo.synchronous import run_blocking
 from tpo.types import Query, Trajectory
 
@@ -206,8 +205,7 @@ class RunPlan:
         """
         if not isinstance(self.data, ShardInput):
             return
-        found = (Shard.of_directory(each.name) for each in shard_directories(self.path.parents[1]))
-        counts = {each.count for each in found if each is not None} - {self.data.shard.count}
+        counts = {each.count for each in shards_at(self.path.parents[1])} - {self.data.shard.count}
         if counts:
             raise StoreError(
                 f"{self.path.parent} holds shards of {min(counts)}, this is one of {self.data.shard.count}: "

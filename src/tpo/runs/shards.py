@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 from tpo.data.sources import Spec
 from tpo.errors import ConfigError
 from tpo.runs.inputs import KnownIds, RunInput
+from tpo.store.shards import shard_directories
 from tpo.types import Query
 
 MAX_SHARDS = 100_000
@@ -58,6 +60,12 @@ class Shard:
         """Return whether the query with the id *query* belongs to this shard."""
         digest = hashlib.blake2b(query.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return int.from_bytes(digest) % self.count == self.number - 1
+
+
+def shards_at(path: Path) -> dict[Shard, Path]:
+    """Return the directories of the shards of the run at *path*."""
+    found = ((Shard.of_directory(each.name), each) for each in shard_directories(path))
+    return {shard: each for shard, each in found if shard is not None}
 
 
 @dataclass(frozen=True, slots=True)

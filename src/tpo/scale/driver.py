@@ -165,7 +165,8 @@ class _RayRun:
             return list(names)
         for path in block_directories(self.plan.path):
             if path.name not in names:
-                _remove_unless_used(path)
+                with suppress(StoreBusy), Lock(path):  # a worker whose driver died is about to end
+                    shutil.rmtree(path)
         self._remove_folder()
         return list(names)
 
@@ -298,18 +299,6 @@ class _RayRun:
     def _remove_folder(self) -> None:
         with suppress(OSError):  # it holds blocks with failed queries, or was never made
             self._folder.rmdir()
-
-
-def _remove_unless_used(path: Path) -> None:
-    """Remove the directory of a block, unless a worker of a driver that died still works in it."""
-    try:
-        lock = Lock(path)
-    except StoreBusy:
-        return
-    try:
-        shutil.rmtree(path)
-    finally:
-        lock.release()
 
 
 def _error(kind: str, text: str) -> TpoError:

@@ -18,7 +18,7 @@ from tpo.data import ReadOptions
 from tpo.errors import DataError, StoreBusy, StoreError, StoreMismatch
 from tpo.plurals import queries
 from tpo.runs.inputs import RunInput, SourceInput
-from tpo.runs.shards import Shard
+from tpo.runs.shards import Shard, shards_at
 from tpo.runs.summary import Summary, Tally
 from tpo.scale.run_command import run_command
 from tpo.store import RunRecord, read_run
@@ -27,13 +27,11 @@ from tpo.store.index import TrajectoryIndex
 from tpo.store.journal import JOURNAL
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME
-from tpo.store.runfile import MAX_ITERATIONS, is_measured, join_records, write_run
+from tpo.store.runfile import EXTENDABLE, is_measured, join_records, write_run
 from tpo.store.runfile import NAME as RUN_FILE
-from tpo.store.shards import FOLDER, PARTS, block_directories, shard_directories
+from tpo.store.shards import FOLDER, PARTS, block_directories
 from tpo.store.trajectory_line import decode_trajectory
 
-GROWING = frozenset(("data", MAX_ITERATIONS))
-"""Keys of the fingerprint that a later invocation of the same run may change."""
 SHOWN = 5
 """Ids and shards that an error names; the rest are counted."""
 
@@ -135,8 +133,7 @@ def _merge_parts(path: Path, partial: bool) -> Summary:
 
 
 def _read_parts(path: Path) -> list[_Part]:
-    found = ((Shard.of_directory(each.name), each) for each in shard_directories(path))
-    parts = [_Part(shard, each, read_run(each)) for shard, each in found if shard is not None]
+    parts = [_Part(shard, each, read_run(each)) for shard, each in shards_at(path).items()]
     if not parts:
         raise StoreError(f"{path}: no shards are here; name the --out directory of runs with --shard")
     counts = sorted({part.shard.count for part in parts})
@@ -162,7 +159,7 @@ def _require_agreement(first: _Part, other: _Part) -> None:
         rows = "\n".join(f"  {key}: {here.get(key)!r:.80} and {there.get(key)!r:.80}" for key in differing)
         advice = (
             "Repeat the command of every shard with the data and the iterations that are wanted"
-            if GROWING.issuperset(differing)
+            if set(EXTENDABLE).issuperset(differing)
             else f"Delete the directory of the wrong one and run it again, such as {other.path}"
         )
         raise StoreMismatch(
@@ -187,15 +184,15 @@ def _require_unchanged(path: Path, joint: RunRecord) -> None:
         return
     there = read_run(path)
     resumed = any(each not in joint.invocations for each in there.invocations)
-    if resumed or _without_growing(there) != _without_growing(joint):
+    if resumed or _unextendable(there) != _unextendable(joint):
         raise StoreError(
             f"{path} holds a run that is no merge of these shards, or was resumed since: "
             f"move its {RUN_FILE} and {NAME} away to merge again"
         )
 
 
-def _without_growing(record: RunRecord) -> dict[str, Any]:
-    return {key: value for key, value in record.fingerprint.items() if key not in GROWING}
+def _unextendable(record: RunRecord) -> dict[str, Any]:
+    return {key: value for key, value in record.fingerprint.items() if key not in EXTENDABLE}
 
 
 def _counted(part: _Part, index: TrajectoryIndex, number: int) -> _Part:

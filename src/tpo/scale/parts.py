@@ -105,12 +105,9 @@ class Parts:
             places = find_places(file)
             done = {place.offset for place in places.values() if place.is_done(self._allowed)}
             if len(done) < len(places):
-                lock = Lock(file.parent)
-                try:
+                with Lock(file.parent):
                     _keep_lines(file, done)
                     (file.parent / JOURNAL).unlink(missing_ok=True)
-                finally:
-                    lock.release()
         self._places = self._find()
 
     def seconds_until(self, ended: float) -> float:

@@ -37,16 +37,10 @@ def join_blocks(path: Path, trajectories: AppendFile, places: Mapping[str, Place
     try:
         known = set(_lines(journal.path))
         for block in blocks:
-            with suppress(StoreBusy):  # a worker whose driver died is about to end
-                held = Lock(block)
-                try:
-                    trajectories.append_now(b"".join(_new_lines(block / NAME, places)))
-                    journal.append_now(
-                        b"".join(line for line in _lines(block / JOURNAL) if line not in known)
-                    )
-                    shutil.rmtree(block)
-                finally:
-                    held.release()
+            with suppress(StoreBusy), Lock(block):  # a worker whose driver died is about to end
+                trajectories.append_now(b"".join(_new_lines(block / NAME, places)))
+                journal.append_now(b"".join(line for line in _lines(block / JOURNAL) if line not in known))
+                shutil.rmtree(block)
     finally:
         journal.close_now()
     with suppress(OSError):  # others are there

@@ -33,7 +33,7 @@ from tpo.store.resume import (
     refuse_shards,
 )
 from tpo.store.runfile import RunRecord, write_run
-from tpo.store.shards import PARTS, block_directories, is_block, shard_directories
+from tpo.store.shards import PARTS, block_directories, shard_directories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Query, Trajectory
 
@@ -110,7 +110,7 @@ class RunDirectory:
         clock = clock or steady_clock()
         try:
             if fresh:
-                refuse_shards(path, [each for each in shard_directories(path) if not is_block(each)])
+                refuse_shards(path, sorted({*shard_directories(path)} - {*block_directories(path)}))
                 _clear(path)
             record = record_for(path, configuration, fingerprint).begin(clock())
             write_run(path, record)  # before any other file, so that no crash leaves those without it

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 from pathlib import Path
+from typing import Self
 
 from tpo.errors import StoreBusy, StoreError
 from tpo.store.files import open_file
@@ -14,7 +15,7 @@ NAME = ".lock"
 
 
 class Lock:
-    """Lock on *directory*, held until it is released or the process ends.
+    """Lock on *directory*, held until it is released, its ``with`` block or the process ends.
 
     Raises:
         StoreBusy: another process, or another part of this one, holds it.
@@ -37,6 +38,12 @@ class Lock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Release the lock."""

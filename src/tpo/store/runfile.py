@@ -207,7 +207,7 @@ def is_measured(key: str) -> bool:
 MAX_ITERATIONS = "method.max_iterations"
 """The fingerprint's key of D."""
 
-_EXTENDABLE = ("data", MAX_ITERATIONS)
+EXTENDABLE = ("data", MAX_ITERATIONS)
 """Keys of a fingerprint that may change in some ways: rows are compared one by one, see
 :meth:`tpo.store.RunDirectory.is_finished`, and iterations may be added."""
 
@@ -217,7 +217,7 @@ _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{16,}")
 def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fingerprint *there* with what is measured only *now*, and with what *now* extends."""
     measured = {key: value for key, value in now.items() if is_measured(key)}
-    return {**measured, **there, **{key: now[key] for key in _EXTENDABLE if key in now}}
+    return {**measured, **there, **{key: now[key] for key in EXTENDABLE if key in now}}
 
 
 def check_fingerprint(directory: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -24,11 +24,6 @@ def shard_directories(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(each for each in folder.iterdir() if (each / _RECORD).is_file()))
 
 
-def is_block(path: Path) -> bool:
-    """Return whether the part in the directory *path* is a block of queries of a run on Ray."""
-    return path.name.startswith(BLOCK)
-
-
 def block_directories(path: Path) -> list[Path]:
     """Return the directories of blocks of the run at *path*, by name."""
     return sorted((path / FOLDER).glob(f"{BLOCK}*"))

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from tpo.config import Settings, data_options, policy_identity, policy_spec, reward_identity, weights_of
+from tpo.config.specs import require_held_out
 from tpo.data import data_digest, load_queries
 from tpo.data.sources import Spec
 from tpo.errors import ConfigError, MissingExtra
@@ -145,19 +146,6 @@ def load_data(source: Spec, settings: Settings) -> tuple[tuple[Query, ...], str]
     """
     queries = tuple(load_queries(source, data_options(settings)))
     return queries, data_digest(source, data_options(settings))
-
-
-def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:
-    """Require that *check_reward* is none of *rewards*, the guiding rewards and gates.
-
-    Raises:
-        ConfigError: it is one.
-    """
-    if check_reward in rewards:
-        raise ConfigError(
-            f"--check-reward {check_reward} is also a --reward or --gate: a held-out reward must not"
-            " guide a run; choose another one"
-        )
 
 
 def require_own_time(costs: Sequence[CostMeasure], *, shares: bool) -> None:
