@@ -73,7 +73,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     encoder = tokenizer_stage(args.work)
     policy = policy_stage(args.work, encoder, Plan(steps=args.steps, minutes=args.minutes, seed=args.seed))
-    reward_plan = RewardPlan(steps=args.reward_steps, minutes=args.reward_minutes)
+    reward_plan = RewardPlan(
+        steps=args.reward_steps, minutes=args.reward_minutes, seed=RewardPlan.seed - SEED + args.seed
+    )
     reward = reward_stage(args.work, encoder, policy, reward_plan, args.own_queries)
     save(as_causal_lm(policy, encoder.tokenizer), encoder.tokenizer, args.out / "policy")
     save(as_classifier(reward, encoder.tokenizer), encoder.tokenizer, args.out / "reward")
