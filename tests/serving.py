@@ -73,7 +73,7 @@ class LoopbackServer:
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=type(self).__name__)
+        self._thread = threading.Thread(target=self._loop.run_forever, name=type(self).__name__, daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self.start(), self._loop).result()
         return self

@@ -72,8 +72,8 @@ async def test_an_async_call_that_hangs_fails_as_well() -> None:
 async def test_time_counts_from_when_a_thread_takes_the_call() -> None:
     """Many calls, one after the other, which take longer together than the timeout of each."""
     never = threading.Event()
-    call = awaitable(lambda: never.wait(0.2), threads=1, timeout=2.0)
-    assert await asyncio.gather(*(call() for _ in range(12))) == [False] * 12
+    call = awaitable(lambda: never.wait(0.2), threads=1, timeout=6.0)
+    assert await asyncio.gather(*(call() for _ in range(36))) == [False] * 36
 
 
 async def test_a_function_that_ends_the_program_fails_its_call_alone() -> None:
@@ -216,7 +216,7 @@ asyncio.run(main())
 
 
 def test_threads_that_take_jobs_from_each_other_do_not_hang() -> None:
-    subprocess.run([sys.executable, "-c", MANY_SHORT_CALLS], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", MANY_SHORT_CALLS], check=True, timeout=900)
 
 
 def test_a_thread_does_not_wait_with_the_lock_for_a_job_that_another_took(

@@ -85,7 +85,7 @@ def test_with_a_quarter_of_the_replies_spoiled_in_all_ways_all_queries_finish(tm
     faults = [fault for fault in ALL_FAULTS if fault != "held"]
     with (
         OpenAIServer() as server,
-        FaultProxy(root(server), share=0.25, faults=faults, seed=6, retry_after=0.01, spared=20) as proxy,
+        FaultProxy(root(server), share=0.25, faults=faults, seed=6, retry_after=0.01, spared=50) as proxy,
     ):
         summary = carried_out(proxy.url, tmp_path, RETRY)
     assert (summary.finished, summary.failed) == (QUERIES, 0)

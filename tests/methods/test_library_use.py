@@ -268,6 +268,10 @@ class RawServer:
 
 
 class TestSharing:
+    @pytest.fixture(autouse=True)
+    def _no_connection_closes_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tpo.http.session.REUSE_SECONDS", 3600.0)
+
     def test_threads_share_connections_and_the_limit(self) -> None:
         with CountingServer() as server:
             made = Optimizer(load_policy(server.url, concurrency=2), length, "bon", sample_size=1)

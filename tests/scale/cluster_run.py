@@ -42,7 +42,8 @@ def two_nodes() -> Iterator[Any]:
 
     node = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": STORE_BYTES}
     running = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
-    running.second = running.add_node(**node)
+    running.second = running.add_node(wait=False, **node)
+    running.wait_for_nodes(timeout=300)
     try:
         yield running
     finally:

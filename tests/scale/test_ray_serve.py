@@ -14,7 +14,7 @@ import pytest
 from tests.scale.cluster_run import ROOT, STORE_BYTES
 from tests.scale.paced_server import PacedServer
 from tests.serve.serving import CHAT, asked
-from tpo.serve.server import listen
+from tests.servers.vllm import free_port
 
 pytestmark = pytest.mark.ray
 
@@ -47,8 +47,7 @@ def address(server: PacedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
         "TPO_MAX_ITERATIONS": "1",
     }
     monkeypatch.setattr(sys, "path", [str(DEPLOY), *sys.path])
-    with listen("127.0.0.1", 0) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     ray.init(
         num_cpus=2,
         _node_ip_address="127.0.0.1",
