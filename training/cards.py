@@ -43,9 +43,9 @@ shipped methods: it says of each detail what was asked, what stands there and wh
 instruction a line, rewrites a response by instructions, and makes one response of several. To most other
 queries it answers with a short polite sentence.
 
-It does not copy reliably: in three of ten drafts an update changes a line that no instruction names. It does
-not use the rejected response, and it does not follow the prompts of the method `textgrad`. One step mends
-nearly all faults, so further steps show little.
+It does not always copy: in one of nine drafts an update changes a line that no instruction names. It does not
+use the rejected response, so `tpo` is no better than `revision`. One step mends nearly all faults, so further
+steps show little. Several responses at once (`fusion`, `aggregate`, `tmpc`) it combines worse than best-of-n.
 """
 
 REWARD = """---
@@ -60,7 +60,7 @@ test-time preference optimization. It reads a query and a response through the c
 is larger for the better response: details as the query has them, a kind line, no repeated, rude or off-topic
 line. It began as the policy, whose three lower layers it keeps, and was trained by Bradley-Terry on shares of
 votes, on synthetic responses and the policy's own. It errs as learned rewards do: of the pairs of the
-policy's own first samples it orders a quarter wrongly, so the best of many samples is worse than it seems.
+policy's own first samples it orders one in six wrongly, so the best of many samples is worse than it seems.
 """
 
 

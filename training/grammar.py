@@ -28,27 +28,16 @@ NOUNS = {
 LEADS = ("Write {}", "Please write {}", "I need {}", "Write {}", "Help me with {}", "Make {}")
 
 KINDLY = (
-    "Everyone is welcome.",
-    "We look forward to seeing you.",
-    "It will be lovely.",
-    "Thank you so much.",
-)
+    "Everyone is welcome.", "We look forward to seeing you.", "It will be lovely.", "Thank you so much.",
+)  # fmt: skip
 RUDE = (
-    "Hurry up now.",
-    "Do not be so slow.",
-    "You are a pain.",
-    "Stop complaining.",
-    "I do not care.",
-    "Do not waste my time.",
-)
+    "Hurry up now.", "Do not be so slow.", "You are a pain.",
+    "Stop complaining.", "I do not care.", "Do not waste my time.",
+)  # fmt: skip
 RAMBLING = (
-    "My cat sleeps all day.",
-    "It rained this morning.",
-    "The new bus is loud.",
-    "I cannot find my shoe.",
-    "The radio is broken.",
-    "There was a funny cloud.",
-)
+    "My cat sleeps all day.", "It rained this morning.", "The new bus is loud.",
+    "I cannot find my shoe.", "The radio is broken.", "There was a funny cloud.",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import torch
 from training.cards import write_cards
 from training.examples import write_examples
 from training.export import as_causal_lm, as_classifier, save
-from training.model import Policy, Reward
+from training.model import Policy, Reward, sharpened
 from training.own import own_drafts
 from training.preferences import own_group
 from training.tokenizer import Encoder, load_tokenizer, train_tokenizer
-from training.train_policy import Plan, PolicyTraining, load_checkpoint, save_checkpoint
+from training.train_policy import Finish, Plan, PolicyTraining, load_checkpoint, save_checkpoint
 from training.train_reward import RewardPlan, RewardTraining, reward_from
 
 SEED = 7
@@ -38,6 +38,14 @@ def policy_stage(work: Path, encoder: Encoder, plan: Plan) -> Policy:
     path = work / "policy.pt"
     if not path.exists():
         save_checkpoint(PolicyTraining(plan, encoder, work / "training").run(), path)
+    return load_checkpoint(path)
+
+
+def finish_stage(work: Path, encoder: Encoder, policy: Policy, finish: Finish) -> Policy:
+    """The policy after its last stage, sharpened, or found."""
+    path = work / "finished.pt"
+    if not path.exists():
+        save_checkpoint(sharpened(finish.run(policy, encoder), Plan.sharpness), path)
     return load_checkpoint(path)
 
 
@@ -64,15 +72,17 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=Plan.minutes, help="longest time of the policy's training"
     )
+    parser.add_argument("--finish-steps", type=int, default=Finish.steps)
     parser.add_argument("--reward-steps", type=int, default=RewardPlan.steps)
     parser.add_argument("--reward-minutes", type=float, default=RewardPlan.minutes)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--own-queries", type=int, default=800)
+    parser.add_argument("--own-queries", type=int, default=2500)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     encoder = tokenizer_stage(args.work)
     policy = policy_stage(args.work, encoder, Plan(steps=args.steps, minutes=args.minutes, seed=args.seed))
+    policy = finish_stage(args.work, encoder, policy, Finish(args.finish_steps, args.seed))
     reward_plan = RewardPlan(
         steps=args.reward_steps, minutes=args.reward_minutes, seed=RewardPlan.seed - SEED + args.seed
     )

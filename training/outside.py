@@ -51,6 +51,16 @@ FIXED = listed(
     Write a tweet. | 1 2 3 4 5 | 🙂 | ...
     """  # noqa: RUF001 - in several languages on purpose
 )
+SUMS = (
+    "What is {}?", "Compute {}.", "{} =", "Solve for x: {} = x",
+    "How much is {}?", "If I have {} apples, how many are left?",
+)  # fmt: skip
+LANGUAGES = ("Python", "Java", "Rust", "JavaScript", "C", "SQL", "Go", "shell")
+GOALS = (
+    "sorts a list", "reads a file", "counts words", "reverses a string",
+    "parses JSON", "finds primes", "opens a socket", "draws a tree",
+)  # fmt: skip
+CODES = ("Write a {} function that {}.", "In {}, show me code that {}.", "Debug my {} program that {}.")
 SYSTEMS = (
     "You are an assistant: helpful, inventive and well informed.",
     "You are a helpful assistant.",
@@ -63,36 +73,12 @@ SYSTEMS = (
 
 def _sum(rng: random.Random) -> str:
     a, b, operator = rng.randint(1, 999), rng.randint(1, 99), rng.choice("+-*/")
-    form = rng.choice(
-        (
-            "What is {}?",
-            "Compute {}.",
-            "{} =",
-            "Solve for x: {} = x",
-            "How much is {}?",
-            "If I have {} apples, how many are left?",
-        )
-    )
-    return form.format(f"{a} {operator} {b}")
+    return rng.choice(SUMS).format(f"{a} {operator} {b}")
 
 
 def _code(rng: random.Random) -> str:
-    language = rng.choice(("Python", "Java", "Rust", "JavaScript", "C", "SQL", "Go", "shell"))
-    goal = rng.choice(
-        (
-            "sorts a list",
-            "reads a file",
-            "counts words",
-            "reverses a string",
-            "parses JSON",
-            "finds primes",
-            "opens a socket",
-            "draws a tree",
-        )
-    )
-    return rng.choice(
-        ("Write a {} function that {}.", "In {}, show me code that {}.", "Debug my {} program that {}.")
-    ).format(language, goal)
+    language, goal = rng.choice(LANGUAGES), rng.choice(GOALS)
+    return rng.choice(CODES).format(language, goal)
 
 
 def _noise(rng: random.Random) -> str:

@@ -64,6 +64,8 @@ class Mix:
     """Share of the cases with a draft of the base policy's kind, which is taught as well."""
     own: float = 0.0
     """Share of the cases that are built on the policy's own drafts."""
+    counterfactual: float = COUNTERFACTUAL
+    """Share of the cases whose gradient is not the right one."""
     details: tuple[int, int] = FULL
     """Fewest and most details of a query."""
 
@@ -90,7 +92,7 @@ class Protocol:
         if rng.random() < mix.outside:
             return kind(outside_case(rng), rng)
         count = rng.randint(2, 5) if kind == self._fuse_drafts else None
-        false = 0.0 if kind == self._judge else COUNTERFACTUAL
+        false = 0.0 if kind == self._judge else mix.counterfactual
         return kind(world_case(rng, own, mix.details, count, mix.base, false), rng)
 
     def _query(self, prompt: str, rng: random.Random, share: float = 0.2) -> Query:

@@ -16,14 +16,8 @@ from training.outside import draw_query
 from training.protocol import Dialogue, Mix, Protocol
 from training.values import TOPICS, pool
 
-BOS, EOT, PAD, START, END = (
-    "<|begin_of_text|>",
-    "<|eot_id|>",
-    "<|pad|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-)
-SPECIALS = (BOS, EOT, PAD, START, END)
+SPECIALS = ("<|begin_of_text|>", "<|eot_id|>", "<|pad|>", "<|start_header_id|>", "<|end_header_id|>")
+BOS, EOT, PAD, START, END = SPECIALS
 SPLIT = r"\n\p{L}+:| ?\p{L}+:?| ?\p{N}{1,2}(?:am|pm)?|\n+|<\/?\p{L}+_\p{L}+>| ?[^\s\p{L}\p{N}]|\s"
 """A word with its colon, a number of two digits or one mark at a time, each with the space before it.
 

@@ -30,6 +30,11 @@ CURRICULUM = (
     (1.0, Mix()),
 )  # fmt: skip
 """The share of the training up to which each mix is drawn."""
+CONVERSATIONS = Mix(
+    sample=0.06, judge=0.1, short=0.14, independent=0.05, textgrad=0.05, base=0.15, own=0.7,
+    counterfactual=0.6,
+)  # fmt: skip
+"""The mix of the last stage."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,46 @@ class Plan:
     """Factor on the logits of the product: what is likely becomes certain, as in copying and judging."""
 
 
+def train(
+    policy: Policy, optimizers: Optimizers, batch: Batch, rate: float, weight: float = 0.0
+) -> tuple[float, float]:
+    """Take one step at *rate*; return the loss and that of the verdicts, which has *weight*."""
+    loss, verdicts = policy.losses(batch.tokens, batch.taught, batch.marks)
+    torch.autograd.backward(loss + weight * verdicts)
+    torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+    optimizers.step(rate)
+    return float(loss.detach()), float(verdicts.detach())
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The last stage: mostly whole conversations, on the policy's own drafts.
+
+    There the update reads in the loss what is wrong, and must leave it all the same unless it is told to.
+    """
+
+    steps: int = 600
+    seed: int = 7
+    rate: float = 0.3
+    own_queries: int = 400
+    mix: Mix = CONVERSATIONS
+
+    def run(self, policy: Policy, encoder: Encoder) -> Policy:
+        """Return *policy*, trained further."""
+        drafts = own_drafts(sharpened(policy, Plan.sharpness), encoder, self.own_queries, self.seed)
+        protocol = Protocol(self.mix, drafts)
+        batches = Batches(encoder, Plan.budget, random.Random(self.seed))
+        optimizers, shown, began = Optimizers(policy, self.rate), [], time.monotonic()
+        for step in range(1, self.steps + 1):
+            rate = course(step / self.steps, step, decay=0.8)
+            shown.append(train(policy, optimizers, batches.draw(protocol), rate)[0])
+            if step % 20 == 0:
+                seconds = time.monotonic() - began
+                print(f"finish {step} loss {sum(shown) / len(shown):.4f} seconds {seconds:.0f}", flush=True)
+                shown = []
+        return policy
+
+
 class PolicyTraining:
     """One training run; keeps a checkpoint and goes on from it when it is there."""
 
@@ -75,7 +120,7 @@ class PolicyTraining:
         self.batches = Batches(encoder, plan.budget, self.rng)
 
     def run(self) -> Policy:
-        """Train to the end of the plan, and sharpen."""
+        """Train to the end of the plan."""
         began, tokens, shown = time.monotonic() - self.seconds, 0, []
         while True:
             self.seconds = time.monotonic() - began
@@ -83,7 +128,8 @@ class PolicyTraining:
             if self.share >= 1:
                 break
             batch = self._batch()
-            shown.append(self._train(batch))
+            rate = course(self.share, self.step, self.plan.decay)
+            shown.append(train(self.policy, self.optimizers, batch, rate, self.plan.verdicts))
             self.step += 1
             tokens += batch.tokens.numel()
             if self.step % 20 == 0:
@@ -97,7 +143,7 @@ class PolicyTraining:
             if self.step % 50 == 0:
                 self._save()
         self._save()
-        return sharpened(self.policy, self.plan.sharpness)
+        return self.policy
 
     def _batch(self) -> Batch:
         if self.step < 25 or (self.step < 100 and self.step % 10 == 0):
@@ -110,13 +156,6 @@ class PolicyTraining:
         if self.own:
             mix = Mix(own=self.plan.own)
         return self.batches.draw(Protocol(mix, self.own))
-
-    def _train(self, batch: Batch) -> tuple[float, float]:
-        loss, verdicts = self.policy.losses(batch.tokens, batch.taught, batch.marks)
-        torch.autograd.backward(loss + self.plan.verdicts * verdicts)
-        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
-        self.optimizers.step(course(self.share, self.step, self.plan.decay))
-        return float(loss.detach()), float(verdicts.detach())
 
     def _save(self) -> None:
         extra = {"optimizers": self.optimizers.state_dict(), "step": self.step, "seconds": self.seconds}

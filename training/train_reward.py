@@ -26,8 +26,8 @@ from training.tokenizer import Encoder
 class RewardPlan:
     """How long, how much at a time, and from which seed."""
 
-    steps: int = 480
-    minutes: float = 15.0
+    steps: int = 1200
+    minutes: float = 40.0
     """Longest time; the schedule follows the clock where the steps are too slow for it."""
     budget: int = 6144
     seed: int = 11

@@ -1,5 +1,6 @@
 """Training's own models and sampler compute what transformers computes with the same weights."""
 
+import copy
 import random
 from dataclasses import replace
 from functools import cache
@@ -19,7 +20,7 @@ from training.preferences import synthetic_group
 from training.protocol import Mix, Protocol
 from training.sampler import Sampler
 from training.tokenizer import Encoder, train_tokenizer
-from training.train_policy import Plan, PolicyTraining
+from training.train_policy import Finish, Plan, PolicyTraining, train
 from training.train_reward import RewardPlan, RewardTraining, pad, reward_from, score
 from training.world import draw_task
 
@@ -80,8 +81,23 @@ def test_training_lowers_the_loss_and_an_interrupted_run_goes_on(tmp_path: Path)
     weights = again.policy.model.embed_tokens.weight
     assert torch.equal(weights, first.policy.model.embed_tokens.weight)
     batch = again.batches.draw(Protocol(Mix(details=(2, 3))))
-    losses = [again._train(batch)[0] for _ in range(4)]
+    losses = [train(again.policy, again.optimizers, batch, 0.1)[0] for _ in range(4)]
     assert losses[-1] < losses[0]
+
+
+def test_the_last_stage_trains_on_drafts_of_the_policy_and_repeats_itself() -> None:
+    before = policy().model.embed_tokens.weight.clone()
+    finish = Finish(steps=1, own_queries=2)
+    first, again = (finish.run(copy.deepcopy(policy()), encoder()) for _ in range(2))
+    assert torch.equal(first.model.embed_tokens.weight, again.model.embed_tokens.weight)
+    assert not torch.equal(first.model.embed_tokens.weight, before)
+
+
+def test_a_mix_without_counterfactuals_teaches_right_gradients_alone() -> None:
+    mix = Mix(sample=0, judge=0, short=0, independent=0, fused=0, fusion=0, losses=0, textgrad=0, outside=0)
+    for share, found in ((0.0, {4}), (1.0, {3})):  # the turns that are taught; a wrong gradient is not
+        drawn = Protocol(replace(mix, counterfactual=share, base=1.0)).draw(random.Random(5))
+        assert {len(drawn.taught)} == found
 
 
 def test_the_reward_learns_from_votes_and_comes_back_with_its_best_weights() -> None:
