@@ -16,22 +16,20 @@ from functools import cache
 from tpo.errors import RewardError
 from tpo.types import Message
 from training.hidden import hidden_score
-from training.world import FULL, Task, draw_task
+from training.world import Task, draw_task
 
 SEED = 4711
 """Of the draw; another one than the shipped examples have."""
 MOST = 2000
-"""Queries of each kind that :func:`hidden_worth` knows."""
-SHORT = (2, 4)
-"""Fewest and most details of short queries, which the reward was not trained on."""
+"""Queries that :func:`hidden_worth` knows."""
 
 
-def held_out_tasks(count: int, seed: int = SEED, details: tuple[int, int] = FULL) -> list[Task]:
+def held_out_tasks(count: int, seed: int = SEED) -> list[Task]:
     """*count* different queries of combinations that no training saw; a longer list begins alike."""
     rng = random.Random(seed)
     found: dict[str, Task] = {}
     while len(found) < count:
-        task = draw_task(rng, held_out=True, details=details)
+        task = draw_task(rng, held_out=True)
         found.setdefault(task.prompt, task)
     return list(found.values())
 
@@ -53,19 +51,17 @@ def hidden_worth(messages: Sequence[Message], response: str) -> float:
 
 @cache
 def _by_prompt() -> Mapping[str, Task]:
-    return {task.prompt: task for kind in (FULL, SHORT) for task in held_out_tasks(MOST, details=kind)}
+    return {task.prompt: task for task in held_out_tasks(MOST)}
 
 
 def main() -> None:
     """Print the queries as JSON lines."""
     parser = argparse.ArgumentParser(description="Write held-out queries as JSON lines.")
     parser.add_argument("--queries", type=int, default=120, help=f"how many, at most {MOST}")
-    parser.add_argument("--short", action="store_true", help="with 2 to 4 details instead of 12 to 15")
     arguments = parser.parse_args()
     if not 1 <= arguments.queries <= MOST:
         parser.error(f"--queries is {arguments.queries}; it must be from 1 to {MOST}")
-    tasks = held_out_tasks(arguments.queries, details=SHORT if arguments.short else FULL)
-    for number, task in enumerate(tasks, 1):
+    for number, task in enumerate(held_out_tasks(arguments.queries), 1):
         print(json.dumps({"id": f"h{number:04d}", "prompt": task.prompt}, ensure_ascii=False))
 
 

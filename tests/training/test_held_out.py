@@ -1,5 +1,5 @@
 import pytest
-from training.held_out import SHORT, held_out_tasks, hidden_worth
+from training.held_out import held_out_tasks, hidden_worth
 from training.hidden import hidden_score
 
 from tpo.errors import RewardError
@@ -16,9 +16,6 @@ def test_a_longer_list_begins_alike_and_no_query_was_trained_on_or_comes_twice()
 def test_the_hidden_worth_of_an_answer_is_its_query_s_own() -> None:
     task = held_out_tasks(1)[0]
     assert hidden_worth([user(task.prompt)], "Go away!") == hidden_score(task, "Go away!")
-    short = held_out_tasks(1, details=SHORT)[0]
-    assert len(short.values) <= SHORT[1] < len(task.values)
-    assert hidden_worth([user(short.prompt)], "Go away!") == hidden_score(short, "Go away!")
 
 
 def test_another_query_has_no_hidden_worth() -> None:
