@@ -35,7 +35,7 @@ def tokenizer_stage(work: Path) -> Encoder:
 
 def policy_stage(work: Path, encoder: Encoder, plan: Plan) -> Policy:
     """The policy, trained (an interrupted training goes on from its last checkpoint) or found."""
-    path = work / "policy.pt"
+    path = work / "trained.pt"
     if not path.exists():
         save_checkpoint(PolicyTraining(plan, encoder, work / "training").run(), path)
     return load_checkpoint(path)
