@@ -48,6 +48,12 @@ def until_scored(made: Optimizer) -> Trajectory:
     return trajectory
 
 
+@pytest.fixture
+def lasting_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No idle connection closes by itself, so that they can be counted."""
+    monkeypatch.setattr("tpo.http.session.REUSE_SECONDS", 3600.0)
+
+
 class TestConstruction:
     def test_names_make_policy_reward_and_method(self) -> None:
         with OpenAIServer() as server:
@@ -219,8 +225,8 @@ class TestClosing:
         with pytest.raises(ConfigError, match="this Optimizer is closed"):
             await made.optimize("Hi.")
 
-    async def test_closing_closes_connections_of_both_loops(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tpo.http.session.REUSE_SECONDS", 3600.0)  # none closes by itself
+    @pytest.mark.usefixtures("lasting_connections")
+    async def test_closing_closes_connections_of_both_loops(self) -> None:
         raw = RawServer()
         async with await asyncio.start_server(raw.handle, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
@@ -267,11 +273,8 @@ class RawServer:
             self.ended.set()
 
 
+@pytest.mark.usefixtures("lasting_connections")
 class TestSharing:
-    @pytest.fixture(autouse=True)
-    def _no_connection_closes_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tpo.http.session.REUSE_SECONDS", 3600.0)
-
     def test_threads_share_connections_and_the_limit(self) -> None:
         with CountingServer() as server:
             made = Optimizer(load_policy(server.url, concurrency=2), length, "bon", sample_size=1)
