@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from training.protocol import Protocol
 from training.tokenizer import Encoder
@@ -30,13 +31,9 @@ Row = tuple[list[int], list[float], list[int]]
 
 
 def _stack(rows: list[Row], pad: int) -> Batch:
-    size = (len(rows), max(len(ids) for ids, _, _ in rows))
-    tokens, taught, marks = torch.full(size, pad), torch.zeros(size), torch.zeros(size, dtype=torch.long)
-    for index, (ids, weights, verdicts) in enumerate(rows):
-        tokens[index, : len(ids)] = torch.tensor(ids)
-        taught[index, : len(ids)] = torch.tensor(weights)
-        marks[index, : len(ids)] = torch.tensor(verdicts)
-    return Batch(tokens, taught, marks)
+    columns = ([torch.tensor(column) for column in part] for part in zip(*rows, strict=True))
+    fills = zip(columns, (pad, 0, 0), strict=True)
+    return Batch(*(pad_sequence(part, batch_first=True, padding_value=fill) for part, fill in fills))
 
 
 class Batches:

@@ -6,24 +6,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training import outside
-from training.critique import (
-    RIGHT,
-    Edit,
-    Findings,
-    examine,
-    extra_notes,
-    fixes,
-    gradient_text,
-    loss_text,
-    obey,
-    short_gradient,
-    wrong_order,
-)
+from training import critique, outside
+from training.critique import Edit, Findings, examine, fixes, gradient_text, obey, short_gradient
 from training.grammar import Line, read_line
 from training.world import FULL, Rates, Task, draw_task, flawed, perfect, read, text_of
 
-COUNTERFACTUAL = 0.5
+COUNTERFACTUAL, WRONG = 0.5, 0.3
 BASE_FACTORS, CLEAN_FACTORS = (0.8, 1.0, 1.2), (0.0, 0.15, 0.3, 0.6, 1.0)
 """Factors on the rates of the base policy's drafts, and of those that the loop has improved."""
 
@@ -66,6 +54,7 @@ def world_case(
     count: int | None = None,
     base_share: float = 0.5,
     counterfactual_share: float = COUNTERFACTUAL,
+    wrong_share: float = WRONG,
 ) -> Case:
     """A case of the world with *count* drafts; from *own* drafts of the policy when there are any."""
     base = not own and rng.random() < base_share
@@ -77,22 +66,22 @@ def world_case(
         task = draw_task(rng, details=details)
         rates = Rates().times(rng.choice(BASE_FACTORS)) if base else OTHER.times(rng.choice(CLEAN_FACTORS))
         drafts = [flawed(task, rates, rng)]
-        more = count - 1 if count else 1
-        drafts += [flawed(task, Rates().times(rng.choice(BASE_FACTORS)), rng) for _ in range(more)]
+    missing = (count or 2) - len(drafts)
+    drafts += [flawed(task, Rates().times(rng.choice(BASE_FACTORS)), rng) for _ in range(missing)]
     drafts = [lines for lines in drafts if lines] or [perfect(task, rng)]
     chosen, others = drafts[0], [lines for lines in drafts[1:] if lines != drafts[0]]
     findings = examine(task, chosen)
     true = rng.random() >= counterfactual_share
     edits = fixes(task, findings, rng)
     if not true:
-        edits = counterfactual(task, findings, edits, rng)
+        edits = counterfactual(task, findings, edits, rng, wrong_share)
     short = not true and rng.random() < 0.5
     empty = short and not edits and rng.random() < 0.7
     return Case(
         task.prompt,
         text_of(chosen),
         text_of(others[0]) if others else None,
-        loss_text(findings),
+        critique.loss_text(findings),
         "" if empty else short_gradient(edits, rng) if short else gradient_text(edits, findings),
         obey(chosen, edits),
         true,
@@ -108,17 +97,17 @@ def fused_text(task: Task, drafts: Sequence[Sequence[Line]]) -> str:
     lines = []
     for index, role in enumerate(task.roles):
         have = [each for each in found if role in each.body]
-        right = [each for each in have if each.items[index].verdict == RIGHT]
+        right = [each for each in have if each.items[index].verdict == critique.RIGHT]
         if have:
             lines.append((right or have)[0].body[role].text)
     return "\n".join(lines)
 
 
 def counterfactual(
-    task: Task, findings: Findings, edits: tuple[Edit, ...], rng: random.Random
+    task: Task, findings: Findings, edits: tuple[Edit, ...], rng: random.Random, wrong_share: float = WRONG
 ) -> tuple[Edit, ...]:
-    """Orders other than the right ones: fewer, none, wrong ones, or another query's."""
-    kind = rng.random()
+    """Orders other than the right ones: fewer, none, another query's, or wrong ones."""
+    kind = rng.random() * 0.7 / (1 - wrong_share)
     if kind < 0.2:
         return tuple(edit for edit in edits if rng.random() < 0.5)
     if kind < 0.6:
@@ -128,7 +117,9 @@ def counterfactual(
         return (Edit("remove", "unknown", victim.text),) if victim else ()
     if kind < 0.7:
         return another(rng)
-    wrong = [order for _ in range(rng.choice((1, 1, 2))) if (order := wrong_order(task, findings, rng))]
+    wrong = [
+        order for _ in range(rng.choice((1, 1, 2))) if (order := critique.wrong_order(task, findings, rng))
+    ]
     wrong = list({order.role: order for order in wrong}.values())
     kept = [edit for edit in edits if edit.role not in {order.role for order in wrong} and rng.random() < 0.3]
     return (*wrong, *kept)
@@ -149,20 +140,17 @@ def outside_case(rng: random.Random) -> Case:
     chosen, rejected = drafts[0], drafts[1] if drafts[1] != drafts[0] else None
     extras, true = _impolite(chosen), rng.random() > COUNTERFACTUAL
     edits = [Edit("remove", extra.role, extra.text) for extra in extras] if true or rng.random() < 0.3 else []
-    if not chosen or len(extras) == len(chosen):
-        edits = [*edits, Edit("add", "unknown", outside.ANSWERS[0])]
-        improved = outside.ANSWERS[0]
-    else:
-        improved = obey([Line("unknown", line) for line in chosen], edits)
+    if len(extras) == len(chosen):
+        edits = [*edits, Edit("add", "answer", outside.ANSWERS[0])]
     found = "one, right" if len(extras) < len(chosen) else "nothing, missing"
-    loss = "\n".join([f"Asked an answer, has {found}", *extra_notes(extras)])
+    loss = "\n".join([f"Asked an answer, has {found}", *critique.extra_notes(extras)])
     return Case(
         outside.draw_query(rng),
         "\n".join(chosen),
         "\n".join(rejected) if rejected else None,
         loss,
         short_gradient(edits, rng),
-        improved,
+        obey([Line("unknown", line) for line in chosen], edits),
         true,
         others=("\n".join(drafts[1]),),
         fused=outside.ANSWERS[0] if len(extras) == len(chosen) else "\n".join(chosen),

@@ -9,21 +9,8 @@ from dataclasses import dataclass
 from statistics import mean
 
 from tpo.methods.tpo import Tpo
-from training.critique import (
-    FORMS,
-    KEEP,
-    RIGHT,
-    STAYS,
-    Edit,
-    Findings,
-    examine,
-    extra_notes,
-    fixes,
-    gradient_text,
-    loss_text,
-    obey,
-    wrong_order,
-)
+from training import critique
+from training.critique import Edit, Findings, examine, extra_notes, fixes, gradient_text, loss_text, obey
 from training.grammar import KIND, KINDLY, read_line
 from training.hidden import hidden_score
 from training.rounds import Course, EmbeddedPair, updates
@@ -44,11 +31,11 @@ def read_orders(gradient: str) -> list[Edit]:
     """The edits that a textual gradient orders, as far as it speaks the usual words."""
     edits = []
     for line in map(read_line, gradient.split("\n")):
-        if line.value and line.value != STAYS:
+        if line.value and line.value != critique.STAYS:
             edits.append(Edit("write", line.role, line.text))
         edits += [
             Edit(kind, read_line(found[1]).role, found[1])
-            for kind, forms in FORMS.items()
+            for kind, forms in critique.FORMS.items()
             for form in forms
             if (found := re.fullmatch(re.escape(form).replace(r"\{text\}", "(.+)"), line.text))
         ]
@@ -57,7 +44,7 @@ def read_orders(gradient: str) -> list[Edit]:
 
 def named_flaws(loss: str) -> set[str]:
     """The lines of a textual loss that find fault."""
-    return {line for line in loss.split("\n") if line != NOTHING and not line.endswith(f", {RIGHT}")}
+    return {line for line in loss.split("\n") if line != NOTHING and not line.endswith(f", {critique.RIGHT}")}
 
 
 def measure(
@@ -70,13 +57,13 @@ def measure(
     own = [course.gradient.text for course in courses]
     perfect = [fixes(task, f, rng) for task, f in zip(tasks, findings, strict=True)]
     wrong = [
-        wrong_order(task, f, rng) or Edit("add", KIND, KINDLY[0])
+        critique.wrong_order(task, f, rng) or Edit("add", KIND, KINDLY[0])
         for task, f in zip(tasks, findings, strict=True)
     ]
     variants: dict[str, list[str]] = {
         "own gradient": own,
         "empty gradient": [""] * len(own),
-        "keep": [KEEP[0]] * len(own),
+        "keep": [critique.KEEP[0]] * len(own),
         "another query's gradient": own[1:] + own[:1],
         "perfect gradient": [gradient_text(e, f) for e, f in zip(perfect, findings, strict=True)],
         "wrong order": [gradient_text([o], f) for o, f in zip(wrong, findings, strict=True)],

@@ -107,10 +107,8 @@ FORMS: dict[Kind, tuple[str, ...]] = {
     "remove": ('Remove "{text}"', 'Leave out "{text}"', 'Delete "{text}"'),
 }
 KIND_STAYS = "Keep the kind line."
-KEEP = ("Change nothing.", "Keep the response as it is.", "Nothing needs to change.")
-
-
 STAYS = "keep"
+KEEP = ("Change nothing.", "Keep the response as it is.", "Nothing needs to change.")
 
 
 def gradient_text(edits: Sequence[Edit], findings: Findings) -> str:
@@ -150,9 +148,7 @@ def obey(lines: Sequence[Line], edits: Sequence[Edit]) -> str:
         elif edit.role in roles:
             now[roles.index(edit.role)] = (edit.role, edit.text)
         else:
-            before = [
-                index for index, role in enumerate(roles) if RANK.get(role, 99) < RANK.get(edit.role, 98)
-            ]
+            before = [i for i, role in enumerate(roles) if RANK.get(role, 99) < RANK.get(edit.role, 98)]
             now.insert(before[-1] + 1 if before else 0, (edit.role, edit.text))
     return "\n".join(text for _, text in now)
 

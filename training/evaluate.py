@@ -31,11 +31,11 @@ from tpo.types import Candidate, Query
 from training.causal import Causal, measure
 from training.hidden import hidden_outside, hidden_score
 from training.outside import draw_query
-from training.preferences import Group, accuracy, synthetic_group
+from training.preferences import accuracy, group_of, synthetic_group
 from training.rounds import Course, EmbeddedPair, criticise, revise, start, step
 from training.world import Task, draw_task
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS, SHIPPED = Path(__file__).parent / "results", Path(tpo.__file__).parent / "tiny"
 LAYOUTS = (
     "tpo", "revision", "paper", "paper-revision", "fused", "textgrad", "multi-loss", "feedback-history",
     "fusion", "aggregate", "tmpc", "ab-mcts",
@@ -102,7 +102,7 @@ def equal_lines(
     """The loop's answer and that of best-of-n with as many tokens, query by query."""
     lengths = [[pair.length(c.text) for c in course.pool] for course in many]
     own = [hidden_score(t, c.best(depth).text) for t, c in zip(tasks, loop, strict=True)]
-    lines = table("tokens per query", "loop", "best-of-n", "n", "loop - best-of-n")
+    lines = table("tokens per query", "loop", "best-of-n", "n", "loop - best-of-n", "pool too small, %")
     budgets: dict[str, Callable[[Course, Course], int]] = {
         "prompt and completion": lambda a, b: a.prompt_tokens + a.completion_tokens - b.prompt_tokens,
         "completion": lambda a, _: a.completion_tokens,
@@ -114,9 +114,15 @@ def equal_lines(
         other = [hidden_score(t, c.text) for t, c in zip(tasks, picks, strict=True)]
         gaps = [a - b for a, b in zip(own, other, strict=True)]
         tokens = mean(limits) + (many[0].prompt_tokens if name != "completion" else 0)
-        lines.append(
-            f"| {name}: {tokens:.0f} | {mean(own):.2f} | {mean(other):.2f} | {n:.0f} | {interval(gaps)} |"
+        capped = 100 * mean(sum(x) < m for x, m in zip(lengths, limits, strict=True))
+        cells = (
+            f"{name}: {tokens:.0f}",
+            f"{mean(own):.2f}",
+            f"{mean(other):.2f}",
+            f"{n:.0f}",
+            interval(gaps),
         )
+        lines.append(f"| {' | '.join(cells)} | {capped:.0f} |")
     lines += ["", *table("best-of-n by the reward: n", "reward", "hidden score")]
     size = 1
     while size <= len(many[0].pool):
@@ -162,21 +168,13 @@ def reward_lines(
     rng = random.Random(seed)
     synthetic = [synthetic_group(rng, held_out=True) for _ in range(300)]
     values = [pair.score([Query("", g.messages(0)[:-1])] * len(g.texts), g.texts) for g in synthetic]
-    own = [
-        Group(
-            t.prompt, tuple(c.text for c in course.pool), tuple(hidden_score(t, c.text) for c in course.pool)
-        )
-        for t, course in zip(tasks, courses, strict=True)
-    ]
-    first = [
-        Group(g.prompt, g.texts[: len(c.at(0))], g.hidden[: len(c.at(0))])
-        for g, c in zip(own, courses, strict=True)
-    ]
-    shares = {
-        "held-out synthetic pairs": accuracy(synthetic, values),
-        "the policy's own first samples": accuracy(first, [[c.reward for c in x.at(0)] for x in courses]),
-        "the policy's own samples and updates": accuracy(own, [[c.reward for c in x.pool] for x in courses]),
-    }
+    shares = {"held-out synthetic pairs": accuracy(synthetic, values)}
+    for name, found in (
+        ("the policy's own first samples", [course.at(0) for course in courses]),
+        ("the policy's own samples and updates", [course.pool for course in courses]),
+    ):
+        groups = [group_of(t, [c.text for c in part]) for t, part in zip(tasks, found, strict=True)]
+        shares[name] = accuracy(groups, [[c.reward for c in part] for part in found])
     rows = [f"| {name} | {100 * share:.1f} |" for name, share in shares.items()]
     return [*table("reward orders pairs rightly", "%"), *rows]
 
@@ -261,7 +259,7 @@ def _progress(lines: Sequence[str]) -> None:
 def _header(args: argparse.Namespace) -> list[str]:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return [
-        "# The embedded pair, measured on held-out queries", "",
+        f"# {args.title}, measured on held-out queries", "",
         f"- date: {now}",
         f"- command: `python -m training.evaluate {shlex.join(sys.argv[1:])}`",
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, no GPU used",
@@ -278,7 +276,7 @@ def _header(args: argparse.Namespace) -> list[str]:
 def main() -> None:
     """Read the command line, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path(tpo.__file__).parent / "tiny")
+    parser.add_argument("--folder", type=Path, default=SHIPPED)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--depth", type=int, default=2)
@@ -287,8 +285,12 @@ def main() -> None:
     parser.add_argument("--outside-queries", type=int, default=30)
     parser.add_argument("--layout-queries", type=int, default=5)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=RESULTS / "pair.md")
+    parser.add_argument("--title", default="The embedded pair")
+    parser.add_argument(
+        "--out", type=Path, help="the file of the tables; of another folder: results.md there"
+    )
     args = parser.parse_args()
+    args.out = args.out or (RESULTS / "pair.md" if args.folder == SHIPPED else args.folder / "results.md")
     lines = _header(args) + evaluate(args)
     print("\n".join(lines))
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from tpo.types import Message, assistant, system, user
 from training import grammar, outside
-from training.cases import OTHER, Draft
+from training.cases import OTHER
 from training.hidden import hidden_outside, hidden_score
-from training.world import Rates, draw_task, flawed, text_of
+from training.world import Rates, Task, draw_task, flawed, text_of
 
 GROUP = 4
 """Responses to one query; every two of them are a pair."""
@@ -55,11 +55,9 @@ def synthetic_group(rng: random.Random, held_out: bool = False) -> Group:
     return Group(task.prompt, tuple(texts), tuple(hidden_score(task, text) for text in texts), head)
 
 
-def own_group(draft: Draft) -> Group:
-    """The policy's own responses."""
-    return Group(
-        draft.task.prompt, draft.texts, tuple(hidden_score(draft.task, text) for text in draft.texts)
-    )
+def group_of(task: Task, texts: Sequence[str]) -> Group:
+    """Responses of the policy itself to the query of *task*."""
+    return Group(task.prompt, tuple(texts), tuple(hidden_score(task, text) for text in texts))
 
 
 def _outside_group(rng: random.Random, head: str | None) -> Group:

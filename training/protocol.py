@@ -14,9 +14,9 @@ from tpo.methods.tpo import Tpo
 from tpo.methods.wording import numbered
 from tpo.types import Call, Candidate, Message, Pair, Query, Score, assistant, system, user
 from training import outside
-from training.cases import BASE_FACTORS, COUNTERFACTUAL, Case, Draft, outside_case, world_case
+from training.cases import BASE_FACTORS, COUNTERFACTUAL, WRONG, Case, Draft, outside_case, world_case
 from training.critique import STAYS
-from training.wording import Wordings
+from training.wording import drawn, shipped
 from training.world import FULL, Rates, draw_task, flawed, text_of
 
 CRITIQUES = (
@@ -66,6 +66,10 @@ class Mix:
     """Share of the cases that are built on the policy's own drafts."""
     counterfactual: float = COUNTERFACTUAL
     """Share of the cases whose gradient is not the right one."""
+    wrong: float = WRONG
+    """Share of those whose gradient orders a wrong value."""
+    drafts: tuple[int, int] = (2, 5)
+    """Fewest and most drafts to make one of."""
     details: tuple[int, int] = FULL
     """Fewest and most details of a query."""
 
@@ -76,7 +80,6 @@ class Protocol:
     def __init__(self, mix: Mix, own: Sequence[Draft] = ()) -> None:
         self.mix = mix
         self.own = own
-        self.wordings = Wordings()
 
     def draw(self, rng: random.Random) -> Dialogue:
         """The next dialogue."""
@@ -91,9 +94,9 @@ class Protocol:
         own = self.own if rng.random() < mix.own else ()
         if rng.random() < mix.outside:
             return kind(outside_case(rng), rng)
-        count = rng.randint(2, 5) if kind == self._fuse_drafts else None
+        count = rng.randint(*mix.drafts) if kind == self._fuse_drafts else None
         false = 0.0 if kind == self._judge else mix.counterfactual
-        return kind(world_case(rng, own, mix.details, count, mix.base, false), rng)
+        return kind(world_case(rng, own, mix.details, count, mix.base, false, mix.wrong), rng)
 
     def _query(self, prompt: str, rng: random.Random, share: float = 0.2) -> Query:
         head = (system(rng.choice(outside.SYSTEMS)),) if rng.random() < share else ()
@@ -121,7 +124,7 @@ class Protocol:
 
     def _method(self, case: Case, rng: random.Random) -> Tpo:
         shows = case.rejected is not None and rng.random() > self.mix.revision
-        return Tpo(name="tpo", wording=self.wordings.draw("conversation", rng), shows_rejected=shows)
+        return Tpo(name="tpo", wording=drawn("conversation", rng), shows_rejected=shows)
 
     def _judge(self, case: Case, rng: random.Random) -> Dialogue:
         """Only the loss and the gradient: short, so that there are many."""
@@ -135,7 +138,7 @@ class Protocol:
         return Dialogue(messages, {last - 2: 1.0} | _gradient(case, last) | _draft(case, query))
 
     def _short(self, case: Case, rng: random.Random) -> Dialogue:
-        wording = self.wordings.draw("conversation", rng)
+        wording = drawn("conversation", rng)
         messages = (
             user(case.prompt),
             assistant(case.chosen),
@@ -148,7 +151,7 @@ class Protocol:
 
     def _independent(self, case: Case, rng: random.Random) -> Dialogue:
         shows = case.rejected is not None and rng.random() > self.mix.revision
-        method = Paper(name="paper", wording=self.wordings.draw("independent", rng), shows_rejected=shows)
+        method = Paper(name="paper", wording=drawn("independent", rng), shows_rejected=shows)
         return _one_call(method, self._query(case.prompt, rng, 0.1), case, rng)
 
     def _textgrad(self, case: Case, rng: random.Random) -> Dialogue:
@@ -160,7 +163,7 @@ class Protocol:
     def _fuse_calls(self, case: Case, rng: random.Random) -> Dialogue:
         """Loss and gradient in one reply, as ``fused``, ``ab-mcts`` and ``feedback-history`` ask for them."""
         layout, alone, against = rng.choice(CRITIQUES)
-        wording, query = self.wordings.of(layout), self._query(case.prompt, rng)
+        wording, query = shipped(layout), self._query(case.prompt, rng)
         values = {
             "query": case.prompt, "chosen": case.chosen, "rejected": case.rejected or "",
             "other": case.rejected or "", "score": str(rng.randint(1, 99)),
@@ -181,7 +184,7 @@ class Protocol:
 
     def _losses(self, case: Case, rng: random.Random) -> Dialogue:
         """A gradient from quoted losses, as ``multi-loss`` asks for it."""
-        wording, query = self.wordings.of("multi_loss"), self._query(case.prompt, rng)
+        wording, query = shipped("multi_loss"), self._query(case.prompt, rng)
         losses = numbered("assessment", [case.loss] * rng.choice((1, 2)))
         values = {"query": case.prompt, "chosen": case.chosen, "losses": losses}
         messages = (
@@ -200,7 +203,7 @@ class Protocol:
         layout, name, tag, key = rng.choice(FUSIONS)
         query, others = self._query(case.prompt, rng), numbered(tag, case.others)
         values = {"query": case.prompt, "chosen": case.chosen, key: others}
-        request = user(self.wordings.of(layout).fill(name, **values))
+        request = user(shipped(layout).fill(name, **values))
         messages = (*query.messages, assistant(case.chosen), request)
         return Dialogue((*messages, assistant(_tagged(case.fused))), {len(messages): UPDATE})
 

@@ -19,6 +19,9 @@ from training.protocol import Dialogue
 from training.sampler import Sampler
 from training.tokenizer import Encoder, load_tokenizer
 
+LIMIT = 208
+"""Most tokens of a reply."""
+
 
 class EmbeddedPair:
     """Policy and reward as they are shipped."""
@@ -32,15 +35,11 @@ class EmbeddedPair:
         self.sampler = Sampler(policy, self.encoder)
 
     def write(
-        self,
-        courses: Sequence[Course],
-        calls: Sequence[Sequence[Message]],
-        samples: int = 1,
-        limit: int = 208,
+        self, courses: Sequence[Course], calls: Sequence[Sequence[Message]], samples: int = 1
     ) -> list[str]:
         """*samples* replies to each of *calls*, one for each of *courses*; their tokens are counted there."""
         prompts = [self.encoder.prompt(messages) for messages in calls]
-        replies = self.sampler.draw([prompt for prompt in prompts for _ in range(samples)], limit)
+        replies = self.sampler.draw([prompt for prompt in prompts for _ in range(samples)], LIMIT)
         for index, (course, prompt) in enumerate(zip(courses, prompts, strict=True)):
             course.prompt_tokens += len(prompt)
             for reply in replies[index * samples : (index + 1) * samples]:

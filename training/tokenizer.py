@@ -111,12 +111,8 @@ class Encoder:
         """Its tokens, and how much each of them weighs in the loss (0: it is given)."""
         tokens, weights = [self.bos], [0.0]
         for index, message in enumerate(dialogue.messages):
-            head, text, taught = (
-                self._heads[message["role"]],
-                plain_text(message).strip(),
-                dialogue.taught.get(index, 0.0),
-            )
-            body = [*self.plain(text), self.eot]
+            head, taught = self._heads[message["role"]], dialogue.taught.get(index, 0.0)
+            body = [*self.plain(plain_text(message).strip()), self.eot]
             tokens += head + body
             weights += [0.0] * len(head)
             weights += [taught * self._weights.get(token, 1.0) for token in body]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from training.batches import Batch, Batches, repeats
 from training.cases import Draft
+from training.checkpoints import fingerprint, load_checkpoint, save_checkpoint
 from training.init import new_policy
 from training.model import Policy, Shape, sharpened
 from training.optimizers import Optimizers, course
@@ -30,11 +31,6 @@ CURRICULUM = (
     (1.0, Mix()),
 )  # fmt: skip
 """The share of the training up to which each mix is drawn."""
-CONVERSATIONS = Mix(
-    sample=0.06, judge=0.1, short=0.14, independent=0.05, textgrad=0.05, base=0.15, own=0.7,
-    counterfactual=0.6,
-)  # fmt: skip
-"""The mix of the last stage."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,29 @@ class Plan:
     """Share of the training over which the rate falls."""
     sharpness: float = 1.6
     """Factor on the logits of the product: what is likely becomes certain, as in copying and judging."""
+    curriculum: tuple[tuple[float, Mix], ...] = CURRICULUM
+    repeats: int = 25
+    """Steps that teach to repeat what stands there."""
+    check: int = 50
+    """Steps between checkpoints."""
+
+
+CONVERSATIONS = Mix(
+    sample=0.06, judge=0.08, short=0.12, independent=0.05, fused=0.08, fusion=0.05, losses=0.03,
+    textgrad=0.05, base=0.15, counterfactual=0.7, wrong=0.5, drafts=(2, 12),
+)  # fmt: skip
+FINISH = Plan(
+    steps=900, verdicts=0.0, own_at=(0.0,), own_queries=400, own=0.7, rate=0.4, decay=0.8, repeats=0,
+    curriculum=((1.0, CONVERSATIONS),),
+)  # fmt: skip
+"""The last stage: mostly whole conversations, on the policy's own drafts.
+
+There the update reads in the loss what is wrong, and must leave it all the same unless it is told to.
+"""
 
 
 def train(
-    policy: Policy, optimizers: Optimizers, batch: Batch, rate: float, weight: float = 0.0
+    policy: Policy, optimizers: Optimizers, batch: Batch, rate: float, weight: float
 ) -> tuple[float, float]:
     """Take one step at *rate*; return the loss and that of the verdicts, which has *weight*."""
     loss, verdicts = policy.losses(batch.tokens, batch.taught, batch.marks)
@@ -71,50 +86,21 @@ def train(
     return float(loss.detach()), float(verdicts.detach())
 
 
-@dataclass(frozen=True)
-class Finish:
-    """The last stage: mostly whole conversations, on the policy's own drafts.
-
-    There the update reads in the loss what is wrong, and must leave it all the same unless it is told to.
-    """
-
-    steps: int = 600
-    seed: int = 7
-    rate: float = 0.3
-    own_queries: int = 400
-    mix: Mix = CONVERSATIONS
-
-    def run(self, policy: Policy, encoder: Encoder) -> Policy:
-        """Return *policy*, trained further."""
-        drafts = own_drafts(sharpened(policy, Plan.sharpness), encoder, self.own_queries, self.seed)
-        protocol = Protocol(self.mix, drafts)
-        batches = Batches(encoder, Plan.budget, random.Random(self.seed))
-        optimizers, shown, began = Optimizers(policy, self.rate), [], time.monotonic()
-        for step in range(1, self.steps + 1):
-            rate = course(step / self.steps, step, decay=0.8)
-            shown.append(train(policy, optimizers, batches.draw(protocol), rate)[0])
-            if step % 20 == 0:
-                seconds = time.monotonic() - began
-                print(f"finish {step} loss {sum(shown) / len(shown):.4f} seconds {seconds:.0f}", flush=True)
-                shown = []
-        return policy
-
-
 class PolicyTraining:
-    """One training run; keeps a checkpoint and goes on from it when it is there."""
+    """One training run; its checkpoint in *path*, from which it goes on, is its product in the end."""
 
-    def __init__(self, plan: Plan, encoder: Encoder, folder: Path) -> None:
-        self.plan, self.encoder, self.path = plan, encoder, folder / "policy.pt"
+    def __init__(self, plan: Plan, encoder: Encoder, path: Path, start: Policy | None = None) -> None:
+        self.plan, self.encoder, self.path = plan, encoder, path
+        self.made_by = fingerprint(replace(plan, minutes=0.0), start)
         shape = Shape(vocabulary=len(encoder.tokenizer))
-        self.policy = new_policy(shape, plan.seed, encoder.label_pairs())
+        self.policy = start or new_policy(shape, plan.seed, encoder.label_pairs())
         self.optimizers = Optimizers(self.policy, plan.rate)
         self.own: list[Draft] = []
         self.step, self.seconds, self.share = 0, 0.0, 0.0
-        if self.path.exists():
-            saved = torch.load(self.path, weights_only=True)
+        if saved := load_checkpoint(path, self.made_by):
             self.policy.load_state_dict(saved["weights"])
             self.optimizers.load_state_dict(saved["optimizers"])
-            self.step, self.seconds = saved["step"], saved["seconds"]
+            self.step, self.seconds, self.share = saved["step"], saved["seconds"], saved["share"]
         self.rng = random.Random(plan.seed + self.step)
         self.repeat_rng = torch.Generator().manual_seed(plan.seed + self.step)
         self.batches = Batches(encoder, plan.budget, self.rng)
@@ -122,58 +108,39 @@ class PolicyTraining:
     def run(self) -> Policy:
         """Train to the end of the plan."""
         began, tokens, shown = time.monotonic() - self.seconds, 0, []
-        while True:
-            self.seconds = time.monotonic() - began
-            self.share = max(self.step / self.plan.steps, self.seconds / (60 * self.plan.minutes))
-            if self.share >= 1:
-                break
+        while self.share < 1:
             batch = self._batch()
             rate = course(self.share, self.step, self.plan.decay)
             shown.append(train(self.policy, self.optimizers, batch, rate, self.plan.verdicts))
             self.step += 1
             tokens += batch.tokens.numel()
+            self.seconds = time.monotonic() - began
+            self.share = max(self.step / self.plan.steps, self.seconds / (60 * self.plan.minutes))
             if self.step % 20 == 0:
                 loss, verdicts = (sum(values) / len(values) for values in zip(*shown, strict=True))
                 print(
-                    f"step {self.step} share {self.share:.3f} loss {loss:.4f} verdicts {verdicts:.4f} "
-                    f"tokens {tokens} seconds {self.seconds:.0f}",
+                    f"{self.path.stem}: step {self.step} share {self.share:.3f} loss {loss:.4f} "
+                    f"verdicts {verdicts:.4f} tokens {tokens} seconds {self.seconds:.0f}",
                     flush=True,
                 )
                 shown = []
-            if self.step % 50 == 0:
+            if self.step % self.plan.check == 0 or self.share >= 1:
                 self._save()
-        self._save()
         return self.policy
 
     def _batch(self) -> Batch:
-        if self.step < 25 or (self.step < 100 and self.step % 10 == 0):
-            return repeats(self.plan.budget, len(self.encoder.tokenizer), self.repeat_rng)
-        rounds = sum(self.share >= share for share in self.plan.own_at)
-        if rounds * self.plan.own_queries > len(self.own):
-            policy, seed = sharpened(self.policy, self.plan.sharpness), self.plan.seed + self.step
-            self.own += own_drafts(policy, self.encoder, self.plan.own_queries, seed)
-        mix = next(mix for share, mix in CURRICULUM if self.share < share)
-        if self.own:
-            mix = Mix(own=self.plan.own)
-        return self.batches.draw(Protocol(mix, self.own))
+        plan = self.plan
+        if self.step < plan.repeats or (self.step < 4 * plan.repeats and self.step % 10 == 0):
+            return repeats(plan.budget, len(self.encoder.tokenizer), self.repeat_rng)
+        rounds = sum(self.share >= share for share in plan.own_at)
+        if rounds * plan.own_queries > len(self.own):
+            policy = sharpened(self.policy, plan.sharpness)
+            self.own += own_drafts(policy, self.encoder, plan.own_queries, plan.seed + self.step)
+        mix = next(mix for share, mix in plan.curriculum if self.share < share)
+        return self.batches.draw(Protocol(replace(mix, own=plan.own) if self.own else mix, self.own))
 
     def _save(self) -> None:
-        extra = {"optimizers": self.optimizers.state_dict(), "step": self.step, "seconds": self.seconds}
-        save_checkpoint(self.policy, self.path, extra)
-
-
-def save_checkpoint(policy: Policy, path: Path, extra: dict[str, object] | None = None) -> None:
-    """Weights, shape and *extra*, written whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    saved = {"shape": asdict(policy.model.shape), "weights": policy.state_dict()}
-    torch.save(saved | (extra or {}), part)
-    part.replace(path)
-
-
-def load_checkpoint(path: Path) -> Policy:
-    """The policy of a checkpoint."""
-    saved = torch.load(path, weights_only=True)
-    policy = Policy(Shape(**saved["shape"]))
-    policy.load_state_dict(saved["weights"])
-    return policy
+        save_checkpoint(
+            self.path, self.made_by, weights=self.policy.state_dict(),
+            optimizers=self.optimizers.state_dict(), step=self.step, seconds=self.seconds, share=self.share,
+        )  # fmt: skip

@@ -9,15 +9,18 @@ import copy
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.checkpoints import fingerprint, load_checkpoint, save_checkpoint
 from training.model import Policy, Reward
 from training.optimizers import Optimizers, course
-from training.preferences import Group, accuracy, synthetic_group
+from training.own import own_drafts
+from training.preferences import GROUP, Group, accuracy, group_of, synthetic_group
 from training.protocol import Dialogue
 from training.tokenizer import Encoder
 
@@ -36,7 +39,10 @@ class RewardPlan:
     """Lower layers that stay as they are: they tell right details from wrong ones already."""
     own: float = 0.6
     """Share of groups that the policy wrote itself."""
+    own_queries: int = 2500
+    """Queries that the policy answers for it, a fifth of them held out."""
     check: int = 40
+    """Steps between checkpoints, each with the accuracy on held-out pairs."""
     rate: float = 0.5
 
 
@@ -51,45 +57,71 @@ def reward_from(policy: Policy, layers: int) -> Reward:
 
 
 class RewardTraining:
-    """One training run."""
+    """One training run; its checkpoint in *path*, from which it goes on, is its product in the end."""
 
-    def __init__(
-        self,
-        plan: RewardPlan,
-        encoder: Encoder,
-        reward: Reward,
-        own: Sequence[Group],
-        own_held_out: Sequence[Group],
-    ) -> None:
-        self.plan, self.encoder, self.own, self.own_held_out = plan, encoder, own, own_held_out
-        self.rng = random.Random(plan.seed)
+    def __init__(self, plan: RewardPlan, encoder: Encoder, policy: Policy, path: Path) -> None:
+        self.plan, self.encoder, self.policy, self.path = plan, encoder, policy, path
+        self.made_by = fingerprint(replace(plan, minutes=0.0), policy)
         torch.manual_seed(plan.seed)
-        self.reward = reward
-        for part in (reward.model.embed_tokens, *reward.model.layers[: plan.frozen]):
+        self.reward = reward_from(policy, plan.layers)
+        for part in (self.reward.model.embed_tokens, *self.reward.model.layers[: plan.frozen]):
             part.requires_grad_(requires_grad=False)
-        self.optimizers = Optimizers(reward, plan.rate)
+        self.optimizers = Optimizers(self.reward, plan.rate)
         held_out = random.Random(plan.seed + 1)
         self.held_out = [synthetic_group(held_out, held_out=True) for _ in range(100)]
+        self.own: list[Group] = []
+        self.step, self.seconds, self.share, self.best = 0, 0.0, 0.0, 0.0
+        self.kept = copy.deepcopy(self.reward.state_dict())
+        if saved := load_checkpoint(path, self.made_by):
+            self.reward.load_state_dict(saved["weights"])
+            self.optimizers.load_state_dict(saved["optimizers"])
+            self.own = [Group(**group) for group in saved["own"]]
+            self.step, self.seconds, self.share = saved["step"], saved["seconds"], saved["share"]
+            self.best, self.kept = saved["best"], saved["kept"]
+        self.rng = random.Random(plan.seed + self.step)
 
     def run(self) -> Reward:
         """Train, and return the weights with the best accuracy on the policy's own held-out samples."""
-        best, weights, started, share, step = 0.0, self.reward.state_dict(), time.monotonic(), 0.0, 0
-        while share < 1:
-            loss = self._step(course(share, step, decay=0.8))
-            step += 1
-            seconds = time.monotonic() - started
-            share = max(step / self.plan.steps, seconds / (60 * self.plan.minutes))
-            if step % self.plan.check == 0 or share >= 1:
-                own, synthetic = self._accuracy(self.own_held_out), self._accuracy(self.held_out)
+        if not self.own:
+            self._draw_own()
+        began = time.monotonic() - self.seconds
+        while self.share < 1:
+            loss = self._step(course(self.share, self.step, decay=0.8))
+            self.step += 1
+            self.seconds = time.monotonic() - began
+            self.share = max(self.step / self.plan.steps, self.seconds / (60 * self.plan.minutes))
+            if self.step % self.plan.check == 0 or self.share >= 1:
+                own, synthetic = self._accuracy(self._part(held_out=True)), self._accuracy(self.held_out)
                 print(
-                    f"step {step} share {share:.3f} loss {loss:.4f} own {own:.4f} held-out {synthetic:.4f} "
-                    f"seconds {seconds:.0f}",
+                    f"{self.path.stem}: step {self.step} share {self.share:.3f} loss {loss:.4f} "
+                    f"own {own:.4f} held-out {synthetic:.4f} seconds {self.seconds:.0f}",
                     flush=True,
                 )
-                if own >= best:
-                    best, weights = own, copy.deepcopy(self.reward.state_dict())
-        self.reward.load_state_dict(weights)
+                if own >= self.best:
+                    self.best, self.kept = own, copy.deepcopy(self.reward.state_dict())
+                self._save()
+        self.reward.load_state_dict(self.kept)
         return self.reward
+
+    def _draw_own(self) -> None:
+        count = self.plan.own_queries
+        print(f"{self.path.stem}: {count * GROUP} samples of the policy to learn from", flush=True)
+        drafts = own_drafts(self.policy, self.encoder, count, self.plan.seed, GROUP)
+        self.own = [group_of(draft.task, draft.texts) for draft in drafts]
+        random.Random(self.plan.seed).shuffle(self.own)
+        self._save()
+
+    def _part(self, held_out: bool) -> list[Group]:
+        """The policy's own responses that are learned from, or the fifth that is held out."""
+        cut = max(1, len(self.own) // 5)
+        return self.own[:cut] if held_out else self.own[cut:]
+
+    def _save(self) -> None:
+        save_checkpoint(
+            self.path, self.made_by, weights=self.reward.state_dict(),
+            optimizers=self.optimizers.state_dict(), own=[asdict(group) for group in self.own],
+            step=self.step, seconds=self.seconds, share=self.share, best=self.best, kept=self.kept,
+        )  # fmt: skip
 
     def _step(self, scale: float) -> float:
         groups, tokens, lengths = self._batch()
@@ -110,9 +142,10 @@ class RewardTraining:
     def _batch(self) -> tuple[list[Group], Tensor, Tensor]:
         groups: list[Group] = []
         rows: list[list[int]] = []
+        written = self._part(held_out=False)
         while True:
-            own = self.own and self.rng.random() < self.plan.own
-            group = self.rng.choice(self.own) if own else synthetic_group(self.rng)
+            own = self.rng.random() < self.plan.own
+            group = self.rng.choice(written) if own else synthetic_group(self.rng)
             more = encode(self.encoder, group)
             if (len(rows) + len(more)) * max(map(len, rows + more)) > self.plan.budget and rows:
                 return (groups, *pad(rows, self.encoder.pad))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from functools import cache
 
 from tpo.methods.wording import Wording, load_wording
 
@@ -66,44 +68,25 @@ OTHER_INDEPENDENT: dict[str, tuple[str, ...]] = {
 SHARE = 0.3
 
 
-class Wordings:
-    """The shipped texts of both layouts, and mixtures of them with the other wordings."""
+@cache
+def shipped(layout: str) -> Wording:
+    """The shipped texts of *layout*, in an order that no file system decides."""
+    return Wording(dict(sorted(load_wording(layout).texts.items())))
 
-    def __init__(self) -> None:
-        self.conversation = load_wording("conversation")
-        self.independent = load_wording("independent")
-        self._others = {
-            layout: load_wording(layout)
-            for layout in (
-                "fused",
-                "ab_mcts",
-                "feedback_history",
-                "multi_loss",
-                "fusion",
-                "aggregate",
-                "tmpc",
-                "rubric",
-            )
-        }
-        updates = tuple(self._others[name].texts["update"] for name in ("rubric", "multi_loss", "ab_mcts"))
-        losses = self._others["multi_loss"].texts
-        self._conversation = OTHER_CONVERSATION | {
-            "update": (*OTHER_CONVERSATION["update"], *updates),
-            "loss": (*OTHER_CONVERSATION["loss"], losses["loss"]),
-            "loss_single": (*OTHER_CONVERSATION["loss_single"], losses["loss_single"]),
-        }
 
-    def of(self, layout: str) -> Wording:
-        """The shipped texts of another *layout*."""
-        return self._others[layout]
+@cache
+def _others(layout: str) -> Mapping[str, tuple[str, ...]]:
+    if layout == "independent":
+        return OTHER_INDEPENDENT
+    losses = shipped("multi_loss").texts
+    updates = tuple(shipped(name).texts["update"] for name in ("rubric", "multi_loss", "ab_mcts"))
+    more = {"update": updates, "loss": (losses["loss"],), "loss_single": (losses["loss_single"],)}
+    return {name: (*texts, *more.get(name, ())) for name, texts in OTHER_CONVERSATION.items()}
 
-    def draw(self, layout: str, rng: random.Random) -> Wording:
-        """The shipped wording, or in a share of the draws one in which any text may be another."""
-        shipped, other = (
-            (self.conversation, self._conversation)
-            if layout == "conversation"
-            else (self.independent, OTHER_INDEPENDENT)
-        )
-        if rng.random() > SHARE:
-            return shipped
-        return Wording({k: rng.choice((text, *other.get(k, ()))) for k, text in shipped.texts.items()})
+
+def drawn(layout: str, rng: random.Random) -> Wording:
+    """The shipped wording, or in a share of the draws one in which any text may be another."""
+    if rng.random() > SHARE:
+        return shipped(layout)
+    texts, others = shipped(layout).texts, _others(layout)
+    return Wording({name: rng.choice((text, *others.get(name, ()))) for name, text in texts.items()})

@@ -12,17 +12,18 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import torch
+from training.cases import counterfactual
+from training.critique import examine
 from training.export import as_causal_lm, as_classifier, policy_of
 from training.init import new_policy
 from training.model import Policy, Shape, sharpened
 from training.optimizers import orthogonal
-from training.preferences import synthetic_group
 from training.protocol import Mix, Protocol
 from training.sampler import Sampler
 from training.tokenizer import Encoder, train_tokenizer
-from training.train_policy import Finish, Plan, PolicyTraining, train
+from training.train_policy import FINISH, Plan, PolicyTraining, train
 from training.train_reward import RewardPlan, RewardTraining, pad, reward_from, score
-from training.world import draw_task
+from training.world import Rates, draw_task, flawed
 
 
 @cache
@@ -72,25 +73,50 @@ def test_a_muon_step_is_nearly_orthogonal_for_tall_and_wide_matrices() -> None:
         assert 0.5 < float(values.min()) <= float(values.max()) < 1.3
 
 
-def test_training_lowers_the_loss_and_an_interrupted_run_goes_on(tmp_path: Path) -> None:
-    plan = Plan(steps=3, minutes=1000, budget=1024, own_at=())
-    first = PolicyTraining(plan, encoder(), tmp_path)
-    first.run()
-    again = PolicyTraining(replace(plan, steps=4), encoder(), tmp_path)
-    assert again.step == 3
-    weights = again.policy.model.embed_tokens.weight
-    assert torch.equal(weights, first.policy.model.embed_tokens.weight)
-    batch = again.batches.draw(Protocol(Mix(details=(2, 3))))
-    losses = [train(again.policy, again.optimizers, batch, 0.1)[0] for _ in range(4)]
+def test_training_lowers_the_loss() -> None:
+    training = PolicyTraining(Plan(steps=1, budget=1024), encoder(), Path("unused"))
+    batch = training.batches.draw(Protocol(Mix(details=(2, 3))))
+    losses = [train(training.policy, training.optimizers, batch, 0.1, 0.4)[0] for _ in range(4)]
     assert losses[-1] < losses[0]
 
 
-def test_the_last_stage_trains_on_drafts_of_the_policy_and_repeats_itself() -> None:
+def test_an_interrupted_training_goes_on_and_a_finished_one_is_its_product(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(steps=3, minutes=1000, budget=1024, own_at=(), check=2)
+    made = PolicyTraining(plan, encoder(), tmp_path / "a.pt")
+    saved = made._save
+    monkeypatch.setattr(made, "_save", lambda: [saved(), exit("killed")])
+    with pytest.raises(SystemExit, match="killed"):
+        made.run()
+    again = PolicyTraining(plan, encoder(), tmp_path / "a.pt")
+    assert again.step == 2
+    weights = again.run().model.embed_tokens.weight
+    assert again.step == 3
+    found = PolicyTraining(plan, encoder(), tmp_path / "a.pt")
+    assert found.share == 1
+    assert torch.equal(weights, found.run().model.embed_tokens.weight)
+
+
+def test_a_product_of_another_plan_or_of_other_weights_is_refused(tmp_path: Path) -> None:
+    plan = Plan(steps=1, minutes=1000, budget=1024, own_at=())
+    policy = PolicyTraining(plan, encoder(), tmp_path / "a.pt").run()
+    with pytest.raises(SystemExit, match=r"a\.pt: written with another seed or plan.* Delete it"):
+        PolicyTraining(replace(plan, seed=8), encoder(), tmp_path / "a.pt")
+    with pytest.raises(SystemExit, match="from other weights"):
+        PolicyTraining(plan, encoder(), tmp_path / "a.pt", policy)
+    PolicyTraining(replace(plan, minutes=5), encoder(), tmp_path / "a.pt")  # only a limit
+
+
+def test_the_last_stage_trains_on_drafts_of_the_policy_and_repeats_itself(tmp_path: Path) -> None:
     before = policy().model.embed_tokens.weight.clone()
-    finish = Finish(steps=1, own_queries=2)
-    first, again = (finish.run(copy.deepcopy(policy()), encoder()) for _ in range(2))
-    assert torch.equal(first.model.embed_tokens.weight, again.model.embed_tokens.weight)
-    assert not torch.equal(first.model.embed_tokens.weight, before)
+    plan = replace(FINISH, steps=1, own_queries=2, budget=1024)
+    first, again = (
+        PolicyTraining(plan, encoder(), tmp_path / name, copy.deepcopy(policy())) for name in ("a.pt", "b.pt")
+    )
+    assert torch.equal(first.run().model.embed_tokens.weight, again.run().model.embed_tokens.weight)
+    assert [len(draft.texts) for draft in first.own] == [3, 3]
+    assert not torch.equal(first.policy.model.embed_tokens.weight, before)
 
 
 def test_a_mix_without_counterfactuals_teaches_right_gradients_alone() -> None:
@@ -100,13 +126,30 @@ def test_a_mix_without_counterfactuals_teaches_right_gradients_alone() -> None:
         assert {len(drawn.taught)} == found
 
 
-def test_the_reward_learns_from_votes_and_comes_back_with_its_best_weights() -> None:
-    rng = random.Random(0)
-    groups = [synthetic_group(rng) for _ in range(3)]
-    plan = RewardPlan(steps=2, minutes=1000, budget=1024, check=1)
-    reward = reward_from(policy(), layers=4)
-    trained = RewardTraining(plan, encoder(), reward, groups, groups[:2]).run()
-    assert len(score(trained, encoder(), groups)) == 3
+def test_the_share_of_wrong_orders_is_the_one_that_a_mix_names() -> None:
+    rng, wrong = random.Random(0), 0
+    for _ in range(400):
+        task = draw_task(rng)
+        findings = examine(task, flawed(task, Rates(wrong=0, missing=0), rng))
+        edits = counterfactual(task, findings, (), rng, wrong_share=0.8)
+        wrong += any(edit.kind == "write" for edit in edits)  # nothing is to be mended by writing a line
+    assert 0.75 < wrong / 400 < 0.88
+
+
+def test_the_reward_learns_from_votes_and_an_interrupted_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = RewardPlan(steps=2, minutes=1000, budget=1024, layers=4, check=1, own_queries=3)
+    made = RewardTraining(plan, encoder(), policy(), tmp_path / "reward.pt")
+    made._draw_own()
+    monkeypatch.setattr("training.train_reward.own_drafts", lambda *_: pytest.fail("written twice"))
+    again = RewardTraining(plan, encoder(), policy(), tmp_path / "reward.pt")
+    assert again.own == made.own
+    reward = again.run()
+    assert len(score(reward, encoder(), again.own)) == 3
+    found = RewardTraining(plan, encoder(), policy(), tmp_path / "reward.pt")
+    assert torch.equal(found.run().score.weight, reward.score.weight)
+    assert found.best == again.best
 
 
 @torch.no_grad()
