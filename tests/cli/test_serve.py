@@ -18,8 +18,8 @@ from tests.openai_server import OpenAIServer
 from tpo.cli.common import settings_of
 from tpo.cli.main import app
 from tpo.cli.options import Command, Given, with_settings
-from tpo.cli.serve import RETRY_TIMEOUT, read_keys
 from tpo.errors import ConfigError
+from tpo.serve.environment import RETRY_TIMEOUT, read_keys
 
 REWARD = "def length(messages, response):\n    return len(response)\n"
 

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,28 @@ def test_a_failure_in_the_middle_leaves_what_stood_there(tmp_path: Path) -> None
         write_json_list(path, values())
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_a_link_stays_a_link_and_a_device_a_device(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("before")
+    (tmp_path / "link.json").symlink_to("real.json")
+    write_json_list(tmp_path / "link.json", [1])
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text()) == [1]
+    (tmp_path / "null").symlink_to(os.devnull)
+    write_json_list(tmp_path / "null", [1])
+    assert (tmp_path / "null").is_symlink()
+    assert Path(os.devnull).is_char_device()
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    found: list[str] = []
+    reading = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_text()))
+    reading.start()
+    write_json_list(tmp_path / "pipe", [1])
+    reading.join(60)
+    assert json.loads(found[0]) == [1]
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:

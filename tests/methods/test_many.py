@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -61,6 +62,43 @@ class TestMap:
         next(found)
         assert len(taken) <= 4
         found.close()  # type: ignore[attr-defined]  # it is a generator
+
+    async def test_a_result_comes_as_soon_as_it_is_there(self) -> None:
+        seen = asyncio.Event()
+
+        async def texts() -> AsyncIterator[str]:
+            yield "first"
+            await seen.wait()
+            yield "second"
+
+        async with asyncio.timeout(60):
+            found = []
+            async for trajectory in optimizer().map(texts()):
+                found.append(trajectory.query.text)
+                seen.set()
+        assert found == ["first", "second"]
+
+    async def test_an_iterator_that_blocks_holds_nothing_else_up(self) -> None:
+        there: queue.Queue[str | None] = queue.Queue()
+        there.put("first")
+
+        async with asyncio.timeout(60):
+            found = []
+            async for trajectory in optimizer().map(iter(there.get, None)):
+                found.append(trajectory.query.text)
+                there.put("second" if len(found) == 1 else None)
+        assert found == ["first", "second"]
+
+    async def test_an_error_of_the_source_is_raised(self) -> None:
+        def texts() -> Iterator[str]:
+            yield "first"
+            raise OSError("the disk is gone")
+
+        policy = ScriptedPolicy()
+        with pytest.raises(OSError, match="the disk is gone"):
+            async for _ in optimizer(policy).map(texts()):
+                pass
+        assert policy.in_flight == 0
 
     def test_a_query_that_fails_is_a_failed_trajectory_among_the_others(self) -> None:
         policy = ScriptedPolicy(lambda call, _: PolicyError("gone") if "1" in str(call.messages) else "a")

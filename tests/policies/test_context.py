@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tpo.http import HttpFailure
 from tpo.http.tokens import estimated_tokens, surely_fits
 from tpo.policies.chat_server import MARGIN
-from tpo.policies.context import LEAST_REPLY, Fitted, fit, is_text
+from tpo.policies.context import LEAST_KEPT, LEAST_REPLY, Fitted, fit, is_text
 from tpo.types import Messages, Phase, Sampling, Scope, Served, assistant, plain_text, user
 
 UPDATE = Scope("q", 1, "update")
@@ -58,6 +58,23 @@ def test_then_the_longest_turn_loses_its_middle() -> None:
 def test_a_users_own_prompt_is_never_shortened() -> None:
     with pytest.raises(HttpFailure, match="takes 4,000 tokens of the 2,000 that the model reads"):
         fitted((user("a" * 4000),), 2000, phase="sample")
+
+
+async def dense(messages: Messages) -> int:
+    """A tokenizer with a token for each character of Chinese, and for four of English."""
+    text = "".join(plain_text(message) for message in messages)
+    return sum(4 if ord(character) > 0x2E80 else 1 for character in text) // 4
+
+
+@ON_A_BUSY_MACHINE
+@given(st.integers(3000, 20_000), st.integers(0, 2500), st.integers(2000, 9000))
+def test_the_longest_turn_gives_way_however_dear_the_others_are(cheap: int, dear: int, context: int) -> None:
+    messages = (user("a" * cheap), assistant("答" * dear), user("译" * dear), user("now improve"))
+    least = asyncio.run(dense((user("a" * LEAST_KEPT), *messages[1:]))) + 20  # what the note takes
+    if least + LEAST_REPLY > context:
+        return
+    cut = asyncio.run(fit(messages, Sampling(max_tokens=500), UPDATE, context, dense))
+    assert asyncio.run(dense(cut.messages)) + cut.max_tokens <= context
 
 
 def test_what_cannot_be_made_to_fit_fails_as_a_request_does() -> None:

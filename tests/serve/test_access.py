@@ -7,7 +7,7 @@ from tpo.serve.access import AccessControl
 
 
 async def status(
-    headers: dict[str, str], path: str = "/v1/models", keys: tuple[str, ...] = ("alpha",)
+    headers: dict[str, str], path: str = "/v1/models", keys: tuple[str, ...] = ("alpha",), prefix: str = ""
 ) -> int:
     sent: list[Message] = []
 
@@ -21,7 +21,8 @@ async def status(
         sent.append(message)
 
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await AccessControl(served, keys)({"type": "http", "path": path, "headers": raw}, receive, send)
+    scope = {"type": "http", "path": prefix + path, "root_path": prefix, "headers": raw}
+    await AccessControl(served, keys)(scope, receive, send)
     return int(sent[0]["status"])
 
 
@@ -55,6 +56,14 @@ async def test_anything_else_is_refused(headers: dict[str, str]) -> None:
     assert await status(headers) == 401
 
 
-async def test_other_paths_and_endpoints_without_keys_are_open() -> None:
-    assert await status({}, "/health") == 200
-    assert await status({}, keys=()) == 200
+@pytest.mark.parametrize("prefix", ["", "/llm", "/v1"])
+async def test_the_operators_paths_and_endpoints_without_keys_are_open(prefix: str) -> None:
+    assert await status({}, "/health", prefix=prefix) == 200
+    assert await status({}, keys=(), prefix=prefix) == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/messages", "/v1", "//v1/models", "/health/", "/new"])
+@pytest.mark.parametrize("prefix", ["", "/llm", "/health"])
+async def test_all_other_paths_need_a_key_under_any_prefix(path: str, prefix: str) -> None:
+    assert await status({}, path, prefix=prefix) == 401
+    assert await status({"X-Api-Key": "alpha"}, path, prefix=prefix) == 200

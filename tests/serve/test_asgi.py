@@ -13,7 +13,9 @@ import uvicorn
 from tests.openai_server import OpenAIServer
 from tests.serve.serving import CHAT, asked
 from tpo.errors import ConfigError
+from tpo.serve import asgi, server
 from tpo.serve.asgi import create_app
+from tpo.serve.request import Limits
 from tpo.serve.server import listen
 
 OPTIONS: dict[str, Any] = {
@@ -39,16 +41,16 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def started(app: Any) -> AsyncIterator[str]:
+async def started(app: Any, **options: Any) -> AsyncIterator[str]:
     """The URL of *app*, which uvicorn starts and stops."""
     with listen("127.0.0.1", 0) as opened:
-        server = _Server(uvicorn.Config(app, lifespan="on", log_level="warning"))
-        serving = asyncio.create_task(server.serve(sockets=[opened]))
+        running = _Server(uvicorn.Config(app, lifespan="on", log_level="warning", **options))
+        serving = asyncio.create_task(running.serve(sockets=[opened]))
         try:
-            await server.up.wait()
+            await running.up.wait()
             yield f"http://127.0.0.1:{opened.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            running.should_exit = True
             await serving
 
 
@@ -69,6 +71,38 @@ async def test_a_server_starts_the_application_with_its_models() -> None:
         assert len(policy.requests) >= 4
 
 
+async def test_keys_limits_and_retries_come_from_the_environment_as_of_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TPO_SERVE_API_KEYS", "one, two")
+    monkeypatch.setenv("TPO_CONCURRENCY", "3")
+    seen: dict[str, Any] = {}
+
+    def endpoint(models: Any, settings: Any, options: Any, environment: Any) -> Any:
+        seen.update(settings=settings, options=options)
+        return server.endpoint(models, settings, options, environment)
+
+    monkeypatch.setattr(asgi, "endpoint", endpoint)
+    with OpenAIServer() as policy:
+        app = create_app(policy=policy.url, **OPTIONS)
+        async with started(app, root_path="/llm") as url, aiohttp.ClientSession() as client:
+            for key, status in (("one", 200), ("two", 200), ("three", 401), ("", 401)):
+                headers = {"X-Api-Key": key} if key else {}
+                async with client.get(f"{url}/v1/models", headers=headers) as answered:
+                    assert answered.status == status
+            async with client.get(f"{url}/health") as answered:
+                assert answered.status == 200
+    assert seen["settings"].retry_timeout == 10
+    assert seen["options"].limits == Limits(running=3)
+
+
+def test_an_application_without_keys_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    create_app(policy="http://127.0.0.1:1/v1", **OPTIONS)
+    assert "no API key is required: set TPO_SERVE_API_KEYS" in caplog.text
+
+
 def test_options_are_checked_before_the_server_starts() -> None:
     with pytest.raises(ConfigError, match="--sample-size is 0"):
         create_app(sample_size=0)
+    with pytest.raises(ConfigError, match="give a list of keys"):
+        create_app(keys="secret")

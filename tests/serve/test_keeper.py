@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,31 @@ async def test_the_live_view_shows_requests_in_progress_until_they_end_or_their_
         assert (await staying).status == 200
         assert in_progress() == []
     assert [t.query.text for t in read_trajectories(tmp_path)] == ["one"]
+
+
+async def test_calls_that_a_killed_process_left_answer_no_request(tmp_path: Path) -> None:
+    scoring = asyncio.Event()
+
+    async def hang(call: RewardCall) -> None:
+        if call.scope.step == 1:
+            scoring.set()
+            await asyncio.Event().wait()
+
+    async with (
+        Keeper.opened(tmp_path / "run", SETTINGS) as keeper,
+        served(ScriptedPolicy(SCRIPT), ScriptedReward(before=hang), keeper=keeper) as client,
+    ):
+        leaving = asyncio.create_task(client.chat("one"))
+        await scoring.wait()
+        leaving.cancel()
+        await until(lambda: b"abandoned" in (tmp_path / "run" / "journal.jsonl").read_bytes())
+        shutil.copytree(tmp_path / "run", tmp_path / "left")  # as it lies there when the process is killed
+    (tmp_path / "left" / ".lock").unlink(missing_ok=True)
+    async with (
+        Keeper.opened(tmp_path / "left", SETTINGS) as keeper,
+        served(ScriptedPolicy(SCRIPT), keeper=keeper) as client,
+    ):
+        reply = await client.chat("one")
+    assert reply.json["choices"][0]["message"]["content"] == "the best"
+    (kept,) = read_trajectories(tmp_path / "left")
+    assert (kept.answer, kept.stop_reason) == ("the best", "max_iterations")

@@ -74,6 +74,31 @@ async def test_off_passes_every_field_on_under_the_models_own_name_and_key() -> 
     assert "tpo" not in sent
 
 
+async def test_conversations_are_spread_over_the_servers_and_each_stays_with_its_own() -> None:
+    servers = [Streaming(), Streaming()]
+    system = {"role": "system", "content": "Be brief. " * 200}
+
+    async def ask(client: Client, *turns: str) -> list[int]:
+        roles = ("user", "assistant", "user")
+        messages = [
+            system,
+            *({"role": role, "content": turn} for role, turn in zip(roles, turns, strict=False)),
+        ]
+        before = [len(server.requests) for server in servers]
+        await client.post(CHAT, {"model": "m@off", "messages": messages})
+        return [len(server.requests) - count for server, count in zip(servers, before, strict=True)]
+
+    async with servers[0].up() as first, servers[1].up() as second:
+        upstream = Upstream([first, second], "real", None, timeout=60.0, retry=RetryPolicy(timeout=0.0))
+        async with served(upstream=upstream) as client:
+            asked_first = [await ask(client, f"question {number}") for number in range(20)]
+            later = [await ask(client, f"question {number}", "answer", "more") for number in range(20)]
+        await upstream.aclose()
+    assert asked_first == later
+    assert [1, 0] in asked_first
+    assert [0, 1] in asked_first
+
+
 async def test_a_stream_is_passed_on_chunk_by_chunk() -> None:
     server = Streaming()
     async with passing(server) as client:

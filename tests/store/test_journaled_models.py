@@ -183,7 +183,7 @@ async def test_a_score_that_is_no_finite_number_is_refused_and_not_kept(
             return given_score
 
     journal = Journal(tmp_path / "j")
-    with pytest.raises(RewardError, match=r"query 'q0', response 1\.2: the reward must give finite numbers"):
+    with pytest.raises(RewardError, match=r"query 'q0', response 1\.2: .* must return a finite number"):
         await scored(JournaledReward(Odd(), journal))
     await journal.close()
     assert (tmp_path / "j").read_bytes() == b""

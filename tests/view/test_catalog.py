@@ -66,6 +66,20 @@ def test_broken_runs_are_listed_with_what_is_missing(made: Path, tmp_path: Path)
     assert told["c"]["finished"] == 1
 
 
+def test_a_folder_that_cannot_be_read_hides_no_other(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> tuple[Path, ...]:
+        raise PermissionError(path)
+
+    (tmp_path / "a" / "shards").mkdir(parents=True)
+    Growing(made, tmp_path / "b").begin()
+    monkeypatch.setattr(catalogs, "shard_directories", refused)
+    catalog = Catalog(tmp_path)
+    catalog.refresh()
+    assert names(catalog) == ["b"]
+
+
 def test_no_link_leads_out_of_the_directory(made: Path, tmp_path: Path) -> None:
     (tmp_path / "shown").mkdir()
     (tmp_path / "shown" / "elsewhere").symlink_to(made)

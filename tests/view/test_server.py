@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.report import runs
 from tests.view.growing import Growing
+from tpo.report.partial_run import read_partial_run
+from tpo.store.trajectory_line import encode_trajectory
 from tpo.view import server as servers
 from tpo.view.catalog import Catalog
 from tpo.view.server import Server
@@ -103,6 +107,40 @@ async def test_figures_and_comparisons_are_those_of_the_runs_that_are_chosen(ope
     assert {"training-curve", "best-of-pool"} <= {figure["name"] for figure in figures}
     assert (await opened.json("/data/figures?runs="))["figures"] == []
     assert (await opened.client.get("/data/figures?runs=0,1")).status == 404
+
+
+async def test_figures_are_drawn_again_when_a_query_is_continued(
+    opened: Open, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (await opened.json("/data/figures?runs=0"))["figures"]
+    first, *_, other = read_partial_run(made).trajectories()
+    again = replace(other, query=replace(other.query, id=first.query.id))
+    opened.growing.append(encode_trajectory(again))
+    await opened.server.refresh()
+    monkeypatch.setattr(opened.server._drawings, "elapsed", lambda: 1e9)
+    assert (await opened.json("/data/figures?runs=0"))["figures"] != before
+
+
+async def test_the_files_are_followed_after_one_could_not_be_read(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    growing = Growing(made, tmp_path / "run").begin(total=6)
+    catalog = Catalog(tmp_path)
+    looks, refresh = itertools.count(), catalog.refresh
+
+    def failing() -> tuple[bool, bool]:
+        if next(looks) < 2:
+            raise OSError("Stale file handle")
+        return refresh()
+
+    monkeypatch.setattr(catalog, "refresh", failing)
+    monkeypatch.setattr(servers, "INTERVAL", 0.01)
+    server = Server(catalog)
+    async with TestClient(TestServer(server.app())), asyncio.timeout(60):
+        growing.grow(1)
+        while not server.changes.version:  # noqa: ASYNC110 - a change may have come before
+            await asyncio.sleep(0.01)
+    assert caplog.text.count("cannot read the runs, and try again: Stale file handle") == 1
 
 
 async def test_a_change_is_told_as_it_happens(opened: Open) -> None:

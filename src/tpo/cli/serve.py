@@ -10,6 +10,7 @@ import typer
 
 from tpo.cli import options
 from tpo.config.settings import DATA_OPTIONS
+from tpo.serve.environment import KEYS_VARIABLE, RETRY_TIMEOUT, read_keys
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -22,10 +23,7 @@ tpo serve --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001 
 """
 
 SERVING = "Serving"
-KEYS_VARIABLE = "TPO_SERVE_API_KEYS"
 NOT_TAKEN = (*DATA_OPTIONS, "out", "sequences")
-RETRY_TIMEOUT = 10.0
-"""Seconds: a client waits, and has retries of its own; the settings' default is made for long runs."""
 
 
 def _option(text: str, *flags: str, **more: object) -> object:
@@ -123,14 +121,13 @@ def serve(
             body_bytes=max_body * 2**20,
             messages=max_messages,
             n=max_n,
-            sample_size=max(max_sample_size, settings.sample_size),
-            max_iterations=max(max_steps, settings.max_iterations),
+            sample_size=max_sample_size,
+            max_iterations=max_steps,
             methods=None if not allow_method else tuple(allow_method),
             token_budget=max_token_budget,
             deadline=max_deadline,
-            running=settings.concurrency,
             waiting=max_waiting,
-        ),
+        ).allowing(settings),
         degrade=degrade,
         progress=progress,
         store=store,
@@ -139,24 +136,3 @@ def serve(
     from tpo.cli.serve_session import run_endpoint
 
     run_endpoint(settings, chosen)
-
-
-def read_keys(path: Path | None, variable: str) -> tuple[str, ...]:
-    """Return the keys of the file at *path* and of the environment *variable*.
-
-    Raises:
-        ConfigError: the file cannot be read, or holds no key.
-    """
-    from tpo.errors import ConfigError
-
-    keys = [key.strip() for key in variable.split(",") if key.strip()]
-    if path is None:
-        return tuple(keys)
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--api-keys {path}: cannot be read") from error
-    found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    if not found:
-        raise ConfigError(f"--api-keys {path}: holds no key")
-    return (*keys, *found)

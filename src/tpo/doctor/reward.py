@@ -13,6 +13,7 @@ from tpo.doctor.setup import CheckState, Setup
 from tpo.rewards.base import Reward
 from tpo.rewards.probes import PROBES
 from tpo.rewards.rubric import RubricReward
+from tpo.rewards.values import ask_reward
 from tpo.types import Messages, Scope
 
 CHECK = "reward order"
@@ -66,7 +67,7 @@ async def _check_order(reward: RubricReward, state: CheckState) -> None:
 
 
 async def _score(reward: Reward, messages: Messages, response: str, index: int) -> float:
-    return (await reward.score(messages, response, Scope("doctor", 0, "reward", index))).value
+    return (await ask_reward(reward, messages, response, Scope("doctor", 0, "reward", index))).value
 
 
 def _is_logit(setup: Setup) -> bool:

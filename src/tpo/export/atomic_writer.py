@@ -39,6 +39,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():  # also what an empty name stands for
         raise StoreError(f"cannot write {path}: it is a directory; name a file in it")
+    if path.exists() and not path.is_file():  # a device or a pipe, such as /dev/stdout
+        yield path
+        return
+    path = Path(os.path.realpath(path))  # a link stays one
     # The name is short since that of *path* may be as long as a name can be.
     fresh = path.with_name(f".tpo-{os.getpid()}-{next(_numbers)}.tmp")
     try:

@@ -24,7 +24,7 @@ from tpo.policies.base import Policy, stream_or_sample
 from tpo.policies.checked import CompletionCheck, place_of
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
-from tpo.rewards.values import await_score, finite_score, place
+from tpo.rewards.values import ask_reward, place
 from tpo.types import (
     Candidate,
     Completion,
@@ -190,14 +190,14 @@ class Calls:
             RewardError: the reward gave no finite number, or raised a cancellation of its own.
             RewardRefused: its ``score`` is not asynchronous.
         """
-        name = type(self.reward).__name__
         try:
-            found = await await_score(self.reward, self.query.messages, text, scope)
-            return finite_score(found, name, scope)
+            return await ask_reward(self.reward, self.query.messages, text, scope)
         except asyncio.CancelledError as error:
             if is_cancelled():
                 raise
-            raise RewardError(f"{place(scope)}: {name} raised CancelledError") from error
+            raise RewardError(
+                f"{place(scope)}: {type(self.reward).__name__} raised CancelledError"
+            ) from error
 
     async def _completions(self, call: OpenCall, start: int) -> AsyncIterator[Completion]:
         """Yield the completions of *call* from index *start* on.

@@ -9,11 +9,14 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Callable,
+    Collection,
     Coroutine,
     Iterable,
     Iterator,
     Mapping,
 )
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from tpo.errors import ConfigError, DataError
@@ -79,34 +82,60 @@ def in_order(
     async def generate() -> AsyncGenerator[T]:
         slots = asyncio.Semaphore(concurrency)
         under_way: deque[asyncio.Task[T]] = deque()
+        source, at_end = _each(items), False
+        taking: asyncio.Task[list[Item]] | None = None
 
         async def one(item: Item) -> T:
             async with slots:
                 return await work(item)
 
         try:
-            async for item in _each(items):
-                under_way.append(asyncio.create_task(one(item)))
-                if len(under_way) >= AHEAD * concurrency:
-                    yield await under_way.popleft()
-            while under_way:
-                yield await under_way.popleft()
+            while True:
+                if taking is None and not at_end and len(under_way) < AHEAD * concurrency:
+                    taking = asyncio.create_task(_following(source))
+                waiting: list[asyncio.Task[Any]] = [*under_way][:1] + ([taking] if taking else [])
+                if not waiting:
+                    return
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if taking is not None and taking.done():
+                    taken, taking = taking.result(), None
+                    at_end = not taken
+                    under_way += [asyncio.create_task(one(item)) for item in taken]
+                if under_way and under_way[0].done():
+                    yield under_way.popleft().result()
         finally:
-            for task in under_way:
+            left = [*under_way, *([taking] if taking else [])]
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*left, return_exceptions=True)
+            await source.aclose()
 
     return Iteration(generate)
 
 
-async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+async def _following(source: AsyncIterator[Item]) -> list[Item]:
+    """Return the next item of *source*; nothing at its end."""
+    async for item in source:
+        return [item]
+    return []
+
+
+async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item]:
+    """Yield *items*; what is not in memory yet is taken in a thread, since it may take long to come."""
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
-        return
-    for item in items:
-        yield item
-        await asyncio.sleep(0)
+    elif isinstance(items, Collection):
+        for item in items:
+            yield item
+    else:
+        source, loop = iter(items), asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="tpo-queries")
+        try:
+            while taken := await loop.run_in_executor(thread, lambda: list(islice(source, 1))):
+                yield taken[0]
+        finally:
+            thread.shutdown(wait=False)
 
 
 def events_of(work: Callable[[Listener], Coroutine[Any, Any, Trajectory]]) -> Iteration[Event | Trajectory]:

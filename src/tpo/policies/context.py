@@ -7,6 +7,7 @@ what is asked for; a first sample's prompt is the user's own and is never touche
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -19,8 +20,9 @@ LEAST_REPLY = 256
 LEAST_KEPT = 200
 """Characters that a shortened turn keeps at least."""
 SPARE = 1.1
-"""Factor by which more is cut than computed, since tokens are not distributed evenly."""
-TRIES = 4
+"""Factor by which more is cut than computed, since tokens are not distributed evenly; each try doubles it."""
+TRIES = 6
+"""Cuts until the most that may go is cut."""
 
 Count = Callable[[Messages], Awaitable[int]]
 """Tokens of a prompt, template and all."""
@@ -61,12 +63,13 @@ async def fit(messages: Messages, sampling: Sampling, scope: Scope, context: int
     least = max(1, min(asked, LEAST_REPLY, context // 4))
     tokens = await count(messages)
     fitted = Fitted(messages, asked)
-    for _ in range(TRIES):
+    for number in range(TRIES + 1):
         if context - tokens >= least:
             return replace(fitted, max_tokens=min(asked, context - tokens))
-        if scope.phase == "sample":
+        if scope.phase == "sample" or number == TRIES:
             break
-        cut = _shorter(messages, fitted, tokens, tokens - (context - least))
+        share = math.inf if number == TRIES - 1 else SPARE * 2**number * (tokens - (context - least)) / tokens
+        cut = _shorter(messages, fitted, share)
         if cut is None:
             break
         fitted, tokens = cut, await count(cut.messages)
@@ -76,15 +79,17 @@ async def fit(messages: Messages, sampling: Sampling, scope: Scope, context: int
     )
 
 
-def _shorter(messages: Messages, so_far: Fitted, tokens: int, excess: int) -> Fitted | None:
-    """*messages* with more of their longest turn's middle left out; None where too little would stay."""
+def _shorter(messages: Messages, so_far: Fitted, share: float) -> Fitted | None:
+    """*messages* with more of their longest turn's middle left out; None where nothing more may go.
+
+    *share* is that of all characters; the turn keeps some in any case.
+    """
     turn = max(range(len(messages)), key=lambda i: len(_string(messages, i)))
     text = _string(messages, turn)
     characters = sum(len(plain_text(message)) for message in so_far.messages)
-    more = int(SPARE * excess * characters / tokens) + 1
-    dropped = so_far.cut_characters + more
+    dropped = int(min(len(text) - LEAST_KEPT, so_far.cut_characters + share * characters + 1))
     kept = len(text) - dropped
-    if kept < LEAST_KEPT:
+    if dropped <= so_far.cut_characters:
         return None
     note = f"\n[… {dropped:,} characters left out …]\n"
     short = text[: kept - kept // 2] + note + text[len(text) - kept // 2 :]

@@ -20,6 +20,7 @@ from typing import Any
 from tpo.errors import ConfigError, RewardRefused
 from tpo.rewards.base import Reward
 from tpo.rewards.probes import PROBES
+from tpo.rewards.values import ask_reward
 from tpo.types import Messages, Scope
 
 FORMAT = 1
@@ -75,7 +76,7 @@ async def calibrate(
 
 async def _scale(name: str, member: Reward, examples: Sequence[Example]) -> Scale:
     calls = (
-        member.score(messages, response, Scope("calibration", 0, "reward", index))
+        ask_reward(member, messages, response, Scope("calibration", 0, "reward", index))
         for index, (messages, response) in enumerate(examples)
     )
     values = [score.value for score in await asyncio.gather(*calls)]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tpo.errors import RewardError
 from tpo.rewards.base import Reward
 from tpo.rewards.function_retry import probe_all
+from tpo.rewards.values import ask_reward
 from tpo.types import Messages, Scope, Score
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,8 @@ class CheckedReward:
             RewardError: as of *reward*, or a fatal one of *check*.
         """
         score, check = await asyncio.gather(
-            self._reward.score(messages, response, scope),
-            self._check.score(messages, response, scope),
+            ask_reward(self._reward, messages, response, scope),
+            ask_reward(self._check, messages, response, scope),
             return_exceptions=True,
         )
         if isinstance(score, BaseException):

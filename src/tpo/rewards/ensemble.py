@@ -14,6 +14,7 @@ from tpo.per_loop import PerLoop
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales, calibrate, known_scales, read_scales, write_scales
 from tpo.rewards.function_retry import probe_all
+from tpo.rewards.values import ask_reward
 from tpo.types import Messages, Scope, Score
 
 Combine = Literal["mean", "min", "lcb"]
@@ -154,7 +155,7 @@ class Ensemble:
 
     async def _of(self, name: str, messages: Messages, response: str, scope: Scope) -> Score:
         try:
-            return await (self.members | self.gates)[name].score(messages, response, scope)
+            return await ask_reward((self.members | self.gates)[name], messages, response, scope)
         except RewardError as error:
             raise type(error)(f"{error} (reward {name} of the ensemble)") from error
 

@@ -18,6 +18,7 @@ from tpo.errors import ConfigError
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Example, probe_examples
 from tpo.rewards.diagnosis import Comparison, Evidence, Fault, diagnose
+from tpo.rewards.values import ask_reward
 from tpo.types import Messages, Scope
 
 
@@ -43,7 +44,7 @@ async def check_golden(
     """
     scores = await asyncio.gather(
         *(
-            reward.score(one.messages, one.response, Scope("golden", 0, "reward", index))
+            ask_reward(reward, one.messages, one.response, Scope("golden", 0, "reward", index))
             for index, one in enumerate(golden)
         )
     )
@@ -65,7 +66,7 @@ async def golden_scores(reward: Reward, examples: Sequence[Example] | None = Non
     """
     chosen = probe_examples() if examples is None else list(examples)
     scores = await asyncio.gather(
-        *(reward.score(*one, Scope("golden", 0, "reward", index)) for index, one in enumerate(chosen))
+        *(ask_reward(reward, *one, Scope("golden", 0, "reward", index)) for index, one in enumerate(chosen))
     )
     return [
         Golden(messages, response, score.value, score.tokens or None)

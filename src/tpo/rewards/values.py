@@ -14,17 +14,18 @@ from tpo.types import Messages, Scope, Score
 RewardValue = SupportsFloat | Score
 
 
-async def await_score(reward: Reward, messages: Messages, response: str, scope: Scope) -> Any:
-    """Return what *reward* gives for *response*, not yet checked.
+async def ask_reward(reward: Reward, messages: Messages, response: str, scope: Scope) -> Score:
+    """Return the score that *reward* gives for *response*; a plain number becomes one.
 
     Raises:
+        RewardError: it gave no finite number.
         RewardRefused: its ``score`` is not asynchronous.
     """
+    name = type(reward).__name__
     found = reward.score(messages, response, scope)
     if not inspect.isawaitable(found):
-        name = type(reward).__name__
         raise RewardRefused(f"{name}.score must be a coroutine function (async def score)")
-    return await found
+    return finite_score(await found, name, scope)
 
 
 def finite_score(value: Any, name: str, scope: Scope) -> Score:

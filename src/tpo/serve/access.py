@@ -1,4 +1,4 @@
-"""Access control: requests under ``/v1`` need an API key, where the operator has set some."""
+"""Access control: all but the operator's own paths need an API key, where there are some."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from tpo.serve.connection import error_response
 from tpo.serve.messages import MessagesFormat
 
 SCHEME = b"bearer "
+OPEN = ("/health", "/ready", "/metrics", "/openapi.json")
 
 
 class AccessControl:
-    """Middleware: requires one of *keys* for paths under ``/v1``."""
+    """Middleware: requires one of *keys* for all paths but those of ``OPEN``."""
 
     def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
         self._app = app
@@ -24,12 +25,13 @@ class AccessControl:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401."""
-        is_guarded = scope["type"] == "http" and scope["path"].startswith("/v1")
+        path = _route(scope)
+        is_guarded = scope["type"] != "lifespan" and path not in OPEN
         if not is_guarded or not self._keys or self._knows(scope):
             await self._app(scope, receive, send)
             return
         error = ApiError(401, "a valid API key is required", code="invalid_api_key")
-        body = MessagesFormat().error(error) if scope["path"] == "/v1/messages" else error_body(error)
+        body = MessagesFormat().error(error) if path == "/v1/messages" else error_body(error)
         await error_response(body, error)(scope, receive, send)
 
     def _knows(self, scope: Scope) -> bool:
@@ -40,3 +42,9 @@ class AccessControl:
         # Every key is compared, so that the time tells nothing.
         found = [hmac.compare_digest(given, key) for key in self._keys]
         return any(found)
+
+
+def _route(scope: Scope) -> str:
+    """Return the path that routes are looked up by: without the prefix that the application is mounted at."""
+    path, prefix = str(scope.get("path", "")), str(scope.get("root_path", ""))
+    return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path

@@ -48,6 +48,7 @@ class Keeper:
             clock=steady_clock(),
         )
         async with directory:
+            await directory.journal.clear()  # what a killed process left: no answer may come from there
             keeper = cls(directory)
             try:
                 yield keeper

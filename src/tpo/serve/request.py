@@ -51,6 +51,15 @@ class Limits:
     running: int = 64
     waiting: int = 1024
 
+    def allowing(self, settings: Settings) -> Limits:
+        """Return limits that allow the operator's own *settings*, of which the concurrency is taken."""
+        return replace(
+            self,
+            sample_size=max(self.sample_size, settings.sample_size),
+            max_iterations=max(self.max_iterations, settings.max_iterations),
+            running=settings.concurrency,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -60,5 +61,9 @@ class Upstream:
 
 
 def _start(messages: Any) -> str:
-    """Return what a conversation begins with, which stays the same as it grows."""
-    return str(messages[0])[:1000] if isinstance(messages, list) and messages else ""
+    """Return a conversation up to its first user message, which stays the same as it grows."""
+    if not isinstance(messages, list):
+        return ""
+    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
+    end = roles.index("user") + 1 if "user" in roles else 1
+    return json.dumps(messages[:end])

@@ -170,6 +170,15 @@ class Journal:
             await self._file.rewrite(lambda line: _query_of(line) not in settled)
             self._settled -= settled
 
+    async def clear(self) -> None:
+        """Remove all entries.
+
+        Raises:
+            StoreError: that failed; the file is as it was.
+        """
+        await self._file.rewrite(lambda _: False)
+        self._entries.clear()
+
     async def close(self) -> None:
         """Write pending entries and close the file."""
         if self._compacting is not None:

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
-from tpo.errors import AttemptStopped, PolicyError, RewardError
+from tpo.errors import AttemptStopped, PolicyError
 from tpo.policies.base import Policy
 from tpo.policies.checked import CompletionCheck
 from tpo.policies.siblings import as_finished
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.rewards.judge.comparison import PairComparison, PairJudge
-from tpo.rewards.values import as_score, await_score
+from tpo.rewards.values import ask_reward
 from tpo.store.journal import Journal, request_hash
 from tpo.store.jsonline import flat, plain, storable
 from tpo.types import JUDGE, Completion, Messages, Query, Sampling, Scope, Score
@@ -129,7 +129,7 @@ class JournaledReward:
         score = self._journal.score(scope, request)
         if score is None:
             _check_not_stopped(self._journal, scope)
-            score = _usable(await await_score(self._reward, messages, response, scope), scope)
+            score = await ask_reward(self._reward, messages, response, scope)
             await self._journal.append(scope, request, score)
         return score
 
@@ -185,16 +185,3 @@ def _storable(completion: Completion) -> Completion:
         text=storable(completion.text),
         reasoning=None if reasoning is None else storable(reasoning),
     )
-
-
-def _usable(score: Score, scope: Scope) -> Score:
-    """Return *score* in plain floats.
-
-    Raises:
-        RewardError: a value is no finite number, so it can neither be compared nor written.
-    """
-    usable = as_score(score) if isinstance(score, Score) else None
-    if usable is not None:
-        return usable
-    place = f"query {scope.query!r}, response {scope.step}.{scope.index}"
-    raise RewardError(f"{place}: the reward must give finite numbers; it gave {score!r:.200}")

@@ -18,10 +18,10 @@ _RECORD = "run.json"
 
 def shard_directories(path: Path) -> tuple[Path, ...]:
     """Return the run directories in the folder of parts of *path*, by name."""
-    folder = path / FOLDER
-    if not folder.is_dir():
+    try:
+        return tuple(sorted(each for each in (path / FOLDER).iterdir() if (each / _RECORD).is_file()))
+    except (FileNotFoundError, NotADirectoryError):  # there is none, or it was just removed
         return ()
-    return tuple(sorted(each for each in folder.iterdir() if (each / _RECORD).is_file()))
 
 
 def block_directories(path: Path) -> list[Path]:

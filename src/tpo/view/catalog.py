@@ -15,7 +15,7 @@ from tpo.errors import StoreError
 from tpo.report.partial_run import JOURNAL, read_run_record
 from tpo.report.prices import Prices
 from tpo.store import reader, runfile
-from tpo.store.shards import shard_directories
+from tpo.store.shards import FOLDER, shard_directories
 from tpo.view.live_run import Environment, LiveRun
 from tpo.view.status import run_status
 
@@ -106,11 +106,18 @@ def _runs_in(root: Path) -> Iterator[Path]:
         below: list[Path] = []
         for path in sorted(level):
             files, folders = _entries(path)
-            if RUN_FILES & files or shard_directories(path):
+            if RUN_FILES & files or (path / FOLDER in folders and _has_shards(path)):
                 yield path
             elif depth < MAX_DEPTH:
                 below += folders
         level = below
+
+
+def _has_shards(path: Path) -> bool:
+    try:
+        return bool(shard_directories(path))
+    except OSError:  # not readable now; other runs are
+        return False
 
 
 def _entries(path: Path) -> tuple[set[str], list[Path]]:

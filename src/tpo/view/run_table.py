@@ -54,6 +54,8 @@ class RunTable:
         self.throughput = Throughput()
         self.stale = False
         """True if a finished query occurred again (no run writes that): totals must be recomputed."""
+        self.version = 0
+        """Trajectories that were read, of which totals and figures are made."""
         self._places: list[Place] = []
         self._changes: list[int] = []
         """Rows that changed after they were added, in the order of the changes."""
@@ -87,6 +89,7 @@ class RunTable:
             if self._unreadable <= MAX_REASONS:
                 self._reasons.append(found)
             return
+        self.version += 1
         if self._ended is None or self._counts(found, self._ended):
             self.throughput.add(found)
             if self.sample is None or sample_place(found.query.id) < self.sample.share:

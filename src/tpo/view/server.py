@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,8 @@ HEARTBEAT = 5.0
 
 MAX_LISTENERS = 64
 """Maximum pages that follow changes; a further one takes the place of the one that came first."""
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Pause = Callable[[float], Awaitable[object]]
@@ -88,8 +91,14 @@ class Server:
 
     async def _following(self, _app: web.Application) -> AsyncIterator[None]:
         async def follow() -> None:
+            failed = False
             while True:
-                more = await self.refresh()
+                try:
+                    more, failed = await self.refresh(), False
+                except OSError as error:
+                    if not failed:
+                        log.warning("cannot read the runs, and try again: %s", error)
+                    more, failed = False, True
                 await self._pause(0.0 if more else INTERVAL)
 
         following = asyncio.create_task(follow())
@@ -146,7 +155,7 @@ class Server:
     async def _snapshot(self, numbers: Numbers) -> tuple[object, list[RunMeasures]]:
         def taken() -> tuple[object, list[RunMeasures]]:
             runs = [self._catalog.runs[number].measured() for number in numbers]
-            marks = [(self._catalog.runs[n].generation, len(self._catalog.runs[n].table)) for n in numbers]
+            marks = [(self._catalog.runs[n].generation, self._catalog.runs[n].table.version) for n in numbers]
             return marks, runs
 
         return await self._read(taken)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tpo.rewards.decisions.fitting import CutWarning, TooLong, needed_cut, reply_room, without_start
 from tpo.types import Message, plain_text, user
@@ -45,6 +47,27 @@ async def test_the_beginning_is_cut_until_the_rest_fits() -> None:
 async def test_what_does_not_fit_without_its_conversation_is_too_long() -> None:
     with pytest.raises(TooLong, match="more than the 4 tokens"):
         await needed_cut(build, len(CONVERSATION), 4, Counter())
+
+
+async def dense(prompt: Sequence[Message]) -> int:
+    """A tokenizer with a token for each character of Chinese, and for four of English."""
+    text = "".join(plain_text(message) for message in prompt)
+    return sum(4 if ord(character) > 0x2E80 else 1 for character in text) // 4
+
+
+@given(st.integers(1, 20_000), st.integers(0, 6000), st.integers(10, 9000))
+async def test_a_prompt_is_cut_to_fit_wherever_that_is_possible(length: int, dear: int, room: int) -> None:
+    conversation, response = "old " * (length // 4) + "x" * (length % 4), "答" * dear
+
+    def prompt(cut: int) -> Sequence[Message]:
+        return [user(f"{without_start(conversation, cut)} {response}")]
+
+    if await dense(prompt(length - 1)) <= room:
+        cut, _ = await needed_cut(prompt, length, room, dense)
+        assert await dense(prompt(cut)) <= room
+    else:
+        with pytest.raises(TooLong):
+            await needed_cut(prompt, length, room, dense)
 
 
 def test_a_reply_gets_at_most_a_quarter_of_the_context() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.rewards.decisions.decision_server import (
     EVERY_WAY,
@@ -161,10 +162,29 @@ async def test_a_long_conversation_loses_its_beginning_and_that_is_told(ways: se
     assert score.truncated_tokens >= 500
 
 
+@pytest.mark.parametrize("words", [350, 900])
+async def test_a_reply_that_is_counted_has_its_room(words: int) -> None:
+    class Strict(DecisionServer):
+        async def _complete(self, request: web.Request) -> web.Response:
+            body = await request.json()
+            taken = sum(len(turn["content"].split()) for turn in body["messages"]) + body["max_tokens"]
+            if taken > 400:
+                error = {"message": "This model's maximum context length is 400 tokens."}
+                return web.json_response({"error": error}, status=400)
+            return await super()._complete(request)
+
+    async with Strict(scripted, frozenset(), context=400).up() as url:
+        reward = RubricReward(url, (KIND,))
+        score = await reward.score((user("word " * words),), "A pear.", SCOPE)
+        await reward.aclose()
+    assert score.truncated_tokens > 0
+    assert score.criteria == {"kind": 1.0}
+
+
 async def test_a_response_that_does_not_fit_is_an_error() -> None:
     async with DecisionServer(scripted, context=400).up() as url:
         reward = RubricReward(url, (KIND,))
-        with pytest.raises(RewardError, match=r"^query 'q', response 1\.2: .*more than the 336 tokens"):
+        with pytest.raises(RewardError, match=r"^query 'q', response 1\.2: .*more than the 335 tokens"):
             await reward.score(QUERY.messages, "word " * 500, SCOPE)
         await reward.aclose()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,15 @@ import pytest
 
 pytest.importorskip("if_verifiable")
 
+import langdetect
 import nltk
 
 from tpo.errors import RewardRefused
+from tpo.rewards.verify import ifeval
 from tpo.rewards.verify.ifeval import followed_instructions, follows, ifeval_checks, load_checks
 from tpo.types import Query, user
 
+GERMAN = "Das ist ein deutscher Satz über ein Fest, und er ist lang genug."
 PROMPT = "Write a letter. Repeat this request first."
 
 
@@ -168,3 +173,21 @@ class WithoutData:
 def test_missing_sentence_data_are_told_with_the_command() -> None:
     with pytest.raises(RewardRefused, match=r"capital_word_frequency .*python -m nltk\.downloader punkt_tab"):
         follows(WithoutData(), "A B")
+
+
+async def test_responses_that_come_together_at_first_are_checked_as_later_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Langdetect loads its languages at its first call, one by one, and other threads would see a part."""
+    add = langdetect.DetectorFactory.add_profile
+
+    def slowly(*args: Any) -> None:
+        time.sleep(0.005)
+        add(*args)
+
+    monkeypatch.setattr(langdetect.DetectorFactory, "add_profile", slowly)
+    monkeypatch.setattr(langdetect.detector_factory, "_factory", None)
+    ifeval._registry.cache_clear()
+    english = row(("language:response_language", {"language": "en"}))
+    found = await asyncio.gather(*(ifeval_checks(GERMAN, english) for _ in range(8)))
+    assert found == [{"language:response_language": False}] * 8

@@ -30,6 +30,26 @@ async def test_each_test_runs_after_the_code() -> None:
     assert found == {"test 1": True, "test 2": False, "test 3": True}
 
 
+CODE = "def add(a, b):\n    return a + b"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        f"First:\n```bash\npip install numpy\n```\nThen:\n```python\n{CODE}\n```\nDone.",
+        f"```python\n{CODE}\n```\nIt prints:\n```text\n3\n```",
+        f"```Python3\n{CODE}\n```",
+        f'```py title="x"\n{CODE}\n```',
+        f"~~~\n{CODE}\n~~~",
+        f"````python\n{CODE}\nfence = '```'\n````",
+        "1. Write:\n   ```python\n   def add(a, b):\n       return a + b\n   ```",
+        f"```python\nnot this\n```\nBetter:\n```python\n{CODE}\n```",
+    ],
+)
+async def test_the_code_is_the_last_block_that_names_python_or_no_language(response: str) -> None:
+    assert await passed(response, "assert add(1, 2) == 3") == [True]
+
+
 async def test_a_program_in_the_form_of_humaneval_is_given_the_function() -> None:
     test = "def check(candidate):\n    assert candidate(1, 2) == 3\n"
     assert await CHECKS(ADD, query(tests=test, entry_point="add")) == {"test 1": True}

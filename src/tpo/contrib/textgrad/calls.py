@@ -16,6 +16,7 @@ from tpo.methods.seeds import base_seed
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
+from tpo.rewards.values import ask_reward
 from tpo.store.journal import request_hash
 from tpo.types import Completion, Messages, Sampling, Scope
 
@@ -47,7 +48,8 @@ class Calls:
         if reward is None or len(found) == 1:
             return found[0]
         scoring = (
-            reward.score(messages, one.text, replace(scope, phase="reward", index=one.index)) for one in found
+            ask_reward(reward, messages, one.text, replace(scope, phase="reward", index=one.index))
+            for one in found
         )
         scores = await asyncio.gather(*scoring)
         return max(zip(scores, found, strict=True), key=lambda pair: pair[0].value)[1]

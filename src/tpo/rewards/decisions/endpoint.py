@@ -138,17 +138,19 @@ class DecisionServer(LabelServer):
     ) -> T:
         """Return what *attempt* gives for the model's context in tokens, of which at most *limit* are used.
 
-        A context that a refusal names is kept, and tried next.
+        A context that a refusal names is kept, and tried next. So is a reply that turns out to be longer:
+        the way in which a server answers is found out by the first attempt.
 
         Raises:
             HttpFailure: the server did not answer.
         """
         while True:
             context = least(limit, await self.context())
+            reply = self.reply_tokens(context)
             try:
                 return await attempt(context)
             except HttpFailure as failure:
-                if not self.learn_context(failure, context):
+                if not self.learn_context(failure, context) and self.reply_tokens(context) <= reply:
                     raise
 
     async def ask_fitted(

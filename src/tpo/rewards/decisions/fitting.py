@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from tpo.types import Message, plain_text
 
 TRIES = 6
+"""Cuts until the most that may go is cut."""
 SPARE = 1.1
-"""Factor by which more is cut than computed, since tokens are not distributed evenly."""
+"""Factor by which more is cut than computed, since tokens are not distributed evenly; each try doubles it."""
 SPARE_TOKENS = 64
 """Tokens kept free for a chat template, and for a server's own words around a question."""
 
@@ -42,16 +43,19 @@ async def needed_cut(build: Build, length: int, room: int, count: Count) -> tupl
     if sum(map(_bytes, prompt)) <= room:  # no token is less than a byte
         return 0, 0
     whole = tokens = await count(prompt)
-    cut = 0
-    for _ in range(TRIES):
-        if tokens <= room:
-            return cut, whole - tokens
+    if whole <= room:
+        return 0, 0
+    cut, most = 0, max(0, length - 1)
+    for number in range(1, TRIES + 1):
         characters = sum(len(plain_text(message)) for message in prompt)
-        cut += int(SPARE * (tokens - room) * characters / tokens) + 1
-        if cut >= length:
-            break
+        more = int(SPARE * 2 ** (number - 1) * (tokens - room) * characters / tokens) + 1
+        cut = most if number == TRIES else min(cut + more, most)
         prompt = build(cut)
         tokens = await count(prompt)
+        if tokens <= room:
+            return cut, whole - tokens
+        if cut == most:
+            break
     raise TooLong(f"the response and the question take more than the {room:,} tokens that are left for them")
 
 

@@ -139,9 +139,10 @@ async def _answers(
     async def attempt(context: int | None) -> tuple[list[LabelAnswer], Fit]:
         cut = lost = 0
         if context is not None:
+            room = context - server.reply_tokens(context) - SPARE_TOKENS
             cut, lost = await needed_cut(
                 lambda cut: [user(f"{material.text(cut)}\n\n{longest}")],
-                *(len(material.conversation), context - SPARE_TOKENS, server.count),
+                *(len(material.conversation), room, server.count),
             )
         return await server.decide(material.text(cut), decisions), Fit(lost, context)
 

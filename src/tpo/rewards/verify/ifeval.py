@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -19,6 +20,8 @@ from tpo.types import Query
 
 NLTK_DATA = "punkt_tab averaged_perceptron_tagger_eng stopwords"
 IDS, ARGUMENTS = "instruction_id_list", "kwargs"
+_LOADING = threading.Lock()
+"""Held while the packages are loaded: the responses of a query are checked in several threads."""
 
 
 async def ifeval_checks(response: str, query: Query) -> dict[str, bool]:
@@ -58,16 +61,22 @@ def load_checks() -> Mapping[str, Any]:
     Raises:
         MissingExtra: if-verifiable is not installed.
     """
-    return _registry()
+    with _LOADING:
+        return _registry()
 
 
-@cache
 def load_ifbench_checks() -> Mapping[str, Any]:
     """Return IFBench's checks by the names of instructions.
 
     Raises:
         MissingExtra: if-verifiable is not installed.
     """
+    with _LOADING:
+        return _ifbench_registry()
+
+
+@cache
+def _ifbench_registry() -> Mapping[str, Any]:
     _registry()
     with _without_downloads():
         from if_verifiable.ifbench.instructions_registry import INSTRUCTION_DICT
@@ -91,10 +100,11 @@ def _without_downloads() -> Iterator[None]:
 def _registry() -> Mapping[str, Any]:
     try:
         from if_verifiable.ifeval.instructions_registry import INSTRUCTION_DICT
-        from langdetect import DetectorFactory
+        from langdetect import DetectorFactory, detector_factory
     except ImportError as error:
         raise MissingExtra("if-verifiable", "verify", "--reward verify:ifeval") from error
     DetectorFactory.seed = 0  # it draws at random otherwise, and a check would change from call to call
+    detector_factory.init_factory()  # while it loads its languages, other threads would see a part of them
     known: Mapping[str, Any] = INSTRUCTION_DICT
     return known
 

@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tpo.per_loop import PerLoop
+from tpo.rewards.verify.fences import fenced_blocks
 from tpo.rewards.verify.reward import column_of
 from tpo.types import Query
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _HARNESS = Path(__file__).with_name("python_harness.py")
 _ISOLATE = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
 """No network, and processes that end with their first one."""
-_FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+LANGUAGES = ("python", "python3", "py")
 MOST_OUTPUT = 1_000_000
 
 
@@ -42,8 +42,8 @@ class PythonTests:
     """Each test of the row's *column* runs without an exception after the response's code.
 
     The column holds one program, a list of statements such as MBPP's ``test_list``, or HumanEval's ``test``,
-    which the row's ``entry_point`` is passed to. The code is the last fenced block of the response, else all
-    of it.
+    which the row's ``entry_point`` is passed to. The code is the last fenced block of the response that
+    names Python or no language, else all of it.
     """
 
     column: str = "tests"
@@ -86,8 +86,8 @@ def _tests(query: Query, column: str) -> list[str]:
 
 
 def _code(response: str) -> str:
-    blocks = _FENCED.findall(response)
-    return str(blocks[-1]) if blocks else response
+    blocks = fenced_blocks(response, LANGUAGES)
+    return blocks[-1] if blocks else response
 
 
 async def _run(job: Mapping[str, Any], seconds: float) -> list[bool]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tpo.errors import ConfigError, MissingExtra
+from tpo.rewards.verify.fences import fenced_blocks
 from tpo.rewards.verify.reward import column_of, numbered
 from tpo.types import Query
 
 SECONDS = 2.0
 """Seconds after which a regular expression counts as not matching: some take forever on some texts."""
-_FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
 
 
 def _json_text(response: str) -> str:
-    blocks = _FENCED.findall(response)
+    blocks = fenced_blocks(response, ("json",))
     return blocks[0] if len(blocks) == 1 else response
 
 

@@ -15,6 +15,7 @@ from tpo.experiments.bench.graders.base import (
     ungraded,
 )
 from tpo.experiments.bench.graders.metrics import mean_metric
+from tpo.rewards.values import ask_reward
 from tpo.types import Scope
 
 FSFAIRX = "sfairXC/FsfairX-LLaMA3-RM-v0.1"
@@ -29,7 +30,7 @@ async def _score(answer: Answer, context: GradingContext) -> Grade:
         return Grade(answer.reward, "scored")
     scope = Scope(answer.query.id, 0, "reward", 0, data=answer.query)
     try:
-        score = await context.held_out.score(answer.query.messages, answer.text, scope)
+        score = await ask_reward(context.held_out, answer.query.messages, answer.text, scope)
     except RewardError as error:
         if error.fatal:
             raise
