@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.serve.serving import served
+from tests.serve.serving import SCRIPT, served
 from tpo.config import Settings
 from tpo.errors import PolicyError
 from tpo.policies.roles import RolePolicy
-from tpo.policies.scripted import ScriptedPolicy
+from tpo.policies.scripted import PolicyCall, ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
+from tpo.serve.readiness import READY_SECONDS
 from tpo.types import CRITIC, EDITOR
 
 CRITICS = Settings(critic=("http://127.0.0.1:1",), editor=("http://127.0.0.1:2",))
@@ -28,3 +29,21 @@ async def test_a_models_own_bug_is_not_ready() -> None:
     async with served(reward=ScriptedReward(broken)) as client:
         reply = await client.get("/ready")
     assert (reply.status, reply.json["reason"]) == (503, "the reward does not answer")
+
+
+async def test_a_busy_server_whose_requests_are_answered_is_ready() -> None:
+    """A question of its own would wait behind them."""
+    now, asked_alone = 0.0, []
+
+    async def wait(call: PolicyCall, index: int) -> None:
+        if call.scope.query == "ready":
+            asked_alone.append(call)
+            raise PolicyError("the queue is long")
+
+    async with served(ScriptedPolicy(SCRIPT, before=wait)) as client:
+        client.service.readiness._now = lambda: now
+        assert (await client.chat()).status == 200
+        assert (await client.get("/ready")).status == 200
+        assert asked_alone == []
+        now = READY_SECONDS + 1
+        assert (await client.get("/ready")).status == 503

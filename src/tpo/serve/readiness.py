@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
-from tpo.types import WRITER, Sampling, Scope, user
+from tpo.types import WRITER, Completion, Messages, Sampling, Scope, Score, user
 
 log = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
-"""Timeout of a readiness check, and how long its result holds."""
+"""Timeout of a readiness check, and how long its result and an answer to a request hold."""
 QUESTION = (user("Hello"),)
+REWARD = "reward"
 
 
 class Readiness:
-    """Asks *policy*, in each of *roles*, for a token and *reward* for a score; rarely, then cached."""
+    """Asks *policy*, in each of *roles*, for a token and *reward* for a score; rarely, then cached.
+
+    A model that has just answered a request is not asked: at a busy server the question would wait.
+    """
 
     def __init__(
         self, policy: Policy, reward: Reward, roles: Sequence[str], now: Callable[[], float]
@@ -29,8 +34,23 @@ class Readiness:
         self._reward = reward
         self._roles = (WRITER, *roles)
         self._now = now
+        self._answered: dict[str, float] = {}
+        """When each role of the policy and the reward answered a request last."""
         self._found: tuple[float, str | None] | None = None
         self._checking = asyncio.Lock()
+
+    async def sample(self, messages: Messages, sampling: Sampling, scope: Scope) -> AsyncIterator[Completion]:
+        """Yield the policy's completions, and note that it answers."""
+        async with closing(self._policy.sample(messages, sampling, scope)) as completions:
+            async for completion in completions:
+                self._answered[scope.role] = self._now()
+                yield completion
+
+    async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+        """Return the reward's score, and note that it answers."""
+        score = await self._reward.score(messages, response, scope)
+        self._answered[REWARD] = self._now()
+        return score
 
     async def fault(self) -> str | None:
         """Return why requests would fail now; None if every model answers."""
@@ -46,13 +66,18 @@ class Readiness:
             async with asyncio.timeout(READY_SECONDS):
                 for role in self._roles:
                     part = "policy" if role == WRITER else role
-                    await self._ask(replace(scope, role=role))
-                part = "reward"
-                await self._reward.score(QUESTION, "Hello", replace(scope, phase="reward"))
+                    if not self._has_just_answered(role):
+                        await self._ask(replace(scope, role=role))
+                part = REWARD
+                if not self._has_just_answered(REWARD):
+                    await self._reward.score(QUESTION, "Hello", replace(scope, phase="reward"))
         except Exception as error:  # noqa: BLE001 - whatever it is, requests would meet it as well
             log.warning("the %s is not ready: %s", part, error)
             return f"the {part} does not answer"
         return None
+
+    def _has_just_answered(self, part: str) -> bool:
+        return self._now() - self._answered.get(part, -math.inf) <= READY_SECONDS
 
     async def _ask(self, scope: Scope) -> None:
         async with closing(self._policy.sample(QUESTION, Sampling(max_tokens=1), scope)) as drawn:

@@ -170,7 +170,7 @@ class Service:
     async def _optimize(self, request: ServedRequest, listener: Listener, left: float | None) -> Outcome:
         """Return the outcome of *request*, which has *left* seconds of its deadline."""
         method, id_ = self.method(request), request.identity(self.settings.seed)
-        policy = RequestPolicy(TracedPolicy(self.policy, self.name), request)
+        policy = RequestPolicy(TracedPolicy(self.readiness, self.name), request)
         try:
             async with self._recorded(id_, policy) as (recorded, reward):
                 optimizer = Optimizer(
@@ -203,7 +203,7 @@ class Service:
         return Outcome(id_, answers, policy.usage, trajectory.stop_reason, trajectory, degraded=failed)
 
     def _recorded(self, id_: str, policy: Policy) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
-        reward = PlainReward(TracedReward(self.reward))
+        reward = PlainReward(TracedReward(self.readiness))
         return (
             nullcontext((policy, reward))
             if self.keeper is None
