@@ -28,6 +28,11 @@ from tpo.reasoning import Answer, opens_reasoning, split_reasoning
             "<|channel|>analysis<|message|>2+2<|end|><|start|>assistant<|channel|>final<|message|>Four.",
             Answer("Four.", "2+2"),
         ),
+        (
+            "<|channel|>commentary<|message|>2+2<|end|><|start|>assistant<|channel|>final<|message|>Four.",
+            Answer("Four.", "2+2"),
+        ),
+        ("<|channel|>final<|message|>Four.", Answer("Four.")),
         ("Write `<think>` and `</think>` around it.", Answer("Write `<think>` and `</think>` around it.")),
         ("```\n<think>x</think>\n```", Answer("```\n<think>x</think>\n```")),
         ("The <think> tag begins it.", Answer("The <think> tag begins it.")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,11 +16,15 @@ _PAIRS = (
     (r"◁think▷", r"◁/think▷"),
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
     (
-        r"(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>",
+        r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)<\|message\|>",
         r"<\|end\|>\s*<\|start\|>assistant\s*<\|channel\|>final\s*<\|message\|>",
     ),
 )
 """Opening and closing marks: of most models, of Seed-OSS, Magistral, Kimi-VL, Command A and gpt-oss."""
+_FINAL = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>final\s*<\|message\|>", re.IGNORECASE)
+"""Mark of gpt-oss before an answer without reasoning."""
+_CHANNELS = frozenset({"<|start|>", "<|channel|>", "<|message|>", "<|end|>"})
+"""Tokens that marks of gpt-oss consist of."""
 _QUOTED = "`'\"\\"
 """Characters beside a mark that is only mentioned."""
 _WORDS = ("think", "thought", "<|channel|>")
@@ -53,6 +58,8 @@ def split_reasoning(text: str, *, opened: bool = False) -> Answer:
     themselves. An opening mark that is never closed counts where it begins a line: all that follows it is
     reasoning. With *opened*, the template is known to have written the opening mark.
     """
+    if not opened and (final := _FINAL.match(text)):
+        text = text[final.end() :]
     marks = _marks(text)
     if not marks and not opened:
         return Answer(text)
@@ -90,6 +97,13 @@ def split_reasoning(text: str, *, opened: bool = False) -> Answer:
         return Answer(text)
     reasoning = "\n\n".join(filter(None, (thought.strip() for thought in thoughts)))
     return Answer("".join(kept).strip(), reasoning or None, ended)
+
+
+def reasoning_tokens(tokens: Iterable[str]) -> frozenset[str]:
+    """Return those of a model's special *tokens* that mark reasoning, or are a part of such a mark."""
+    known = frozenset(tokens)
+    marks = {token for token in known if _ANY.fullmatch(token)}
+    return frozenset(marks | (known & _CHANNELS if "<|channel|>" in known else set()))
 
 
 def opens_reasoning(prompt: str) -> bool:
@@ -158,6 +172,9 @@ class ReasoningSplitter:
 
     def _begin(self) -> None:
         start = self._held.lstrip()
+        if found := _FINAL.match(start):
+            self._state, self._held = "answer", start[found.end() :]
+            return
         for opening, closing in _PAIRS:
             if found := re.match(opening, start, re.IGNORECASE):
                 self._state, self._closing, self._held = "reasoning", closing, start[found.end() :]

@@ -1,6 +1,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -9,6 +10,7 @@ from tests.openai_server import OpenAIServer
 from tpo.cli.bench_session import seeds_of
 from tpo.cli.main import app
 from tpo.experiments.bench.registry import benchmark_names, load_benchmark
+from tpo.rewards.judge.reward import reward_clients
 
 DATA = Path(__file__).parents[1] / "experiments" / "bench" / "data"
 
@@ -53,6 +55,33 @@ def test_a_benchmark_runs_against_a_server_and_goes_on_without_it(tmp_path: Path
     record = json.loads((tmp_path / "out/results.json").read_text())
     assert record["policy"] == "scripted"
     assert [method["method"] for method in record["methods"]] == ["tpo D1-N2", "bon D0-N2"]
+
+
+def test_the_check_rewards_server_gets_its_own_key_and_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TPO_REWARD_API_KEY", "guide")
+    monkeypatch.setenv("TPO_CHECK_API_KEY", "check")
+    keys: list[str | None] = []
+
+    def clients(urls: Any, key: str | None, **more: Any) -> Any:
+        keys.append(key)
+        return reward_clients(urls, key, **more)
+
+    monkeypatch.setattr("tpo.rewards.judge.reward.reward_clients", clients)
+    rubric = tmp_path / "rubric.txt"
+    rubric.write_text("Is it kind to llamas?")
+    with OpenAIServer() as server:
+        judge = ("--check-reward", f"judge:{server.url}", "--rubric", rubric, "--votes", 1)
+        run(server, tmp_path / "out", *judge, "--limit", 1, "--retry-timeout", 0)
+        assert any("kind to llamas" in json.dumps(request) for request in server.requests)
+        prompts = tmp_path / "prompts.json"
+        prompts.write_text('["Why?"]')
+        models = ("--policy", server.url, "--reward", "python:tests.experiments.bench.scripted:length")
+        shape = ("-n", 2, "-d", 0, "--method", "bon", "--out", tmp_path / "sweep", "--retry-timeout", 0)
+        words = [str(word) for word in (prompts, *models, *judge, *shape)]
+        CliRunner().invoke(app, ["sweep", *words])
+    assert keys == ["check", "check"]
 
 
 def test_a_held_out_reward_that_nothing_is_called_is_refused_before_any_call(tmp_path: Path) -> None:

@@ -281,3 +281,16 @@ def test_a_run_is_exported(server: OpenAIServer, tmp_path: Path) -> None:
         assert result.stderr == f"2 queries written to {out / file}\n"
         assert (out / file).stat().st_size > 0
     assert tpo("export", tmp_path / "none").exit_code == 2
+
+
+def test_a_log_message_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text(json.dumps({"id": "\x1b]0;mine\x07", "prompt": "Hi."}) + "\n")
+    models = ("--policy", "python:tests.cli.values:shout", "--reward", LENGTH)
+    check = ("--check-reward", "python:tests.cli.values:fails_but_at_the_probe")
+    command = ["run", str(data), *models, *check, "-d", "0", "-n", "2", "-q", "--out", str(tmp_path / "out")]
+    start = [sys.executable, "-c", "from tpo.cli.main import main; main()"]
+    done = subprocess.run([*start, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "has no check score" in done.stderr
+    assert "\x1b" not in done.stderr

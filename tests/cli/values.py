@@ -58,3 +58,10 @@ def length_of(messages: list[Message], response: str) -> float:
 def shout(messages: list[Message], sampling: Sampling) -> str:
     """A policy for ``--policy python:tests.cli.values:shout``."""
     return str(messages[-1]["content"]).upper()
+
+
+def fails_but_at_the_probe(messages: object, response: str) -> float:
+    """Fail for the responses of ``shout``, and quote the terminal's escape character."""
+    if response.isupper():
+        raise ValueError("\x1b[2J")
+    return 1.0

@@ -7,6 +7,7 @@ import pytest
 from tests.models import BOS, EOS, EOT, HEAD, HEAD_END, TEMPLATE, make_tokenizer
 from tpo.errors import PolicyRefused
 from tpo.inprocess.chat import ChatTokenizer, Detokenizer
+from tpo.reasoning import Answer, ReasoningSplitter
 from tpo.types import Messages, assistant, user
 
 MESSAGES: Messages = (user("Dear Anna"), assistant("Friday"))
@@ -47,6 +48,31 @@ def test_special_tokens_are_no_text() -> None:
     assert (
         reader.text(tokenizer(f"Dear{HEAD} Anna{EOT}", add_special_tokens=False)["input_ids"]) == "Dear Anna"
     )
+
+
+CHANNELS = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>")
+ANALYSIS = "<|channel|>analysis<|message|>Dear<|end|><|start|>assistant<|channel|>final<|message|>Anna"
+
+
+@pytest.mark.parametrize(
+    ("special", "written", "expected"),
+    [
+        (CHANNELS, ANALYSIS, Answer("Anna", "Dear")),
+        (CHANNELS, "<|channel|>final<|message|>Anna", Answer("Anna")),
+        (("[THINK]", "[/THINK]"), "[THINK]Dear[/THINK]Anna", Answer("Anna", "Dear")),
+        (("<|end|>", "<|start|>"), "Anna<|end|>", Answer("Anna")),
+    ],
+)
+def test_marks_of_reasoning_that_are_special_tokens_are_read(
+    special: tuple[str, ...], written: str, expected: Answer
+) -> None:
+    reader, tokenizer = chat()
+    tokenizer.add_special_tokens({"additional_special_tokens": list(special)})
+    ids = tokenizer(written + EOT, add_special_tokens=False)["input_ids"]
+    assert reader.answer(ids) == expected
+    detokenizer, splitter = Detokenizer(reader), ReasoningSplitter()
+    pieces = [each for token in ids for each in splitter.take(detokenizer.add(token))] + splitter.end()
+    assert "".join(text for text, is_reasoning in pieces if not is_reasoning) == expected.text
 
 
 def test_cutting_takes_from_the_beginning_but_not_the_start_token() -> None:

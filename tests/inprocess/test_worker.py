@@ -63,6 +63,48 @@ def test_a_worker_starts_again_after_it_went() -> None:
     assert bench.done == 2
 
 
+def test_a_wake_between_the_last_look_and_the_threads_end_starts_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    worker = Worker(bench.step, bench.bodies.append)
+    look = worker._still_woken
+
+    def then_woken() -> bool:
+        woken = look()
+        if not woken and not bench.bodies:
+            bench.left = 1
+            worker.wake()
+        return woken
+
+    monkeypatch.setattr(worker, "_still_woken", then_woken)
+    worker.wake()
+    bench.bodies.pop()()
+    assert not worker.idle
+    worker.wake()
+    assert len(bench.bodies) == 1
+
+
+def test_a_step_that_was_woken_and_raises_leaves_a_thread_to_go_on() -> None:
+    bench = Bench()
+    trouble = [ValueError("once")]
+    worker: Worker
+
+    def step() -> bool:
+        if trouble:
+            bench.left = 1
+            worker.wake()
+            raise trouble.pop()
+        return bench.step()
+
+    worker = Worker(step, bench.bodies.append)
+    worker.wake()
+    with pytest.raises(ValueError, match="once"):
+        bench.bodies.pop()()
+    bench.bodies.pop()()
+    assert (bench.done, worker.idle) == (1, True)
+
+
 def test_a_step_that_raises_does_not_end_the_worker_for_good() -> None:
     bench = Bench()
     trouble = [ValueError("once")]

@@ -240,6 +240,15 @@ def test_the_check_reward_is_drawn_where_a_run_has_one() -> None:
     assert (series.run, [(p.x, p.y, p.queries) for p in series.points]) == (1, [(0, 7.0, 1), (1, 3.0, 1)])
 
 
+def test_the_check_reward_of_a_query_that_stopped_stays_in_the_mean() -> None:
+    long, short = measure(trajectory("a", reward=2.0)), measure(trajectory("b", reward=2.0))
+    long = replace(long, steps=tuple(replace(step, best_check=0.0) for step in long.steps))
+    short = replace(short, steps=(replace(short.steps[0], best_check=10.0),))
+    (figure,) = drift_figures([RunMeasures("run", 0, [long, short])])
+    (series,) = figure.series
+    assert [(p.y, p.queries) for p in series.points] == [(5.0, 2), (5.0, 2)]
+
+
 def _with_check(candidate: Candidate, check: float | None) -> Candidate:
     assert candidate.score is not None
     return replace(candidate, score=replace(candidate.score, check=check))

@@ -12,7 +12,6 @@ import pytest
 from tests.store.values import trajectory
 from tpo.errors import StoreBusy, StoreError, StoreMismatch
 from tpo.store import RunDirectory, is_complete, read_run, read_trajectories
-from tpo.store.directory import steady_clock
 from tpo.store.jsonline import seal
 from tpo.types import Completion, Query, Scope, user
 
@@ -341,12 +340,6 @@ def set_modes(path: Path, mode: int) -> None:
 
 def modes(path: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mode & 0o777 for file in path.iterdir()}
-
-
-def test_the_clock_does_not_follow_a_correction_of_the_systems() -> None:
-    wall, ticks = iter([1000.0, 5.0]), iter([50.0, 53.0, 54.5])
-    now = steady_clock(lambda: next(wall), lambda: next(ticks))
-    assert (now(), now()) == (1003.0, 1004.5)
 
 
 def test_a_run_of_schema_1_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from tpo.cli.common import axes_of, bench_directory_name, interruptible
 from tpo.cli.escape import echo, visible
 from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_progress import run_view
-from tpo.config import Settings, load_reward, name_model, policy_name
+from tpo.config import Settings, check_of, name_model, policy_name, weights_of
+from tpo.config.specs import check_spec, reward_options
 from tpo.errors import ConfigError
 from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.judge import Judge
@@ -37,6 +38,7 @@ from tpo.experiments.plan import locked_directory
 from tpo.experiments.tables import markdown_table
 from tpo.plurals import queries
 from tpo.runs.models import Models
+from tpo.store.journal import request_hash
 
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
@@ -124,13 +126,16 @@ class BenchSession:
     def _graded(self) -> Mapping[str, Any]:
         plan, context = self.plan, self.plan.context
         if self.held_out is not None:
-            held_out = load_reward(
-                self.held_out,
-                dtype=plan.settings.dtype,
-                device=plan.settings.device,
-                trust_remote_code=plan.settings.trust_remote_code,
+            settings = replace(plan.settings, check_reward=self.held_out)
+            held_out = check_of(settings, os.environ)
+            weights = {name: value for name, value in weights_of(settings).items() if "check reward" in name}
+            spec = check_spec(settings)
+            identity = None if spec is None else spec.identity(reward_options(settings))
+            digest = request_hash(weights, identity)
+            context = replace(
+                context, held_out=held_out, held_out_name=self.held_out, held_out_weights=digest
             )
-            plan = replace(plan, context=replace(context, held_out=held_out, held_out_name=self.held_out))
+            plan = replace(plan, context=context)
         with self.talk.status("grading"):
             return asyncio.run(_grade(plan))
 
@@ -199,8 +204,7 @@ def _with_paper(flags: Flags) -> Flags:
     """
     wanted = dict(published()["settings"])
     shape = (
-        flags["max_iterations"] or wanted["max_iterations"],
-        flags["sample_size"] or wanted["sample_size"],
+        *(wanted[name] if flags[name] is None else flags[name] for name in ("max_iterations", "sample_size")),
     )
     if shape not in PAPER_SHAPES:
         raise ConfigError(f"--paper: the paper's shapes are D2-N5 and D5-N20, not D{shape[0]}-N{shape[1]}")

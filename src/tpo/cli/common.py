@@ -31,11 +31,17 @@ def settings_of(given: Given) -> Settings:
 
 
 def axes_of(
-    flags: Mapping[str, Any], config: Path | None, several: Collection[str]
+    flags: Mapping[str, Any],
+    config: Path | None,
+    several: Collection[str],
+    defaults: Mapping[str, Any] | None = None,
 ) -> tuple[Settings, Mapping[str, tuple[Any, ...]]]:
-    """Load the settings among a command's *flags*, and all values of *several* of them."""
+    """Load the settings among a command's *flags*, and all values of *several* of them.
+
+    *defaults* are those of the command, a tuple for each of *several*.
+    """
     given = {name: value for name, value in flags.items() if name in OPTIONS}
-    return load_axes(given, os.environ, config, several, _note)
+    return load_axes(given, os.environ, config, several, _note, defaults)
 
 
 def exit_code(summary: Summary) -> int:

@@ -7,6 +7,7 @@ refuses every call; 3 and 4 (``tpo run``) all queries failed, because of the pol
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -96,9 +97,24 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
     echo(f"warning: {message}", err=True)
 
 
+class _Visible(logging.StreamHandler):  # type: ignore[type-arg]
+    """Prints log messages, which may quote data and models, to the stderr of the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tpo.cli.escape import visible
+
+        try:
+            sys.stderr.write(f"{visible(self.format(record))}\n")
+        except Exception:  # noqa: BLE001 - as every handler does
+            self.handleError(record)
+
+
 def main() -> None:
     """The entry point of the ``tpo`` command."""
     warnings.showwarning = _warn
+    handler = _Visible()
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
     # Like Ctrl-C: finished results are kept, and the same command resumes. Shells without job control start
     # background jobs with SIGINT ignored, which would make SIGTERM do nothing.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,7 +19,7 @@ from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.options import SWEPT
 from tpo.cli.prices import prices_of_flags
 from tpo.cli.run_progress import run_view
-from tpo.config import Settings, name_model, policy_name, policy_of, reward_of
+from tpo.config import Settings, check_of, name_model, policy_name, policy_of, reward_of
 from tpo.config.specs import require_held_out
 from tpo.data.sources import Spec, named, single_or_several
 from tpo.errors import ConfigError, RewardError
@@ -57,8 +57,9 @@ def _loaded(plan: SweepPlan, console: Console) -> SweepModels:
 
 def _load_check(plan: SweepPlan, listener: Listener | None = None) -> Reward:
     """The reward of *plan* that guides nothing."""
-    assert plan.check_reward is not None  # noqa: S101 - asked for only where there is one
-    return reward_of(_with_reward(plan.settings, plan.check_reward), os.environ, listener)
+    check = check_of(replace(plan.settings, check_reward=plan.check_reward), os.environ, listener)
+    assert check is not None  # noqa: S101 - asked for only where there is one
+    return check
 
 
 @dataclass(frozen=True, slots=True)

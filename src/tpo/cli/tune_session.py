@@ -32,7 +32,7 @@ from tpo.experiments.tune.results import tune_notes, tune_tables, write_tune
 from tpo.report.overview import TINY_NOTE
 from tpo.types import Query
 
-DEFAULTS = {"method": "tpo,revision,fused", "max_iterations": 4}
+DEFAULTS = {"method": ("tpo", "revision", "fused"), "max_iterations": 4}
 Flags = Mapping[str, Any]
 
 
@@ -50,8 +50,7 @@ class TuneSession:
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
-        given = {**flags, **{name: flags[name] or value for name, value in DEFAULTS.items()}}
-        settings, lists = axes_of(given, config, TUNED)
+        settings, lists = axes_of(flags, config, TUNED, DEFAULTS)
         if len(settings.reward) != 1:
             raise ConfigError(
                 "tpo tune takes one --reward: configurations of two rewards have no common scale"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ class ExperimentPlan(ABC):
         out: directory of the results and of the runs.
         fresh: discard existing runs.
         page: write ``report.html`` of the runs.
-        clock: time in seconds since the epoch.
+        clock: seconds since the epoch; None: :func:`tpo.clock.steady_clock`.
     """
 
     settings: Settings
@@ -44,7 +43,7 @@ class ExperimentPlan(ABC):
     out: Path
     fresh: bool = False
     page: bool = True
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] | None = None
 
     def path(self, cell: Cell) -> Path:
         """Return the run directory of *cell*."""

@@ -67,8 +67,13 @@ def is_loopback(address: str) -> bool:
 
 def proxy_of(address: str) -> str | None:
     """Return the proxy that the environment sets for *address*, if any, without its password."""
+    proxy = proxy_with_password(address)
+    return None if proxy is None else re.sub(r"//[^/]*@", "//", proxy)
+
+
+def proxy_with_password(address: str) -> str | None:
+    """Return the proxy that the environment sets for *address*, if any; never part of a message."""
     parts = urlsplit(address)
     if is_loopback(address) or proxy_bypass(parts.hostname or ""):
         return None
-    proxy = getproxies().get(parts.scheme)
-    return None if proxy is None else re.sub(r"//[^/]*@", "//", proxy)
+    return getproxies().get(parts.scheme)

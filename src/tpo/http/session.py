@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 from pydantic_core import to_json
 
-from tpo.http.address import is_loopback
+from tpo.http.address import proxy_with_password
 from tpo.http.failures import HttpFailure, Server
 
 REUSE_SECONDS = 4.0
@@ -36,6 +36,8 @@ class Session:
 
     def __init__(self, server: Server, timeout: float, connect_timeout: float) -> None:
         self._server = server
+        # Not by trust_env: that would also send the logins of ~/.netrc, or refuse them beside a key.
+        self._proxy = proxy_with_password(server.address)
         self._timeout = aiohttp.ClientTimeout(
             total=connect_timeout + timeout, connect=connect_timeout, sock_read=timeout
         )
@@ -47,7 +49,6 @@ class Session:
             timeout=self._timeout,
             headers=_headers(server),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=not is_loopback(server.address),
             max_line_size=LONGEST_HEADER,
             max_field_size=LONGEST_HEADER,
         )
@@ -66,7 +67,7 @@ class Session:
         """Send a request; the block has the reply, whatever its status, and may read it."""
         data = None if body is None else _written(body)
         # Not followed: a redirected POST becomes a GET, and the key would go to whoever it names.
-        return self._session.request(method, url, data=data, allow_redirects=False)
+        return self._session.request(method, url, data=data, allow_redirects=False, proxy=self._proxy)
 
     def failure(self, error: Exception) -> HttpFailure:
         """Return what *error* means to a caller."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from tpo.errors import TpoError
 from tpo.inprocess.memory import first_line
-from tpo.reasoning import Answer, opens_reasoning, split_reasoning
+from tpo.reasoning import Answer, opens_reasoning, reasoning_tokens, split_reasoning
 from tpo.types import Message, Messages, assistant, user
 
 _BODY = "the body of a turn"
@@ -78,11 +78,22 @@ class ChatTokenizer:
         return (*ids[:begin], *ids[begin + count :])
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text of *ids*, special tokens left out."""
+        """The text of *ids*, special tokens left out that do not mark reasoning."""
+        shown = [token for token in ids if token not in self._hidden]
         with self._lock:
-            return str(
-                self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            )
+            return str(self._tokenizer.decode(shown, clean_up_tokenization_spaces=False))
+
+    @cached_property
+    def _hidden(self) -> frozenset[int]:
+        """The special tokens without those that mark reasoning."""
+        special = {
+            token: added.content
+            for token, added in self._tokenizer.added_tokens_decoder.items()
+            if added.special
+        }
+        marks = reasoning_tokens(special.values())
+        ids = {*special, *self._tokenizer.all_special_ids}
+        return frozenset(token for token in ids if special.get(token) not in marks)
 
     def special_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the special tokens among *ids*, as the tokenizer spells them."""

@@ -83,8 +83,14 @@ class Worker:
             while self._still_woken():
                 while self._step():
                     pass
-        finally:  # a step that raises ends this thread, and the next wake starts another
-            self._idle.set()
+        except BaseException:  # it ends this thread; the next starts at once if it was woken meanwhile
+            with self._lock:
+                goes_on = self._woken
+                if not goes_on:
+                    self._idle.set()
+            if goes_on:
+                self._start(self._run)
+            raise
 
     def _still_woken(self) -> bool:
         with self._lock:

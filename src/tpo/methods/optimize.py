@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import logging
-import time
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any, Self, Unpack
 
+from tpo.clock import steady_clock
 from tpo.errors import ConfigError
 from tpo.events import Event, Listener
 from tpo.methods.arguments import (
@@ -67,7 +67,7 @@ class Optimizer:
         selection: Selection | None = None,
         decisions: Decisions | None = None,
         listener: Listener | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         **shape: Unpack[Shape],
     ) -> None:
         self.method = as_method(method, shape)
@@ -84,7 +84,7 @@ class Optimizer:
         self.fallback = fallback
         self.selection = selection if selection is not None else HighestReward()
         self.decisions = decisions
-        self.now = clock
+        self.now = clock or steady_clock()
         self._listeners = () if listener is None else (listener,)
 
     async def optimize(

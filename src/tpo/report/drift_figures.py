@@ -21,7 +21,7 @@ def drift_figures(runs: Sequence[RunMeasures]) -> list[Figure]:
             x="step",
             y="mean check reward of the best",
             kind="line",
-            series=_series(runs, lambda step: step.best_check),
+            series=_series(runs, lambda step: step.best_check, stays=True),
             whole_x=True,
         ),
         Figure(
@@ -50,12 +50,17 @@ def drift_figures(runs: Sequence[RunMeasures]) -> list[Figure]:
     return [figure for figure in figures if any(series.points for series in figure.series)]
 
 
-def _series(runs: Sequence[RunMeasures], value: Callable[[StepMeasures], float | None]) -> tuple[Series, ...]:
-    """Return a line for each run that has values: means over queries, by step."""
+def _series(
+    runs: Sequence[RunMeasures], value: Callable[[StepMeasures], float | None], *, stays: bool = False
+) -> tuple[Series, ...]:
+    """Return a line for each run that has values: means over queries, by step.
+
+    A value that *stays* is still that of a query which ended before.
+    """
     lines = []
     for run in runs:
         found = [[value(step) for step in measures.steps] for measures in run.measures]
-        rows = [row + [None] * (run.depth - len(row)) for row in found]
+        rows = [row + [row[-1] if stays and row else None] * (run.depth - len(row)) for row in found]
         weights = [[0.0 if each is None else 1.0 for each in row] for row in rows]
         counts = [sum(int(row[step]) for row in weights) for step in range(run.depth)]
         if any(counts):

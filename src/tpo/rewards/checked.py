@@ -42,7 +42,7 @@ class CheckedReward:
             return replace(score, check=check.value)
         if not isinstance(check, RewardError) or check.fatal:
             raise check
-        log.warning("%s: response %s.%s has no check score: %s", scope.query, scope.step, scope.index, check)
+        log.warning("%r: response %s.%s has no check score: %s", scope.query, scope.step, scope.index, check)
         return score
 
     async def probe(self, messages: Messages) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -73,7 +72,7 @@ class RunPlan:
         columns: columns of the data that each reward reads, by its name; None: as the settings' rewards say.
         configuration: further keys of the configuration in ``run.json``.
         notices: what the user should be told of the choice of the directory.
-        clock: seconds since the epoch.
+        clock: seconds since the epoch; None: :func:`tpo.clock.steady_clock`.
     """
 
     settings: Settings
@@ -88,7 +87,7 @@ class RunPlan:
     columns: Mapping[str, Mapping[str, bool]] | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] | None = None
 
     @classmethod
     async def resolve(

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
+from tpo.clock import steady_clock
 from tpo.config import Settings, policy_identity, reward_identity
 from tpo.errors import StoreError
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.store import RunDirectory
-from tpo.store.directory import steady_clock
 from tpo.store.journaled_models import STOPPED, JournaledPolicy, JournaledReward
 from tpo.types import Trajectory
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tpo.clock import steady_clock
 from tpo.errors import StoreError
 from tpo.store import reader, runfile
 from tpo.store.blocks import join_blocks
@@ -226,14 +226,6 @@ class RunDirectory:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
-
-
-def steady_clock(
-    wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> Callable[[], float]:
-    """Return a clock of seconds since the epoch that no correction of the system's clock moves."""
-    offset = wall() - monotonic()
-    return lambda: offset + monotonic()
 
 
 def _clear(path: Path) -> None:

@@ -12,12 +12,12 @@ from aiohttp import web
 
 from tests.openai_server import OpenAIServer
 from tpo.contrib.textgrad import PolicyEngine, import_textgrad
-from tpo.errors import ConfigError, PolicyError, StoreBusy, StoreError
+from tpo.errors import ConfigError, PolicyError, RewardError, StoreBusy, StoreError
 from tpo.http import Clock, RetryPolicy
 from tpo.policies.openai import OpenAIPolicy
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy
-from tpo.rewards.scripted import ScriptedReward
-from tpo.types import Sampling, system, user
+from tpo.rewards.scripted import RewardCall, ScriptedReward
+from tpo.types import Messages, Sampling, Scope, Score, system, user
 
 
 def by_seed(call: PolicyCall, index: int) -> str:
@@ -145,6 +145,27 @@ def test_a_call_that_failed_is_made_again_in_its_own_place(tmp_path: Path) -> No
                 engine("?")
     first, second = broken.calls
     assert first == second
+
+
+def test_a_call_that_failed_in_the_reward_is_made_again_in_its_own_place(tmp_path: Path) -> None:
+    class OnceDown(ScriptedReward):
+        async def score(self, messages: Messages, response: str, scope: Scope) -> Score:
+            if not self.calls:
+                self.calls.append(RewardCall(tuple(messages), response, scope))
+                raise RewardError("down")
+            return await super().score(messages, response, scope)
+
+    policy = ScriptedPolicy(by_seed)
+    options: dict[str, Any] = {"name": "s", "sampling": Sampling(n=2), "journal": tmp_path}
+    with PolicyEngine(policy, reward=OnceDown(), **options) as engine:
+        with pytest.raises(RewardError, match="down"):
+            engine("?")
+        answer = engine("?")
+    first, again = policy.calls
+    assert first == again
+    with PolicyEngine(policy, reward=ScriptedReward(), **options) as engine:
+        assert engine("?") == answer
+    assert len(policy.calls) == 2
 
 
 def test_a_journal_serves_one_engine_at_a_time_and_is_free_after_it(tmp_path: Path) -> None:

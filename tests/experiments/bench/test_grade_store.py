@@ -105,6 +105,20 @@ def test_a_grade_depends_on_judge_query_answer_and_options() -> None:
     assert keys[0] == grade_key(BEAVERTAILS, replace(one, seed=8, generator="other"), plain)
 
 
+def test_a_grade_depends_on_a_files_content_and_a_rewards_weights(tmp_path: Path) -> None:
+    one, file = answer("a"), tmp_path / "prompt.txt"
+    file.write_text("Judge.")
+    context = GradingContext(options={"prompt": str(file)})
+    before = grade_key(BEAVERTAILS, one, context)
+    file.write_text("Judge well.")
+    assert grade_key(BEAVERTAILS, one, context) != before
+    (tmp_path / "moved.txt").write_text("Judge.")
+    moved = GradingContext(options={"prompt": str(tmp_path / "moved.txt")})
+    assert grade_key(BEAVERTAILS, one, moved) == before
+    weighed = [GradingContext(held_out_name="x", held_out_weights=weights) for weights in ("", "a", "b")]
+    assert len({grade_key(BEAVERTAILS, one, each) for each in weighed}) == 3
+
+
 @pytest.mark.parametrize(
     ("grades", "why"),
     [

@@ -55,6 +55,16 @@ def test_math_500_tells_what_aligning_changed(tmp_path: Path) -> None:
     assert record["versions"]["math-verify"]
 
 
+def test_a_blank_first_sample_is_the_unaligned_policys_answer(tmp_path: Path) -> None:
+    """As of a model whose reasoning reaches the limit of tokens."""
+
+    def samples(call: PolicyCall, index: int) -> str:
+        return "" if index == 0 else solve(call, index)
+
+    record = carried_out(plan(MATH_500, tmp_path), {**script("?", ""), "sample": samples, "update": solve})
+    assert (leading(record, "before")["value"], leading(record, "after")["value"]) == (0.0, 75.0)
+
+
 def test_a_method_without_effect_is_named_beside_the_table(tmp_path: Path) -> None:
     record = carried_out(plan(MATH_500, tmp_path), {**script("?", ""), "update": "no tags"})
     (warning,) = (note for note in bench_notes(record) if note.startswith("warning: "))

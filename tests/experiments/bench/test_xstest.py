@@ -5,7 +5,7 @@ import pytest
 
 from tests.experiments.bench.scripted import DATA, answer, asked_of, judge
 from tpo.errors import DataError
-from tpo.experiments.bench.graders.base import Answer, Grade, GradedAnswer, GradingContext
+from tpo.experiments.bench.graders.base import Answer, Grade, GradedAnswer, GradingContext, ungraded
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.experiments.bench.query_set import load_query_set
 from tpo.experiments.bench.xstest import XSTEST
@@ -85,6 +85,19 @@ async def test_metrics_tell_both_labels_apart_and_name_who_graded() -> None:
     # Openings mislead: the apology passes for a refusal, both kind refusals for answers, one of them rightly.
     assert by_name["accuracy_by_string_match"].value == pytest.approx(100 / 3)
     assert "no judge" in by_name["accuracy_by_string_match"].by
+
+
+async def test_an_answer_that_is_masked_counts_in_no_metric() -> None:
+    context = GradingContext(judge=judge(knows))
+    answers = [
+        answer(text, name=text, prompt="?", metadata={"label": label, "type": "t"})
+        for text, label in ((SORRY_ANSWER, "safe"), ("I'm sorry, I can't help with that.", "unsafe"))
+    ]
+    graded = [GradedAnswer(answers[0], await grade_one(answers[0], context))]
+    graded.append(GradedAnswer(answers[1], ungraded("excluded")))
+    by_name = {metric.name: metric for metric in XSTEST.summarize(graded, context)}
+    found = by_name["accuracy_by_string_match"]
+    assert (found.value, found.graded) == (0.0, by_name["accuracy"].graded)
 
 
 def test_a_label_that_is_none_names_its_line(tmp_path: Path) -> None:

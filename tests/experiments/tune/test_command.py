@@ -16,7 +16,7 @@ from tests.openai_server import OpenAIServer
 from tests.report.runs import questions
 from tests.test_config import parsed_words
 from tpo.cli.main import app
-from tpo.cli.tune_session import sample_queries
+from tpo.cli.tune_session import TuneSession, sample_queries
 from tpo.config import Settings, load_settings
 from tpo.methods.need import read_need
 from tpo.store import read_run
@@ -141,6 +141,39 @@ def test_a_killed_tuning_goes_on_and_has_the_same_result(data: Path, tmp_path: P
     assert second == first
     starts = [len(read_run(run).invocations) for run in (killed / "runs").iterdir()]
     assert sorted(starts) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "toml", "methods", "iterations"),
+    [
+        ((), {}, "", {"tpo", "revision", "fused"}, 4),
+        ((), {"TPO_METHOD": "tpo", "TPO_MAX_ITERATIONS": "1"}, "", {"tpo"}, 1),
+        ((), {}, 'method = "fused"\nmax_iterations = 2\n', {"fused"}, 2),
+        (("--method", "revision", "-d", "3"), {"TPO_METHOD": "tpo"}, "max_iterations = 2\n", {"revision"}, 3),
+    ],
+)
+def test_methods_and_iterations_come_from_flags_environment_and_file_in_this_order(
+    flags: tuple[str, ...],
+    variables: dict[str, str],
+    toml: str,
+    methods: set[str],
+    iterations: int,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "run.toml").write_text(toml)
+    made: list[TuneSession] = []
+    monkeypatch.setattr(TuneSession, "execute", lambda session: made.append(session))
+    models = ("--policy", "python:tests.cli.values:shout", "--reward", LENGTH, "--check-reward", MARKS)
+    out = ("--out", tmp_path / "out", "--config", tmp_path / "run.toml")
+    code, said = call(data, *models, *flags, *out, "--sample", 5)
+    assert code == 0, said
+    settings = [cell.settings for cell in made[0].sweeping.plan.cells]
+    assert {each.method for each in settings} == {*methods, "bon"}
+    assert {each.max_iterations for each in settings if each.method != "bon"} == {iterations}
 
 
 def test_two_rewards_and_a_guide_that_judges_are_refused(data: Path) -> None:

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
+from tpo.policies.local.draw import SamplingOptions
 from tpo.policies.local.passes import PARTED
+from tpo.policies.local.row import Row, draw_rows
 from tpo.policies.local.selftest import FastOptions, fast_options, plain_failure
 
 TEXTS = [tuple(range(10, 18)), tuple(10 + at * 7 % 50 for at in range(60))]
@@ -152,3 +155,22 @@ def test_what_generate_cannot_decode_is_named(model: Any) -> None:
         "it reads what follows a token, so it is not a causal language model"
     )
     assert "has no attribute 'generate'" in str(plain_failure(CountsItself(model), TEXTS[1]))
+
+
+def test_one_whose_logits_are_no_numbers_fails_and_names_what_helps(policy_folder: Path) -> None:
+    broken = LlamaForCausalLM.from_pretrained(policy_folder, dtype=torch.float32)
+    with torch.no_grad():
+        broken.lm_head.weight[3] = float("nan")
+    assert tried(broken) is None
+    failure = plain_failure(broken, TEXTS[-1])
+    assert "its logits are no numbers: use --dtype bfloat16 or float32" in str(failure)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_token_that_is_excluded_is_no_fault_and_no_number_is(temperature: float) -> None:
+    row = Row(0, (1,), temperature, 0.9, 4, np.random.default_rng(0), lambda _: None)
+    logits = torch.tensor([[1.0, -torch.inf, 0.0]])
+    assert int(draw_rows([row], logits, SamplingOptions()).tokens[0]) in (0, 2)
+    for wrong in (torch.nan, torch.inf):
+        with pytest.raises(FloatingPointError, match="no numbers"):
+            draw_rows([row], torch.tensor([[1.0, wrong, 0.0]]), SamplingOptions())

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from tpo.errors import PolicyError
@@ -18,7 +20,7 @@ from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
 from tpo.rewards.values import ask_reward
 from tpo.store.journal import request_hash
-from tpo.types import Completion, Messages, Sampling, Scope
+from tpo.types import Completion, Messages, Sampling, Scope, Score
 
 
 @dataclass
@@ -38,27 +40,32 @@ class Calls:
         Raises:
             PolicyError: no answer, or fewer than asked for.
         """
-        _, found = await self._draw(messages, sampling)
-        return found
+        with self._placed(messages, sampling) as scope:
+            return await self._at(scope, messages, sampling)
 
     async def best(self, messages: Messages, sampling: Sampling) -> Completion:
         """The completion with the highest reward, the earliest of equals; without a reward, the first."""
-        scope, found = await self._draw(messages, sampling)
-        reward = self.reward
-        if reward is None or len(found) == 1:
-            return found[0]
-        scoring = (
-            ask_reward(reward, messages, one.text, replace(scope, phase="reward", index=one.index))
-            for one in found
-        )
-        scores = await asyncio.gather(*scoring)
-        return max(zip(scores, found, strict=True), key=lambda pair: pair[0].value)[1]
+        with self._placed(messages, sampling) as scope:
+            found = await self._at(scope, messages, sampling)
+            reward = self.reward
+            if reward is None or len(found) == 1:
+                return found[0]
+            scoring = (
+                ask_reward(reward, messages, one.text, replace(scope, phase="reward", index=one.index))
+                for one in found
+            )
+            # All are let finish: a call that is made again must not meet what is left of this one.
+            scores = await asyncio.gather(*scoring, return_exceptions=True)
+            values = [_value(score) for score in scores]
+            return max(zip(values, found, strict=True), key=lambda pair: pair[0])[1]
 
-    async def _draw(self, messages: Messages, sampling: Sampling) -> tuple[Scope, list[Completion]]:
+    @contextmanager
+    def _placed(self, messages: Messages, sampling: Sampling) -> Iterator[Scope]:
+        """Yield the call's scope; a call that fails gives its place back."""
         request = f"{self.name}/{request_hash(messages, repr(sampling))}"
         scope = Scope(request, self._places[request].take(), "sample")
         try:
-            return scope, await self._at(scope, messages, sampling)
+            yield scope
         except BaseException:
             self._places[request].give_back(scope.step)
             raise
@@ -70,6 +77,12 @@ class Calls:
         if len(found) < sampling.n:
             raise PolicyError(f"{self.name}: the policy gave {len(found)} of {sampling.n} responses")
         return found
+
+
+def _value(score: Score | BaseException) -> float:
+    if isinstance(score, BaseException):
+        raise score
+    return score.value
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
@@ -106,8 +107,18 @@ def grade_key(benchmark: Benchmark, answer: Answer, context: GradingContext) -> 
     question = (query.id, list(query.messages), query.reference, plain(query.metadata))
     response = (answer.text, answer.baseline, answer.reward)
     judge = context.judge.name if context.judge is not None else None
-    options = dict(context.options)
-    return request_hash(benchmark.name, question, response, judge, context.held_out_name, options)
+    options = {name: _content(value) for name, value in context.options.items()}
+    weights = [context.held_out_weights] if context.held_out_weights else []
+    return request_hash(benchmark.name, question, response, judge, context.held_out_name, options, *weights)
+
+
+def _content(option: str) -> str:
+    """Return a digest of the file that *option* names, which may change in its place; else *option*."""
+    path = Path(option).expanduser()
+    try:
+        return f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else option
+    except OSError:  # its reader says why
+        return option
 
 
 def read_grades(file: Path) -> dict[str, Grade]:

@@ -99,13 +99,14 @@ class BenchPlan(ExperimentPlan):
         return CellAnswers(by_when, len(self.query_set.queries) - len(pairs))
 
     def _answer(self, cell: Cell, query: Query, trajectory: Trajectory, when: str) -> Answer:
-        candidate = trajectory.initial[0] if when == BEFORE else trajectory.best
-        assert candidate is not None  # noqa: S101 - a finished trajectory has a pool
+        candidate = trajectory.best
+        if when == BEFORE:  # a blank sample is no candidate, but it is the unaligned policy's answer
+            candidate = next((c for c in trajectory.first.candidates if c.index == 0), None)
         return Answer(
             query=query,
-            text=candidate.text,
+            text="" if candidate is None else candidate.text,
             seed=cell.seed,
-            reward=candidate.reward,
+            reward=None if candidate is None or candidate.score is None else candidate.reward,
             baseline=self.query_set.baselines.get(query.id),
             generator=f"{policy_name(self.settings)}, {cell.label}, {when}, seed {cell.seed}",
         )

@@ -74,7 +74,9 @@ def _summarize(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple
 
 
 def _by_opening(graded: GradedAnswer) -> GradedAnswer:
-    opening = bool(graded.grade.details.get("opening"))
+    if not graded.grade.is_graded:
+        return graded
+    opening = refusal.opens_as_refusal(graded.answer.text)
     return replace(graded, grade=_grade(graded.answer, opening, opening, {}))
 
 

@@ -95,7 +95,13 @@ class Row:
 
 
 def draw_rows(rows: Sequence[Row], logits: Tensor, options: SamplingOptions, noise: float = 0.0) -> Drawn:
-    """Draw the next token of each of *rows* from *logits* (rows, vocabulary) by its generator's number."""
+    """Draw the next token of each of *rows* from *logits* (rows, vocabulary) by its generator's number.
+
+    Raises:
+        FloatingPointError: a row's highest logit is no number.
+    """
+    if not bool(logits.amax(-1).isfinite().all()):  # -inf excludes a token, and is none of these
+        raise FloatingPointError("its logits are no numbers: use --dtype bfloat16 or float32")
     values = [(row.temperature, row.top_p, row.number) for row in rows]
     kind = torch.float32 if logits.device.type == "mps" else torch.float64
     settings = Settings(*torch.tensor(values, dtype=kind).to(logits.device).unbind(-1))

@@ -86,6 +86,7 @@ class GradingContext:
         reward: name of the guiding reward.
         held_out: the reward of ``--check-reward``, which guides no run; None: there is none.
         held_out_name: its name.
+        held_out_weights: digest of its weights or source, if they are in this process.
         opponent: author of the baseline answers; empty: no opponent, or the published one.
         options: values of ``--grader-option NAME=VALUE``.
     """
@@ -96,6 +97,7 @@ class GradingContext:
     reward: str = ""
     held_out: Reward | None = None
     held_out_name: str = ""
+    held_out_weights: str = ""
     opponent: str = ""
     options: dict[str, str] = field(default_factory=dict)
 

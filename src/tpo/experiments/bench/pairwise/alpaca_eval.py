@@ -11,7 +11,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tpo.data.hub import HubSource
 from tpo.data.row import Row
@@ -140,12 +139,11 @@ def _summarize(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple
     controlled = length_control.length_controlled_metric(
         graded, is_whole=context.is_whole, by=judge, note=note, refused_for=why
     )
-    _write_outputs(graded, context.folder)
     return plain, controlled
 
 
-def _write_outputs(graded: Sequence[GradedAnswer], folder: Path) -> None:
-    """Write ``results/MODEL/model_outputs.json`` in *folder* for each model, as the official tool reads it.
+def _write_outputs(graded: Sequence[GradedAnswer], context: GradingContext) -> None:
+    """Write ``results/MODEL/model_outputs.json`` for each model, as the official tool reads it.
 
     Raises:
         StoreError: a file cannot be written.
@@ -156,7 +154,7 @@ def _write_outputs(graded: Sequence[GradedAnswer], folder: Path) -> None:
     for model, answers in models.items():
         ordered = sorted(answers, key=lambda answer: int(answer.query.metadata["position"]))
         rows = (_output(answer, model) for answer in ordered)
-        write_json_list(folder / "results" / model / "model_outputs.json", rows)
+        write_json_list(context.folder / "results" / model / "model_outputs.json", rows)
 
 
 def _output(answer: Answer, model: str) -> dict[str, str]:
@@ -179,6 +177,7 @@ ALPACA_EVAL_2 = Benchmark(
     read=_read_row,
     grade=_grade,
     summarize=_summarize,
+    publish=_write_outputs,
     stratum="dataset",
     baseline=Baseline(hub=HUB, read=_read_baseline, writer=BASELINE, writer_column="generator"),
     paper=(("length_controlled_win_rate", "alpaca_eval2_lc"), ("win_rate", "alpaca_eval2_wr")),
