@@ -10,7 +10,7 @@ from tests.openai_server import OpenAIServer
 from tpo.cli.bench_session import seeds_of
 from tpo.cli.main import app
 from tpo.experiments.bench.registry import benchmark_names, load_benchmark
-from tpo.rewards.judge.reward import reward_clients
+from tpo.rewards.judge import reward as judge_reward
 
 DATA = Path(__file__).parents[1] / "experiments" / "bench" / "data"
 
@@ -63,12 +63,13 @@ def test_the_check_rewards_server_gets_its_own_key_and_options(
     monkeypatch.setenv("TPO_REWARD_API_KEY", "guide")
     monkeypatch.setenv("TPO_CHECK_API_KEY", "check")
     keys: list[str | None] = []
+    built = judge_reward.reward_clients  # type: ignore[attr-defined]  # where it is used
 
     def clients(urls: Any, key: str | None, **more: Any) -> Any:
         keys.append(key)
-        return reward_clients(urls, key, **more)
+        return built(urls, key, **more)
 
-    monkeypatch.setattr("tpo.rewards.judge.reward.reward_clients", clients)
+    monkeypatch.setattr(judge_reward, "reward_clients", clients)
     rubric = tmp_path / "rubric.txt"
     rubric.write_text("Is it kind to llamas?")
     with OpenAIServer() as server:

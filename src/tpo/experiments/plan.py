@@ -6,10 +6,11 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tpo.clock import steady_clock
 from tpo.config import Settings
 from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
@@ -35,7 +36,7 @@ class ExperimentPlan(ABC):
         out: directory of the results and of the runs.
         fresh: discard existing runs.
         page: write ``report.html`` of the runs.
-        clock: seconds since the epoch; None: :func:`tpo.clock.steady_clock`.
+        clock: seconds since the epoch.
     """
 
     settings: Settings
@@ -43,7 +44,7 @@ class ExperimentPlan(ABC):
     out: Path
     fresh: bool = False
     page: bool = True
-    clock: Callable[[], float] | None = None
+    clock: Callable[[], float] = field(default_factory=steady_clock)
 
     def path(self, cell: Cell) -> Path:
         """Return the run directory of *cell*."""
