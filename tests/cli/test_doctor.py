@@ -30,7 +30,7 @@ def tpo(*arguments: object, key: str | None = None) -> Result:
 
 def test_it_takes_the_options_of_a_run() -> None:
     mine, its = (set(inspect.signature(command).parameters) for command in (doctor, run_data))
-    assert its - mine == {"fresh", "sequences"}
+    assert its - mine == {"fresh"}
     prices = {"price_in", "price_out", "price_cached", "role_price", "currency"}
     assert mine - its == {"golden", "json"} | prices
 

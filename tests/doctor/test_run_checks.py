@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,3 +173,32 @@ async def test_golden_scores_of_a_file_are_compared(tmp_path: Path) -> None:
     assert by_check(found)["golden scores"].status == "failure"
     found = await run_checks(make_setup(golden=str(tmp_path / "none")))
     assert by_check(found)["golden scores"].status == "failure"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"select": "tournament"}, "--select tournament needs --select-judge URL"),
+        ({"select": "lcb"}, "ensemble"),
+        ({"stop": {"tests.doctor.values:Missing": 3}}, "Missing"),
+        ({"check_reward": "python:tests.doctor.values:missing"}, "missing"),
+        (
+            {"select": "tournament", "select_judge": "http://127.0.0.1:1/v1#m", "retry_timeout": 0.0},
+            "no server answers",
+        ),
+    ],
+)
+async def test_options_that_a_run_would_refuse_are_a_finding(changes: dict[str, Any], words: str) -> None:
+    setup = make_setup()
+    found = await run_checks(replace(setup, settings=replace(setup.settings, **changes)))
+    finding = by_check(found)["rules"]
+    assert finding.status == "failure"
+    assert words in finding.sentence
+
+
+async def test_rules_that_can_be_used_are_named() -> None:
+    setup = make_setup()
+    settings = replace(setup.settings, target_reward=2.0, check_reward="python:tests.cli.values:length_of")
+    found = by_check(await run_checks(replace(setup, settings=settings)))["rules"]
+    assert found.status == "good"
+    assert "target_reward, the check reward python:tests.cli.values:length_of" in found.sentence

@@ -33,7 +33,7 @@ tpo doctor --policy http://localhost:8000/v1 --reward vllm:http://localhost:8001
 WOULD_NOT_WORK = 1
 
 
-@options.with_settings(without=("sequences",), scale=True)
+@options.with_settings(scale=True)
 def doctor(
     given: options.Given,
     data: Annotated[
@@ -117,6 +117,7 @@ def _setup_from(settings: Settings, data: Spec | None, golden: str | None) -> Se
         golden,
         api_key(os.environ),
         os.environ.get(REWARD_KEY_VARIABLE),
+        os.environ,
         _secrets_of(os.environ),
     )
 

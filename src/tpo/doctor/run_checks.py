@@ -15,7 +15,7 @@ from tpo.doctor.finding import Finding, failure
 from tpo.doctor.golden import check_golden_scores
 from tpo.doctor.iteration import check_iteration
 from tpo.doctor.known_model import check_known_model
-from tpo.doctor.loading import check_policy_loads, check_reward_loads
+from tpo.doctor.loading import check_policy_loads, check_reward_loads, check_rules_load
 from tpo.doctor.prefix_cache import check_prefix_cache
 from tpo.doctor.reward import check_reward_order
 from tpo.doctor.sampling import check_finish_reasons, check_samples
@@ -36,6 +36,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("finish reasons", check_finish_reasons),
     ("prefix cache", check_prefix_cache),
     ("reward", check_reward_loads),
+    ("rules", check_rules_load),
     ("known reward model", check_known_model),
     ("reward order", check_reward_order),
     ("golden scores", check_golden_scores),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,7 @@ class Setup:
         golden: a file of golden scores, or a model in this process to compare the reward with.
         api_key: API key of the policy's servers.
         reward_key: API key of the reward's servers.
+        environment: variables with the keys of other servers.
         secrets: texts that no finding may contain.
         prices: prices of tokens, for the estimate.
         seconds: timeout of each check.
@@ -51,6 +52,7 @@ class Setup:
     golden: str | None = None
     api_key: str | None = field(default=None, repr=False)
     reward_key: str | None = field(default=None, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     prices: Prices | None = None
     seconds: float = 900.0
