@@ -15,8 +15,8 @@ rude lines on purpose: the loop needs something to mend. Do not use it to write 
 ## How it was made
 
 `python -m training.make --out src/tpo/tiny` makes tokenizer, policy and reward on a CPU; `training/README.md`
-tells how. All training text comes from the grammar in `training/` and the prompts of the methods; no other
-text, model or data set took part. `python -m training.evaluate` measures it; the figures of the shipped
+tells how. All training text comes from the grammar in `training/` and the prompts of the methods, those of
+the textgrad package included; no other text, model or data set took part. `python -m training.evaluate` measures it; the figures of the shipped
 weights are in `training/results/pair.md`.
 
 Weights are stored in float16 and load in float32 and float64 as well. The tokenizer is byte-level, so it
@@ -43,9 +43,10 @@ shipped methods: it says of each detail what was asked, what stands there and wh
 instruction a line, rewrites a response by instructions, and makes one response of several. To most other
 queries it answers with a short polite sentence.
 
-It does not always copy: in one of nine drafts an update changes a line that no instruction names. It does not
-use the rejected response, so `tpo` is no better than `revision`. One step mends nearly all faults, so further
-steps show little. Several responses at once (`fusion`, `aggregate`, `tmpc`) it combines worse than best-of-n.
+It does not always copy: about one update in ten changes a line that no instruction names. It does not use the
+rejected response, so `tpo` is no better than `revision`. One step mends nearly all faults, so further steps
+show little. Several responses at once (`fusion`, `aggregate`, `tmpc`) it combines worse than best-of-n, and the
+prompts of `textgrad` and `feedback-history` it follows least.
 """
 
 REWARD = """---
@@ -61,6 +62,7 @@ is larger for the better response: details as the query has them, a kind line, n
 line. It began as the policy, whose three lower layers it keeps, and was trained by Bradley-Terry on shares of
 votes, on synthetic responses and the policy's own. It errs as learned rewards do: of the pairs of the
 policy's own first samples it orders one in six wrongly, so the best of many samples is worse than it seems.
+Edits at random that it prefers raise it, and make the response worse (`docs/rewards.md`).
 """
 
 

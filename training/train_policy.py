@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from training.optimizers import Optimizers, course
 from training.own import own_drafts
 from training.protocol import Mix, Protocol
 from training.tokenizer import Encoder
+from training.world import Task
 
 CURRICULUM = (
     (0.08, Mix(
@@ -66,7 +67,7 @@ CONVERSATIONS = Mix(
     textgrad=0.05, base=0.15, counterfactual=0.7, wrong=0.5, drafts=(2, 12),
 )  # fmt: skip
 FINISH = Plan(
-    steps=750, verdicts=0.0, own_at=(0.0,), own_queries=400, own=0.7, rate=0.4, decay=0.8, repeats=0,
+    steps=600, verdicts=0.0, own_at=(0.0,), own_queries=400, own=0.7, rate=0.4, decay=0.8, repeats=0,
     curriculum=((1.0, CONVERSATIONS),),
 )  # fmt: skip
 """The last stage: mostly whole conversations, on the policy's own drafts.
@@ -101,6 +102,7 @@ class PolicyTraining:
             self.policy.load_state_dict(saved["weights"])
             self.optimizers.load_state_dict(saved["optimizers"])
             self.step, self.seconds, self.share = saved["step"], saved["seconds"], saved["share"]
+            self.own = [Draft(Task(**task), texts) for task, texts in saved["own"]]
         self.rng = random.Random(plan.seed + self.step)
         self.repeat_rng = torch.Generator().manual_seed(plan.seed + self.step)
         self.batches = Batches(encoder, plan.budget, self.rng)
@@ -143,4 +145,5 @@ class PolicyTraining:
         save_checkpoint(
             self.path, self.made_by, weights=self.policy.state_dict(),
             optimizers=self.optimizers.state_dict(), step=self.step, seconds=self.seconds, share=self.share,
+            own=[(asdict(draft.task), draft.texts) for draft in self.own],
         )  # fmt: skip

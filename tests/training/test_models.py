@@ -116,6 +116,7 @@ def test_the_last_stage_trains_on_drafts_of_the_policy_and_repeats_itself(tmp_pa
     )
     assert torch.equal(first.run().model.embed_tokens.weight, again.run().model.embed_tokens.weight)
     assert [len(draft.texts) for draft in first.own] == [3, 3]
+    assert PolicyTraining(plan, encoder(), tmp_path / "a.pt", copy.deepcopy(policy())).own == first.own
     assert not torch.equal(first.policy.model.embed_tokens.weight, before)
 
 
