@@ -16,8 +16,8 @@ rude lines on purpose: the loop needs something to mend. Do not use it to write 
 
 `python -m training.make --out src/tpo/tiny` makes tokenizer, policy and reward on a CPU; `training/README.md`
 tells how. All training text comes from the grammar in `training/` and the prompts of the methods, those of
-the textgrad package included; no other text, model or data set took part. `python -m training.evaluate` measures it; the figures of the shipped
-weights are in `training/results/pair.md`.
+the textgrad package included; no other text, model or data set took part. `python -m training.evaluate`
+measures it; the figures of the shipped weights are in `training/results/pair.md`.
 
 Weights are stored in float16 and load in float32 and float64 as well. The tokenizer is byte-level, so it
 reads any text; the chat template writes the opening token itself.
@@ -45,8 +45,8 @@ queries it answers with a short polite sentence.
 
 It does not always copy: about one update in ten changes a line that no instruction names. It does not use the
 rejected response, so `tpo` is no better than `revision`. One step mends nearly all faults, so further steps
-show little. Several responses at once (`fusion`, `aggregate`, `tmpc`) it combines worse than best-of-n, and the
-prompts of `textgrad` and `feedback-history` it follows least.
+show little. It combines several responses at once (`fusion`, `aggregate`, `tmpc`) worse than best-of-n, and
+follows the prompts of `textgrad` and `feedback-history` least.
 """
 
 REWARD = """---
