@@ -6,9 +6,22 @@ import time
 from collections.abc import Callable
 
 
-def steady_clock(
-    wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
-) -> Callable[[], float]:
-    """Return a clock of seconds since the epoch that no correction of the system's clock moves."""
-    offset = wall() - monotonic()
-    return lambda: offset + monotonic()
+class SteadyClock:
+    """A clock of seconds since the epoch that no correction of the system's clock moves.
+
+    In another process it begins anew, since a monotonic clock is of one machine.
+    """
+
+    def __init__(
+        self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monotonic = monotonic
+        self._offset = wall() - monotonic()
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self._offset + self._monotonic()
+
+    def __reduce__(self) -> tuple[type[SteadyClock], tuple[()]]:
+        """Return how another process builds its own."""
+        return SteadyClock, ()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -78,16 +78,17 @@ class TestMap:
                 seen.set()
         assert found == ["first", "second"]
 
-    async def test_an_iterator_that_blocks_holds_nothing_else_up(self) -> None:
-        there: queue.Queue[str | None] = queue.Queue()
-        there.put("first")
+    async def test_a_source_is_iterated_over_in_one_task(self) -> None:
+        place: ContextVar[str] = ContextVar("place")
 
-        async with asyncio.timeout(60):
-            found = []
-            async for trajectory in optimizer().map(iter(there.get, None)):
-                found.append(trajectory.query.text)
-                there.put("second" if len(found) == 1 else None)
-        assert found == ["first", "second"]
+        async def texts() -> AsyncIterator[str]:
+            token = place.set("here")
+            async with asyncio.timeout(60):
+                for text in TEXTS[:5]:
+                    yield text
+            place.reset(token)
+
+        assert len([each async for each in optimizer().map(texts(), concurrency=1)]) == 5
 
     async def test_an_error_of_the_source_is_raised(self) -> None:
         def texts() -> Iterator[str]:

@@ -59,10 +59,11 @@ async def test_anything_else_is_refused(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize("prefix", ["", "/llm", "/v1"])
 async def test_the_operators_paths_and_endpoints_without_keys_are_open(prefix: str) -> None:
     assert await status({}, "/health", prefix=prefix) == 200
+    assert await status({}, "/health/", prefix=prefix) == 200
     assert await status({}, keys=(), prefix=prefix) == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/messages", "/v1", "//v1/models", "/health/", "/new"])
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/messages", "/v1", "//v1/models", "/healthy", "/new"])
 @pytest.mark.parametrize("prefix", ["", "/llm", "/health"])
 async def test_all_other_paths_need_a_key_under_any_prefix(path: str, prefix: str) -> None:
     assert await status({}, path, prefix=prefix) == 401

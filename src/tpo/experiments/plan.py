@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tpo.clock import steady_clock
+from tpo.clock import SteadyClock
 from tpo.config import Settings
 from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
@@ -44,7 +44,7 @@ class ExperimentPlan(ABC):
     out: Path
     fresh: bool = False
     page: bool = True
-    clock: Callable[[], float] = field(default_factory=steady_clock)
+    clock: Callable[[], float] = field(default_factory=SteadyClock)
 
     def path(self, cell: Cell) -> Path:
         """Return the run directory of *cell*."""

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
     Callable,
-    Collection,
     Coroutine,
     Iterable,
     Iterator,
     Mapping,
 )
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from tpo.errors import ConfigError, DataError
@@ -80,62 +76,50 @@ def in_order(
         raise DataError(f"map takes several queries, such as a list, not {items!r:.200}; run takes one query")
 
     async def generate() -> AsyncGenerator[T]:
-        slots = asyncio.Semaphore(concurrency)
-        under_way: deque[asyncio.Task[T]] = deque()
-        source, at_end = _each(items), False
-        taking: asyncio.Task[list[Item]] | None = None
+        slots, room = asyncio.Semaphore(concurrency), asyncio.Semaphore(AHEAD * concurrency)
+        under_way: asyncio.Queue[asyncio.Task[T] | None] = asyncio.Queue()
+        started: set[asyncio.Task[T]] = set()
 
         async def one(item: Item) -> T:
             async with slots:
                 return await work(item)
 
+        async def take() -> None:
+            # All in one task, since a source may hold a timeout or a context of its own.
+            try:
+                await room.acquire()
+                async for item in _each(items):
+                    task = asyncio.create_task(one(item))
+                    started.add(task)
+                    under_way.put_nowait(task)
+                    await room.acquire()
+            finally:
+                under_way.put_nowait(None)
+
+        taking = asyncio.create_task(take())
         try:
-            while True:
-                if taking is None and not at_end and len(under_way) < AHEAD * concurrency:
-                    taking = asyncio.create_task(_following(source))
-                waiting: list[asyncio.Task[Any]] = [*under_way][:1] + ([taking] if taking else [])
-                if not waiting:
-                    return
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if taking is not None and taking.done():
-                    taken, taking = taking.result(), None
-                    at_end = not taken
-                    under_way += [asyncio.create_task(one(item)) for item in taken]
-                if under_way and under_way[0].done():
-                    yield under_way.popleft().result()
+            while (task := await under_way.get()) is not None:
+                result = await task
+                started.discard(task)
+                yield result
+                room.release()
+            await taking
         finally:
-            left = [*under_way, *([taking] if taking else [])]
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-            await source.aclose()
+            for left in (taking, *started):
+                left.cancel()
+            await asyncio.gather(taking, *started, return_exceptions=True)
 
     return Iteration(generate)
 
 
-async def _following(source: AsyncIterator[Item]) -> list[Item]:
-    """Return the next item of *source*; nothing at its end."""
-    async for item in source:
-        return [item]
-    return []
-
-
-async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item]:
-    """Yield *items*; what is not in memory yet is taken in a thread, since it may take long to come."""
+async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
-    elif isinstance(items, Collection):
-        for item in items:
-            yield item
-    else:
-        source, loop = iter(items), asyncio.get_running_loop()
-        thread = ThreadPoolExecutor(1, thread_name_prefix="tpo-queries")
-        try:
-            while taken := await loop.run_in_executor(thread, lambda: list(islice(source, 1))):
-                yield taken[0]
-        finally:
-            thread.shutdown(wait=False)
+        return
+    for item in items:
+        yield item
+        await asyncio.sleep(0)
 
 
 def events_of(work: Callable[[Listener], Coroutine[Any, Any, Trajectory]]) -> Iteration[Event | Trajectory]:

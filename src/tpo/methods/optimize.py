@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any, Self, Unpack
 
-from tpo.clock import steady_clock
+from tpo.clock import SteadyClock
 from tpo.errors import ConfigError
 from tpo.events import Event, Listener
 from tpo.methods.arguments import (
@@ -84,7 +84,7 @@ class Optimizer:
         self.fallback = fallback
         self.selection = selection if selection is not None else HighestReward()
         self.decisions = decisions
-        self.now = clock or steady_clock()
+        self.now = clock or SteadyClock()
         self._listeners = () if listener is None else (listener,)
 
     async def optimize(

@@ -72,7 +72,7 @@ class RunPlan:
         columns: columns of the data that each reward reads, by its name; None: as the settings' rewards say.
         configuration: further keys of the configuration in ``run.json``.
         notices: what the user should be told of the choice of the directory.
-        clock: seconds since the epoch; None: :func:`tpo.clock.steady_clock`.
+        clock: seconds since the epoch; None: :class:`tpo.clock.SteadyClock`.
     """
 
     settings: Settings

@@ -26,7 +26,7 @@ class AccessControl:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401."""
         path = _route(scope)
-        is_guarded = scope["type"] != "lifespan" and path not in OPEN
+        is_guarded = scope["type"] != "lifespan" and path.rstrip("/") not in OPEN
         if not is_guarded or not self._keys or self._knows(scope):
             await self._app(scope, receive, send)
             return

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
-from tpo.clock import steady_clock
+from tpo.clock import SteadyClock
 from tpo.config import Settings, policy_identity, reward_identity
 from tpo.errors import StoreError
 from tpo.policies.base import Policy
@@ -45,7 +45,7 @@ class Keeper:
             path,
             configuration=settings.to_json() | {"served": True},
             fingerprint={"served": True, **models},
-            clock=steady_clock(),
+            clock=SteadyClock(),
         )
         async with directory:
             await directory.journal.clear()  # what a killed process left: no answer may come from there

@@ -234,7 +234,7 @@ class Service:
     async def _sample(self, request: ServedRequest, left: float | None) -> Outcome:
         """Return what the policy says within *left* seconds, neither scored nor improved."""
         method = self.method(replace(request, controls=replace(request.controls, method="bon")))
-        policy = RequestPolicy(self.policy, request)
+        policy = RequestPolicy(self.readiness, request)
         seed = self.settings.seed if request.seed is None else request.seed
         id_ = request.identity(seed)
         sampling = replace(method.sampling, n=request.n, seed=seed)

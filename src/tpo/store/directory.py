@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tpo.clock import steady_clock
+from tpo.clock import SteadyClock
 from tpo.errors import StoreError
 from tpo.store import reader, runfile
 from tpo.store.blocks import join_blocks
@@ -95,7 +95,7 @@ class RunDirectory:
             fingerprint: what decides the trajectories (see :mod:`tpo.runs.fingerprint`).
             columns: columns of the data that a reward reads; their values may not change either.
             fresh: delete the run that is there.
-            clock: seconds since the epoch that never go back; None: :func:`steady_clock`.
+            clock: seconds since the epoch that never go back; None: :class:`tpo.clock.SteadyClock`.
 
         Raises:
             StoreBusy: another process works in it.
@@ -107,7 +107,7 @@ class RunDirectory:
             held = Lock(path)
         except OSError as error:
             raise StoreError(f"cannot use {path} as a run's directory: {reason(error)}") from error
-        clock = clock or steady_clock()
+        clock = clock or SteadyClock()
         try:
             if fresh:
                 refuse_shards(path, sorted({*shard_directories(path)} - {*block_directories(path)}))

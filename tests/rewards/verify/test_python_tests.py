@@ -43,6 +43,11 @@ CODE = "def add(a, b):\n    return a + b"
         f"~~~\n{CODE}\n~~~",
         f"````python\n{CODE}\nfence = '```'\n````",
         "1. Write:\n   ```python\n   def add(a, b):\n       return a + b\n   ```",
+        f"Here it is: ```python\n{CODE}\n```",
+        f"<answer>\n```python\n{CODE}\n```\n</answer>",
+        f"```python\n{CODE}\n```\nAnd now:\n```python\nfoo(",
+        "> ```python\n> def add(a, b):\n>     return a + b\n> ```",
+        f"```python\n{CODE}",
         f"```python\nnot this\n```\nBetter:\n```python\n{CODE}\n```",
     ],
 )

@@ -114,10 +114,10 @@ def grade_key(benchmark: Benchmark, answer: Answer, context: GradingContext) -> 
 
 def _content(option: str) -> str:
     """Return a digest of the file that *option* names, which may change in its place; else *option*."""
-    path = Path(option).expanduser()
     try:
+        path = Path(option).expanduser()
         return f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else option
-    except OSError:  # its reader says why
+    except (OSError, RuntimeError, ValueError):  # its reader says why
         return option
 
 
