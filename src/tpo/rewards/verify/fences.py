@@ -24,9 +24,9 @@ def fenced_blocks(text: str, languages: Collection[str]) -> list[str]:
             last = lines[min(token.map[1], len(lines)) - 1]
             ends = last.strip(" \t>").startswith(token.markup) and token.map[1] - token.map[0] > 1
             (closed if ends else open_ended).append(token.content)
-    return (
-        closed or [code for name, code in _IN_A_LINE.findall(text) if _is_of(name, languages)] or open_ended
-    )
+    found = _IN_A_LINE.findall(text)
+    in_a_line = [code for info, code in found if code.strip() and _is_of(info, languages)]
+    return closed or in_a_line or open_ended
 
 
 def _is_of(info: str, languages: Collection[str]) -> bool:
