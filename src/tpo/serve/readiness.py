@@ -35,7 +35,7 @@ class Readiness:
         self._roles = (WRITER, *roles)
         self._now = now
         self._answered: dict[str, float] = {}
-        """When each role of the policy and the reward answered a request last."""
+        """Time at which each role of the policy and the reward answered a request last."""
         self._found: tuple[float, str | None] | None = None
         self._checking = asyncio.Lock()
 
