@@ -19,8 +19,7 @@ from tpo.cli.common import axes_of, bench_directory_name, interruptible
 from tpo.cli.escape import echo, visible
 from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_progress import run_view
-from tpo.config import Settings, check_of, name_model, policy_name, weights_of
-from tpo.config.specs import check_spec, reward_options
+from tpo.config import Settings, check_of, name_model, policy_name
 from tpo.errors import ConfigError
 from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.judge import Judge
@@ -34,11 +33,10 @@ from tpo.experiments.bench.results_table import results_table
 from tpo.experiments.bench.tables import bench_page
 from tpo.experiments.cells import Cell
 from tpo.experiments.latex import latex_table
-from tpo.experiments.plan import locked_directory
+from tpo.experiments.plan import held_out_digest, locked_directory
 from tpo.experiments.tables import markdown_table
 from tpo.plurals import queries
 from tpo.runs.models import Models
-from tpo.store.journal import request_hash
 
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
@@ -126,14 +124,11 @@ class BenchSession:
     def _graded(self) -> Mapping[str, Any]:
         plan, context = self.plan, self.plan.context
         if self.held_out is not None:
-            settings = replace(plan.settings, check_reward=self.held_out)
-            held_out = check_of(settings, os.environ)
-            weights = {name: value for name, value in weights_of(settings).items() if "check reward" in name}
-            spec = check_spec(settings)
-            identity = None if spec is None else spec.identity(reward_options(settings))
-            digest = request_hash(weights, identity)
             context = replace(
-                context, held_out=held_out, held_out_name=self.held_out, held_out_weights=digest
+                context,
+                held_out=check_of(replace(plan.settings, check_reward=self.held_out), os.environ),
+                held_out_name=self.held_out,
+                held_out_weights=held_out_digest(plan.settings, self.held_out),
             )
             plan = replace(plan, context=context)
         with self.talk.status("grading"):
@@ -203,9 +198,8 @@ def _with_paper(flags: Flags) -> Flags:
         ConfigError: something else is given; then it would not be the paper's setting.
     """
     wanted = dict(published()["settings"])
-    shape = (
-        *(wanted[name] if flags[name] is None else flags[name] for name in ("max_iterations", "sample_size")),
-    )
+    names = ("max_iterations", "sample_size")
+    shape = tuple(wanted[name] if flags[name] is None else flags[name] for name in names)
     if shape not in PAPER_SHAPES:
         raise ConfigError(f"--paper: the paper's shapes are D2-N5 and D5-N20, not D{shape[0]}-N{shape[1]}")
     methods = flags["method"] or wanted["method"]

@@ -97,14 +97,14 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
     echo(f"warning: {message}", err=True)
 
 
-class _Visible(logging.StreamHandler):  # type: ignore[type-arg]
-    """Prints log messages, which may quote data and models, to the stderr of the moment."""
+class _LogPrinter(logging.Handler):
+    """Prints log messages, which may quote data and models."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from tpo.cli.escape import visible
+        from tpo.cli.escape import echo
 
         try:
-            sys.stderr.write(f"{visible(self.format(record))}\n")
+            echo(self.format(record), err=True)
         except Exception:  # noqa: BLE001 - as every handler does
             self.handleError(record)
 
@@ -112,9 +112,7 @@ class _Visible(logging.StreamHandler):  # type: ignore[type-arg]
 def main() -> None:
     """The entry point of the ``tpo`` command."""
     warnings.showwarning = _warn
-    handler = _Visible()
-    handler.setLevel(logging.WARNING)
-    logging.getLogger().addHandler(handler)
+    logging.getLogger().addHandler(_LogPrinter(logging.WARNING))
     # Like Ctrl-C: finished results are kept, and the same command resumes. Shells without job control start
     # background jobs with SIGINT ignored, which would make SIGTERM do nothing.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,17 +6,18 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tpo.clock import SteadyClock
-from tpo.config import Settings
+from tpo.config import Settings, reward_identity, weights_of
 from tpo.errors import StoreError
 from tpo.experiments.cells import Cell
 from tpo.export.atomic_writer import replacing_text
 from tpo.runs.plan import RunPlan
 from tpo.store import read_trajectories
+from tpo.store.journal import request_hash
 from tpo.store.jsonline import plain
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME as TRAJECTORIES
@@ -79,6 +80,13 @@ class ExperimentPlan(ABC):
             StoreMismatch: a run directory holds a run of another configuration.
         """
         return tuple(cell for cell in self.cells if not self.run_plan(cell).is_complete())
+
+
+def held_out_digest(settings: Settings, check_reward: str | None) -> str:
+    """Return a digest of all that a held-out reward depends on, weights and options included."""
+    own = replace(settings, reward=(check_reward,) if check_reward else ())
+    weights = {key: value for key, value in weights_of(own).items() if "reward" in key}
+    return request_hash(reward_identity(own), weights)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tpo.per_loop import PerLoop
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales, calibrate, known_scales, read_scales, write_scales
 from tpo.rewards.function_retry import probe_all
-from tpo.rewards.values import ask_reward
+from tpo.rewards.values import ask_reward, score_or_raise
 from tpo.types import Messages, Scope, Score
 
 Combine = Literal["mean", "min", "lcb"]
@@ -94,7 +94,7 @@ class Ensemble:
         calls = [self._of(name, messages, response, scope) for name in rewards]
         # Every member is let finish, so that which failure is told does not depend on who is quicker.
         results = await asyncio.gather(*calls, return_exceptions=True)
-        scores = {name: _whole(result) for name, result in zip(rewards, results, strict=True)}
+        scores = {name: score_or_raise(result) for name, result in zip(rewards, results, strict=True)}
         standardised = {name: scales[name].standardised(scores[name].value) for name in self.members}
         value = combined(
             list(standardised.values()), self.combine, [self.weights[name] for name in standardised]
@@ -158,12 +158,6 @@ class Ensemble:
             return await ask_reward((self.members | self.gates)[name], messages, response, scope)
         except RewardError as error:
             raise type(error)(f"{error} (reward {name} of the ensemble)") from error
-
-
-def _whole(result: Score | BaseException) -> Score:
-    if isinstance(result, BaseException):
-        raise result
-    return result
 
 
 def _passes_gate(score: Score) -> bool:

@@ -28,6 +28,13 @@ async def ask_reward(reward: Reward, messages: Messages, response: str, scope: S
     return finite_score(await found, name, scope)
 
 
+def score_or_raise(result: Score | BaseException) -> Score:
+    """Return one of the results that ``asyncio.gather`` collects with exceptions, or raise it."""
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
 def finite_score(value: Any, name: str, scope: Scope) -> Score:
     """Return *value* as a score: a finite number of any library, or a score that holds finite numbers.
 

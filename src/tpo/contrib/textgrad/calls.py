@@ -18,9 +18,9 @@ from tpo.methods.seeds import base_seed
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.rewards.base import Reward
-from tpo.rewards.values import ask_reward
+from tpo.rewards.values import ask_reward, score_or_raise
 from tpo.store.journal import request_hash
-from tpo.types import Completion, Messages, Sampling, Scope, Score
+from tpo.types import Completion, Messages, Sampling, Scope
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Calls:
             )
             # All are let finish: a call that is made again must not meet what is left of this one.
             scores = await asyncio.gather(*scoring, return_exceptions=True)
-            values = [_value(score) for score in scores]
+            values = [score_or_raise(score).value for score in scores]
             return max(zip(values, found, strict=True), key=lambda pair: pair[0])[1]
 
     @contextmanager
@@ -77,12 +77,6 @@ class Calls:
         if len(found) < sampling.n:
             raise PolicyError(f"{self.name}: the policy gave {len(found)} of {sampling.n} responses")
         return found
-
-
-def _value(score: Score | BaseException) -> float:
-    if isinstance(score, BaseException):
-        raise score
-    return score.value
 
 
 @dataclass

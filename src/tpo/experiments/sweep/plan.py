@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tpo.data import data_digest, load_queries
 from tpo.data.sources import Spec
 from tpo.errors import ConfigError, MissingExtra
 from tpo.experiments.cells import Cell, slug
-from tpo.experiments.plan import ExperimentPlan
+from tpo.experiments.plan import ExperimentPlan, held_out_digest
 from tpo.experiments.sweep.costs import DEFAULT_COSTS, SECONDS, CostMeasure
 from tpo.experiments.sweep.shared_calls import SharedSampling, shared_models
 from tpo.methods.method import Method
@@ -84,10 +84,8 @@ class SweepPlan(ExperimentPlan):
 
     def held_out_file(self) -> Path:
         """Return the file of held-out scores, which is specific to the held-out reward."""
-        own = replace(self.settings, reward=(self.check_reward,) if self.check_reward else ())
-        weights = {key: value for key, value in weights_of(own).items() if "reward" in key}
-        identity = request_hash(reward_identity(own), weights)
-        return self.out / SHARED / f"held-out-{identity[:12]}.jsonl"
+        digest = held_out_digest(self.settings, self.check_reward)
+        return self.out / SHARED / f"held-out-{digest[:12]}.jsonl"
 
     def run_plan(self, cell: Cell) -> RunPlan:
         """Return the run of *cell*: the same as with ``tpo run`` and the same options."""

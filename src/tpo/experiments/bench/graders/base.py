@@ -86,7 +86,7 @@ class GradingContext:
         reward: name of the guiding reward.
         held_out: the reward of ``--check-reward``, which guides no run; None: there is none.
         held_out_name: its name.
-        held_out_weights: digest of its weights or source, if they are in this process.
+        held_out_weights: digest of its weights, source and options.
         opponent: author of the baseline answers; empty: no opponent, or the published one.
         options: values of ``--grader-option NAME=VALUE``.
     """
