@@ -8,7 +8,7 @@ from tests.models import BOS, EOS, EOT, HEAD, HEAD_END, TEMPLATE, make_tokenizer
 from tpo.errors import PolicyRefused
 from tpo.inprocess.chat import ChatTokenizer, Detokenizer
 from tpo.reasoning import Answer, ReasoningSplitter
-from tpo.types import Messages, assistant, user
+from tpo.types import Messages, assistant, system, user
 
 MESSAGES: Messages = (user("Dear Anna"), assistant("Friday"))
 WITHOUT_START = TEMPLATE.replace("{{ bos_token }}", "")
@@ -110,6 +110,35 @@ def test_a_tokenizer_without_a_template_is_refused_by_name() -> None:
 def test_a_template_that_cannot_be_used_is_one_sentence(template: str) -> None:
     with pytest.raises(PolicyRefused, match=r"^model: its chat template fails \([^\n]+\)$"):
         chat(template=template)[0].turn_ends()
+
+
+REFUSES_SYSTEM = (
+    "{%% if messages[0]['role'] == 'system' %%}{{ raise_exception('%s') }}{%% endif %%}"
+    + TEMPLATE.replace("%", "%%")
+)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "System role not supported",
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        "Only user and assistant roles are supported!",
+    ],
+)
+def test_a_system_turn_that_the_template_refuses_goes_into_the_first_user_turn(reason: str) -> None:
+    reader, _ = chat(template=REFUSES_SYSTEM % reason)
+    merged = user("Be brief.\n\nDear Anna")
+    for _ in range(2):
+        assert reader.prompt_ids((system("Be brief."), user("Dear Anna"))) == reader.prompt_ids((merged,))
+    whole = (system("Be brief."), *MESSAGES)
+    assert reader.conversation_ids(whole) == reader.conversation_ids((merged, MESSAGES[1]))
+
+
+def test_another_refusal_of_a_template_stays_an_error() -> None:
+    reader, _ = chat(template=REFUSES_SYSTEM % "no tools here")
+    with pytest.raises(Exception, match="no tools here"):
+        reader.prompt_ids((system("Be brief."), user("Dear Anna")))
 
 
 @pytest.mark.parametrize(

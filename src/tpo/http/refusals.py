@@ -87,7 +87,12 @@ def refused_sampling_field(failure: HttpFailure) -> str | None:
 
 def refuses_system_role(failure: HttpFailure) -> bool:
     """Return whether a server's words say that its model takes no system turn."""
-    return failure.status is not None and bool(_NO_SYSTEM_ROLE.search(failure.reason))
+    return failure.status is not None and says_no_system_role(failure.reason)
+
+
+def says_no_system_role(reason: str) -> bool:
+    """Return whether *reason*, of a server or of a chat template, says that a model takes no system turn."""
+    return bool(_NO_SYSTEM_ROLE.search(reason))
 
 
 def may_refuse_n(failure: HttpFailure) -> bool:

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from tpo.errors import TpoError
+from tpo.http.chat import without_system_role
+from tpo.http.refusals import says_no_system_role
 from tpo.inprocess.memory import first_line
 from tpo.reasoning import Answer, opens_reasoning, reasoning_tokens, split_reasoning
 from tpo.types import Message, Messages, assistant, user
@@ -19,7 +21,8 @@ class ChatTokenizer:
     """A tokenizer and its chat template, safe to use from several threads.
 
     *template_kwargs* are values that the template reads, as ``{"enable_thinking": False}``. *needs_end*: a
-    conversation ends with the end token, which classifiers such as T5's score.
+    conversation ends with the end token, which classifiers such as T5's score. Where the template refuses a
+    system turn, its text goes before that of the first user turn.
 
     Raises:
         TpoError: *refused*, when there is no template.
@@ -41,6 +44,7 @@ class ChatTokenizer:
         self._tokenizer = tokenizer
         self._name, self._refused = name, refused
         self._template_kwargs = dict(template_kwargs or {})
+        self._merges_system = False
         self._lock = threading.Lock()  # a fast tokenizer may not be used by two threads at once
         self._adds_start = self.start is not None and self._ids("a", special=True)[:1] == [self.start]
         self._end = tokenizer.eos_token_id if needs_end else None
@@ -126,6 +130,16 @@ class ChatTokenizer:
         return frozenset(ends | {token for token in first if token in added and added[token].special})
 
     def _render(self, messages: Messages, *, opening: bool) -> str:
+        merged = without_system_role(messages)
+        try:
+            return self._apply(merged if self._merges_system else messages, opening=opening)
+        except Exception as error:  # Jinja's, of the template's own words
+            if merged is messages or self._merges_system or not says_no_system_role(str(error)):
+                raise
+        self._merges_system = True
+        return self._apply(merged, opening=opening)
+
+    def _apply(self, messages: Messages, *, opening: bool) -> str:
         with self._lock:
             return str(
                 self._tokenizer.apply_chat_template(
