@@ -73,6 +73,17 @@ def test_tokens_count_the_critique_and_best_of_n_its_share_of_the_samples() -> N
     assert [p.x for p in best_of_n.points] == [25.0, 50.0]
 
 
+def test_best_of_n_pays_for_each_query_s_own_samples_blank_ones_too() -> None:
+    usage: dict[Phase, Usage] = {"sample": Usage(1, 10, 0, 40)}
+    full = measure(replace(trajectory("a"), first=drawn(usage), usage=usage))
+    (step,) = full.steps[:1]
+    blank = replace(full, query="b", steps=(replace(step, rewards=step.rewards[1:]), *full.steps[1:]))
+    run = RunMeasures("run", 0, [full, blank])
+    _, best_of_n = named(line_figures([run]))["reward-tokens"].series
+    # Half of each query's samples cost its prompt and half of what was written; one reward of "b" is 0.
+    assert [(p.x, p.y) for p in best_of_n.points] == [(30.0, -0.25), (50.0, 0.0)]
+
+
 def test_best_of_n_is_drawn_once_for_runs_whose_first_samples_are_alike(tmp_path: Path) -> None:
     few = measured(runs.ordinary(tmp_path / "few", 4, samples=3))
     many = measured(runs.ordinary(tmp_path / "many", 4, method="bon", samples=9, iterations=0), 1)

@@ -17,6 +17,7 @@ from tpo.report.statistics import (
     compare_ratios,
     compare_shares,
     expected_best,
+    expected_of_best,
     histogram,
     wilson_interval,
 )
@@ -210,6 +211,19 @@ def test_the_expected_best_is_the_mean_over_every_choice(pool: list[float]) -> N
     for n in range(1, len(pool) + 1):
         every = [max(choice) for choice in combinations(pool, n)]
         assert best[n - 1] == pytest.approx(sum(every) / len(every), abs=1e-9)
+
+
+@pytest.mark.parametrize("blanks", [1, 3])
+def test_blank_samples_are_drawn_but_never_the_best(blanks: int) -> None:
+    pool = [1.0, 2.0, 3.0, 5.0]
+    (best,) = expected_best([pool], [4 + blanks])
+    held_out = expected_of_best(pool, [value * value for value in pool], 4 + blanks)
+    assert len(best) == len(held_out) == 4 + blanks
+    for n in range(1, 5 + blanks):
+        drawn = combinations([*pool, *[None] * blanks], n)
+        every = [max(texts) for choice in drawn if (texts := [each for each in choice if each is not None])]
+        assert best[n - 1] == pytest.approx(sum(every) / len(every))
+        assert held_out[n - 1] == pytest.approx(sum(value * value for value in every) / len(every))
 
 
 def test_the_expected_best_of_a_thousand_takes_no_time_and_is_right() -> None:

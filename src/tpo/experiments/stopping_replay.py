@@ -52,9 +52,9 @@ def stopped(trajectory: Trajectory, rules: Sequence[StoppingRule]) -> Prefix:
     return Prefix(trajectory, len(trajectory.steps) + 1)
 
 
-def samples_drawn(rule: SampleCost, rewards: Sequence[float]) -> int:
-    """Return the number of first samples that *rule* draws of *rewards*, in rounds."""
+def samples_drawn(rule: SampleCost, rewards: Sequence[float | None]) -> int:
+    """Return the number of first samples that *rule* draws, in rounds; *rewards* has None for a blank one."""
     for count in range(rule.round_size, len(rewards), rule.round_size):
-        if rule.is_worth_no_more(list(rewards[:count])):
+        if rule.is_worth_no_more([reward for reward in rewards[:count] if reward is not None]):
             return count
     return len(rewards)

@@ -141,7 +141,7 @@ def _against_written(lines: Sequence[_Lines], widest: _Widest, baselines: Baseli
 
 def _against_samples(lines: Sequence[_Lines], widest: _Widest, baselines: Baselines) -> Figure:
     own = [line.at(_means(line.run, _drawn)) for line in lines]
-    drawn = [_best_of_n(run, bests, lambda n, _size: float(n)) for run, bests in widest]
+    drawn = [_best_of_n(run, bests, float) for run, bests in widest]
     return Figure(
         name="reward-samples",
         title="Reward against samples",
@@ -221,29 +221,27 @@ def _priced(
     return (*own, *drawn)
 
 
-def _sampling_price(run: RunMeasures, read: int) -> Callable[[int, int], float]:
-    """Return a function of *n* and *size*: the cost of *n* of *size* first samples."""
-    written = fmean(m.sample_written for m in run.measures)
+def _sampling_price(run: RunMeasures, read: int) -> Callable[[int], float]:
+    """Return a function of *n*: the mean cost of *n* of each query's first samples."""
 
-    def price(n: int, size: int) -> float:
-        prompts = (m.sample_read * prompt_share(m.sample_requests, n, size) for m in run.measures)
-        return read * fmean(prompts) + written * n / size
+    def price(n: int) -> float:
+        drawn = [(m, m.steps[0].drawn) for m in run.measures]
+        prompts = (m.sample_read * prompt_share(m.sample_requests, n, size) for m, size in drawn)
+        return read * fmean(prompts) + fmean(m.sample_written * n / size for m, size in drawn)
 
     return price
 
 
 def _expected_bests(run: RunMeasures) -> list[Estimate | None]:
     """Estimate the expected best of n first samples, for every n that all queries have."""
-    pools = [m.steps[0].rewards for m in run.measures]
-    size = min(len(pool) for pool in pools)
-    return bootstrap_means([row[:size] for row in expected_best(pools)])
+    best = expected_best([m.steps[0].rewards for m in run.measures], [m.steps[0].drawn for m in run.measures])
+    size = min(map(len, best))
+    return bootstrap_means([row[:size] for row in best])
 
 
-def _best_of_n(
-    run: RunMeasures, bests: Sequence[Estimate | None], place: Callable[[int, int], float]
-) -> Series:
+def _best_of_n(run: RunMeasures, bests: Sequence[Estimate | None], place: Callable[[int], float]) -> Series:
     size = len(bests)
-    places = [place(n, size) for n in range(1, size + 1)]
+    places = [place(n) for n in range(1, size + 1)]
     dots = points(places, bests, [len(run.measures)] * size)
     return Series(f"best-of-n ({run.name})", run.number, dots, dashed=True)
 
@@ -254,7 +252,7 @@ def _widest(runs: Sequence[RunMeasures]) -> list[RunMeasures]:
     for run in runs:
         if not run.measures:
             continue
-        size = min(len(m.steps[0].rewards) for m in run.measures)
+        size = min(m.steps[0].drawn for m in run.measures)
         if run.group not in widest or size > widest[run.group][0]:
             widest[run.group] = (size, run)
     return [run for _, run in widest.values()]

@@ -119,27 +119,36 @@ def wilson_interval(means: Sequence[float], repeats: int = 1) -> Estimate:
     return Estimate(value, min(max(center - half, 0.0), value), max(min(center + half, 1.0), value))
 
 
-def expected_best(rewards: Rows) -> list[list[float]]:
-    r"""Return for each query the expected best of n samples drawn without replacement, for n = 1 to its size.
+def expected_best(rewards: Rows, drawn: Sequence[int] | None = None) -> list[list[float]]:
+    r"""Return for each query the expected best of n samples drawn without replacement, for n = 1 to all.
 
     With m rewards in ascending order r_1 … r_m it is the sum over i of r_i C(i-1, n-1) / C(m, n): the
     unbiased estimate of best-of-n from one pool (like pass@k in Chen et al. 2021, arXiv 2107.03374, section
     2.1).
+
+    Args:
+        rewards: the rewards of each query's samples.
+        drawn: number of samples drawn for each query; None: as many as rewards. Samples without a reward
+            (blank ones) never win, and draws without any reward do not count.
     """
     found: dict[int, list[float]] = {}
-    for size in {len(row) for row in rewards}:
-        places = [place for place, row in enumerate(rewards) if len(row) == size]
+    shapes = [(len(row), size) for row, size in zip(rewards, drawn or map(len, rewards), strict=True)]
+    for shape in set(shapes):
+        places = [place for place, each in enumerate(shapes) if each == shape]
         pools = np.sort(np.asarray([rewards[place] for place in places], float), axis=1)
-        best = np.column_stack([pools[:, n - 1 :] @ _best_weights(size, n) for n in range(1, size + 1)])
+        weights = [_best_weights(*shape, n) for n in range(1, shape[1] + 1)]
+        best = np.column_stack([pools[:, shape[0] - len(top) :] @ top for top in weights])
         found |= dict(zip(places, best.tolist(), strict=True))
     return [found[place] for place in range(len(rewards))]
 
 
-def expected_of_best(rewards: Sequence[float], values: Sequence[float]) -> list[float]:
+def expected_of_best(
+    rewards: Sequence[float], values: Sequence[float], drawn: int | None = None
+) -> list[float]:
     """Return the expected value of the best of n samples by reward, for n = 1 to their number.
 
     *values* are other scores of the same samples, such as held-out ones, drawn without replacement. Values of
-    equal rewards are averaged, because either sample may be the best.
+    equal rewards are averaged, because either sample may be the best. *drawn* is as in :func:`expected_best`.
     """
     size = len(rewards)
     order = sorted(range(size), key=rewards.__getitem__)
@@ -147,7 +156,8 @@ def expected_of_best(rewards: Sequence[float], values: Sequence[float]) -> list[
     keys = np.asarray([rewards[place] for place in order], float)
     for key in np.unique(keys):
         ranked[keys == key] = ranked[keys == key].mean()
-    return [float(ranked[n - 1 :] @ _best_weights(size, n)) for n in range(1, size + 1)]
+    weights = [_best_weights(size, drawn or size, n) for n in range(1, (drawn or size) + 1)]
+    return [float(ranked[size - len(top) :] @ top) for top in weights]
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -229,14 +239,17 @@ def histogram(values: Rows) -> tuple[list[float], list[list[float]]]:
     return edges.tolist(), shares
 
 
-def _best_weights(size: int, n: int) -> NDArray[np.float64]:
-    """Return the probability that each of the n-th smallest to the largest of *size* is the best of *n*.
+def _best_weights(size: int, drawn: int, n: int) -> NDArray[np.float64]:
+    """Return the probability that each of the largest of *size* rewards is the best of *n* samples.
 
-    For the largest it is n / size; each next smaller one has (i - n) / (i - 1) times the probability.
+    Of *drawn* samples, those without a reward rank below all others, and draws of them alone do not count.
+    Before that the probability of the largest is n / drawn; each next smaller one has (i - n) / (i - 1) times
+    the probability, down to rank n.
     """
-    ranks = np.arange(size, n, -1)
-    weights = n / size * np.cumprod(np.concatenate([[1.0], (ranks - n) / (ranks - 1)]))
-    result: NDArray[np.float64] = weights[::-1]
+    ranks = np.arange(drawn, n, -1)
+    weights = n / drawn * np.cumprod(np.concatenate([[1.0], (ranks - n) / (ranks - 1)]))
+    top = weights[:size][::-1]
+    result: NDArray[np.float64] = top / top.sum()
     return result
 
 

@@ -40,6 +40,19 @@ def test_a_row_tells_what_was_reached_and_spent_step_by_step(tmp_path: Path) -> 
     assert row.cached == (0.0, 0.0, 0.0)
 
 
+def test_best_of_n_counts_the_blank_samples_that_it_draws(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("bon",), samples=(4,), iterations=(0,), queries=1)
+    policy = ScriptedPolicy(lambda call, index: " " if index in (0, 2) else f"one two three {index}")
+    carried_out(of, models(of, policy, dict.fromkeys(of.rewards, ScriptedReward(score))))
+    (trajectory,) = trajectories(of, of.cells[0])
+    row = query_result(trajectory, 0, lambda query, text: -score(text))
+    # Of four samples, those with texts have the rewards 1 and 3; a draw without a text counts for nothing.
+    assert row.best_of == pytest.approx((2.0, (3 * 3 + 2 * 1) / 5, 3 * 3 / 4 + 1 / 4, 3.0))
+    assert row.check_best_of == pytest.approx(tuple(-value for value in row.best_of))
+    (arm,) = make_arms(of.cells, of.queries, lambda cell: trajectories(of, cell))
+    assert arm.pool_size == 4
+
+
 def test_cached_tokens_are_counted_by_step(tmp_path: Path) -> None:
     of = plan(tmp_path, methods=("tpo",), samples=(3,), queries=1)
     carried_out(of, models(of, ScriptedPolicy(say), dict.fromkeys(of.rewards, ScriptedReward(score))))

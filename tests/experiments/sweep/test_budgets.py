@@ -69,9 +69,9 @@ def test_budgets_are_numbers_in_order() -> None:
             budgets_of(wrong)
 
 
-def test_a_query_with_a_blank_sample_shortens_the_curve_of_best_of_n() -> None:
-    blank = replace(row((1.0, 2.0, 3.0), (3.0,), (30.0,)), calls=(4.0,))
-    rows = {**BON.results, "b": blank}
+def test_a_query_whose_draw_ended_early_shortens_the_curve_of_best_of_n() -> None:
+    ended = replace(row((1.0, 2.0, 3.0), (3.0,), (30.0,)), calls=(4.0,))
+    rows = {**BON.results, "b": ended}
     shorter = replace(BON, results=rows)
     # Three of its samples cost 10 tokens and three quarters of 35.
     at = found([shorter, TPO], 36.0)["best-of-n"]

@@ -18,6 +18,7 @@ from tpo.experiments.sweep.run_cells import run_cells
 from tpo.experiments.tune.configurations import FOLDS, Configuration
 from tpo.experiments.tune.rules import replayed, sampled_until
 from tpo.methods.stopping import SampleCost
+from tpo.policies.scripted import ScriptedPolicy
 from tpo.types import Trajectory
 
 Runs = dict[str, Trajectory]
@@ -95,6 +96,24 @@ def test_sample_cost_is_replayed_on_every_rotation_of_the_pool(tmp_path: Path) -
     assert found[0.1].costs[query] == pytest.approx(sum(costs) / 12)
     held_out = sampled_until(arm, "bon", TOKENS, runs, lambda query, text: -len(text))
     assert all(each.score < 0 for each in held_out)
+
+
+def test_blank_samples_are_drawn_by_a_replayed_sample_cost(tmp_path: Path) -> None:
+    of = plan(tmp_path, methods=("bon",), samples=(9,), iterations=(0,), queries=1)
+    policy = ScriptedPolicy(lambda call, index: " " if index < 5 else f"text {index}")
+    assert not asyncio.run(run_cells(of, of.incomplete_cells(), models(of, policy)))
+    (run,) = of.finished_trajectories(of.cells[0])
+    (arm,) = make_arms(of.cells, of.queries, of.finished_trajectories)
+    rewards = {each.index: each.reward for each in run.initial}
+    rule, bests = SampleCost(0.2), []
+    for start in range(9):
+        order = [rewards.get((start + place) % 9) for place in range(9)]
+        texts = [[each for each in order[:n] if each is not None] for n in (4, 8, 9)]
+        drawn = next((of for of in texts[:2] if rule.is_worth_no_more(of)), texts[2])
+        bests.append(max(drawn))
+    found = sampled_until(arm, "bon", TOKENS, {run.query.id: run}, None)
+    (configuration,) = [each for each in found if each.options == {"sample_cost": 0.2}]
+    assert configuration.score == pytest.approx(sum(bests) / 9)
 
 
 def test_the_options_of_a_configuration_name_its_rule() -> None:

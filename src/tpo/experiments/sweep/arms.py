@@ -34,7 +34,7 @@ class QueryResult:
 
     Attributes:
         first: reward of the very first sample: the unaligned answer.
-        best_of: expected best of n of the first samples, n = 1 to N.
+        best_of: expected best of n of the first samples, n = 1 to the number drawn.
         best: best reward of the pool after each step; a query that stopped early keeps its best.
         read: cumulative prompt tokens after each step.
         written: cumulative completion tokens after each step.
@@ -44,7 +44,7 @@ class QueryResult:
         check_first: held-out score of the first sample; None if it has none.
         check: held-out score of the best response after each step; empty if one of them has none.
         check_best_of: expected held-out score of the best of n first samples by the guiding reward, n = 1 to
-            N; empty if one of them has no held-out score.
+            the number drawn; empty if one of them has no held-out score.
         seconds: seconds from the query's start to its end.
         cached: cumulative prompt tokens from the server's cache after each step; empty: none.
         sample_cached: prompt tokens of the first samples from the cache.
@@ -114,7 +114,7 @@ class Arm:
 
     @property
     def pool_size(self) -> int:
-        """First samples with a score that every query has; a blank response has none."""
+        """Number of first samples that every query has; a rule may end the draw of one early."""
         return min((len(row.best_of) for row in self.results.values()), default=0)
 
     @property
@@ -179,7 +179,7 @@ def query_result(trajectory: Trajectory, depth: int, held_out: HeldOutScore | No
     calls = accumulate(step.drawn + count for step, count in zip(steps, critiques, strict=True))
     result = QueryResult(
         first=trajectory.initial[0].reward,
-        best_of=tuple(expected_best([steps[0].rewards])[0]),
+        best_of=tuple(expected_best([steps[0].rewards], [steps[0].drawn])[0]),
         best=_padded([step.best or 0.0 for step in steps], depth),
         read=_padded([step.read for step in steps], depth),
         written=_padded([step.written for step in steps], depth),
@@ -238,7 +238,8 @@ def _with_held_out(
     known_samples = [value for value in samples if value is not None]
     if len(known_samples) == len(samples):
         rewards = [each.reward for each in trajectory.initial]
-        result = replace(result, check_best_of=tuple(expected_of_best(rewards, known_samples)))
+        expected = expected_of_best(rewards, known_samples, len(result.best_of))
+        result = replace(result, check_best_of=tuple(expected))
     values = [held_out(trajectory.query, each.text) for each in best_by_step(trajectory)]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
@@ -283,7 +284,7 @@ def _padded(values: Sequence[T], depth: int) -> tuple[T, ...]:
 
 
 def _same_length(rows: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
-    """Return *rows* cut to the shortest: a seed with a blank response has fewer scored samples."""
+    """Return *rows* cut to the shortest: a rule may end the draw of one seed earlier."""
     size = min(map(len, rows))
     return [row[:size] for row in rows]
 

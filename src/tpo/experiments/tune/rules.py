@@ -103,18 +103,19 @@ def _rotated(
     held_out: HeldOutScore | None,
 ) -> tuple[float, float]:
     """Return mean cost and mean score of a query's answer over the rotations of its first samples."""
-    row, samples = pool.results[query], run.initial
-    rewards = [each.reward for each in samples]
-    checks = rewards if held_out is None else [held_out(run.query, each.text) or 0.0 for each in samples]
+    row = pool.results[query]
+    samples = {each.index: each for each in run.initial}  # a blank sample has no candidate
+    size = int(row.samples)
     read, cached = row.sample_read / row.sample_requests, row.sample_cached / row.sample_requests
     costs, scores = [], []
-    for start in range(len(samples)):
-        order = [*range(start, len(samples)), *range(start)]
-        drawn = samples_drawn(rule, [rewards[place] for place in order])
-        rounds = max(-(-drawn // rule.round_size), round(row.sample_requests * drawn / len(samples)))
-        written = row.sample_written * drawn / row.samples
+    for start in range(size):
+        order = [samples.get(place) for place in (*range(start, size), *range(start))]
+        drawn = samples_drawn(rule, [None if each is None else each.reward for each in order])
+        rounds = max(-(-drawn // rule.round_size), round(row.sample_requests * drawn / size))
+        written = row.sample_written * drawn / size
         costs.append(measure.of(read * rounds, written, drawn, cached * rounds))
-        scores.append(checks[max(order[:drawn], key=rewards.__getitem__)])
+        best = max(filter(None, order[:drawn]), key=lambda each: each.reward)
+        scores.append(best.reward if held_out is None else held_out(run.query, best.text) or 0.0)
     return fmean(costs), fmean(scores)
 
 
