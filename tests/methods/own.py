@@ -34,6 +34,17 @@ class Own(Method):
         await self.steps(attempt)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Early(Method):
+    """Draws the first samples and returns, whatever D is."""
+
+    name: str = "early"
+
+    async def optimize(self, attempt: Attempt) -> None:
+        """Draw."""
+        await attempt.sample(attempt.query.messages, n=self.sample_size)
+
+
 def run(
     steps: Steps, policy: Policy | None = None, reward: Reward | None = None, **options: Any
 ) -> Trajectory:

@@ -16,7 +16,7 @@ from tpo.config import load_settings, reward_of
 from tpo.data import ReadOptions
 from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused, StoreMismatch
 from tpo.events import CallRetried, Event, RunEnded
-from tpo.policies.scripted import ScriptedPolicy
+from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs.default_directory import run_name
@@ -54,6 +54,26 @@ async def test_a_run_is_complete_once_every_query_is_finished(tmp_path: Path) ->
     assert plan.is_complete()
     assert {call.scope.query for call in again.calls} == {"q1"}
     assert not replace(plan, fresh=True).is_complete()
+
+
+async def test_a_query_whose_method_returned_early_is_done(tmp_path: Path) -> None:
+    plan = await planned(tmp_path, method="tests.methods.own:Early")
+    await done(plan)
+    assert [t.stop_reason for t in read_trajectories(tmp_path)] == ["method_ended"] * 2
+    assert plan.is_complete()
+    assert (await planned(tmp_path, method="tests.methods.own:Early", max_iterations=2)).is_complete()
+
+
+async def test_queries_whose_first_draw_a_rule_ended_continue_with_more_iterations(tmp_path: Path) -> None:
+    draw: dict[str, Any] = {"sample_size": 12, "sample_cost": 0.1}
+    script = {"sample": "s", "loss": "l", "gradient": "g", "update": improved("better")}
+    for iterations in (0, 1):
+        plan = await planned(tmp_path, max_iterations=iterations, **draw)
+        assert not plan.is_complete()
+        await done(plan, Models(ScriptedPolicy(script), ScriptedReward()))  # type: ignore[arg-type]
+        found = list(read_trajectories(tmp_path))
+        assert [len(t.steps) for t in found] == [iterations] * 2
+        assert [len(t.initial) for t in found] == [4] * 2
 
 
 async def test_a_complete_run_loads_no_model_and_notes_its_start(tmp_path: Path) -> None:
@@ -370,6 +390,16 @@ async def test_a_check_reward_is_scored_beside_the_reward_and_counts_in_the_fing
         await done(await planned(tmp_path))
 
 
+async def test_the_content_of_a_check_rewards_rubric_counts_in_the_fingerprint(tmp_path: Path) -> None:
+    rubric = tmp_path / "rubric.toml"
+    check = f"rubric:{rubric}@http://127.0.0.1:8000#m"
+    rubric.write_text('criteria = [{text = "kind"}]', "utf-8")
+    await done(await planned(tmp_path / "run", check_reward=check))
+    rubric.write_text('criteria = [{text = "unkind"}]', "utf-8")
+    with pytest.raises(StoreMismatch, match="check_reward"):
+        await done(await planned(tmp_path / "run", check_reward=check))
+
+
 async def test_an_ensemble_selects_by_its_lower_confidence_bound_and_a_complete_run_needs_none(
     tmp_path: Path,
 ) -> None:
@@ -382,6 +412,22 @@ async def test_an_ensemble_selects_by_its_lower_confidence_bound_and_a_complete_
     await done(plan)
     with pytest.raises(StoreMismatch, match="select"):
         await done(await planned(tmp_path, reward=rewards))
+
+
+@pytest.mark.parametrize("parts", [{"shard": "1/2"}, {"ray": "auto"}])
+@pytest.mark.parametrize("second", ["reward", "gate"])
+async def test_parts_of_a_run_need_the_common_scales_of_an_ensemble(
+    tmp_path: Path, parts: dict[str, str], second: str
+) -> None:
+    first, other = "python:tests.cli.values:length_of", "python:tests.cli.scores:nothing"
+    rewards = {"reward": [first, other]} if second == "reward" else {"reward": [first], "gate": [other]}
+    scales = tmp_path / "scales.json"
+    optional: list[dict[str, Any]] = [{}, {"calibration": scales}]
+    for options in optional:
+        with pytest.raises(ConfigError, match=f"--{next(iter(parts))}: .* --calibration must name"):
+            await planned(tmp_path / "run", **parts, **rewards, **options)
+    scales.write_text("{}")
+    assert await planned(tmp_path / "run", **parts, **rewards, calibration=scales)
 
 
 async def test_a_fallback_and_rules_are_those_of_the_settings(tmp_path: Path) -> None:

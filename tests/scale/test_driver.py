@@ -72,6 +72,18 @@ class Losing(LocalStream):
             yield row
 
 
+class Stale(LocalStream):
+    """Shows the lines of an earlier run when a block has ended, as a network file system may for a while."""
+
+    def _run(self, items: Sequence[Mapping[str, Any]], worker: Any) -> Iterator[dict[str, Any]]:
+        file = worker._folder / items[0]["block"] / NAME
+        before = file.read_bytes()
+        for row in super()._run(items[:1], worker):
+            file.rename(file.with_suffix(".late"))
+            file.write_bytes(before)
+            yield row
+
+
 @dataclass
 class Setup:
     """A run of 12 queries in blocks; *calls* counts policy calls by query, step and phase."""
@@ -137,6 +149,29 @@ async def test_more_iterations_continue_finished_queries(tmp_path: Path, parts: 
     assert summary.finished == 12
     assert {step for _, step, _ in setup.calls} == {2}
     assert setup.kept() == await setup.alone(max_iterations=2)
+
+
+async def test_a_block_whose_new_lines_are_not_seen_yet_is_kept(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray()
+    setup.calls.clear()
+    with pytest.raises(StoreError, match="the block has ended, but"):
+        await setup.on_ray(Stale, max_iterations=2)
+    (late,) = tmp_path.rglob("*.late")  # noqa: ASYNC240 - a small folder
+    late.rename(late.with_name(NAME))
+    assert (await setup.on_ray(max_iterations=2)).finished == 12
+    assert max(setup.calls.values()) == 1
+    assert setup.kept() == await setup.alone(max_iterations=2)
+
+
+async def test_queries_whose_method_returned_early_are_kept(tmp_path: Path, parts: dict[str, Any]) -> None:
+    setup = Setup(tmp_path)
+    early = {"method": "tests.methods.own:Early", **parts}
+    assert (await setup.on_ray(**early)).finished == 12
+    assert setup.kept() == await setup.alone(method="tests.methods.own:Early")
+    calls = setup.calls.copy()
+    assert (await setup.on_ray(**early)).finished == 12
+    assert setup.calls == calls
 
 
 async def test_after_the_driver_died_nothing_finished_is_done_again(

@@ -205,17 +205,19 @@ def require_held_out(check_reward: str | None, rewards: Sequence[str]) -> None:
         )
 
 
-def check_identity(settings: Settings) -> dict[str, str]:
+def check_identity(settings: Settings) -> dict[str, Any]:
     """Return what may not change of a run's check reward, for the fingerprint; nothing without one.
+
+    Like that of the guiding reward, it holds what shapes scores, such as the content of a rubric.
 
     Raises:
         ConfigError: it is unknown, or guides the run.
     """
-    spec = check_spec(settings)
-    if spec is None:
+    if settings.check_reward is None:
         return {}
     require_held_out(settings.check_reward, (*settings.reward, *settings.gate))
-    return {"check_reward": spec.identity(reward_options(settings))}
+    alone = replace(settings, reward=(settings.check_reward,), gate=(), reward_weights={})
+    return {"check_reward": reward_identity(alone)}
 
 
 def policy_name(settings: Settings) -> str:

@@ -30,6 +30,9 @@ from tpo.types import FailureKind, Query, StopReason, Timing, Trajectory, Usage
 
 log = logging.getLogger(__name__)
 
+METHOD_ENDED = "method_ended"
+"""Stop reason of a query whose method returned before its last iteration; a larger D does not continue it."""
+
 
 class Decisions(Protocol):
     """Keeps the decisions of timed rules, so that a resumed run repeats them."""
@@ -104,8 +107,10 @@ class Driver:
                 raise
             await self._keep(stopped.reason)
             return stopped.reason
-        ended = self._attempt.sampling_ended_by
-        return "max_iterations" if ended is None or self._attempt.steps else ended
+        attempt, allowed = self._attempt, self._optimizer.method.max_iterations
+        if len(attempt.steps) < allowed:
+            return METHOD_ENDED
+        return "max_iterations" if attempt.steps else attempt.sampling_ended_by or "max_iterations"
 
     async def _method_in_time(self) -> None:
         """Run the method; a timed rule cancels it.

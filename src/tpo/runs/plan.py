@@ -40,7 +40,7 @@ from tpo.runs.inputs import RunInput, missing_column
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
-from tpo.runs.shards import Shard, ShardInput, shards_at
+from tpo.runs.shards import Shard, ShardInput, require_common_scales, shards_at
 from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
@@ -106,6 +106,7 @@ class RunPlan:
             raise ConfigError("--keep-parts is for runs with --ray")
         if settings.keep_parts and settings.shard is not None:
             raise ConfigError("--keep-parts does not go with --shard: the merge needs one file of each shard")
+        require_common_scales(settings)
         settings = await name_model(settings, os.environ)
         method = method if method is not None else make_method(settings)
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)

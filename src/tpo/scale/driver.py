@@ -34,7 +34,7 @@ from tpo.scale.worker import Worker
 from tpo.store.directory import RunDirectory
 from tpo.store.journal import JOURNAL, read_calls
 from tpo.store.lock import Lock
-from tpo.store.reader import NAME, Place, find_places, read_places
+from tpo.store.reader import CONTINUED, NAME, Place, find_places, read_places
 from tpo.store.shards import FOLDER, block_directories
 from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Query, Trajectory
@@ -70,8 +70,6 @@ async def execute_on_ray(
     """
     plan = opened.plan
     pool = Pool.of(plan.settings)
-    if len(plan.settings.reward) > 1 and plan.settings.calibration is None:
-        raise ConfigError("an ensemble on Ray needs --calibration FILE, so that all workers have its scales")
     retries = Retries()
     with opened.models.events.forwarding(*listeners):
         store = Parts(opened.directory) if plan.settings.keep_parts else opened.directory
@@ -272,7 +270,7 @@ class _RayRun:
         for wait in (*self._late, 0.0):
             await self._take_finished(name)
             places = find_places(path / NAME) if (path / NAME).exists() else {}
-            if lost := [each for each in ids if each not in places]:
+            if lost := [each for each in ids if not self._has_ended(places.get(each))]:
                 await asyncio.sleep(wait)
             else:
                 return places
@@ -281,13 +279,18 @@ class _RayRun:
             f"{lost[0]!r}; the same command resumes them"
         )
 
+    def _has_ended(self, place: Place | None) -> bool:
+        """Return whether a query's line at *place* is its last; an old one, with fewer iterations, is not."""
+        allowed = self.plan.method.max_iterations
+        return place is not None and (not place.finished or place.is_done(allowed))
+
     async def _keep_line(self, line: bytes) -> None:
         with suppress(ValueError):  # a damaged line: its query is run again
             await self._keep(decode_trajectory(line), failures=False)
 
     async def _keep(self, trajectory: Trajectory, *, failures: bool) -> None:
         """Keep *trajectory* unless its query is finished, or is still to be continued by its block."""
-        extended = trajectory.stop_reason == "max_iterations" and (
+        extended = trajectory.stop_reason in CONTINUED and (
             len(trajectory.steps) < self.plan.method.max_iterations
         )
         failed = trajectory.status == "failed"

@@ -71,7 +71,9 @@ class Head:
     id: Annotated[str, Field(description="The query's id.")]
     digest: Annotated[str, Field(description="Digest of the query's content.")]
     status: Status
-    stop_reason: Annotated[StopReason, Field(description="max_iterations, error, or a stopping rule's name.")]
+    stop_reason: Annotated[
+        StopReason, Field(description="max_iterations, method_ended, error, or a rule's name.")
+    ]
     iterations: Annotated[int, Field(ge=0, description="Number of steps after the first samples.")]
 
     @property

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 NAME = "trajectories.jsonl"
 
+CONTINUED = ("max_iterations", "sample_cost")
+"""Stop reasons after which a query goes on with a larger D: the second only ended the first draw."""
+
 MAX_OPEN = 64
 """Files of parts that are open at a time; a run may have thousands of parts."""
 
@@ -37,7 +40,7 @@ class Place:
     def is_done(self, max_iterations: object) -> bool:
         """Return whether the query is finished and has used all iterations that a run of D allows."""
         fewer = isinstance(max_iterations, int) and self.iterations < max_iterations
-        return self.finished and not (fewer and self.stop_reason == "max_iterations")
+        return self.finished and not (fewer and self.stop_reason in CONTINUED)
 
 
 def read_trajectories(path: Path) -> Iterator[Trajectory]:
