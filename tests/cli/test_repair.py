@@ -31,6 +31,17 @@ async def test_a_damaged_run_is_repaired_and_what_was_found_is_told(tmp_path: Pa
     assert [each.query.id for each in read_trajectories(tmp_path)] == ["a", "c"]
 
 
+async def test_a_lost_run_json_of_a_merged_run_is_told_as_restored(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "shards" / "1-of-1"):
+        async with opened(path) as directory:
+            await directory.append(trajectory("a"))
+    (tmp_path / "run.json").unlink()
+    assert repair(tmp_path).stdout.splitlines() == [
+        "run.json is restored from its backup",
+        "1 query finished; the command of the run resumes it",
+    ]
+
+
 async def test_a_run_without_damage_is_said_to_have_none(tmp_path: Path) -> None:
     async with opened(tmp_path) as directory:
         await directory.append(trajectory("a"))

@@ -123,6 +123,19 @@ def test_scales_go_through_a_file_unchanged(tmp_path: Path) -> None:
         write_scales(tmp_path / "no" / "folder.json", SCALES)
 
 
+def test_a_process_that_reads_scales_while_they_are_written_finds_a_whole_file(tmp_path: Path) -> None:
+    file, link = tmp_path / "scales.json", tmp_path / "link.json"
+    link.symlink_to(file)
+    write_scales(link, SCALES)
+    before = file.read_text("utf-8")
+    with file.open(encoding="utf-8") as reading:
+        write_scales(link, {"long": Scale(1.0, 1.0)})
+        assert reading.read() == before
+    assert read_scales(file, ["long"]) == {"long": Scale(1.0, 1.0)}
+    assert set(tmp_path.iterdir()) == {file, link}
+    assert link.is_symlink()
+
+
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=6))
 def test_the_ways_stand_in_order(values: list[float]) -> None:
     tolerance = 1e-9

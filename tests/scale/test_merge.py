@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +15,13 @@ from typer.testing import CliRunner
 
 from tests.runs.models import by_id
 from tests.scale.sharded import data_file, planned, run
+from tests.scale.test_driver import Setup
 from tpo.api import load_run
 from tpo.cli.main import app
 from tpo.errors import StoreBusy, StoreError, StoreMismatch
 from tpo.export import read_in_order
 from tpo.report import write_report
+from tpo.runs.models import no_models
 from tpo.scale.merge import merge_shards
 from tpo.scale.run_command import run_command
 from tpo.store import read_run, read_trajectories
@@ -126,6 +131,110 @@ async def test_a_shard_of_unknown_size_is_complete_when_its_last_invocation_ende
     write_run(shard, unknown.begin(9.0).end(9.5, unknown.totals, interrupted=True))
     with pytest.raises(StoreError, match=r"shard 2/3: \d finished"):
         merge_shards(out)
+
+
+async def test_a_shard_that_was_killed_while_iterations_were_added_is_not_complete(tmp_path: Path) -> None:
+    data, out = data_file(tmp_path), await sharded(tmp_path, 2)
+    await run(data, out, "1/2", max_iterations=3)
+    killed = await planned(data, out, "2/2", max_iterations=3)
+    async with killed.opened(no_models()):
+        pass
+    names = [query.id for query in killed.data.queries]
+    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    told = f"shard 2/2: 0 of {len(names)} queries finished, {len(names)} not ended: {listed}\n"
+    with pytest.raises(StoreError, match=re.escape(told)):
+        merge_shards(out)
+    await run(data, out, "2/2", max_iterations=3)
+    merge_shards(out)
+    assert {len(each.steps) for each in read_trajectories(out)} == {3}
+
+
+async def test_parts_of_a_run_that_was_killed_while_iterations_were_added_are_not_complete(
+    tmp_path: Path,
+) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray(keep_parts=True)
+    killed = await setup.plan("run", max_iterations=3, ray="auto", keep_parts=True)
+    async with killed.opened(no_models()):
+        pass
+    with pytest.raises(StoreError, match="0 of 12 queries finished, 0 failed: repeat the command"):
+        merge_shards(tmp_path / "run")
+
+
+async def test_shards_whose_data_has_lost_rows_are_merged_with_them(tmp_path: Path) -> None:
+    out = await sharded(tmp_path)
+    data = data_file(tmp_path, 8)
+    for number in (1, 2, 3):
+        await run(data, out, f"{number}/3")
+    assert merge_shards(out).finished == 12
+    data.unlink()
+    assert merge_shards(out).finished == 12
+
+
+async def test_a_run_in_parts_whose_data_has_lost_rows_is_merged_with_them(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray(keep_parts=True)
+    await setup.on_ray(count=8, keep_parts=True)
+    assert merge_shards(tmp_path / "run").finished == 12
+
+
+async def test_queries_of_rows_that_the_data_has_lost_do_not_stand_for_others(tmp_path: Path) -> None:
+    data, out = data_file(tmp_path, 20), tmp_path / "big"
+    for rows in (20, 8):
+        for number in (1, 2):
+            await run(data_file(tmp_path, rows), out, f"{number}/2")
+    shard = out / "shards" / "2-of-2"
+    lost = next(iter((await planned(data, out, "2/2")).data.queries)).id
+    file = shard / "trajectories.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(line for line in lines if f'"id":"{lost}"'.encode() not in line))
+    told = f"shard 2/2: .* finished, also of rows that the data has no longer, not ended: {lost}\n"
+    with pytest.raises(StoreError, match=told):
+        merge_shards(out)
+    data.unlink()
+    write_run(shard, read_run(shard).begin(9.0))
+    with pytest.raises(StoreError, match=r"shard 2/2: \d+ finished, also of rows .* no longer\n"):
+        merge_shards(out)
+
+
+def name_data(out: Path, name: str) -> None:
+    """Put *name* as that of the data into the records of the shards."""
+    for shard in (out / "shards").iterdir():
+        record = read_run(shard)
+        write_run(shard, replace(record, configuration={**record.configuration, "data": name}))
+
+
+def merge_elsewhere(out: Path) -> str:
+    """Merge with an open standard input, in a process without the library ``datasets``."""
+    code = (
+        "import sys; sys.modules['datasets'] = None\n"
+        "from tests.scale.command import main\n"
+        "sys.argv[1:] = ['merge', *sys.argv[1:]]; main()"
+    )
+    given, kept_open = os.pipe()
+    try:
+        command = [sys.executable, "-c", code, str(out)]
+        return subprocess.run(
+            command,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        ).stdout
+    finally:
+        os.close(given)
+        os.close(kept_open)
+
+
+@pytest.mark.parametrize("name", ["hf:someone/prompts", "-"])
+async def test_shards_are_merged_where_their_data_cannot_be_read(tmp_path: Path, name: str) -> None:
+    out = await sharded(tmp_path)
+    name_data(out, name)
+    assert merge_elsewhere(out).startswith("12 queries finished")
+    (out / "shards" / "3-of-3" / "trajectories.jsonl").write_bytes(b"")
+    assert "shard 3/3: 0 of 3 queries finished\n" in merge_elsewhere(out)
 
 
 async def test_a_merged_run_with_its_shards_is_not_deleted_by_fresh(tmp_path: Path) -> None:

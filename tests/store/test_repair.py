@@ -107,6 +107,37 @@ async def test_shards_are_repaired_before_they_are_merged(tmp_path: Path) -> Non
     assert repair(tmp_path).finished == 1
 
 
+async def test_a_lost_run_json_is_restored_above_shards_or_blocks(run: Path) -> None:
+    before = (run / "run.json").read_bytes()
+    for name in ("1-of-2", "block-1"):
+        async with opened(run / "shards" / name, {"method.name": "other"}) as directory:
+            await directory.append(trajectory("a"))
+    (run / "run.json").unlink()
+    assert repair(run).restored
+    assert (run / "run.json").read_bytes() == before
+    assert not repair(run).restored
+
+
+async def test_shards_are_repaired_below_a_merge_that_was_cut_off(tmp_path: Path) -> None:
+    async with opened(tmp_path / "shards" / "1-of-2") as directory:
+        await directory.append(trajectory("a"))
+        await directory.append(trajectory("b"))
+    (tmp_path / "trajectories.jsonl").write_bytes(b"{")
+    damage(tmp_path / "shards" / "1-of-2" / "trajectories.jsonl", b'"id":"b","digest"', b'"id":"B","digest"')
+    found = repair(tmp_path)
+    assert (found.finished, found.damaged["shards/1-of-2/trajectories.jsonl"]) == (1, 1)
+    assert not (tmp_path / "run.json").exists()
+
+
+async def test_a_run_in_blocks_that_lost_its_settings_is_not_called_whole(run: Path) -> None:
+    async with opened(run / "shards" / "block-1") as directory:
+        await directory.append(trajectory("d"))
+    for name in ("run.json", "run.json.bak"):
+        (run / name).unlink()
+    with pytest.raises(StoreError, match="the run cannot be resumed"):
+        repair(run)
+
+
 async def test_a_run_under_way_is_left_alone(tmp_path: Path) -> None:
     async with opened(tmp_path):
         with pytest.raises(StoreBusy):

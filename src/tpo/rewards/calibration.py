@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,16 +92,34 @@ async def _scale(name: str, member: Reward, examples: Sequence[Example]) -> Scal
 
 
 def write_scales(path: Path, scales: Scales) -> None:
-    """Keep *scales* in *path*, as JSON.
+    """Keep *scales* in *path*, as JSON; a process that reads meanwhile finds all of it or what was there.
 
     Raises:
         ConfigError: it cannot be written.
     """
     record = {"format": FORMAT, "scales": {name: asdict(scale) for name, scale in scales.items()}}
     try:
-        path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        _replace(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ConfigError(f"--calibration {path}: cannot be written: {error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace *path* at once by a file of *text*; a symbolic link stays one.
+
+    Raises:
+        OSError: it cannot be written; what stood there still stands there.
+    """
+    path = Path(os.path.realpath(path))
+    fresh = path.with_name(f".tpo-{secrets.token_hex(8)}.tmp")  # processes of several machines may write
+    try:
+        with fresh.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)  # it is there after an error only
 
 
 def read_scales(path: Path, names: Sequence[str]) -> dict[str, Scale]:

@@ -6,34 +6,41 @@ The parts of a run with ``--keep-parts`` are merged in the same way.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial as bound
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tpo.config.settings import DATA_OPTIONS
 from tpo.data import ReadOptions
-from tpo.errors import DataError, StoreBusy, StoreError, StoreMismatch
+from tpo.data.sources import STANDARD_INPUT, single_or_several
+from tpo.errors import ConfigError, DataError, StoreBusy, StoreError, StoreMismatch, TpoError
 from tpo.plurals import queries
 from tpo.runs.inputs import RunInput, SourceInput
-from tpo.runs.shards import Shard, shards_at
+from tpo.runs.shards import Shard, ShardInput, shards_at
 from tpo.runs.summary import Summary, Tally
 from tpo.scale.run_command import run_command
-from tpo.store import RunRecord, read_run
+from tpo.store import RunRecord, is_complete, read_run, recorded_ids
 from tpo.store.files import rewrite_file, sync_directory
-from tpo.store.index import TrajectoryIndex
+from tpo.store.index import Counts, TrajectoryIndex
 from tpo.store.journal import JOURNAL
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME
-from tpo.store.runfile import EXTENDABLE, is_measured, join_records, write_run
+from tpo.store.runfile import EXTENDABLE, MAX_ITERATIONS, is_measured, join_records, write_run
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.shards import FOLDER, PARTS, block_directories
 from tpo.store.trajectory_line import decode_trajectory
+from tpo.types import Query
 
 SHOWN = 5
 """Ids and shards that an error names; the rest are counted."""
+
+
+Queries = Callable[[], Iterable[Query] | None]
+"""Reads the queries of a run or of a shard from its data; None where that is not here or has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +50,36 @@ class _Part:
     shard: Shard
     path: Path
     record: RunRecord
-    finished: int = 0
-    failed: int = 0
+    counts: Counts
 
     @property
     def total(self) -> int | None:
         """Number of queries of the shard; None if its run did not know."""
-        count = self.record.configuration.get("queries")
-        return count if isinstance(count, int) else None
+        return _total(self.record)
 
-    @property
-    def is_complete(self) -> bool:
-        """Return whether every query is finished; if their number is unknown, whether the run has ended."""
-        if self.total is None:
-            return not self.failed and _has_ended(self.record)
-        return self.finished == self.total
+
+def _total(record: RunRecord) -> int | None:
+    count = record.configuration.get("queries")
+    return count if isinstance(count, int) else None
+
+
+def _is_complete(path: Path, record: RunRecord, counts: Counts, held: Queries) -> bool:
+    """Return whether every query of the run at *path* is done; of an unknown number, whether it has ended.
+
+    The run keeps queries whose rows the data has lost, so the counts may not tell: then *held* is read.
+    """
+    total, ended = _total(record), _has_ended(record)
+    if total is None:
+        return ended and not counts.failed
+    if counts.done < total:
+        return False
+    exact = counts.all == total
+    if exact and ended:
+        return True
+    with suppress(ConfigError, DataError):  # the data cannot be read here
+        if (found := held()) is not None:
+            return is_complete(path, record.fingerprint, found)
+    return exact or ended
 
 
 def _has_ended(record: RunRecord) -> bool:
@@ -89,8 +111,8 @@ def merge_shards(path: Path, *, partial: bool = False) -> Summary:
             stack.callback(_locked(each).release)
         joint = join_records(path, [part.record for part in parts])
         _require_unchanged(path, joint)
-        index = stack.enter_context(TrajectoryIndex([part.path / NAME for part in parts]))
-        parts = [_counted(part, index, number) for number, part in enumerate(parts)]
+        index = stack.enter_context(_index(joint, [part.path / NAME for part in parts]))
+        parts = [replace(part, counts=index.counts(number)) for number, part in enumerate(parts)]
         _require_one_run(path, parts, index)
         if not partial:
             _require_complete(path, parts, index)
@@ -109,21 +131,13 @@ def _merge_parts(path: Path, partial: bool) -> Summary:
         for block in blocks:
             _locked(block).release()  # no worker of a driver that died is left
         files = [block / NAME for block in blocks if (block / NAME).exists()]
-        index = stack.enter_context(TrajectoryIndex(files))
+        index = stack.enter_context(_index(record, files))
         if duplicates := index.duplicates(SHOWN):
             raise StoreError(
                 f"{path / FOLDER}: query ids occur in more than one part: {', '.join(duplicates)}"
             )
-        counts = [index.counts(number) for number in range(len(files))]
-        finished, failed = (sum(count[kind] for count in counts) for kind in (0, 1))
-        total = record.configuration.get("queries")
-        complete = _has_ended(record) if total is None else finished == total
-        if not partial and (failed or not complete):
-            of_all = "" if total is None else f" of {total:,}"
-            raise StoreError(
-                f"{path}: {finished:,}{of_all} queries finished, {failed:,} failed: "
-                "repeat the command of the run, or merge what there is with --partial"
-            )
+        if not partial:
+            _require_complete_run(path, record, index.counts())
         fingerprint = {key: value for key, value in record.fingerprint.items() if key != "parts"}
         configuration = {**record.configuration, "keep_parts": False}
         whole = replace(record, configuration=configuration, fingerprint=fingerprint)
@@ -132,8 +146,36 @@ def _merge_parts(path: Path, partial: bool) -> Summary:
         return summary
 
 
+def _index(record: RunRecord, files: list[Path]) -> TrajectoryIndex:
+    return TrajectoryIndex(files, record.fingerprint.get(MAX_ITERATIONS))
+
+
+def _require_complete_run(path: Path, record: RunRecord, counts: Counts) -> None:
+    """Refuse a run in parts that is not complete.
+
+    Raises:
+        StoreError: it is not.
+    """
+    if not _is_complete(path, record, counts, lambda: _run_queries(path, record)):
+        total = _total(record)
+        of_all = "" if total is None or counts.done > total else f" of {total:,}"
+        raise StoreError(
+            f"{path}: {counts.done:,}{of_all} queries finished, {counts.failed:,} failed: "
+            "repeat the command of the run, or merge what there is with --partial"
+        )
+
+
+def _run_queries(path: Path, record: RunRecord) -> Iterable[Query] | None:
+    """Return the queries of the run at *path*; those without an id have the one that is recorded."""
+    data = _Data().of(record)
+    if data is None:
+        return None
+    known = recorded_ids(path, record.fingerprint["data"])
+    return data.queries if known is None else data.identified(known)
+
+
 def _read_parts(path: Path) -> list[_Part]:
-    parts = [_Part(shard, each, read_run(each)) for shard, each in shards_at(path).items()]
+    parts = [_Part(shard, each, read_run(each), Counts()) for shard, each in shards_at(path).items()]
     if not parts:
         raise StoreError(f"{path}: no shards are here; name the --out directory of runs with --shard")
     counts = sorted({part.shard.count for part in parts})
@@ -195,11 +237,6 @@ def _unextendable(record: RunRecord) -> dict[str, Any]:
     return {key: value for key, value in record.fingerprint.items() if key not in EXTENDABLE}
 
 
-def _counted(part: _Part, index: TrajectoryIndex, number: int) -> _Part:
-    finished, failed = index.counts(number)
-    return replace(part, finished=finished, failed=failed)
-
-
 def _require_one_run(path: Path, parts: list[_Part], index: TrajectoryIndex) -> None:
     """Refuse an id that occurs in two shards, or in a shard that it does not belong to.
 
@@ -229,10 +266,11 @@ def _require_complete(path: Path, parts: list[_Part], index: TrajectoryIndex) ->
         _row(f"shard {shard} is missing", run_command(configuration, path, str(shard)))
         for shard in (Shard(parts[0].shard.count, number) for number in missing)
     ]
-    data = _data(parts[0].record)
+    data = _Data()
     for number, part in enumerate(parts):
-        if not part.is_complete:
-            told = _incomplete(part, data, index, number)
+        held = bound(data.held_by, part)
+        if not _is_complete(part.path, part.record, part.counts, held):
+            told = _incomplete(part, held, index, number)
             rows.append(_row(told, run_command(part.record.configuration, path, str(part.shard))))
     if rows:
         more = f"\n  and {len(rows) - 4 * SHOWN:,} more shards" if len(rows) > 4 * SHOWN else ""
@@ -247,27 +285,61 @@ def _row(told: str, command: str) -> str:
     return f"  {told}\n    {command}"
 
 
-def _incomplete(part: _Part, data: RunInput | None, index: TrajectoryIndex, number: int) -> str:
-    """Return a sentence on what a shard lacks, with ids of queries that have not ended if *data* is here."""
-    of_all = "" if part.total is None else f" of {queries(part.total)}"
-    told = f"shard {part.shard}: {part.finished:,}{of_all} finished"
-    failed = f", {part.failed:,} failed" if part.failed else ""
-    lacking = 0 if part.total is None else part.total - part.finished - part.failed
-    if lacking <= 0 or data is None:
-        return told + failed
-    names = (query.id for query in data.queries if part.shard.holds(query.id))
-    first = ", ".join(islice((name for name in names if not index.holds(number, name)), SHOWN))
-    return f"{told}{failed}, {lacking:,} not ended: {first}{', ...' if lacking > SHOWN else ''}"
+def _incomplete(part: _Part, held: Queries, index: TrajectoryIndex, number: int) -> str:
+    """Return a sentence on what a shard lacks, with ids of queries that have not ended if *held* has them."""
+    counts, total = part.counts, part.total
+    failed = f", {counts.failed:,} failed" if counts.failed else ""
+    told = f"shard {part.shard}: {_finished(counts.done, total)}{failed}"
+    lacking = 0 if total is None else total - counts.done - counts.failed
+    if total is None or (lacking <= 0 and counts.done < total):
+        return told
+    ids = _not_ended(held, index, number)
+    exact = f"{lacking:,} " if lacking > 0 and counts.all <= total else ""
+    more = ", ..." if len(ids) > SHOWN else ""
+    return f"{told}, {exact}not ended: {', '.join(ids[:SHOWN])}{more}" if ids else told
 
 
-def _data(record: RunRecord) -> RunInput | None:
-    """Return the data of a shard's run if it is here and unchanged."""
-    options: dict[str, Any] = {name: record.configuration.get(name) for name in DATA_OPTIONS}
+def _finished(done: int, total: int | None) -> str:
+    if total is not None and done > total:
+        return f"{done:,} finished, also of rows that the data has no longer"
+    return f"{done:,}{'' if total is None else f' of {queries(total)}'} finished"
+
+
+def _not_ended(held: Queries, index: TrajectoryIndex, number: int) -> list[str]:
+    """Return ids of queries of a shard that have not ended, one more than are shown; none without data."""
+    with suppress(ConfigError, DataError):
+        ids = (query.id for query in held() or ())
+        return list(islice((each for each in ids if not index.has_ended(number, each)), SHOWN + 1))
+    return []
+
+
+class _Data:
+    """Data of shards, opened only where one is not complete, and once for all of them."""
+
+    def __init__(self) -> None:
+        self._unchanged: dict[SourceInput, bool] = {}
+
+    def held_by(self, part: _Part) -> Iterable[Query] | None:
+        """Return the queries of *part*; None if the data is not here or has changed."""
+        data = self.of(part.record)
+        return None if data is None else ShardInput(data, part.shard).queries
+
+    def of(self, record: RunRecord) -> RunInput | None:
+        """Return the data of a run of *record* if it is here and unchanged."""
+        options: dict[str, Any] = {name: record.configuration.get(name) for name in DATA_OPTIONS}
+        named = record.configuration.get("data", "")
+        names = [named] if isinstance(named, str) else named
+        source = SourceInput(single_or_several(names), ReadOptions(**options))
+        if source not in self._unchanged:
+            self._unchanged[source] = STANDARD_INPUT not in names and _is_unchanged(source, record)
+        return source if self._unchanged[source] else None
+
+
+def _is_unchanged(source: SourceInput, record: RunRecord) -> bool:
     try:
-        found = SourceInput(record.configuration.get("data", ""), ReadOptions(**options))
-        return found if found.digest == record.fingerprint.get("data") else None
-    except (DataError, OSError):
-        return None
+        return source.digest == record.fingerprint.get("data")
+    except (TpoError, OSError):
+        return False
 
 
 def _write(path: Path, joint: RunRecord, index: TrajectoryIndex, journals: list[Path]) -> Summary:

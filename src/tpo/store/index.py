@@ -6,11 +6,13 @@ import logging
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tpo.store.reader import OpenFiles, warn_of_damage, whole_lines
+from tpo.store.line_types import Head
+from tpo.store.reader import OpenFiles, Place, warn_of_damage, whole_lines
 from tpo.store.trajectory_line import decode_head, decode_position, decode_trajectory
 from tpo.types import Trajectory
 
@@ -19,37 +21,55 @@ log = logging.getLogger(__name__)
 _BY_POSITION = re.compile(r"q(\d{1,18})", re.ASCII)
 _TABLE = """
 CREATE TABLE line (
-    part INTEGER, id BLOB, position INTEGER, start INTEGER, finished INTEGER, PRIMARY KEY (part, id)
+    part INTEGER, id BLOB, position INTEGER, start INTEGER, done INTEGER, PRIMARY KEY (part, id)
 ) WITHOUT ROWID
+"""  # done: 1 if it is, 0 if it failed, NULL if it goes on
+
+_COUNT = """
+SELECT COALESCE(SUM(done), 0), COALESCE(SUM(NOT done), 0), COALESCE(SUM(done IS NULL), 0) FROM line
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of queries that are *done*, that *failed*, and that have *fewer* iterations than allowed."""
+
+    done: int = 0
+    failed: int = 0
+    fewer: int = 0
+
+    @property
+    def all(self) -> int:
+        """Number of queries with a line."""
+        return self.done + self.failed + self.fewer
 
 
 class TrajectoryIndex:
     """The last line of each query in the trajectory files *files*, in a temporary database.
 
-    Use it in a ``with`` block. Damaged lines are left out with a warning.
+    Use it in a ``with`` block. Damaged lines are left out with a warning. *max_iterations* is D of the run:
+    finished queries with fewer may not be done, see :meth:`tpo.store.reader.Place.is_done`.
 
     Raises:
         StoreError: a file cannot be read, or a later version wrote it.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], max_iterations: object = None) -> None:
         self.files = tuple(files)
         self._database = sqlite3.connect("")  # a temporary file, which SQLite removes
         self._database.execute(_TABLE)
         insert = "INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?)"
         try:
             for part, file in enumerate(self.files):
-                self._database.executemany(insert, _rows(part, file))
+                self._database.executemany(insert, _rows(part, file, max_iterations))
         except BaseException:
             self._database.close()
             raise
 
-    def counts(self, part: int) -> tuple[int, int]:
-        """Return how many queries of *part* are finished and how many failed."""
-        query = "SELECT COUNT(*), COALESCE(SUM(finished), 0) FROM line WHERE part = ?"
-        ended, finished = self._database.execute(query, (part,)).fetchone()
-        return finished, ended - finished
+    def counts(self, part: int | None = None) -> Counts:
+        """Return how many queries of *part*, or of all parts, are done, failed or to be continued."""
+        chosen, values = ("", ()) if part is None else (" WHERE part = ?", (part,))
+        return Counts(*self._database.execute(_COUNT + chosen, values).fetchone())
 
     def duplicates(self, limit: int) -> list[str]:
         """Return at most *limit* ids that occur in more than one file."""
@@ -61,10 +81,10 @@ class TrajectoryIndex:
         found = self._database.execute("SELECT id FROM line WHERE part = ?", (part,))
         return (_text(name) for (name,) in found)
 
-    def holds(self, part: int, query: str) -> bool:
-        """Return whether the id *query* occurs in *part*."""
+    def has_ended(self, part: int, query: str) -> bool:
+        """Return whether the query of *part* with the id *query* is done or failed."""
         found = self._database.execute(
-            "SELECT 1 FROM line WHERE part = ? AND id = ?", (part, database_key(query))
+            "SELECT 1 FROM line WHERE part = ? AND id = ? AND done IS NOT NULL", (part, database_key(query))
         )
         return found.fetchone() is not None
 
@@ -97,7 +117,9 @@ class TrajectoryIndex:
         self._database.close()
 
 
-def _rows(part: int, file: Path) -> Iterator[tuple[int, bytes, int | None, int, bool]]:
+def _rows(
+    part: int, file: Path, max_iterations: object
+) -> Iterator[tuple[int, bytes, int | None, int, bool | None]]:
     damaged = []
     for number, start, line in whole_lines(file):
         try:
@@ -108,8 +130,15 @@ def _rows(part: int, file: Path) -> Iterator[tuple[int, bytes, int | None, int, 
             continue
         if position is None and (numbered := _BY_POSITION.fullmatch(head.id)):
             position = int(numbered[1])
-        yield part, database_key(head.id), position, start, head.finished
+        done = _is_done(number, start, head, max_iterations)
+        yield part, database_key(head.id), position, start, done
     warn_of_damage(file, damaged)
+
+
+def _is_done(number: int, start: int, head: Head, max_iterations: object) -> bool | None:
+    """Return whether a query is done; False if it failed, None if it goes on."""
+    place = Place(number, start, head.finished, head.stop_reason, head.iterations, head.digest)
+    return place.is_done(max_iterations) or (None if head.finished else False)
 
 
 def database_key(query: str) -> bytes:

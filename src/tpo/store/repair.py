@@ -17,7 +17,7 @@ from tpo.store.journal import JOURNAL, decode_journal_line
 from tpo.store.lock import Lock
 from tpo.store.reader import find_places
 from tpo.store.runfile import read_run
-from tpo.store.shards import FOLDER, PARTS
+from tpo.store.shards import BLOCK, FOLDER, PARTS
 from tpo.store.trajectory_line import decode_trajectory
 
 DAMAGED = ".damaged"
@@ -58,9 +58,9 @@ def repair(path: Path) -> Repaired:
     """
     if not path.is_dir():
         raise StoreError(f"{path}: no such directory; name the directory of a run")
-    own = [path] if _is_run(path) else []
-    kept = own and not (path / PARTS).exists()
-    parts = [] if kept else [part for part in sorted((path / FOLDER).glob("*")) if _is_run(part)]
+    below = [part for part in sorted((path / FOLDER).glob("*")) if _is_run(part)]
+    own = [path] if _holds_run(path, below) else []
+    parts = [] if own and not (path / PARTS).exists() else below
     if not own and not parts:
         raise StoreError(f"{path}: no run is here (neither {runfile.NAME} nor {reader.NAME})")
     with _locked(path):
@@ -82,6 +82,15 @@ def _is_run(path: Path) -> bool:
     return any((path / name).exists() for name in (runfile.NAME, runfile.BACKUP, reader.NAME))
 
 
+def _holds_run(path: Path, below: list[Path]) -> bool:
+    """Return whether *path* has a run of its own.
+
+    Without a record, trajectories above shards are those of a merge that was cut off.
+    """
+    recorded = any((path / name).exists() for name in (runfile.NAME, runfile.BACKUP))
+    return recorded or (_is_run(path) and all(each.name.startswith(BLOCK) for each in below))
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     try:
@@ -98,7 +107,7 @@ def _repair(path: Path, prefix: str = "") -> Repaired:
     """Repair one directory; *prefix* stands before the names of its files."""
     restored = _restore_record(path)
     trajectories, journal = path / reader.NAME, path / JOURNAL
-    resumable = read_run(path).schema == SCHEMA
+    resumable = read_run(path / runfile.NAME).schema == SCHEMA
     damaged = {f"{prefix}{trajectories.name}": _set_aside(trajectories, decode_trajectory)}
     if resumable:
         entries = _set_aside(journal, lambda line: decode_journal_line(line, journal))
@@ -111,7 +120,7 @@ def _repair(path: Path, prefix: str = "") -> Repaired:
 def _restore_record(path: Path) -> bool:
     """Restore ``run.json`` from its backup if it is damaged or missing; return whether it was."""
     try:
-        read_run(path)
+        read_run(path / runfile.NAME)  # of a directory without one, the record of its parts would be read
     except StoreError as error:
         backup = path / runfile.BACKUP
         if not backup.exists():
