@@ -388,6 +388,35 @@ def test_rounds_end_at_n_and_the_reason_is_then_the_methods_own_end() -> None:
     assert trajectory.stop_reason == "max_iterations"
 
 
+def blank_at_first(n: int, *rules: StoppingRule, blank: int = 4) -> tuple[Trajectory, ScriptedPolicy]:
+    """Return a draw of *n* first samples in rounds of four of which the first *blank* hold no text."""
+    script: Script = {"sample": lambda call, i: "x" * max(0, call.sampling.seed % 1024 + i - blank + 1)}
+    policy = ScriptedPolicy(script)
+    optimizer = Optimizer(policy, ScriptedReward(), bon(sample_size=n), stopping=[SampleCost(1e-9), *rules])
+    return optimizer.run(QUERY), policy
+
+
+def test_a_round_of_blank_samples_is_followed_by_the_next_one() -> None:
+    trajectory, policy = blank_at_first(10)
+    assert (trajectory.status, trajectory.error) == ("finished", None)
+    assert [call.sampling.n for call in policy.calls] == [4, 4, 2]
+    assert [len(each.text) for each in trajectory.pool] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_draw_fails_when_all_of_its_rounds_are_blank() -> None:
+    trajectory, policy = blank_at_first(10, blank=10)
+    assert [call.sampling.n for call in policy.calls] == [4, 4, 2]
+    assert (trajectory.status, trajectory.stop_reason) == ("failed", "error")
+    assert "no first sample holds a text; they are blank" in str(trajectory.error)
+
+
+def test_a_rule_that_ends_a_draw_before_any_text_leaves_no_answer() -> None:
+    trajectory, policy = blank_at_first(10, TokenBudget(1))
+    assert [call.sampling.n for call in policy.calls] == [4]
+    assert (trajectory.status, trajectory.stop_reason) == ("failed", "error")
+    assert "no response was scored before it ended (token_budget)" in str(trajectory.error)
+
+
 def test_other_rules_are_asked_between_rounds() -> None:
     policy = ScriptedPolicy({"sample": "x" * 9})
     rules: list[StoppingRule] = [SampleCost(1e-9), TargetReward(9.0)]

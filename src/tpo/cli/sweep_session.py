@@ -29,7 +29,13 @@ from tpo.experiments.plan import locked_directory
 from tpo.experiments.sweep.costs import cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
 from tpo.experiments.sweep.held_out import HeldOutScores
-from tpo.experiments.sweep.plan import SweepPlan, load_data, require_one_model, require_own_time
+from tpo.experiments.sweep.plan import (
+    SweepPlan,
+    load_data,
+    require_one_model,
+    require_own_first_samples,
+    require_own_time,
+)
 from tpo.experiments.sweep.results import RESULTS, Outcome, write_results
 from tpo.experiments.sweep.run_cells import ListenerFactory, SweepModels, run_cells
 from tpo.experiments.sweep.tables import equal_cost_table, sweep_table
@@ -96,6 +102,7 @@ class SweepSession:
         require_held_out(held_out, (*axes.rewards, *settings.gate))
         require_own_time(costs, shares=not flags["no_share"])
         require_one_model(costs, settings)
+        require_own_first_samples(settings)
         sweep_cells(settings, axes)
         queries, digest = load_data(data, settings)
         settings = asyncio.run(name_model(settings, os.environ))

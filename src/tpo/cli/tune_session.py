@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tpo.cli.common import axes_of
 from tpo.cli.escape import visible
-from tpo.cli.options import TUNED
+from tpo.cli.options import TUNE_DEFAULTS, TUNED
 from tpo.cli.prices import prices_of_flags
 from tpo.cli.sweep_session import SweepSession, sweep_directory_name
 from tpo.config import name_model, stopping_identity
@@ -25,14 +25,18 @@ from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import make_arms
 from tpo.experiments.sweep.costs import SECONDS, cost_measures
 from tpo.experiments.sweep.grid import Axes, sweep_cells
-from tpo.experiments.sweep.plan import SweepPlan, load_data, require_one_model
+from tpo.experiments.sweep.plan import (
+    SweepPlan,
+    load_data,
+    require_one_model,
+    require_own_first_samples,
+)
 from tpo.experiments.sweep.results import Outcome, on_shared_queries
 from tpo.experiments.tune.choice import choose
 from tpo.experiments.tune.results import tune_notes, tune_tables, write_tune
 from tpo.report.overview import TINY_NOTE
 from tpo.types import Query
 
-DEFAULTS = {"method": ("tpo", "revision", "fused"), "max_iterations": 4}
 Flags = Mapping[str, Any]
 
 
@@ -50,7 +54,7 @@ class TuneSession:
         Raises:
             TpoError: an option or the data is wrong, or a server does not say which model it serves.
         """
-        settings, lists = axes_of(flags, config, TUNED, DEFAULTS)
+        settings, lists = axes_of(flags, config, TUNED, TUNE_DEFAULTS)
         if len(settings.reward) != 1:
             raise ConfigError(
                 "tpo tune takes one --reward: configurations of two rewards have no common scale"
@@ -60,6 +64,7 @@ class TuneSession:
         if SECONDS in costs:
             raise ConfigError("--cost seconds: configurations that share a run have no time of their own")
         require_one_model(costs, settings)
+        require_own_first_samples(settings)
         # It is no part of the cells' settings: it scores afterwards.
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         require_held_out(held_out, (*settings.reward, *settings.gate))

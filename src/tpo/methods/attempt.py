@@ -194,8 +194,8 @@ class Attempt:
             drawn += await self._first.sample(
                 "sample", messages, n=count, start=start + done, read=plain_response
             )
-            if not self._first.pool:
-                raise self._nothing_drawn()
+        if not self._first.pool:
+            raise self._nothing_drawn()
         return drawn
 
     def _ask_rules(self) -> None:

@@ -59,10 +59,13 @@ class Estimate:
     skewed: bool = False
 
     def clipped(self, minimum: float, maximum: float) -> Estimate:
-        """Return the estimate with its interval clipped to possible values."""
-        if self.low is None or self.high is None:
-            return self
-        return Estimate(self.value, max(self.low, minimum), min(self.high, maximum), self.skewed)
+        """Return the estimate with its value and its interval clipped to possible values."""
+
+        def within(value: float) -> float:
+            return min(max(value, minimum), maximum)
+
+        low, high = (None if bound is None else within(bound) for bound in (self.low, self.high))
+        return Estimate(within(self.value), low, high, self.skewed)
 
 
 def sorted_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,14 @@ async def test_the_mean_is_clipped_and_axes_count_their_own_items() -> None:
     both = [await graded(KNEE, "rest, and how long has it hurt"), await graded(TEA, "an amount")]
     metrics = {each.name: each.value for each in HEALTHBENCH.summarize(both, context)}
     assert metrics == {"score": 100.0, "accuracy": 100.0, "context_awareness": 100.0, "completeness": 100.0}
+
+
+async def test_a_clipped_mean_lies_in_its_interval() -> None:
+    context = GradingContext(judge=judge(reads))
+    texts = ("medicine", "medicine", "medicine", "medicine, and how long has it hurt", "medicine")
+    bad = [await graded(replace(KNEE, id=f"q{k}"), text) for k, text in enumerate(texts)]
+    score = HEALTHBENCH.summarize(bad, context)[0]
+    assert (score.value, score.low, score.high) == (0.0, 0.0, 0.0)
 
 
 async def test_a_judge_that_states_nothing_leaves_the_answer_ungraded() -> None:

@@ -76,6 +76,7 @@ def test_a_sweep_runs_against_a_server_and_goes_on_without_asking_again(data: Pa
         (["--limit", "0"], "--limit is 0"),
         (["--cost", "money", "--price-in", "1", "--role-price", "critic"], "must be ROLE=IN,OUT"),
         (["--cost", "seconds"], "--cost seconds needs --no-share"),
+        (["--fallback", "best-of-n"], "--fallback best-of-n adds to the first samples"),
         (["--cost", "flops", "--parameters", "8e9", "--critic", "http://127.0.0.1:9/v1"], "one policy"),
     ],
 )

@@ -60,6 +60,21 @@ def test_a_pool_is_drawn_beside_the_grid_in_each_layout_that_is_asked_for() -> N
 
 
 @pytest.mark.parametrize(
+    ("methods", "pools"),
+    [
+        (("textgrad",), ["paper-bon D0-N40"]),
+        (("textgrad-revision", "revision"), ["bon D0-N40", "paper-bon D0-N40"]),
+        (("tpo.methods.catalog:paper",), ["paper-bon D0-N40"]),
+    ],
+)
+def test_the_layout_of_a_pool_is_that_of_the_methods_first_prompt(
+    methods: tuple[str, ...], pools: list[str]
+) -> None:
+    of = cells(axes(methods, (3,), (1,), pool=40))
+    assert [cell.label for cell in of[len(methods) :]] == pools
+
+
+@pytest.mark.parametrize(
     ("values", "why"),
     [
         ({"samples": (0,)}, "--sample-size: 0 is below the minimum, 1"),

@@ -181,6 +181,13 @@ def test_two_rewards_and_a_guide_that_judges_are_refused(data: Path) -> None:
     assert "must not guide" in call(data, "--reward", LENGTH, "--check-reward", LENGTH)[1]
 
 
+def test_a_fallback_that_draws_more_first_samples_is_refused(data: Path) -> None:
+    code, said = call(
+        data, "--reward", LENGTH, "--policy", "http://127.0.0.1:9/v1", "--fallback", "best-of-n"
+    )
+    assert (code, "--fallback best-of-n adds to the first samples" in said) == (2, True), said
+
+
 def test_flops_of_a_critic_of_its_own_are_refused(data: Path) -> None:
     flops = ("--cost", "flops", "--parameters", "8e9", "--critic", "http://127.0.0.1:9/v1")
     assert "one policy" in call(data, "--reward", LENGTH, *flops)[1]

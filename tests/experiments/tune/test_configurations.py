@@ -16,6 +16,7 @@ from tpo.experiments.tune.configurations import (
     best_within,
     configurations,
     cross_validated,
+    named_pools,
     turning_points,
     when_needed,
 )
@@ -43,6 +44,24 @@ def test_one_run_gives_every_depth_and_best_of_every_n() -> None:
         ("bon D0-N1", 20.0, 1.5),
         ("bon D0-N2", 30.0, 2.0),
     ]
+
+
+def test_a_pool_has_the_name_of_the_method_that_draws_it_alone() -> None:
+    rows = {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 40.0)) for q in QUERIES}
+    samples = {q: row((1.0, 2.0), (2.0,), (20.0,)) for q in QUERIES}
+    key = "behind a system text"
+    arms = [
+        arm("tpo", 2, 1, rows),
+        replace(arm("paper", 2, 1, rows), sampling_key=key),
+        arm("bon", 2, 0, samples),
+        replace(arm("paper-bon", 2, 0, samples), sampling_key=key),
+    ]
+    found = [(name, pool.label) for name, pool in named_pools(arms)]
+    assert found == [("bon", "bon D0-N2"), ("paper-bon", "paper-bon D0-N2")], "not the first of equal size"
+    deeper = replace(arm("paper", 3, 1, rows), sampling_key=key)
+    assert named_pools([*arms, deeper])[-1] == ("paper-bon", deeper), "the largest pool, under that name"
+    assert named_pools([arms[0]]) == [("bon", arms[0])], "without best-of-n, by the first prompt"
+    assert named_pools([arms[1]]) == [], "nothing that was run draws it alone"
 
 
 def test_the_held_out_reward_judges_where_there_is_one() -> None:

@@ -126,10 +126,10 @@ def _summarize(graded: Sequence[GradedAnswer], context: GradingContext) -> tuple
     """Return the score, then that of each axis over the items that have its tag."""
     by = context.judge.name if context.judge is not None else ""
     axes = {tag for each in graded for item in each.answer.query.metadata[RUBRICS] for tag in item["tags"]}
-    metrics = [_clipped("score", graded, by)]
+    metrics = [_percentage("score", graded, by)]
     for axis in sorted(tag for tag in axes if tag.startswith(AXIS)):
         on_axis = [found for each in graded for found in _on_axis(each, axis)]
-        metrics += [_clipped(axis.removeprefix(AXIS), on_axis, by)]
+        metrics += [_percentage(axis.removeprefix(AXIS), on_axis, by)]
     return tuple(metrics)
 
 
@@ -144,10 +144,9 @@ def _on_axis(graded: GradedAnswer, axis: str) -> list[GradedAnswer]:
     return [] if score is None else [replace(graded, grade=replace(graded.grade, score=score))]
 
 
-def _clipped(name: str, graded: Sequence[GradedAnswer], by: str) -> Metric:
-    """Return the mean clipped to 0 and 100%."""
-    found = mean_metric(name, graded, scale=100.0, unit="%", by=by)
-    return found if found.value is None else replace(found, value=min(100.0, max(0.0, found.value)))
+def _percentage(name: str, graded: Sequence[GradedAnswer], by: str) -> Metric:
+    """Return the mean with its interval, clipped to 0 and 100%."""
+    return mean_metric(name, graded, scale=100.0, unit="%", by=by)
 
 
 def _healthbench(name: str, title: str, file: str, size: int) -> Benchmark:

@@ -10,6 +10,8 @@ from typing import TypeVar
 from tpo.config import Settings, make_method, reward_identity
 from tpo.errors import ConfigError
 from tpo.experiments.cells import Cell, method_label, slug
+from tpo.methods.method import Method
+from tpo.types import Query, user
 
 T = TypeVar("T")
 
@@ -49,7 +51,9 @@ def sweep_cells(settings: Settings, axes: Axes) -> tuple[Cell, ...]:
         ConfigError: a method is unknown, or two cells are the same.
     """
     cells: dict[str, tuple[str, Cell]] = {}
-    for name, cell in (*_product(settings, axes), *_product(settings, _pool_axes(axes))):
+    own = tuple(_product(settings, axes))
+    pool_axes = _pool_axes(settings, axes, [cell.method for _, cell in own])
+    for name, cell in (*own, *_product(settings, pool_axes)):
         other_name, other = cells.setdefault(cell.folder, (name, cell))
         if other_name != name or other.method.describe() != cell.method.describe():
             raise ConfigError(
@@ -82,13 +86,15 @@ def _product(settings: Settings, axes: Axes | None) -> Iterator[tuple[str, Cell]
         yield name, Cell(own, method, seed, reward, folder)
 
 
-def _pool_axes(axes: Axes) -> Axes | None:
-    """Return the axes of best-of-N alone, for each layout of the first prompt; None without a pool."""
+def _pool_axes(settings: Settings, axes: Axes, methods: Sequence[Method]) -> Axes | None:
+    """Return the axes of best-of-N alone, for each first prompt of *methods*; None without a pool."""
     if axes.pool is None:
         return None
-    papers = [method.startswith("paper") for method in axes.methods]
-    methods = (*(["bon"] if not all(papers) else []), *(["paper-bon"] if any(papers) else []))
-    return replace(axes, methods=methods, samples=(axes.pool,), iterations=(0,), pool=None)
+    query = Query("", (user("x"),))
+    behind_system_text = make_method(replace(settings, method="paper-bon")).first_prompt(query)
+    papers = [method.first_prompt(query) == behind_system_text for method in methods]
+    names = (*(["bon"] if not all(papers) else []), *(["paper-bon"] if any(papers) else []))
+    return replace(axes, methods=names, samples=(axes.pool,), iterations=(0,), pool=None)
 
 
 def _require_unique(option: str, values: Sequence[T]) -> None:

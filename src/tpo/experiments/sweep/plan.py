@@ -17,6 +17,7 @@ from tpo.experiments.cells import Cell, slug
 from tpo.experiments.plan import ExperimentPlan, held_out_digest
 from tpo.experiments.sweep.costs import DEFAULT_COSTS, SECONDS, CostMeasure
 from tpo.experiments.sweep.shared_calls import SharedSampling, shared_models
+from tpo.methods.fallback import BestOfNFallback
 from tpo.methods.method import Method
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
@@ -105,12 +106,14 @@ class SweepPlan(ExperimentPlan):
 
         Raises:
             ConfigError: the held-out reward guides a run, seconds of runs that share calls or FLOPs of
-                several models are compared, or answers are selected otherwise than by reward.
+                several models are compared, a fallback adds to the first samples, or answers are selected
+                otherwise than by reward.
             MissingExtra: matplotlib is not installed.
         """
         require_held_out(self.check_reward, (*self.rewards, *self.settings.gate))
         require_own_time(self.costs, shares=self.shares)
         require_one_model(self.costs, self.settings)
+        require_own_first_samples(self.settings)
         if self.settings.select != "reward":
             raise ConfigError(
                 f"select = {self.settings.select}: runs are compared by the highest reward; leave it out here"
@@ -167,4 +170,17 @@ def require_one_model(costs: Sequence[CostMeasure], settings: Settings) -> None:
         raise ConfigError(
             "--cost flops counts every token at --parameters, those of one policy: with --critic, --editor or"
             " a panel use another --cost"
+        )
+
+
+def require_own_first_samples(settings: Settings) -> None:
+    """Require that all first samples are drawn before the first step.
+
+    Raises:
+        ConfigError: a fallback adds to them, so that a run does not contain the shallower ones.
+    """
+    if settings.fallback == BestOfNFallback.name:
+        raise ConfigError(
+            f"--fallback {settings.fallback} adds to the first samples after a step, and runs of fewer steps,"
+            " which are read from the same run, would have them too; leave it out here and use it in tpo run"
         )

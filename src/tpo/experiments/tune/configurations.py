@@ -20,6 +20,7 @@ from tpo.experiments.sweep.curves import cost_at, cost_of_samples
 from tpo.experiments.sweep.equal_cost import deepest_arms
 from tpo.methods.need import NeedModel, fit_gain
 from tpo.report.statistics import PairedComparison, compare_paired
+from tpo.types import Query, user
 
 FOLDS = 5
 """Parts of the sample: a query's decision comes from a model that was fitted without its part."""
@@ -94,8 +95,24 @@ def configurations(arms: Sequence[Arm], measure: CostMeasure, *, held_out: bool)
 
 
 def named_pools(arms: Sequence[Arm]) -> list[tuple[str, Arm]]:
-    """Return the largest pools of first samples, each with the method that draws them alone."""
-    return [(pool.method_name if pool.depth == 0 else "bon", pool) for pool in largest_pools(arms)]
+    """Return the largest pools of first samples, each with the method that draws them alone.
+
+    A pool is left out if no such method is known: its samples stand behind another first prompt than those
+    of the methods that were run without iterations.
+    """
+    by_depth = sorted(arms, key=lambda arm: arm.depth > 0)  # of equal pools the first is taken
+    alone = {(arm.reward, arm.sampling_key): arm.method_name for arm in by_depth if arm.depth == 0}
+    names = [(_name_of(pool, alone), pool) for pool in largest_pools(by_depth)]
+    return [(name, pool) for name, pool in names if name is not None]
+
+
+def _name_of(pool: Arm, alone: Mapping[tuple[str, str], str]) -> str | None:
+    """Return the method that draws the samples of *pool* alone, among those *alone* if it is there."""
+    if pool.depth == 0:
+        return pool.method_name
+    query = Query("", (user("x"),))
+    plain = "bon" if pool.method.first_prompt(query) == query.messages else None
+    return alone.get((pool.reward, pool.sampling_key), plain)
 
 
 def at_steps(

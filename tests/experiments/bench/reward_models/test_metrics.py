@@ -63,6 +63,18 @@ def test_a_row_without_scores_is_counted_and_a_subset_without_any_has_no_score()
     assert found.overall is None
 
 
+def test_subsets_of_equal_size_are_resampled_independently() -> None:
+    names = ("Factuality", "Focus", "Math", "Safety")
+    rows = [row(str(i), 1, 3, name) for name in names for i in range(100)]
+    scores = {each.query.id: [float(i % 2), 0.5, 0.0, 0.0] for i, each in enumerate(rows)}
+    overall = evaluate(rows, scores).overall
+    assert overall is not None
+    assert overall.low is not None
+    assert overall.high is not None
+    in_theory = 2 * 1.96 * 0.5 / 400**0.5
+    assert overall.high - overall.low == pytest.approx(in_theory, rel=0.1)
+
+
 def test_the_same_rows_in_another_order_give_the_same_interval() -> None:
     rows = [row(str(i), 1, 3) for i in range(20)]
     scores = {each.query.id: [float(i % 3 > 0), 0.5, 0.0, 0.0] for i, each in enumerate(rows)}

@@ -62,6 +62,7 @@ def mean_metric(
     """Return the mean score times *scale* with its 95% interval.
 
     The interval is Wilson's for a percentage of right or wrong answers, otherwise a bootstrap over queries.
+    A percentage is clipped to 0 and 100 with its interval.
     """
     found = scores_by_query(graded, weigh)
     seeds = len({each.answer.seed for each in graded})
@@ -80,7 +81,7 @@ def mean_metric(
         [[scale * value] for value, _ in values], [[weight] for _, weight in values]
     )
     assert estimate is not None  # noqa: S101 - weights are above zero
-    estimate = estimate.clipped(0.0, scale) if unit == "%" else estimate
+    estimate = estimate.clipped(0.0, 100.0) if unit == "%" else estimate
     bounds = (estimate.value, estimate.low, estimate.high)
     return Metric(name, *bounds, unit, count, len(graded) - count, by, note, estimate.skewed)
 

@@ -50,10 +50,10 @@ def evaluate(rows: Sequence[RewardRow], scores: Scores) -> RewardResults:
     for row in rows:
         by_subset[row.subset].append(row)
     found, draws = [], []
-    for name, members in sorted(by_subset.items()):
+    for number, (name, members) in enumerate(sorted(by_subset.items())):
         scored = [row for row in members if row.query.id in scores]
         values = _ties_parts(scored, scores) if members[0].tie else _accuracy_parts(scored, scores)
-        drawn = _resampled(values, members[0].tie is not None)
+        drawn = _resampled(values, number, members[0].tie is not None)
         found.append(SubsetResult(name, _estimate(drawn), len(scored), len(members) - len(scored)))
         draws.append(drawn)
     complete = all(subset.estimate is not None for subset in found)
@@ -108,13 +108,13 @@ def _ties_scores(parts: Values) -> Values:
     return means @ np.array(list(TIES_WEIGHTS.values()))  # type: ignore[no-any-return]
 
 
-def _resampled(values: Values, ties: bool) -> Values:
-    """Return the subset's score, followed by those of the resamples; NaN without a row."""
+def _resampled(values: Values, number: int, ties: bool) -> Values:
+    """Return the score of subset *number*, followed by those of its own resamples; NaN without a row."""
     count = len(values)
     if count == 0:
         return np.full(RESAMPLES + 1, np.nan)
     values = sorted_rows(values)
-    drawn = np.random.default_rng(SEED).integers(count, size=(RESAMPLES, count))
+    drawn = np.random.default_rng([SEED, number]).integers(count, size=(RESAMPLES, count))
     drawn = np.vstack([np.arange(count), drawn])
     score = _ties_scores if ties else (lambda resamples: resamples[:, :, 0].mean(axis=1))
     return np.concatenate(
