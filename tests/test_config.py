@@ -217,6 +217,19 @@ def test_a_flag_out_of_range_is_refused_by_its_name(name: str, value: object, wo
     assert words in refusal({name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("max_deadline", "max_deadline: no such setting; did you mean deadline?"),
+        ("zzz", "zzz: no such setting; there are policy, model"),
+        ("api_key", "api_key: keys come from the environment only; set TPO_API_KEY there"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_advice(name: str, words: str) -> None:
+    assert refusal({name: 120, "policy": ["tiny"]}).startswith(words)
+    assert refusal({name: None}).startswith(words)
+
+
 def test_a_wrong_variable_is_refused_by_its_name() -> None:
     assert refusal(env={"TPO_SEED": "x"}) == "TPO_SEED is 'x'; it must be a valid integer"
 

@@ -84,6 +84,14 @@ def test_help_tells_the_defaults_that_hold() -> None:
         assert after.partition("[default: ")[2].startswith(f"{default}]"), option
 
 
+def test_help_of_tune_tells_its_own_defaults() -> None:
+    parameters = typer.main.get_command(app).commands["tune"].params  # type: ignore[attr-defined]
+    texts = {each.name: getattr(each, "help", "") for each in parameters}
+    assert "[default: tpo,revision,fused]" in texts["method"]
+    assert "[default: 4]" in texts["max_iterations"]
+    assert "[default: 5]" in texts["sample_size"]
+
+
 @pytest.mark.parametrize("command", [("run",), ("ask",), ("doctor",), ("sweep",), ("bench", "run")])
 def test_an_option_has_the_same_name_in_every_command(command: tuple[str, ...]) -> None:
     text = " ".join(tpo(*command, "--help").output.replace("│", " ").split())

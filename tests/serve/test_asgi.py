@@ -104,5 +104,7 @@ def test_an_application_without_keys_says_so(caplog: pytest.LogCaptureFixture) -
 def test_options_are_checked_before_the_server_starts() -> None:
     with pytest.raises(ConfigError, match="--sample-size is 0"):
         create_app(sample_size=0)
+    with pytest.raises(ConfigError, match="max_deadline: no such setting; did you mean deadline"):
+        create_app(max_deadline=120)
     with pytest.raises(ConfigError, match="give a list of keys"):
         create_app(keys="secret")

@@ -26,6 +26,8 @@ SWEPT = ("method", "sample_size", "max_iterations", "seed")
 """Settings that take several values in ``tpo sweep``, which runs their product with the rewards."""
 TUNED = ("method", "sample_size")
 """Settings that take several values in ``tpo tune``."""
+TUNE_DEFAULTS: Mapping[str, Any] = {"method": ("tpo", "revision", "fused"), "max_iterations": 4}
+"""Default values of ``tpo tune`` that are its own."""
 
 FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
     "--samples": "--sample-size",

@@ -31,6 +31,7 @@ CHOICE = "Choice"
         "check_reward": "Held-out reward: guides nothing and judges the configurations."
         " Without it the guiding reward judges, which favors best-of-n."
     },
+    defaults=options.TUNE_DEFAULTS,
 )
 def tune(
     given: options.Given,

@@ -93,6 +93,8 @@ class Setting:
             return self.option.default
         if self.default in (None, ()) or isinstance(self.default, bool | dict):
             return ""
+        if isinstance(self.default, tuple):
+            return ",".join(map(str, self.default))
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 
     @property

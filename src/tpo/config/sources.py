@@ -46,7 +46,7 @@ def load_settings(
     settings' own.
 
     Raises:
-        ConfigError: a file cannot be read, a key is unknown, a value has the wrong type or range, or the
+        ConfigError: a file cannot be read, a name is unknown, a value has the wrong type or range, or the
             values do not go together.
     """
     return load_axes(flags, environment, file, (), notify, defaults)[0]
@@ -68,6 +68,8 @@ def load_axes(
     Raises:
         ConfigError: as :func:`load_settings`.
     """
+    for name in flags:
+        _require_known(name)
     given = {name: value for name, value in flags.items() if value is not None}
     merged = dict(defaults or {}) | _from_file(file, several, notify)
     merged |= _from_environment(environment, several, notify)
@@ -109,7 +111,7 @@ def _from_file(file: Path | None, several: Collection[str], notify: Callable[[st
 
     values = _current({name.replace("-", "_"): value for name, value in table.items()}, place, notify)
     for name in values:
-        _require_known(name, file)
+        _require_known(name, f"{file}: ")
     return _check(values, place, several)
 
 
@@ -121,14 +123,15 @@ def _current(values: Values, place: Place, notify: Callable[[str], None]) -> Val
     return renamed | {name: value for name, value in values.items() if name not in FORMER}
 
 
-def _require_known(name: str, file: Path) -> None:
+def _require_known(name: str, place: str = "") -> None:
+    """Refuse a *name* that no setting has; *place* precedes it in the error."""
     if name in OPTIONS:
         return
     if name.lower() in SECRETS:
-        raise ConfigError(f"{file}: {name}: keys come from the environment only; set TPO_API_KEY there")
+        raise ConfigError(f"{place}{name}: keys come from the environment only; set TPO_API_KEY there")
     near = get_close_matches(name, OPTIONS, n=1)
     advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(OPTIONS)}"
-    raise ConfigError(f"{file}: {name}: no such setting; {advice}")
+    raise ConfigError(f"{place}{name}: no such setting; {advice}")
 
 
 def _check(values: Values, place: Place, several: Collection[str], from_text: bool = False) -> Values:
