@@ -14,14 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tpo.config.settings import DATA_OPTIONS
-from tpo.data import ReadOptions
-from tpo.data.sources import STANDARD_INPUT, single_or_several
-from tpo.errors import ConfigError, DataError, StoreBusy, StoreError, StoreMismatch, TpoError
+from tpo.errors import ConfigError, DataError, StoreBusy, StoreError, StoreMismatch
 from tpo.plurals import queries
-from tpo.runs.inputs import RunInput, SourceInput
-from tpo.runs.shards import Shard, ShardInput, shards_at
+from tpo.runs.shards import Shard, shards_at
 from tpo.runs.summary import Summary, Tally
+from tpo.scale.recorded_data import RecordedData
 from tpo.scale.run_command import run_command
 from tpo.store import RunRecord, is_complete, read_run, recorded_ids
 from tpo.store.files import rewrite_file, sync_directory
@@ -167,7 +164,7 @@ def _require_complete_run(path: Path, record: RunRecord, counts: Counts) -> None
 
 def _run_queries(path: Path, record: RunRecord) -> Iterable[Query] | None:
     """Return the queries of the run at *path*; those without an id have the one that is recorded."""
-    data = _Data().of(record)
+    data = RecordedData().of(record)
     if data is None:
         return None
     known = recorded_ids(path, record.fingerprint["data"])
@@ -266,9 +263,9 @@ def _require_complete(path: Path, parts: list[_Part], index: TrajectoryIndex) ->
         _row(f"shard {shard} is missing", run_command(configuration, path, str(shard)))
         for shard in (Shard(parts[0].shard.count, number) for number in missing)
     ]
-    data = _Data()
+    data = RecordedData()
     for number, part in enumerate(parts):
-        held = bound(data.held_by, part)
+        held = bound(data.of_shard, part.record, part.shard)
         if not _is_complete(part.path, part.record, part.counts, held):
             told = _incomplete(part, held, index, number)
             rows.append(_row(told, run_command(part.record.configuration, path, str(part.shard))))
@@ -311,35 +308,6 @@ def _not_ended(held: Queries, index: TrajectoryIndex, number: int) -> list[str]:
         ids = (query.id for query in held() or ())
         return list(islice((each for each in ids if not index.has_ended(number, each)), SHOWN + 1))
     return []
-
-
-class _Data:
-    """Data of shards, opened only where one is not complete, and once for all of them."""
-
-    def __init__(self) -> None:
-        self._unchanged: dict[SourceInput, bool] = {}
-
-    def held_by(self, part: _Part) -> Iterable[Query] | None:
-        """Return the queries of *part*; None if the data is not here or has changed."""
-        data = self.of(part.record)
-        return None if data is None else ShardInput(data, part.shard).queries
-
-    def of(self, record: RunRecord) -> RunInput | None:
-        """Return the data of a run of *record* if it is here and unchanged."""
-        options: dict[str, Any] = {name: record.configuration.get(name) for name in DATA_OPTIONS}
-        named = record.configuration.get("data", "")
-        names = [named] if isinstance(named, str) else named
-        source = SourceInput(single_or_several(names), ReadOptions(**options))
-        if source not in self._unchanged:
-            self._unchanged[source] = STANDARD_INPUT not in names and _is_unchanged(source, record)
-        return source if self._unchanged[source] else None
-
-
-def _is_unchanged(source: SourceInput, record: RunRecord) -> bool:
-    try:
-        return source.digest == record.fingerprint.get("data")
-    except (TpoError, OSError):
-        return False
 
 
 def _write(path: Path, joint: RunRecord, index: TrajectoryIndex, journals: list[Path]) -> Summary:
