@@ -135,6 +135,17 @@ def test_a_system_turn_that_the_template_refuses_goes_into_the_first_user_turn(r
     assert reader.conversation_ids(whole) == reader.conversation_ids((merged, MESSAGES[1]))
 
 
+def test_a_conversation_that_fails_either_way_does_not_change_those_after_it() -> None:
+    strict = "{% if messages | selectattr('role', 'equalto', 'assistant') | list | length > 1 %}"
+    reason = "Conversation roles must alternate user/assistant"
+    reader, _ = chat(template=strict + "{{ raise_exception('" + reason + "') }}{% endif %}" + TEMPLATE)
+    fine = (system("Be brief."), user("Dear Anna"))
+    before = reader.prompt_ids(fine)
+    with pytest.raises(Exception, match="must alternate"):
+        reader.prompt_ids((system("Be brief."), user("a"), assistant("b"), assistant("c"), user("d")))
+    assert reader.prompt_ids(fine) == before
+
+
 def test_another_refusal_of_a_template_stays_an_error() -> None:
     reader, _ = chat(template=REFUSES_SYSTEM % "no tools here")
     with pytest.raises(Exception, match="no tools here"):

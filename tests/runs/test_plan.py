@@ -17,6 +17,7 @@ from tpo.data import ReadOptions
 from tpo.errors import ConfigError, DataError, PolicyError, PolicyRefused, StoreMismatch
 from tpo.events import CallRetried, Event, RunEnded
 from tpo.policies.scripted import ScriptedPolicy, improved
+from tpo.rewards.calibration import Scale, write_scales
 from tpo.rewards.ensemble import Ensemble
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs.default_directory import run_name
@@ -414,20 +415,22 @@ async def test_an_ensemble_selects_by_its_lower_confidence_bound_and_a_complete_
         await done(await planned(tmp_path, reward=rewards))
 
 
-@pytest.mark.parametrize("parts", [{"shard": "1/2"}, {"ray": "auto"}])
-@pytest.mark.parametrize("second", ["reward", "gate"])
-async def test_parts_of_a_run_need_the_common_scales_of_an_ensemble(
-    tmp_path: Path, parts: dict[str, str], second: str
-) -> None:
-    first, other = "python:tests.cli.values:length_of", "python:tests.cli.scores:nothing"
-    rewards = {"reward": [first, other]} if second == "reward" else {"reward": [first], "gate": [other]}
-    scales = tmp_path / "scales.json"
-    optional: list[dict[str, Any]] = [{}, {"calibration": scales}]
-    for options in optional:
-        with pytest.raises(ConfigError, match=f"--{next(iter(parts))}: .* --calibration must name"):
-            await planned(tmp_path / "run", **parts, **rewards, **options)
-    scales.write_text("{}")
-    assert await planned(tmp_path / "run", **parts, **rewards, calibration=scales)
+async def test_a_shard_needs_the_common_scales_of_an_ensemble(tmp_path: Path) -> None:
+    class Fixed(ScriptedReward):
+        scale = Scale(0.0, 1.0)
+
+    def models(second: ScriptedReward, calibration: Path | None = None) -> Models:
+        members = {"a": Fixed(), "b": second}
+        return Models(ScriptedPolicy(), Ensemble(members, calibration=calibration))
+
+    plan, scales = await planned(tmp_path / "run", shard="1/2"), tmp_path / "scales.json"
+    with pytest.raises(ConfigError, match=r"--shard: .* --calibration must name a file"):
+        await done(plan, models(ScriptedReward(), scales))
+    write_scales(scales, {"a": Scale(0.0, 1.0), "b": Scale(1.0, 2.0)})
+    await done(plan, models(ScriptedReward(), scales))
+    scales.unlink()
+    await done(plan, models(ScriptedReward()))  # the record has them
+    await done(await planned(tmp_path / "fixed", shard="1/2"), models(Fixed()))
 
 
 async def test_a_fallback_and_rules_are_those_of_the_settings(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.runs.models import by_id, reply, value
 from tests.scale.sharded import data_file, planned
 from tpo.errors import ConfigError, PolicyError, PolicyRefused, StoreError, StoreMismatch, TpoError
+from tpo.events import Event, Listener, QueryEnded
 from tpo.export import read_in_order
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.report.write import ReportOptions, write_report
@@ -84,6 +85,25 @@ class Stale(LocalStream):
             yield row
 
 
+class Hiding(LocalStream):
+    """Hides the last line of each block until :meth:`reveal` is called."""
+
+    hidden: ClassVar[dict[Path, bytes]] = {}
+
+    def _run(self, items: Sequence[Mapping[str, Any]], worker: Any) -> Iterator[dict[str, Any]]:
+        for row in super()._run(items, worker):
+            file = worker._folder / row["block"] / NAME
+            *lines, self.hidden[file] = file.read_bytes().splitlines(keepends=True)
+            file.write_bytes(b"".join(lines))
+            yield row
+
+    @classmethod
+    def reveal(cls, event: Event) -> None:
+        if isinstance(event, QueryEnded):
+            for file in list(cls.hidden):
+                file.write_bytes(file.read_bytes() + cls.hidden.pop(file))
+
+
 @dataclass
 class Setup:
     """A run of 12 queries in blocks; *calls* counts policy calls by query, step and phase."""
@@ -106,12 +126,14 @@ class Setup:
         plan = await planned(data_file(self.folder, count), self.folder / out, **settings)
         return replace(plan, load=lambda events: self.models(), fresh=fresh)
 
-    async def on_ray(self, stream: type[RowStream] = LocalStream, **settings: Any) -> Summary:
+    async def on_ray(
+        self, stream: type[RowStream] = LocalStream, listeners: Sequence[Listener] = (), **settings: Any
+    ) -> Summary:
         options: dict[str, Any] = {"ray": "auto", "block_size": BLOCK} | settings
         plan = await self.plan("run", **options)
         async with plan.opened(no_models()) as opened:
             connect = lambda _: nullcontext()  # noqa: E731
-            return await execute_on_ray(opened, connect=connect, stream=stream, late=(0.0,))
+            return await execute_on_ray(opened, *listeners, connect=connect, stream=stream, late=(0.0,))
 
     async def alone(self, **settings: Any) -> dict[str, Trajectory]:
         """The trajectories of one process."""
@@ -162,6 +184,23 @@ async def test_a_block_whose_new_lines_are_not_seen_yet_is_kept(tmp_path: Path) 
     assert (await setup.on_ray(max_iterations=2)).finished == 12
     assert max(setup.calls.values()) == 1
     assert setup.kept() == await setup.alone(max_iterations=2)
+
+
+async def test_a_line_that_appears_while_the_others_are_kept_is_not_lost(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    assert (await setup.on_ray(Hiding, [Hiding.reveal])).finished == 12
+    assert setup.kept() == await setup.alone()
+
+
+@pytest.mark.parametrize("second", ["reward", "gate"])
+async def test_an_ensemble_needs_the_scales_of_a_file(tmp_path: Path, second: str) -> None:
+    first, other = "python:tests.cli.values:length_of", "python:tests.cli.scores:nothing"
+    rewards: dict[str, Any] = (
+        {"reward": [first, other]} if second == "reward" else {"reward": [first], "gate": [other]}
+    )
+    for calibration in (None, tmp_path / "none.json"):
+        with pytest.raises(ConfigError, match=r"--ray: .* --calibration must name a file"):
+            await Setup(tmp_path).on_ray(calibration=calibration, **rewards)
 
 
 async def test_queries_whose_method_returned_early_are_kept(tmp_path: Path, parts: dict[str, Any]) -> None:

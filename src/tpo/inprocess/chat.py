@@ -44,7 +44,6 @@ class ChatTokenizer:
         self._tokenizer = tokenizer
         self._name, self._refused = name, refused
         self._template_kwargs = dict(template_kwargs or {})
-        self._merges_system = False
         self._lock = threading.Lock()  # a fast tokenizer may not be used by two threads at once
         self._adds_start = self.start is not None and self._ids("a", special=True)[:1] == [self.start]
         self._end = tokenizer.eos_token_id if needs_end else None
@@ -130,13 +129,12 @@ class ChatTokenizer:
         return frozenset(ends | {token for token in first if token in added and added[token].special})
 
     def _render(self, messages: Messages, *, opening: bool) -> str:
-        merged = without_system_role(messages)
         try:
-            return self._apply(merged if self._merges_system else messages, opening=opening)
+            return self._apply(messages, opening=opening)
         except Exception as error:  # Jinja's, of the template's own words
-            if merged is messages or self._merges_system or not says_no_system_role(str(error)):
+            merged = without_system_role(messages)
+            if merged is messages or not says_no_system_role(str(error)):
                 raise
-        self._merges_system = True
         return self._apply(merged, opening=opening)
 
     def _apply(self, messages: Messages, *, opening: bool) -> str:

@@ -91,6 +91,15 @@ async def _scale(name: str, member: Reward, examples: Sequence[Example]) -> Scal
     return scale
 
 
+def scales_missing(option: str) -> ConfigError:
+    """Return the refusal of a run in parts, by *option*, each of which would measure scales of its own."""
+    return ConfigError(
+        f"{option}: several rewards need the same scales in all parts of the run, so --calibration must name"
+        f" a file that is already there; a run without {option}, with the same rewards, --limit 1 and"
+        " --calibration FILE, writes it"
+    )
+
+
 def write_scales(path: Path, scales: Scales) -> None:
     """Keep *scales* in *path*, as JSON; a process that reads meanwhile finds all of it or what was there.
 

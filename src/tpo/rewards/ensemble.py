@@ -126,6 +126,11 @@ class Ensemble:
                     write_scales(self._file, self._scales)
             return self._scales
 
+    @property
+    def needs_measuring(self) -> bool:
+        """Return whether the scale of a member has still to be measured."""
+        return self._scales is None and len(known_scales(self.members)) < len(self.members)
+
     def keep(self, scales: Scales) -> None:
         """Use *scales*, those of the run that is resumed, unless others were given.
 

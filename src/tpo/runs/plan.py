@@ -33,14 +33,14 @@ from tpo.methods.selection import Selection
 from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
-from tpo.rewards.calibration import Scales
+from tpo.rewards.calibration import Scales, scales_missing
 from tpo.runs.default_directory import run_name
 from tpo.runs.fingerprint import fingerprint, measured, scales_in
 from tpo.runs.inputs import RunInput, missing_column
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
 from tpo.runs.retries import Retries
 from tpo.runs.runner import run_queries
-from tpo.runs.shards import Shard, ShardInput, require_common_scales, shards_at
+from tpo.runs.shards import Shard, ShardInput, shards_at
 from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
@@ -106,7 +106,6 @@ class RunPlan:
             raise ConfigError("--keep-parts is for runs with --ray")
         if settings.keep_parts and settings.shard is not None:
             raise ConfigError("--keep-parts does not go with --shard: the merge needs one file of each shard")
-        require_common_scales(settings)
         settings = await name_model(settings, os.environ)
         method = method if method is not None else make_method(settings)
         plan = cls(settings=settings, method=method, data=data, path=settings.out or RUNS, **options)
@@ -295,6 +294,8 @@ class RunPlan:
             return None
         if not self.fresh and (self.path / RUN_FILE).exists():
             reward.keep(scales_in(read_run(self.path).fingerprint))
+        if self.settings.shard is not None and reward.needs_measuring:
+            raise scales_missing("--shard")
         return await reward.scales()
 
     def _in_default_directory(self) -> Self:

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from tpo.config import Settings
 from tpo.data.sources import Spec
 from tpo.errors import ConfigError
 from tpo.runs.inputs import KnownIds, RunInput
@@ -111,20 +110,3 @@ class ShardInput:
         """Return the queries of the shard; *known* lacks the ids of other shards and is not used."""
         del known
         return self.queries
-
-
-def require_common_scales(settings: Settings) -> None:
-    """Refuse an ensemble whose workers or shards would each measure scales of their own.
-
-    Raises:
-        ConfigError: its calibration file is missing.
-    """
-    option = "--ray" if settings.ray is not None else "--shard" if settings.shard is not None else None
-    if option is None or len(settings.reward) + len(settings.gate) < 2:
-        return
-    if settings.calibration is None or not settings.calibration.is_file():
-        raise ConfigError(
-            f"{option}: several rewards need the same scales in all parts of the run, so --calibration must"
-            f" name a file that is already there; run the same command once without {option}, with --limit 1,"
-            " --calibration FILE and another --out, which writes it"
-        )

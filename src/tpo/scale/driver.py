@@ -23,6 +23,7 @@ from typing import Any
 import tpo.errors
 from tpo.errors import ConfigError, DataError, MissingExtra, StoreBusy, StoreError, TpoError
 from tpo.events import Listener, QueryEnded
+from tpo.rewards.calibration import scales_missing
 from tpo.runs.plan import OpenRun, RunPlan
 from tpo.runs.results import RunResults
 from tpo.runs.retries import Retries
@@ -68,8 +69,12 @@ async def execute_on_ray(
         StoreError: a block has ended and its trajectories do not appear; its directory is kept.
         TpoError: a fatal one; what is finished is kept.
     """
-    plan = opened.plan
-    pool = Pool.of(plan.settings)
+    plan, settings = opened.plan, opened.plan.settings
+    pool = Pool.of(settings)
+    if len(settings.reward) + len(settings.gate) > 1 and (
+        settings.calibration is None or not settings.calibration.is_file()
+    ):
+        raise scales_missing("--ray")
     retries = Retries()
     with opened.models.events.forwarding(*listeners):
         store = Parts(opened.directory) if plan.settings.keep_parts else opened.directory
@@ -268,8 +273,9 @@ class _RayRun:
         path = self._folder / name
         ids = [query.id for query in read_block(path)]
         for wait in (*self._late, 0.0):
-            await self._take_finished(name)
+            # In this order: what is seen here is also read below, although more lines may appear meanwhile.
             places = find_places(path / NAME) if (path / NAME).exists() else {}
+            await self._take_finished(name)
             if lost := [each for each in ids if not self._has_ended(places.get(each))]:
                 await asyncio.sleep(wait)
             else:

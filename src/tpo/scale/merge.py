@@ -76,7 +76,7 @@ def _is_complete(path: Path, record: RunRecord, counts: Counts, held: Queries) -
     with suppress(ConfigError, DataError):  # the data cannot be read here
         if (found := held()) is not None:
             return is_complete(path, record.fingerprint, found)
-    return exact or ended
+    return exact or (ended and not counts.failed)
 
 
 def _has_ended(record: RunRecord) -> bool:

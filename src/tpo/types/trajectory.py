@@ -17,7 +17,7 @@ Status = Literal["finished", "failed"]
 FailureKind = Literal["server", "reward", "data", "method"]
 """Kind of a failure: the policy's server or model, the reward, the data, or the method's code."""
 StopReason = str
-"""``max_iterations``, ``method_ended``, ``error``, or the name of the rule that spoke."""
+"""``max_iterations``, ``method_ended``, ``error``, or the name of the rule that ended the query."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,13 @@ def test_a_pool_is_drawn_beside_the_grid_in_each_layout_that_is_asked_for() -> N
     of = cells(Axes(("tpo", "paper"), (3,), (1,), (GUIDE,), (7,), pool=40))
     assert [cell.label for cell in of] == ["tpo D1-N3", "paper D1-N3", "bon D0-N40", "paper-bon D0-N40"]
     assert [cell.label for cell in cells(Axes(("bon",), (3,), (1,), (GUIDE,), (7,), pool=3))] == ["bon D0-N3"]
+
+
+def test_prompts_of_one_layout_go_with_a_pool_of_its_methods(tmp_path: Path) -> None:
+    (tmp_path / "loss_single.txt").write_text("What is wrong?", "utf-8")
+    settings = Settings(policy=("hf:made/policy",), prompts=tmp_path)
+    found = sweep_cells(settings, Axes(("tpo", "revision"), (3,), (1,), (GUIDE,), (7,), pool=40))
+    assert [cell.label for cell in found][-1] == "bon D0-N40"
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,10 @@ def _pool_axes(settings: Settings, axes: Axes, methods: Sequence[Method]) -> Axe
     if axes.pool is None:
         return None
     query = Query("", (user("x"),))
-    behind_system_text = make_method(replace(settings, method="paper-bon")).first_prompt(query)
-    papers = [method.first_prompt(query) == behind_system_text for method in methods]
+    papers = [method.first_prompt(query) != query.messages for method in methods]
+    if any(papers):
+        behind_system_text = make_method(replace(settings, method="paper-bon")).first_prompt(query)
+        papers = [method.first_prompt(query) == behind_system_text for method in methods]
     names = (*(["bon"] if not all(papers) else []), *(["paper-bon"] if any(papers) else []))
     return replace(axes, methods=names, samples=(axes.pool,), iterations=(0,), pool=None)
 
