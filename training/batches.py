@@ -30,7 +30,8 @@ class Batch:
 Row = tuple[list[int], list[float], list[int]]
 
 
-def _stack(rows: list[Row], pad: int) -> Batch:
+def stack(rows: list[Row], pad: int) -> Batch:
+    """Pad *rows* on the right to one length."""
     columns = ([torch.tensor(column) for column in part] for part in zip(*rows, strict=True))
     fills = zip(columns, (pad, 0, 0), strict=True)
     return Batch(*(pad_sequence(part, batch_first=True, padding_value=fill) for part, fill in fills))
@@ -59,7 +60,7 @@ class Batches:
         batch: list[Row] = []
         for row in rows:
             if batch and (len(batch) + 1) * len(row[0]) > self.budget:
-                self._ready.append(_stack(batch, self.encoder.pad))
+                self._ready.append(stack(batch, self.encoder.pad))
                 batch = []
             batch.append(row)
         self.rng.shuffle(self._ready)

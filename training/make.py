@@ -44,7 +44,6 @@ def main() -> None:
     parser.add_argument("--reward-steps", type=int, default=RewardPlan.steps)
     parser.add_argument("--reward-minutes", type=float, default=RewardPlan.minutes)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--own-queries", type=int, default=RewardPlan.own_queries)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -55,8 +54,7 @@ def main() -> None:
     policy = PolicyTraining(plan, encoder, args.work / "finished.pt", policy).run()
     policy = sharpened(policy, Plan.sharpness)
     reward_plan = RewardPlan(
-        steps=args.reward_steps, minutes=args.reward_minutes, seed=RewardPlan.seed - SEED + args.seed,
-        own_queries=args.own_queries,
+        steps=args.reward_steps, minutes=args.reward_minutes, seed=RewardPlan.seed - SEED + args.seed
     )  # fmt: skip
     reward = RewardTraining(reward_plan, encoder, policy, args.work / "reward.pt").run()
     save(as_causal_lm(policy, encoder.tokenizer), encoder.tokenizer, args.out / "policy")

@@ -25,8 +25,8 @@ A label has the end of the line before it, too: so the next line follows from th
 draft that is copied, and not from an end of line that looks the same everywhere.
 """
 
-VERDICTS = {" right": 4.0, " wrong": 6.0, " missing": 2.0, " keep": 0.25}
-"""Factors on the weights of tokens that judge: to keep a wrong line costs more than to order a right one."""
+VERDICTS = {" right": 4.0, " wrong": 6.0, " missing": 2.0}
+"""Factors on the weights of tokens that judge."""
 
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"

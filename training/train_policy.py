@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-from training.batches import Batch, Batches, repeats
+from training.batches import Batch, Batches, repeats, stack
 from training.cases import Draft
 from training.checkpoints import fingerprint, load_checkpoint, save_checkpoint
 from training.init import new_policy
 from training.model import Policy, Shape, sharpened
 from training.optimizers import Optimizers, course
 from training.own import own_drafts
-from training.protocol import Mix, Protocol
+from training.protocol import Dialogue, Mix, Protocol
 from training.tokenizer import Encoder
 from training.world import Task
 
@@ -87,6 +87,27 @@ def train(
     return float(loss.detach()), float(verdicts.detach())
 
 
+def held_out_gradients(encoder: Encoder, count: int = 40) -> Batch:
+    """Critiques, the same in every training, of which the gradient alone is taught."""
+    mix = Mix(sample=0, judge=1, short=0, independent=0, fused=0, fusion=0, losses=0, textgrad=0, outside=0)
+    rng, rows = random.Random(99), []
+    for _ in range(count):
+        messages = Protocol(mix).draw(rng).messages
+        ids, weights = encoder.dialogue(Dialogue(messages, {len(messages) - 1: 1.0}))
+        rows.append((ids, weights, encoder.marks(ids)))
+    return stack(rows, encoder.pad)
+
+
+@torch.no_grad()
+def gradients_right(policy: Policy, batch: Batch) -> float:
+    """The share of gradients of which each token is the likeliest after the true text before it."""
+    taught = batch.taught[:, 1:] > 0
+    right = torch.ones_like(taught)
+    hidden = policy.model(batch.tokens)[:, :-1][taught]
+    right[taught] = policy.logits(hidden).argmax(-1) == batch.tokens[:, 1:][taught]
+    return float(right.all(1).float().mean())
+
+
 class PolicyTraining:
     """One training run; its checkpoint in *path*, from which it goes on, is its product in the end."""
 
@@ -106,6 +127,7 @@ class PolicyTraining:
         self.rng = random.Random(plan.seed + self.step)
         self.repeat_rng = torch.Generator().manual_seed(plan.seed + self.step)
         self.batches = Batches(encoder, plan.budget, self.rng)
+        self.held_out = held_out_gradients(encoder)
 
     def run(self) -> Policy:
         """Train to the end of the plan."""
@@ -127,6 +149,8 @@ class PolicyTraining:
                 )
                 shown = []
             if self.step % self.plan.check == 0 or self.share >= 1:
+                right = gradients_right(self.policy, self.held_out)
+                print(f"{self.path.stem}: step {self.step} gradients right {right:.3f}", flush=True)
                 self._save()
         return self.policy
 

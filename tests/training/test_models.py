@@ -21,7 +21,7 @@ from training.optimizers import orthogonal
 from training.protocol import Mix, Protocol
 from training.sampler import Sampler
 from training.tokenizer import Encoder, train_tokenizer
-from training.train_policy import FINISH, Plan, PolicyTraining, train
+from training.train_policy import FINISH, Plan, PolicyTraining, gradients_right, held_out_gradients, train
 from training.train_reward import RewardPlan, RewardTraining, pad, reward_from, score
 from training.world import Rates, draw_task, flawed
 
@@ -118,6 +118,21 @@ def test_the_last_stage_trains_on_drafts_of_the_policy_and_repeats_itself(tmp_pa
     assert [len(draft.texts) for draft in first.own] == [3, 3]
     assert PolicyTraining(plan, encoder(), tmp_path / "a.pt", copy.deepcopy(policy())).own == first.own
     assert not torch.equal(first.policy.model.embed_tokens.weight, before)
+
+
+def test_held_out_gradients_are_right_as_far_as_each_of_their_tokens_is_the_likeliest() -> None:
+    batch = held_out_gradients(encoder(), 4)
+    again = held_out_gradients(encoder(), 4)
+    assert torch.equal(batch.tokens, again.tokens)
+    taught = encoder().decode(batch.tokens[0][batch.taught[0] > 0].tolist())
+    assert {line.partition(":")[0] for line in taught.split("\n")} > {"To", "From"}
+    assert gradients_right(policy(), batch) == 0.0
+    likeliest = policy().logits(policy().model(batch.tokens)).argmax(-1)
+    row = batch.taught[2].nonzero().flatten()
+    short = replace(batch, taught=torch.zeros_like(batch.taught))
+    short.taught[:, row[0]] = 1.0
+    hit = likeliest[:, row[0] - 1] == batch.tokens[:, row[0]]
+    assert gradients_right(policy(), short) == pytest.approx(hit.float().mean().item())
 
 
 def test_a_mix_without_counterfactuals_teaches_right_gradients_alone() -> None:
