@@ -35,7 +35,7 @@ from tpo.scale.worker import Worker
 from tpo.store.directory import RunDirectory
 from tpo.store.journal import JOURNAL, read_calls
 from tpo.store.lock import Lock
-from tpo.store.reader import CONTINUED, NAME, Place, find_places, read_places
+from tpo.store.reader import NAME, Place, find_places, goes_on, read_places
 from tpo.store.shards import FOLDER, block_directories
 from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Query, Trajectory
@@ -296,9 +296,8 @@ class _RayRun:
 
     async def _keep(self, trajectory: Trajectory, *, failures: bool) -> None:
         """Keep *trajectory* unless its query is finished, or is still to be continued by its block."""
-        extended = trajectory.stop_reason in CONTINUED and (
-            len(trajectory.steps) < self.plan.method.max_iterations
-        )
+        allowed = self.plan.method.max_iterations
+        extended = goes_on(trajectory.stop_reason, len(trajectory.steps), allowed)
         failed = trajectory.status == "failed"
         if trajectory.query.id in self._store.finished or extended or (failed and not failures):
             return

@@ -11,8 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tpo.store.line_types import Head
-from tpo.store.reader import OpenFiles, Place, warn_of_damage, whole_lines
+from tpo.store.reader import OpenFiles, goes_on, warn_of_damage, whole_lines
 from tpo.store.trajectory_line import decode_head, decode_position, decode_trajectory
 from tpo.types import Trajectory
 
@@ -130,15 +129,9 @@ def _rows(
             continue
         if position is None and (numbered := _BY_POSITION.fullmatch(head.id)):
             position = int(numbered[1])
-        done = _is_done(number, start, head, max_iterations)
-        yield part, database_key(head.id), position, start, done
+        more = head.finished and goes_on(head.stop_reason, head.iterations, max_iterations)
+        yield part, database_key(head.id), position, start, None if more else head.finished
     warn_of_damage(file, damaged)
-
-
-def _is_done(number: int, start: int, head: Head, max_iterations: object) -> bool | None:
-    """Return whether a query is done; False if it failed, None if it goes on."""
-    place = Place(number, start, head.finished, head.stop_reason, head.iterations, head.digest)
-    return place.is_done(max_iterations) or (None if head.finished else False)
 
 
 def database_key(query: str) -> bytes:

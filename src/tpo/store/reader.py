@@ -39,8 +39,12 @@ class Place:
 
     def is_done(self, max_iterations: object) -> bool:
         """Return whether the query is finished and has used all iterations that a run of D allows."""
-        fewer = isinstance(max_iterations, int) and self.iterations < max_iterations
-        return self.finished and not (fewer and self.stop_reason in CONTINUED)
+        return self.finished and not goes_on(self.stop_reason, self.iterations, max_iterations)
+
+
+def goes_on(stop_reason: StopReason, iterations: int, max_iterations: object) -> bool:
+    """Return whether a query that ended for *stop_reason* after *iterations* goes on in a run of D."""
+    return stop_reason in CONTINUED and isinstance(max_iterations, int) and iterations < max_iterations
 
 
 def read_trajectories(path: Path) -> Iterator[Trajectory]:

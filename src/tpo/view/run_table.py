@@ -14,7 +14,7 @@ from tpo.report.collector import RunCollector
 from tpo.report.partial_run import MAX_REASONS, parse_line, unreadable_lines_note
 from tpo.report.query_table import sample_place
 from tpo.store.index import database_key
-from tpo.store.reader import CONTINUED
+from tpo.store.reader import goes_on
 from tpo.types import Trajectory
 from tpo.view.tail import Line
 from tpo.view.throughput import Throughput
@@ -36,8 +36,7 @@ class RowSample:
 
     def counts(self, trajectory: Trajectory) -> bool:
         """Return whether no other line of its query follows *trajectory*, unless it failed."""
-        limited = trajectory.stop_reason in CONTINUED
-        return not (limited and len(trajectory.steps) < self.max_iterations)
+        return not goes_on(trajectory.stop_reason, len(trajectory.steps), self.max_iterations)
 
 
 class RunTable:
