@@ -20,8 +20,7 @@ from tpo.rewards.scripted import ScriptedReward
 from tpo.runs.models import Models, Relay
 from tpo.scale.blocks import block_name, read_block, write_block
 from tpo.scale.cluster import Pool
-from tpo.scale.driver import BlockRunner
-from tpo.scale.worker import Worker
+from tpo.scale.worker import BlockRunner, Worker
 from tpo.store import read_trajectories
 from tpo.types import Query, Scope, Usage, user
 

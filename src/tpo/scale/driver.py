@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import shutil
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
@@ -31,7 +30,7 @@ from tpo.runs.summary import Summary
 from tpo.scale.blocks import QUERIES, begin_block, block_name, read_block, write_block
 from tpo.scale.cluster import Pool, RowStream, connected, translated
 from tpo.scale.parts import Parts
-from tpo.scale.worker import Worker
+from tpo.scale.worker import BlockRunner
 from tpo.store.directory import RunDirectory
 from tpo.store.journal import JOURNAL, read_calls
 from tpo.store.lock import Lock
@@ -91,40 +90,6 @@ async def execute_on_ray(
             await run.results.interrupt()
             raise
         return await run.results.end(interrupted=False)
-
-
-class BlockRunner:
-    """Callable class for ``map_batches``: runs the blocks that a batch names.
-
-    A fatal error becomes a row, since exceptions of Ray's workers cannot be told apart by the driver.
-    """
-
-    def __init__(self, plan: RunPlan, folder: Path, directory: str, overlap: int) -> None:
-        if Path(directory).is_dir():  # relative names in settings are those of the driver
-            os.chdir(directory)
-        self._folder = folder
-        self._error: TpoError | None = None
-        try:
-            self._worker = Worker(plan, overlap=overlap)
-        except TpoError as error:
-            self._error = error
-
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Return a row for each block: its name, retried calls by phase, and the error that ended it."""
-        rows = [self._run(str(name)) for name in batch["block"]]
-        return {key: [row[key] for row in rows] for key in rows[0]}
-
-    def _run(self, name: str) -> dict[str, str]:
-        error, retries = self._error, "{}"
-        if error is None:
-            try:
-                path = self._folder / name
-                self._worker.run(read_block(path), path)
-            except TpoError as raised:
-                error = raised
-            retries = json.dumps(self._worker.take_retries())
-        kind = "" if error is None else type(error).__name__
-        return {"block": name, "retries": retries, "kind": kind, "error": "" if error is None else str(error)}
 
 
 class _RayRun:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import threading
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tpo.errors import StoreBusy
+from tpo.errors import StoreBusy, TpoError
 from tpo.runs.inputs import QueryInput
 from tpo.runs.models import Models, Relay
 from tpo.runs.plan import RunPlan
 from tpo.runs.retries import Retries
 from tpo.runs.summary import Summary
+from tpo.scale.blocks import read_block
 from tpo.types import Query
 
 T = TypeVar("T")
@@ -89,3 +92,37 @@ class Worker:
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+class BlockRunner:
+    """Callable class for ``map_batches``: runs the blocks that a batch names.
+
+    A fatal error becomes a row, since exceptions of Ray's workers cannot be told apart by the driver.
+    """
+
+    def __init__(self, plan: RunPlan, folder: Path, directory: str, overlap: int) -> None:
+        if Path(directory).is_dir():  # relative names in settings are those of the driver
+            os.chdir(directory)
+        self._folder = folder
+        self._error: TpoError | None = None
+        try:
+            self._worker = Worker(plan, overlap=overlap)
+        except TpoError as error:
+            self._error = error
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return a row for each block: its name, retried calls by phase, and the error that ended it."""
+        rows = [self._run(str(name)) for name in batch["block"]]
+        return {key: [row[key] for row in rows] for key in rows[0]}
+
+    def _run(self, name: str) -> dict[str, str]:
+        error, retries = self._error, "{}"
+        if error is None:
+            try:
+                path = self._folder / name
+                self._worker.run(read_block(path), path)
+            except TpoError as raised:
+                error = raised
+            retries = json.dumps(self._worker.take_retries())
+        kind = "" if error is None else type(error).__name__
+        return {"block": name, "retries": retries, "kind": kind, "error": "" if error is None else str(error)}
