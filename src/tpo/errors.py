@@ -8,6 +8,7 @@
     │   ├── StoreBusy          another process works in it
     │   └── StoreMismatch      it belongs to another configuration
     ├── PolicyError            the policy model did not answer this call
+    │   ├── PromptTooLong      since the prompt exceeds the model's context
     │   └── PolicyRefused      and no call of this run will fare better (wrong key, unknown model)
     └── RewardError            the reward model gave no usable score
         ├── RewardUnavailable  since its server did not answer; a later try may fare better
@@ -66,6 +67,10 @@ class StoreMismatch(StoreError):
 
 class PolicyError(TpoError):
     """The policy model did not answer this call; other queries may fare better."""
+
+
+class PromptTooLong(PolicyError):
+    """The prompt leaves no room for a reply in the policy model's context."""
 
 
 class PolicyRefused(PolicyError):

@@ -85,6 +85,7 @@ def test_a_server_that_is_gone_for_good_ends_the_run_with_one_error(
     assert GONE + 200 < at < GONE + 330
     assert "no server has answered for" in failure.reason
     assert "--retry-timeout" in failure.reason
+    assert {each.status for _, each in run.failures} == {429 if fault is busy else None}
     assert all(later.fatal for _, later in run.failures)  # no query failed by itself
     assert len(run.answers) > 9 * 64
     probes = [attempt for attempt in run.attempts if GONE + 60 < attempt < at]

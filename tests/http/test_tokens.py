@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
 from tests.serving import LoopbackServer
 from tpo.http import HttpClient, HttpFailure
-from tpo.http.tokens import ServerTokenizer, estimated_tokens, surely_fits
-from tpo.types import assistant, user
+from tpo.http.tokens import ServerTokenizer, estimated_tokens, surely_fits, tool_text
+from tpo.types import Messages, assistant, user
 
 ENGLISH = (user("word " * 4000),)  # 20,000 characters, 4,000 tokens of most tokenizers
 LLAMA_CPP: dict[str, Any] = {"tokens": []}
@@ -51,6 +51,24 @@ async def tokenizer_of(
             yield ServerTokenizer(client, extra)
         finally:
             await client.aclose()
+
+
+async def test_tools_of_a_call_are_counted() -> None:
+    tools = {"tools": [{"type": "function", "function": {"name": "weather", "description": "d" * 400}}]}
+    server = TokenizeServer("messages", {"count": 9})
+    async with tokenizer_of(server, {"chat_template_kwargs": {"a": 1}}) as tokenizer:
+        assert await tokenizer.count("m", ENGLISH, {**tools, "stop": ["x"]}) == 9
+        assert server.bodies[0]["tools"] == tools["tools"]
+        assert server.bodies[0]["chat_template_kwargs"] == {"a": 1}
+        assert "stop" not in server.bodies[0]
+    called = cast("Messages", ({"role": "assistant", "content": None, "tool_calls": tools["tools"]},))
+    for messages, extra in ((ENGLISH, tools), ((*ENGLISH, *called), {})):
+        more = tool_text(messages, extra)
+        assert "weather" in more
+        assert estimated_tokens(messages, more) >= estimated_tokens(messages) + 100
+        assert surely_fits(messages, 10, 20_400)
+        assert not surely_fits(messages, 10, 20_400, more)
+    assert tool_text(ENGLISH, {}) == ""
 
 
 async def test_vllm_counts_whole_messages() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tpo.http import HttpFailure
 from tpo.http.tokens import estimated_tokens, surely_fits
 from tpo.policies.chat_server import MARGIN
-from tpo.policies.context import LEAST_KEPT, LEAST_REPLY, Fitted, fit, is_text
-from tpo.types import Messages, Phase, Sampling, Scope, Served, assistant, plain_text, user
+from tpo.policies.context import LEAST_KEPT, LEAST_REPLY, TOO_LONG, Fitted, fit, is_text
+from tpo.types import ExtendedSampling, Messages, Phase, Sampling, Scope, Served, assistant, plain_text, user
 
 UPDATE = Scope("q", 1, "update")
 ON_A_BUSY_MACHINE = settings(deadline=None)
@@ -34,6 +34,19 @@ def test_what_fits_is_left_as_it_is_and_not_even_counted() -> None:
 
     messages = (user("hi"),)
     assert asyncio.run(fit(messages, Sampling(max_tokens=500), UPDATE, 1000, count)) == Fitted(messages, 500)
+
+
+def test_tools_take_room_as_well() -> None:
+    asked: list[Messages] = []
+
+    async def count(messages: Messages) -> int:
+        asked.append(messages)
+        return 700
+
+    messages = (user("hi"),)
+    sampling = ExtendedSampling(max_tokens=500, extra={"tools": [{"description": "d" * 600}]})
+    assert asyncio.run(fit(messages, sampling, UPDATE, 1000, count)) == Fitted(messages, 300)
+    assert asked == [messages]
 
 
 def test_the_replys_limit_gives_way_first() -> None:
@@ -81,7 +94,7 @@ def test_what_cannot_be_made_to_fit_fails_as_a_request_does() -> None:
     many = tuple(user("a" * 180) for _ in range(40))
     with pytest.raises(HttpFailure, match="serve the model with a longer context") as caught:
         fitted(many, 2000)
-    assert (caught.value.passes, caught.value.fatal, caught.value.status) == (False, False, None)
+    assert (caught.value.passes, caught.value.fatal, caught.value.status) == (False, False, TOO_LONG)
 
 
 @given(
@@ -112,5 +125,6 @@ def test_what_surely_fits_does_so_by_any_tokenizer(text: str, max_tokens: int) -
 
 def test_a_picture_makes_a_prompt_that_nobody_here_can_count() -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:,"}}
+    assert is_text((user("hi"), {"role": "assistant", "content": None}))
     assert is_text((user("hi"), {"role": "user", "content": [{"type": "text", "text": "hi"}]}))
     assert not is_text(({"role": "user", "content": [picture]},))

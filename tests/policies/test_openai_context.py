@@ -4,7 +4,7 @@ import pytest
 
 from tests.http.loopback import Answer, Loopback, choices
 from tests.policies.asked import Served, drawn, error
-from tpo.errors import PolicyError
+from tpo.errors import PolicyError, PromptTooLong
 from tpo.policies import OpenAIPolicy
 from tpo.types import Sampling, Scope, user
 from tpo.types import Served as WrittenBy
@@ -37,7 +37,7 @@ async def test_a_query_longer_than_the_context_fails_in_one_sentence_before_it_i
     async with served.loopback.up() as url:
         policy = OpenAIPolicy(url, "m")
         with pytest.raises(
-            PolicyError, match=r"query 'q7', sample of step 0: its prompt takes .* of the 100 that"
+            PromptTooLong, match=r"query 'q7', sample of step 0: its prompt takes .* of the 100 that"
         ):
             await anext(policy.sample((user("hi " * 900),), Sampling(), Scope("q7", 0, "sample")))
         await policy.aclose()

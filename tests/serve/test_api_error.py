@@ -2,7 +2,7 @@
 
 import pytest
 
-from tpo.errors import PolicyError, PolicyRefused
+from tpo.errors import PolicyError, PolicyRefused, PromptTooLong, RewardError, RewardUnavailable
 from tpo.http import HttpFailure
 from tpo.serve.api_error import ApiError, invalid, model_failure
 
@@ -51,3 +51,25 @@ def test_a_server_that_asks_for_fewer_requests_is_no_outage() -> None:
         assert (error.status, error.type, error.retry_after) == (429, "rate_limit_error", 3)
     unpaid = HttpFailure("asks for payment", status=429, fatal=True)
     assert model_failure(unpaid, "asks for payment", ()).status == 503
+
+
+def test_an_outage_is_told_from_a_refusal_of_every_request() -> None:
+    """It ends a run, and here the next request may meet a server that is back."""
+    for status, expected in ((429, 429), (None, 503)):
+        judged = HttpFailure("no server has answered for 9 s", passes=True, fatal=True, status=status)
+        error = model_failure(caused(PolicyRefused("x"), judged), "no server has answered for 9 s", ())
+        assert (error.status, error.retry_after) == (expected, 5)
+        assert "refuses every request" not in error.message
+
+
+def test_a_prompt_too_long_is_the_clients_fault_and_named_as_openai_names_it() -> None:
+    error = model_failure(PromptTooLong("takes 9,000 tokens"), "takes 9,000 tokens", ())
+    assert (error.status, error.param, error.code) == (400, "messages", "context_length_exceeded")
+    assert error.retry_after is None
+
+
+def test_a_rewards_refusal_is_no_fault_of_the_request() -> None:
+    refused = caused(RewardError("too long"), HttpFailure("too long", status=400))
+    assert model_failure(refused, "too long", ()).status == 503
+    busy = caused(RewardUnavailable("busy"), HttpFailure("busy", status=429, passes=True, retry_after=7.0))
+    assert (model_failure(busy, "busy", ()).status, model_failure(busy, "busy", ()).retry_after) == (429, 7)

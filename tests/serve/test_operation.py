@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.serve.serving import CHAT, SCRIPT, SETTINGS, asked, served, until
-from tpo.errors import PolicyError, PolicyRefused, RewardError
+from tpo.errors import PolicyError, PolicyRefused, RewardError, RewardUnavailable
 from tpo.http import HttpFailure
 from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.scripted import ScriptedReward
@@ -140,6 +140,43 @@ async def test_with_degrade_a_failing_reward_gives_an_unscored_sample_and_a_fail
     async with served(failing, degrade=True) as client:
         reply = (await client.chat()).json
         assert (reply["tpo"]["degraded"], reply["tpo"]["rewards"]) == (True, [4.0])
+
+
+async def test_with_degrade_an_outage_in_the_middle_gives_the_best_that_was_scored() -> None:
+    refusing = ScriptedPolicy(SCRIPT | {"loss": PolicyRefused("no server has answered for 9 s")})
+    async with served(refusing, degrade=True) as client:
+        reply = (await client.chat(n=2)).json
+    assert (reply["tpo"]["degraded"], reply["tpo"]["rewards"]) == (True, [4.0, 4.0])
+    assert [choice["message"]["content"] for choice in reply["choices"]] == ["poor", "fair"]
+
+
+async def test_with_degrade_an_unscored_sample_ends_before_the_clients_stop() -> None:
+    reward = ScriptedReward(failures=dict.fromkeys(("one ", "one STOP two"), RewardError("down")))
+    async with served(ScriptedPolicy({"sample": "one STOP two"}), reward, degrade=True) as client:
+        reply = (await client.chat(stop="STOP")).json
+    assert reply["choices"][0]["message"]["content"] == "one "
+
+
+async def test_a_rewards_server_that_asks_for_fewer_requests_is_429() -> None:
+    busy = RewardUnavailable("busy")
+    busy.__cause__ = HttpFailure("busy", status=429, passes=True, retry_after=7.0)
+    reward = ScriptedReward(failures={"poor": busy, "fair": busy})
+    async with served(ScriptedPolicy(SCRIPT), reward) as client:
+        reply = await client.chat()
+        metrics = (await client.get("/metrics")).text
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
+    spent = next(line for line in metrics.splitlines() if line.startswith("tpo:generation_tokens_total"))
+    assert float(spent.split()[1]) > 0
+
+
+@pytest.mark.parametrize("seed", [-1, 7, 8])
+async def test_a_request_without_the_method_draws_from_a_seed_of_its_place(seed: int) -> None:
+    """A raw one would be no seed for models in this process, and choose a panel's member."""
+    policy = ScriptedPolicy(SCRIPT)
+    async with served(policy) as client:
+        assert (await client.chat(model="m@off", seed=seed)).status == 200
+    assert policy.calls[0].sampling.seed >= 0
+    assert policy.calls[0].sampling.seed % 1024 == 0
 
 
 async def test_keys_are_required_under_v1_only() -> None:

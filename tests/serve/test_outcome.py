@@ -24,9 +24,10 @@ def trajectory(rewards: dict[str, float], selected: str | None = None) -> Trajec
 
 def test_choices_are_different_texts_best_first_as_long_as_there_are_some() -> None:
     pool = {"a 1": 1.0, "b": 3.0, "a 2": 2.0}
-    assert [each.text for each in best_of(trajectory(pool), 2)] == ["b", "a"]
-    assert [each.reward for each in best_of(trajectory(pool), 5)] == [3.0, 2.0, 1.0]
+    assert [each.text for each in best_of(trajectory(pool).pool, 2)] == ["b", "a"]
+    assert [each.reward for each in best_of(trajectory(pool).pool, 5)] == [3.0, 2.0, 1.0]
 
 
 def test_the_selected_answer_comes_first_whatever_its_reward() -> None:
-    assert [each.text for each in best_of(trajectory({"a": 1.0, "b": 3.0}, "0.0"), 2)] == ["a", "b"]
+    selected = trajectory({"a": 1.0, "b": 3.0}, "0.0")
+    assert [each.text for each in best_of(selected.pool, 2, selected.best)] == ["a", "b"]

@@ -1,12 +1,21 @@
 """Conversations with tools: samples get the client's turns, critics, editors and rewards get text."""
 
+from pathlib import Path
 from typing import Any, cast
 
-from tests.serve.serving import SCRIPT, served
+import pytest
+
+from tests.http.loopback import Answer, Loopback, choices
+from tests.serve.serving import SCRIPT, SETTINGS, served
+from tpo.export.training import prompt_of
 from tpo.http.chat import sendable
+from tpo.policies import OpenAIPolicy
 from tpo.policies.scripted import ScriptedPolicy
+from tpo.report.write import write_report
 from tpo.rewards.scripted import ScriptedReward
+from tpo.serve.keeper import Keeper
 from tpo.serve.tool_turns import without_tool_turns
+from tpo.store import read_trajectories
 from tpo.types import CRITIC, EDITOR, Messages, assistant, user
 
 CALL = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
@@ -37,6 +46,26 @@ async def test_the_text_after_a_tools_result_is_optimized() -> None:
     assert all(call.messages[:3] == PLAIN for call in others)
     assert reward.calls
     assert all(call.messages == PLAIN for call in reward.calls)
+
+
+@pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {}])
+async def test_a_call_without_text_reaches_a_server_that_tells_its_context(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    """Clients send null, an empty text, or leave the field out."""
+    turns = [TURNS[0], {"role": "assistant", "tool_calls": [CALL], **content}, TURNS[2]]
+    models = Answer({"data": [{"id": "m", "max_model_len": 2000}]})
+    loopback = Loopback(choices("<improved_response>a</improved_response>"), models=models)
+    async with loopback.up() as url, Keeper.opened(tmp_path, SETTINGS) as keeper:
+        policy = OpenAIPolicy(url, "m")
+        async with served(policy, keeper=keeper) as client:
+            reply = await client.chat(messages=turns)
+        await policy.aclose()
+    assert reply.status == 200, reply.text
+    (kept,) = read_trajectories(tmp_path)
+    assert [turn["role"] for turn in kept.query.messages] == ["user", "assistant", "tool"]
+    assert write_report([tmp_path], tmp_path / "report")
+    assert prompt_of(kept) is None
 
 
 async def test_a_call_in_an_earlier_turn_does_not_stop_a_request() -> None:

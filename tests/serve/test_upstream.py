@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.http.loopback import Loopback, choices
 from tests.serve.serving import CHAT, Client, asked, served, until
 from tests.serving import LoopbackServer
 from tpo.http import RetryPolicy
+from tpo.policies import OpenAIPolicy
+from tpo.serve.request import conversation_key
 from tpo.serve.upstream import Upstream
 
 CHUNKS = [b'data: {"n": %d}\n\n' % number for number in range(3)]
@@ -74,6 +77,33 @@ async def test_off_passes_every_field_on_under_the_models_own_name_and_key() -> 
     assert "tpo" not in sent
 
 
+async def test_a_field_that_the_operator_removes_is_not_sent() -> None:
+    server = Streaming()
+    async with server.up() as url:
+        upstream = Upstream([url], "real", None, timeout=60.0, extra={"seed": None, "top_k": 2})
+        async with served(upstream=upstream) as client:
+            await client.chat(model="m@off", seed=5, user=None)
+        await upstream.aclose()
+    assert "seed" not in server.requests[0]
+    assert (server.requests[0]["top_k"], server.requests[0]["user"]) == (2, None)
+
+
+async def test_a_refusal_that_is_passed_on_counts_as_an_error() -> None:
+    server = Streaming(422, {"error": {"message": "no"}})
+    async with passing(server) as client:
+        assert (await client.chat(model="m@off")).status == 422
+        metrics = (await client.get("/metrics")).text
+    assert 'tpo:request_error_total{status="422"} 1.0' in metrics
+    assert "tpo:request_success_total{" not in metrics
+
+
+def test_the_key_of_a_conversation_is_short_and_stays_as_it_grows() -> None:
+    first = [{"role": "system", "content": "s" * 10**6}, {"role": "user", "content": "u"}]
+    later = [*first, {"role": "assistant", "content": "a"}, {"role": "user", "content": "more"}]
+    assert conversation_key(first) == conversation_key(tuple(later)) != conversation_key(later[2:])
+    assert len(conversation_key(first)) == len(conversation_key("no list")) == 64
+
+
 async def test_conversations_are_spread_over_the_servers_and_each_stays_with_its_own() -> None:
     servers = [Streaming(), Streaming()]
     system = {"role": "system", "content": "Be brief. " * 200}
@@ -97,6 +127,27 @@ async def test_conversations_are_spread_over_the_servers_and_each_stays_with_its
     assert asked_first == later
     assert [1, 0] in asked_first
     assert [0, 1] in asked_first
+
+
+async def test_an_optimized_conversation_stays_with_its_server_as_it_grows() -> None:
+    servers = [Loopback(choices("a")), Loopback(choices("a"))]
+
+    async def ask(client: Client, *turns: str) -> list[bool]:
+        roles = ("user", "assistant", "user")
+        messages = [{"role": role, "content": turn} for role, turn in zip(roles, turns, strict=False)]
+        before = [len(server.bodies) for server in servers]
+        assert (await client.post(CHAT, {"model": "m@bon-1", "messages": messages})).status == 200
+        return [len(server.bodies) > count for server, count in zip(servers, before, strict=True)]
+
+    async with servers[0].up() as first, servers[1].up() as second:
+        policy = OpenAIPolicy([first, second], "m")
+        async with served(policy) as client:
+            asked_first = [await ask(client, f"question {number}") for number in range(20)]
+            later = [await ask(client, f"question {number}", "answer", "more") for number in range(20)]
+        await policy.aclose()
+    assert asked_first == later
+    assert [True, False] in asked_first
+    assert [False, True] in asked_first
 
 
 async def test_a_stream_is_passed_on_chunk_by_chunk() -> None:

@@ -68,7 +68,7 @@ def prompt_of(trajectory: Trajectory) -> list[dict[str, str]] | None:
 
 def _is_text(message: Message) -> bool:
     content = message["content"]
-    parts = [] if isinstance(content, str) else content
+    parts = content if isinstance(content, list) else []
     return set(message) <= PLAIN_KEYS and all(part.get("type") == "text" for part in parts)
 
 

@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 SHORTEST = 5.0
 """Seconds without any answer that make an outage."""
+SEVERAL = 2
+"""Keys whose calls fail in an outage, at least."""
 ADVICE = (
     "Finished calls are kept: run the same command again when a server is up, or set a larger --retry-timeout"
 )
@@ -32,7 +34,7 @@ class Outage:
         self._attempts: dict[object, float] = {}
         self._since: float | None = None
         self._keys: set[str] = set()
-        self._reason = ""
+        self._last = HttpFailure("")
         self._probed_at = -math.inf
         self._is_announced = False
 
@@ -63,8 +65,9 @@ class Outage:
         """Note that no server answered a call of *key*."""
         if self._since is None:
             self._since = self._clock.now()
-        self._keys.add(key)
-        self._reason = failure.reason
+        if len(self._keys) < SEVERAL:
+            self._keys.add(key)
+        self._last = failure
         if self._lasted() >= SHORTEST and not self._is_announced:
             self._is_announced = True
             sentence = "no server has answered for %.0f s: %s; the run waits, and ends if none does for %g s"
@@ -72,7 +75,8 @@ class Outage:
 
     def as_failure(self) -> HttpFailure:
         """Return the failure of a call that was not attempted."""
-        return HttpFailure(self._reason, passes=True)
+        last = self._last
+        return HttpFailure(last.reason, passes=True, status=last.status, retry_after=last.retry_after)
 
     def judge(self, failure: HttpFailure) -> None:
         """Make *failure*, of a call that is given up, fatal if no other call would fare better."""
@@ -83,7 +87,7 @@ class Outage:
 
     def _lasted(self) -> float:
         """Return for how many seconds there has been an outage; 0 if there is none."""
-        if self._since is None or len(self._keys) < 2:
+        if self._since is None or len(self._keys) < SEVERAL:
             return 0.0
         oldest = next(iter(self._attempts.values()), math.inf)
         return 0.0 if oldest < self._since else self._clock.now() - self._since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,17 +27,31 @@ _ABSENT = (403, 404, 405, 501)
 """Statuses of a server without that path."""
 
 
-def estimated_tokens(messages: Messages) -> int:
-    """Return about how many tokens *messages* take: fair for English, high for other scripts."""
-    texts = [plain_text(message) for message in messages]
+def estimated_tokens(messages: Messages, more: str = "") -> int:
+    """Return about how many tokens *messages* take: fair for English, high for other scripts.
+
+    *more* is text that the template adds.
+    """
+    texts = [more, *(plain_text(message) for message in messages)]
     ascii_characters = sum(len(text.encode("ascii", "ignore")) for text in texts)
     others = sum(map(len, texts)) - ascii_characters
     return -(-ascii_characters // ASCII_PER_TOKEN) + others + TOKENS_PER_TURN * len(messages)
 
 
-def surely_fits(messages: Messages, max_tokens: int, context: int) -> bool:
-    """Return whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds."""
-    size = sum(len(plain_text(message).encode("utf-8", "surrogatepass")) for message in messages)
+def tool_text(messages: Messages, extra: Mapping[str, Any]) -> str:
+    """Return what a template writes of tools: their definitions, in *extra*, and the calls in *messages*."""
+    calls = [dict(message)["tool_calls"] for message in messages if dict(message).get("tool_calls")]
+    found = [*filter(None, [extra.get("tools")]), *calls]
+    return json.dumps(found, ensure_ascii=False) if found else ""
+
+
+def surely_fits(messages: Messages, max_tokens: int, context: int, more: str = "") -> bool:
+    """Return whether prompt and reply fit even if every byte is a token, which no tokenizer exceeds.
+
+    *more* is text that the template adds.
+    """
+    size = len(more.encode("utf-8", "surrogatepass"))
+    size += sum(len(plain_text(message).encode("utf-8", "surrogatepass")) for message in messages)
     return size + 4 * TOKENS_PER_TURN * (1 + len(messages)) + max_tokens <= context
 
 
@@ -50,18 +65,22 @@ class ServerTokenizer:
 
     def __init__(self, client: HttpClient, extra: Mapping[str, Any] | None = None) -> None:
         self._client = client
-        self._shape = {name: value for name, value in (extra or {}).items() if name in TEMPLATE_FIELDS}
-        self._forms: list[_Form] = [self._messages_form, _text_form]
+        self._shape = _shape(extra or {})
+        self._forms: list[_Form] = [_messages_form, _text_form]
         self._has_counted = False
 
-    async def count(self, model: str, messages: Messages) -> int | None:
+    async def count(
+        self, model: str, messages: Messages, extra: Mapping[str, Any] | None = None
+    ) -> int | None:
         """Return the number of tokens of *messages* with the chat template; None if the server has no count.
+
+        *extra* are further request fields, of this call alone.
 
         Raises:
             HttpFailure: the server did not answer, or a later request may succeed.
         """
         for form in tuple(self._forms):
-            body, template = form(model, messages)
+            body, template = form(model, messages, _shape(extra or {}) | self._shape)
             try:
                 count = await self._client.request("POST", "/tokenize", body, read=_read_count, root=True)
             except HttpFailure as failure:
@@ -87,18 +106,24 @@ class ServerTokenizer:
         counted = await self.count(model, messages)
         return estimated_tokens(messages) if counted is None else counted
 
-    def _messages_form(self, model: str, messages: Messages) -> tuple[dict[str, Any], int]:
-        body = {"model": model, "messages": sendable(messages), "add_generation_prompt": True}
-        return body | self._shape, 0
 
-
-_Form = Callable[[str, Messages], tuple[dict[str, Any], int]]
+_Form = Callable[[str, Messages, Mapping[str, Any]], tuple[dict[str, Any], int]]
 """Returns a request body and the tokens of the template that its count leaves out."""
 
 
-def _text_form(model: str, messages: Messages) -> tuple[dict[str, Any], int]:
-    text = "\n".join(map(plain_text, messages))
+def _messages_form(model: str, messages: Messages, shape: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    body = {"model": model, "messages": sendable(messages), "add_generation_prompt": True}
+    return body | dict(shape), 0
+
+
+def _text_form(model: str, messages: Messages, shape: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    text = "\n".join(filter(None, [*map(plain_text, messages), tool_text(messages, shape)]))
     return {"model": model, "content": text, "prompt": text}, TOKENS_PER_TURN * len(messages)
+
+
+def _shape(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the request fields *extra* that change the prompt's text."""
+    return {name: value for name, value in extra.items() if name in TEMPLATE_FIELDS}
 
 
 def _read_count(reply: Any) -> int:

@@ -178,7 +178,7 @@ def plain(message: Message) -> dict[str, Any]:
     Raises:
         ValueError: a part of it is not text.
     """
-    content = message["content"]
+    content = message["content"] or ""
     if isinstance(content, str):
         return {**message, "content": content}
     strange = {str(part.get("type")) for part in content} - {"text"}

@@ -21,9 +21,9 @@ from tpo.http.refusals import (
     told_context,
     told_reply_limit,
 )
-from tpo.http.tokens import ServerTokenizer, estimated_tokens
+from tpo.http.tokens import ServerTokenizer, estimated_tokens, tool_text
 from tpo.per_loop import PerLoop
-from tpo.policies.context import Fitted, fit, is_text
+from tpo.policies.context import Fitted, extra_of, fit, is_text
 from tpo.types import Completion, Messages, Sampling, Scope
 
 LISTINGS = 3
@@ -174,7 +174,7 @@ class ChatServer:
             sampling = replace(sampling, max_tokens=min(card.reply, sampling.max_tokens))
         if card.context is None or not is_text(messages):
             return Fitted(messages, sampling.max_tokens)
-        return await fit(messages, sampling, scope, card.context, self._counter(card))
+        return await fit(messages, sampling, scope, card.context, self._counter(card, extra_of(sampling)))
 
     async def _card(self, model: str) -> ModelCard:
         """Return what is known of *model*; the first call asks the server."""
@@ -199,12 +199,17 @@ class ChatServer:
                 if not failure.passes or self._unlisted >= LISTINGS:
                     self._cards = []
 
-    def _counter(self, card: ModelCard) -> Callable[[Messages], Awaitable[int]]:
-        """Return what counts a prompt's tokens: the server's own tokenizer, or an estimate if it has none."""
+    def _counter(self, card: ModelCard, extra: Mapping[str, Any]) -> Callable[[Messages], Awaitable[int]]:
+        """Return what counts a prompt's tokens: the server's own tokenizer, or an estimate if it has none.
+
+        *extra* are the request fields of the call itself.
+        """
 
         async def count(prompt: Messages) -> int:
-            counted = await self._tokenizer.count(card.name, prompt) if card.counts else None
-            return math.ceil(MARGIN * estimated_tokens(prompt)) if counted is None else counted
+            counted = await self._tokenizer.count(card.name, prompt, extra) if card.counts else None
+            if counted is not None:
+                return counted
+            return math.ceil(MARGIN * estimated_tokens(prompt, tool_text(prompt, {**extra, **self._extra})))
 
         return count
 

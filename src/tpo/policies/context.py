@@ -8,12 +8,13 @@ what is asked for; a first sample's prompt is the user's own and is never touche
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tpo.http import HttpFailure
-from tpo.http.tokens import surely_fits
-from tpo.types import Messages, Sampling, Scope, Served, plain_text
+from tpo.http.tokens import surely_fits, tool_text
+from tpo.types import ExtendedSampling, Messages, Sampling, Scope, Served, plain_text
 
 LEAST_REPLY = 256
 """Tokens below which a reply's limit is not lowered, where the context has four times as many."""
@@ -21,6 +22,8 @@ LEAST_KEPT = 200
 """Characters that a shortened turn keeps at least."""
 SPARE = 1.1
 """Factor by which more is cut than computed, since tokens are not distributed evenly; each try doubles it."""
+TOO_LONG = 413
+"""Status of the failure of a prompt that exceeds the context."""
 TRIES = 6
 """Cuts until the most that may go is cut."""
 
@@ -46,9 +49,14 @@ class Fitted:
 def is_text(messages: Messages) -> bool:
     """Return whether every turn is text alone; only the server knows the tokens of an image."""
     return all(
-        isinstance(message["content"], str) or all(part.get("type") == "text" for part in message["content"])
-        for message in messages
+        not isinstance(content, list) or all(part.get("type") == "text" for part in content)
+        for content in (message["content"] for message in messages)
     )
+
+
+def extra_of(sampling: Sampling) -> Mapping[str, Any]:
+    """Return the request fields that *sampling* has of its own."""
+    return sampling.extra if isinstance(sampling, ExtendedSampling) else {}
 
 
 async def fit(messages: Messages, sampling: Sampling, scope: Scope, context: int, count: Count) -> Fitted:
@@ -58,7 +66,7 @@ async def fit(messages: Messages, sampling: Sampling, scope: Scope, context: int
         HttpFailure: they cannot be made to.
     """
     asked = sampling.max_tokens
-    if surely_fits(messages, asked, context):
+    if surely_fits(messages, asked, context, tool_text(messages, extra_of(sampling))):
         return Fitted(messages, asked)
     least = max(1, min(asked, LEAST_REPLY, context // 4))
     tokens = await count(messages)
@@ -75,7 +83,8 @@ async def fit(messages: Messages, sampling: Sampling, scope: Scope, context: int
         fitted, tokens = cut, await count(cut.messages)
     raise HttpFailure(
         f"its prompt takes {tokens:,} tokens of the {context:,} that the model reads, which leaves "
-        "too little for a reply: shorten it, or serve the model with a longer context"
+        "too little for a reply: shorten it, or serve the model with a longer context",
+        status=TOO_LONG,
     )
 
 

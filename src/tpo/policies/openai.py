@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tpo.errors import PolicyError, PolicyRefused
+from tpo.errors import PolicyError, PolicyRefused, PromptTooLong
 from tpo.events import LimitChanged, Listener
 from tpo.http import Balancer, Clock, HttpClient, HttpFailure, RetryPolicy
 from tpo.http.balancer import close_all, ignore
@@ -20,9 +20,10 @@ from tpo.http.refusals import refused_sampling_field
 from tpo.http.retry import READ_TIMEOUT, OnRetry, announce, announce_to
 from tpo.per_loop import PerLoop
 from tpo.policies.chat_server import ChatServer, OnEvent
+from tpo.policies.context import TOO_LONG
 from tpo.policies.deltas import Deltas, with_deltas
 from tpo.policies.siblings import as_finished
-from tpo.types import Completion, Delta, Messages, Sampling, Scope, user
+from tpo.types import Completion, Delta, ExtendedSampling, Messages, Sampling, Scope, user
 
 log = logging.getLogger(__name__)
 
@@ -194,9 +195,11 @@ class OpenAIPolicy:
             sampling, scope = sampling.only(index), replace(scope, index=index)
         try:
             on_retry = announce_to(self._listener, scope)
-            model = self.model or await self._named_by(self._balancer, scope.query, on_retry)
+            route = sampling.route if isinstance(sampling, ExtendedSampling) else None
+            key = route or scope.query
+            model = self.model or await self._named_by(self._balancer, key, on_retry)
             found = await self._balancer.ask(
-                scope.query,
+                key,
                 lambda server: server.complete(model, messages, sampling, scope, begin),
                 on_retry,
             )
@@ -224,7 +227,8 @@ class OpenAIPolicy:
             return PolicyRefused(
                 f"{str(failure).rstrip('.')}; leave the field out with --policy-extra '{{\"{field}\": null}}'"
             )
-        return PolicyError(f"{_place(scope)}{failure}" if scope else str(failure))
+        kind = PromptTooLong if failure.status == TOO_LONG else PolicyError
+        return kind(f"{_place(scope)}{failure}" if scope else str(failure))
 
     async def _not_found(self, failure: HttpFailure) -> str:
         """Return why a path or model is unknown: the lists of models tell which of both, and where."""

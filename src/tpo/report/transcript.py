@@ -24,7 +24,7 @@ class _Texts:
 
     def messages(self, messages: Messages) -> list[list[int]]:
         """Return role and content of each message as numbers; content in parts is stored as JSON."""
-        return [[self.number(str(m["role"])), self.number(_content(m["content"]))] for m in messages]
+        return [[self.number(str(m["role"])), self.number(_content(m["content"] or ""))] for m in messages]
 
 
 def transcript(trajectory: Trajectory) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tpo.errors import TpoError
+from tpo.errors import PromptTooLong, RewardError, TpoError
 from tpo.http import HttpFailure
 
 TYPES = {
@@ -70,17 +70,23 @@ def late() -> ApiError:
 def model_failure(error: BaseException | None, said: str, secrets: Sequence[str]) -> ApiError:
     """Return the client's error for a model's failure.
 
-    It is 400 where the model's server refused the request, 429 where that asks for fewer requests, else 503.
+    It is 400 where the model's server refused the request or its context is too short for it, 429 where that
+    server asks for fewer requests, else 503. A reward's server gets other texts than the client's: what it
+    refuses is no fault of the request.
     *said* is the failure's text; *secrets*, such as servers' addresses, are left out of it.
     """
     cause = error if isinstance(error, HttpFailure) else getattr(error, "__cause__", None)
     for secret in secrets:
         said = said.replace(secret, "(address)")
-    if isinstance(cause, HttpFailure) and cause.status in (400, 413, 422):
+    if isinstance(error, PromptTooLong):
+        return invalid(said, "messages", "context_length_exceeded")
+    is_reward = isinstance(error, RewardError)
+    if isinstance(cause, HttpFailure) and cause.status in (400, 413, 422) and not is_reward:
         return invalid(f"the model's server refused the request: {said}")
-    if isinstance(cause, HttpFailure) and cause.status == 429 and not cause.fatal:
+    passes = isinstance(cause, HttpFailure) and cause.passes
+    if isinstance(cause, HttpFailure) and cause.status == 429 and (passes or not cause.fatal):
         wait = RETRY_AFTER if cause.retry_after is None else math.ceil(cause.retry_after)
         return ApiError(429, f"the model's server asks for fewer requests: {said}", retry_after=wait)
-    if isinstance(error, TpoError | HttpFailure) and error.fatal:
+    if isinstance(error, TpoError | HttpFailure) and error.fatal and not passes:
         return ApiError(503, "the model refuses every request; the operator's log says why", retry_after=30)
     return ApiError(503, f"the model is not available: {said}", retry_after=RETRY_AFTER)

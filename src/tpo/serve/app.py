@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE = 15.0
 """Seconds of silence after which a stream gets a comment, so that no proxy closes it."""
+HTTP_ERROR = 400
+"""The lowest status of an error."""
 CLIENT_GONE = 499
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -164,7 +166,8 @@ class Endpoint:
         except HttpFailure as failure:
             log.error("a request that is passed on failed: %s", failure)
             raise model_failure(failure, failure.reason, self.service.hidden) from failure
-        self.service.metrics.ended.labels(OFF).inc()
+        metrics, status = self.service.metrics, response.status_code
+        (metrics.ended.labels(OFF) if status < HTTP_ERROR else metrics.errors.labels(status)).inc()
         return response
 
     def _broken_off(self, failure: HttpFailure) -> bytes:

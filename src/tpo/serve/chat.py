@@ -174,7 +174,8 @@ def _read_messages(messages: object) -> tuple[Message, ...]:
                     raise invalid(f"{param}: each part of a content is an object with a type", param)
         elif not isinstance(content, str):
             raise invalid(f"{param}: content must be a string or a list of parts", param)
-    return tuple(messages)
+    turns: list[Any] = [{**message, "content": message.get("content")} for message in messages]
+    return tuple(turns)
 
 
 def _check_optimizable(body: Mapping[str, Any], messages: tuple[Message, ...]) -> None:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 if TYPE_CHECKING:
     from tpo.serve.outcome import Outcome
+    from tpo.types import Usage
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 REWARDS = (-30, -20, -10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20, 30)
@@ -51,12 +52,14 @@ class Metrics:
             registry=registry,
         )
 
-    def count(self, outcome: Outcome, seconds: float, first_token: float) -> None:
-        """Add an answered request that took *seconds*, and *first_token* seconds to its first delta."""
-        usage = outcome.total
+    def spend(self, usage: Usage) -> None:
+        """Add the usage of a completion, whatever becomes of its request."""
         self.prompt.inc(usage.prompt_tokens)
         self.generated.inc(usage.completion_tokens)
         self.cached.inc(usage.cached_tokens)
+
+    def count(self, outcome: Outcome, seconds: float, first_token: float) -> None:
+        """Add an answered request that took *seconds*, and *first_token* seconds to its first delta."""
         self.ended.labels(outcome.stop_reason).inc()
         self.latency.observe(seconds)
         self.first_token.observe(first_token)

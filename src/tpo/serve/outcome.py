@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,9 @@ class Outcome:
         return None if first is None else self.trajectory.best.reward - first.reward
 
 
-def best_of(trajectory: Trajectory, n: int) -> tuple[Candidate, ...]:
-    """Return the *n* best candidates of the pool, each text once if there are enough, the answer first."""
-    best = trajectory.best
-    ranked = sorted(trajectory.pool, key=lambda c: (c is not best, -c.reward))
+def best_of(pool: Sequence[Candidate], n: int, best: Candidate | None = None) -> tuple[Candidate, ...]:
+    """Return the *n* best candidates of *pool*, each text once if there are enough, *best* first."""
+    ranked = sorted(pool, key=lambda c: (c is not best, -c.reward))
     distinct = list({candidate.text: candidate for candidate in reversed(ranked)}.values())[::-1]
     distinct.sort(key=ranked.index)
     again = [candidate for candidate in ranked if candidate not in distinct]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 
 from tpo.policies.base import Policy
@@ -18,21 +18,24 @@ log = logging.getLogger(__name__)
 READY_SECONDS = 5.0
 """Timeout of a readiness check, and how long its result and an answer to a request hold."""
 QUESTION = (user("Hello"),)
+TOKENS = 16
+"""Tokens of the reply to the question; some servers write no fewer."""
 REWARD = "reward"
 
 
 class Readiness:
-    """Asks *policy*, in each of *roles*, for a token and *reward* for a score; rarely, then cached.
+    """Asks *policy* for a few tokens and *reward* for a score; rarely, then cached.
 
+    Each of *roles* is asked with its sampling values, since some servers take temperature 1 alone.
     A model that has just answered a request is not asked: at a busy server the question would wait.
     """
 
     def __init__(
-        self, policy: Policy, reward: Reward, roles: Sequence[str], now: Callable[[], float]
+        self, policy: Policy, reward: Reward, roles: Mapping[str, Sampling], now: Callable[[], float]
     ) -> None:
         self._policy = policy
         self._reward = reward
-        self._roles = (WRITER, *roles)
+        self._roles = roles
         self._now = now
         self._answered: dict[str, float] = {}
         """Time at which each role of the policy and the reward answered a request last."""
@@ -64,10 +67,10 @@ class Readiness:
         part = "policy"
         try:
             async with asyncio.timeout(READY_SECONDS):
-                for role in self._roles:
+                for role, sampling in self._roles.items():
                     part = "policy" if role == WRITER else role
                     if not self._has_just_answered(role):
-                        await self._ask(replace(scope, role=role))
+                        await self._ask(sampling, replace(scope, role=role))
                 part = REWARD
                 if not self._has_just_answered(REWARD):
                     await self._reward.score(QUESTION, "Hello", replace(scope, phase="reward"))
@@ -79,7 +82,8 @@ class Readiness:
     def _has_just_answered(self, part: str) -> bool:
         return self._now() - self._answered.get(part, -math.inf) <= READY_SECONDS
 
-    async def _ask(self, scope: Scope) -> None:
-        async with closing(self._policy.sample(QUESTION, Sampling(max_tokens=1), scope)) as drawn:
+    async def _ask(self, sampling: Sampling, scope: Scope) -> None:
+        few = replace(sampling, n=1, max_tokens=min(TOKENS, sampling.max_tokens))
+        async with closing(self._policy.sample(QUESTION, few, scope)) as drawn:
             async for _ in drawn:
                 pass

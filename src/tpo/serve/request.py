@@ -117,6 +117,14 @@ class ServedRequest:
         return "traj-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def conversation_key(messages: Any) -> str:
+    """Return a digest of a conversation up to its first user message, which stays the same as it grows."""
+    turns = messages if isinstance(messages, list | tuple) else []
+    roles = [turn.get("role") if isinstance(turn, dict) else None for turn in turns]
+    end = roles.index("user") + 1 if "user" in roles else 1
+    return hashlib.sha256(json.dumps(turns[:end]).encode()).hexdigest()
+
+
 def read_model(model: object, name: str) -> tuple[str, Controls]:
     """Return the model's name and the controls of its preset: ``NAME``, ``NAME@bon-8``, ``NAME@off``.
 

@@ -12,7 +12,7 @@ from tpo.methods.tags import CLOSING, OPENING
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.serve.api_error import invalid
-from tpo.serve.request import ServedRequest
+from tpo.serve.request import ServedRequest, conversation_key
 from tpo.serve.tool_turns import without_tool_turns
 from tpo.types import (
     CRITIC,
@@ -44,7 +44,7 @@ LOCAL_FIELDS = ("stop", "tool_choice", "function_call", "parallel_tool_calls", "
 
 
 class RequestPolicy:
-    """Asks *policy* in the name of *request*.
+    """Asks *policy* in the name of *request*; *spend* receives the usage of each completion.
 
     ``stop``, ``tools`` and ``response_format`` go to samples and updates, never to critiques. A first sample
     that calls tools ends the attempt and is the reply. With ``response_format`` an update is the whole reply;
@@ -52,11 +52,13 @@ class RequestPolicy:
     policy in this process does not know.
     """
 
-    def __init__(self, policy: Policy, request: ServedRequest) -> None:
+    def __init__(self, policy: Policy, request: ServedRequest, spend: Callable[[Usage], None]) -> None:
         self._policy = policy
         self._request = request
+        self._spend = spend
         self._is_valid = update_check(request.answer_fields)
         self._stops = _stops(request)
+        self._route = conversation_key(request.messages)
         self.usage: dict[Phase, Usage] = {}
         """Usage by phase; a completion that ended the attempt counts as well."""
         self.first: Completion | None = None
@@ -89,21 +91,29 @@ class RequestPolicy:
                 has_tags = role == EDITOR and self._is_valid is None
                 limit = request.max_tokens + (TAG_TOKENS if has_tags else 0)
         return ExtendedSampling(
-            sampling.n, sampling.temperature, sampling.top_p, limit, sampling.seed, extra=extra
+            sampling.n,
+            sampling.temperature,
+            sampling.top_p,
+            limit,
+            sampling.seed,
+            extra=extra,
+            route=self._route,
         )
 
     def _seen(self, completion: Completion, scope: Scope) -> Completion:
         self.usage[scope.phase] = self.usage.get(scope.phase, Usage()) + completion.usage
-        if scope.step == 0 and completion.index == 0:
-            self.first = completion
-            if isinstance(completion, ToolCallCompletion):
+        self._spend(completion.usage)
+        is_first = scope.step == 0 and completion.index == 0
+        if isinstance(completion, ToolCallCompletion):
+            if is_first:
                 self.tool_call = completion
                 raise AttemptStopped("tool_call")
-        if isinstance(completion, ToolCallCompletion):
             return replace(completion, text="")  # no final text, whatever it says beside
         if scope.role != CRITIC:
             has_tags = scope.role == EDITOR and self._is_valid is None
             completion = _until_stop(completion, self._stops, OPENING if has_tags else "")
+        if is_first:
+            self.first = completion
         if self._is_valid is None or scope.role != EDITOR:
             return completion
         if not self._is_valid(completion.text):

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpo.config import Settings, fallback_of, make_method, selection_of, stopping_rules
-from tpo.config.specs import ROLES
-from tpo.errors import AttemptStopped, ConfigError, TpoError
-from tpo.events import Event, Listener
+from tpo.errors import AttemptStopped, ConfigError, PolicyError, RewardError, TpoError
+from tpo.events import CandidateScored, Event, Listener
 from tpo.methods.method import Method
 from tpo.methods.optimize import Optimizer
+from tpo.methods.seeds import base_seed
 from tpo.methods.selection import Selection
 from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
@@ -33,7 +33,18 @@ from tpo.serve.request import OFF, Limits, ServedRequest
 from tpo.serve.request_policy import RequestPolicy, refuse_server_fields
 from tpo.serve.tool_turns import PlainReward
 from tpo.serve.tracing import TracedPolicy, TracedReward, request_span
-from tpo.types import Completion, Messages, Query, Sampling, Scope, Trajectory
+from tpo.types import (
+    CRITIC,
+    EDITOR,
+    WRITER,
+    Candidate,
+    Completion,
+    Messages,
+    Query,
+    Sampling,
+    Scope,
+    Trajectory,
+)
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +85,10 @@ class Service:
         if self.selection is None:
             self.selection = selection_of(self.settings, self.reward, os.environ)
         self.admission = Admission(self.limits, self.metrics)
-        roles = [role for role in ROLES if getattr(self.settings, role)]
+        method = make_method(self.settings)
+        samplings = {CRITIC: method.critique_sampling, EDITOR: method.sampling}
+        others = {role: given for role, given in samplings.items() if getattr(self.settings, role)}
+        roles = {WRITER: method.sampling, **others}
         self.readiness = Readiness(self.policy, self.reward, roles, self.now)
 
     @property
@@ -170,7 +184,14 @@ class Service:
     async def _optimize(self, request: ServedRequest, listener: Listener, left: float | None) -> Outcome:
         """Return the outcome of *request*, which has *left* seconds of its deadline."""
         method, id_ = self.method(request), request.identity(self.settings.seed)
-        policy = RequestPolicy(TracedPolicy(self.readiness, self.name), request)
+        policy = RequestPolicy(TracedPolicy(self.readiness, self.name), request, self.metrics.spend)
+        scored: list[Candidate] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, CandidateScored):
+                scored.append(event.candidate)
+            listener(event)
+
         try:
             async with self._recorded(id_, policy) as (recorded, reward):
                 optimizer = Optimizer(
@@ -183,14 +204,14 @@ class Service:
                     ),
                     fallback=fallback_of(self.settings),
                     selection=self.selection,
-                    listener=listener,
+                    listener=listen,
                 )
                 trajectory = await optimizer.optimize(Query(id_, request.messages))
                 if self.keeper is not None and policy.tool_call is None:
                     await self.keeper.keep(trajectory)
         except TpoError as error:
             log.error("%s: %s", id_, error)
-            return self._unscored(policy, error, str(error), id_)
+            return self._degraded(request, policy, scored, error, str(error))
         if policy.tool_call is not None:
             return Outcome(id_, (policy.tool_call,), policy.usage, "tool_call")
         failed = trajectory.status == "failed"
@@ -198,8 +219,10 @@ class Service:
             log.warning("%s failed: %s", id_, trajectory.error)
             if not (self.degrade and trajectory.pool):
                 said = str(trajectory.error)
-                return self._unscored(policy, policy.failure, said, id_, trajectory)
-        answers = best_of(trajectory, request.n)
+                ended_by = trajectory.exception
+                cause = ended_by if isinstance(ended_by, PolicyError | RewardError) else policy.failure
+                return self._degraded(request, policy, scored, cause, said, trajectory)
+        answers = best_of(trajectory.pool, request.n, trajectory.best)
         return Outcome(id_, answers, policy.usage, trajectory.stop_reason, trajectory, degraded=failed)
 
     def _recorded(self, id_: str, policy: Policy) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
@@ -210,36 +233,40 @@ class Service:
             else self.keeper.recorded(id_, policy, reward)
         )
 
-    def _unscored(
+    def _degraded(
         self,
+        request: ServedRequest,
         policy: RequestPolicy,
+        scored: Sequence[Candidate],
         error: Exception | None,
         said: str,
-        id_: str,
         trajectory: Trajectory | None = None,
     ) -> Outcome:
-        """Return a sample without a score where the operator allows that.
+        """Return the best that was *scored*, or a sample without a score, where the operator allows that.
 
         Raises:
             ApiError: the operator does not, or there is none.
         """
-        if self.degrade and policy.first is not None:
-            return Outcome(id_, (policy.first,), policy.usage, "error", trajectory, degraded=True)
-        if trajectory is not None and "deadline" in said and policy.failure is None:
+        best = best_of(scored, request.n)
+        answers = best or (() if policy.first is None else (policy.first,))
+        if self.degrade and answers:
+            id_ = request.identity(self.settings.seed)
+            return Outcome(id_, answers, policy.usage, "error", trajectory, degraded=True)
+        if trajectory is not None and "deadline" in said and error is None:
             raise late()
         if trajectory is not None and said.startswith("unexpected "):  # a bug's own words are for the log
             said = "it failed unexpectedly"
-        raise model_failure(error or policy.failure, said, self.hidden)
+        raise model_failure(error, said, self.hidden)
 
     async def _sample(self, request: ServedRequest, left: float | None) -> Outcome:
         """Return what the policy says within *left* seconds, neither scored nor improved."""
         method = self.method(replace(request, controls=replace(request.controls, method="bon")))
-        policy = RequestPolicy(self.readiness, request)
+        policy = RequestPolicy(self.readiness, request, self.metrics.spend)
         seed = self.settings.seed if request.seed is None else request.seed
         id_ = request.identity(seed)
-        sampling = replace(method.sampling, n=request.n, seed=seed)
+        scope = Scope(id_, 0, "sample")
+        sampling = replace(method.sampling, n=request.n, seed=base_seed(seed, scope, request.n))
         try:
-            scope = Scope(id_, 0, "sample")
             async with (
                 asyncio.timeout(left),
                 closing(_drawn(policy, request.messages, sampling, scope)) as completions,

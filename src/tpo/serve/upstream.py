@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -10,13 +9,17 @@ from typing import Any
 from tpo.http import Balancer, HttpClient, RetryPolicy
 from tpo.http.balancer import close_all
 from tpo.http.failures import StreamedReply
+from tpo.serve.request import conversation_key
 
 RETRY = RetryPolicy(timeout=5.0)
 """A request that is passed on is retried briefly: its client has a retry of its own."""
 
 
 class Upstream:
-    """The servers at *urls*, which know the policy as *model*; *extra* fields are added to each request."""
+    """The servers at *urls*, which know the policy as *model*; *extra* fields are added to each request.
+
+    A None in *extra* leaves its field out.
+    """
 
     def __init__(
         self,
@@ -45,10 +48,10 @@ class Upstream:
         Raises:
             HttpFailure: no server answers.
         """
-        sent = (
-            {key: value for key, value in body.items() if key != "tpo"} | {"model": self._model} | self._extra
-        )
-        key = _start(body.get("messages"))
+        left_out = {"tpo", *(field for field, value in self._extra.items() if value is None)}
+        fields = {**body, "model": self._model, **self._extra}
+        sent = {field: value for field, value in fields.items() if field not in left_out}
+        key = conversation_key(body.get("messages"))
         async with AsyncExitStack() as stack:
             yield await self._balancer.ask(
                 key,
@@ -58,12 +61,3 @@ class Upstream:
     async def aclose(self) -> None:
         """Close the connections."""
         await close_all([client.aclose for client in self._balancer.members.values()])
-
-
-def _start(messages: Any) -> str:
-    """Return a conversation up to its first user message, which stays the same as it grows."""
-    if not isinstance(messages, list):
-        return ""
-    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
-    end = roles.index("user") + 1 if "user" in roles else 1
-    return json.dumps(messages[:end])

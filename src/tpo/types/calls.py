@@ -51,9 +51,13 @@ class WeighedSampling(Sampling):
 
 @dataclass(frozen=True, slots=True)
 class ExtendedSampling(Sampling):
-    """A draw whose request has further fields of the server's API, such as ``stop`` or ``tools``."""
+    """A draw whose request has further fields of the server's API, such as ``stop`` or ``tools``.
+
+    Calls of the same *route* go to the same one of several servers; None takes the query's id.
+    """
 
     extra: Mapping[str, Any] = field(default_factory=dict)
+    route: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,13 @@ _SHOWN = 60
 
 
 class Message(TypedDict):
-    """One turn of a conversation, as chat servers and chat templates take it."""
+    """One turn of a conversation, as chat servers and chat templates take it.
+
+    The content of a turn that only calls tools may be None.
+    """
 
     role: str
-    content: str | list[dict[str, Any]]
+    content: str | list[dict[str, Any]] | None
     name: NotRequired[str]
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpo.errors import ConfigError, PolicyError, PolicyRefused
+from tpo.errors import ConfigError, PolicyError, PolicyRefused, PromptTooLong
 from tpo.inprocess.chat import ChatTokenizer, Detokenizer
 from tpo.inprocess.devices import Device
 from tpo.inprocess.loading import load_checkpoint, require_torch
@@ -191,7 +191,7 @@ class HFPolicy:
         except Exception as error:
             raise PolicyError(f"{_place(scope)}: {self.name} cannot read it ({first_line(error)})") from error
         if len(prompt) >= self.context:
-            raise PolicyError(
+            raise PromptTooLong(
                 f"{_place(scope)}: the prompt has {len(prompt)} tokens and {self.name} reads {self.context}, "
                 "the answer included; shorten the query or take a model with a longer context"
             )
