@@ -112,6 +112,38 @@ def test_a_template_that_cannot_be_used_is_one_sentence(template: str) -> None:
         chat(template=template)[0].turn_ends()
 
 
+LLAMA_DATE = (
+    "{%- if not date_string is defined %}{% if strftime_now is defined %}"
+    "{%- set date_string = strftime_now('%d %b %Y') %}{% endif %}{% endif %}{{ date_string }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024"),
+        ('{% set form = "%A, %-d %B %Y" %}{{ strftime_now(form) }}', "Friday, 26 July 2024"),
+        (
+            "{% macro head() %}{{ strftime_now('%Y-%m-%d %H:%M:%S') }}{% endmacro %}{{ head() }}",
+            "2024-07-26 00:00:00",
+        ),
+        ("\n  {% if strftime_now is defined %} {{ strftime_now('%y%j') }} {% endif %}", "\n 24208 "),
+        (LLAMA_DATE, "26 Jul 2024"),
+    ],
+)
+def test_a_template_reads_the_same_date_every_day(template: str, shown: str) -> None:
+    reader, tokenizer = chat(template=template + TEMPLATE.replace("{{ bos_token }}", ""))
+    prompt = tokenizer.decode(reader.prompt_ids((user("Dear Anna"),)))
+    assert prompt.startswith(f"{shown}{HEAD}user{HEAD_END}")
+    assert tokenizer.decode(reader.conversation_ids(MESSAGES)).startswith(f"{BOS}{shown}{HEAD}user")
+
+
+def test_a_date_among_the_values_of_the_template_is_shown() -> None:
+    tokenizer = make_tokenizer(template=LLAMA_DATE)
+    reader = ChatTokenizer(tokenizer, "model", PolicyRefused, {"date_string": "1 Jan 2031"})
+    assert tokenizer.decode(reader.prompt_ids((user("Dear Anna"),))) == "1 Jan 2031"
+
+
 REFUSES_SYSTEM = (
     "{%% if messages[0]['role'] == 'system' %%}{{ raise_exception('%s') }}{%% endif %%}"
     + TEMPLATE.replace("%", "%%")

@@ -29,6 +29,16 @@ def test_a_fusion_that_is_worse_does_not_win() -> None:
     assert fused("bad")[0].answer == "longer one"
 
 
+def test_a_single_text_is_refined_and_no_others_are_announced() -> None:
+    policy = ScriptedPolicy({"sample": "short", "fusion": improved("the longest of all")})
+    trajectory = Optimizer(policy, ScriptedReward(), fusion(sample_size=3)).run("Hello?")
+    request = plain_text(policy.calls[1].messages[-1])
+    assert "other answers" not in request
+    assert "several" not in request
+    assert "<improved_response>" in request
+    assert trajectory.answer == "the longest of all"
+
+
 @pytest.mark.parametrize(("asked", "depth"), [(0, 0), (1, 1), (4, 1)])
 def test_the_samples_are_fused_once_at_most(asked: int, depth: int) -> None:
     assert fusion(max_iterations=asked).max_iterations == depth

@@ -101,6 +101,8 @@ def test_settings_build_the_selection() -> None:
     assert selection_identity(Settings()) == {}
     judged = Settings(select="tournament", select_judge="http://j")
     assert selection_identity(judged) == {"select": "tournament", "select_judge": "http://j"}
+    named = Settings(select="tournament", select_judge="http://j#m")
+    assert selection_identity(named) == {"select": "tournament", "select_judge": "judge:#m"}
 
 
 @pytest.mark.parametrize(

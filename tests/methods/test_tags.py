@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from tpo.methods.tags import CLOSING, OPENING, tagged_response
 from tpo.types import Completion, FinishReason
 
+PUT = f"Put it between {OPENING} and {CLOSING}, so."
+
 
 @pytest.mark.parametrize(
     ("text", "finish", "response"),
@@ -17,6 +19,20 @@ from tpo.types import Completion, FinishReason
         (f"{OPENING}New, but c", "length", None),
         (f"{OPENING}New.{CLOSING} and then it rambl", "length", "New."),
         (f"{OPENING}draft{CLOSING}\n{OPENING}final{CLOSING}", "stop", "final"),
+        (f"{OPENING}draft{CLOSING} {OPENING}final{CLOSING}", "stop", "final"),
+        (
+            f"{OPENING}\nGood answer.{CLOSING}\n\nI kept the {OPENING} tags as you asked.",
+            "stop",
+            "Good answer.",
+        ),
+        (f"{OPENING}\nGood answer.{CLOSING}\n\nI kept the {OPENING} tags as yo", "length", "Good answer."),
+        (f"{OPENING}Good.{CLOSING}\n(Written between {OPENING} and {CLOSING}.)", "stop", "Good."),
+        (f"{OPENING}Good.{CLOSING} (Written between {OPENING} and {CLOSING}.)", "stop", "Good."),
+        (f"I use {OPENING} and {CLOSING}:\r\n{OPENING}\r\nGood.\r\n{CLOSING}\r\nDone.", "stop", "Good."),
+        (f"  {OPENING}\nPut it between {OPENING} and {CLOSING}, so.\n{CLOSING}", "stop", PUT),
+        (f"Here: {OPENING}New.{CLOSING}", "stop", "New."),
+        (f"{OPENING}draft{CLOSING}\n{OPENING}final, but c", "length", None),
+        (f"{OPENING}draft{CLOSING}\n{OPENING}final", "stop", "final"),
         (f"{OPENING} \n {CLOSING}", "stop", None),
         ("New.", "stop", None),
         ("", "stop", None),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from tests.http.loopback import VirtualTime
+from tests.models import make_tokenizer
 from tests.rewards.vllm.pooling_server import PoolingServer, logit
 from tpo.errors import RewardRefused
 from tpo.http import RetryPolicy
@@ -22,9 +24,14 @@ ANSWER = "Because of that."
 
 @dataclass
 class SGLangServer(PoolingServer):
-    """The routes of SGLang 0.5.23 with ``--is-embedding``: a character is a token."""
+    """The routes of SGLang 0.5.23 with ``--is-embedding``: a character is a token.
+
+    It refuses as many tokens as the context. *truncates*: ``--allow-auto-truncate``, by which it cuts the end
+    of a conversation that leaves less than six tokens of the context free.
+    """
 
     sigmoid: bool = False
+    truncates: bool = False
     is_embedding: bool = True
     tokenizes: bool = True
     batches: list[int] = field(default_factory=list)
@@ -41,7 +48,13 @@ class SGLangServer(PoolingServer):
     async def _score(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.requests.append((request.path, body))
-        texts = ["".join(map(chr, ids)) for ids in body["input_ids"]]
+        longest = max(map(len, body["input_ids"]))
+        if longest >= self.context and not self.truncates:
+            limit = f"the model's context length ({self.context} tokens)."
+            text = f"The input ({longest} tokens) is longer than {limit}"
+            return web.json_response({"error": {"message": text}}, status=400)
+        kept = self.context - 6 if self.truncates else None
+        texts = ["".join(map(chr, ids[:kept])) for ids in body["input_ids"]]
         rows = [self._row("/classify", at, text, {}) for at, text in enumerate(texts)]
         meta: dict[str, Any] = {"id": "0", "prompt_tokens": 7}
         return web.json_response([{"embedding": row["probs"], "meta_info": meta} for row in rows])
@@ -100,3 +113,19 @@ async def test_a_server_that_tokenizes_no_messages_needs_a_tokenizer() -> None:
 async def test_a_model_of_several_labels_is_refused() -> None:
     with pytest.raises(RewardRefused, match=r"2 numbers .* with --is-embedding"):
         await scored(SGLangServer(labels=2), ANSWER)
+
+
+@pytest.mark.parametrize("truncates", [False, True])
+@pytest.mark.parametrize("max_length", [None, 10_000, 500])
+async def test_a_conversation_is_cut_to_what_the_server_takes(
+    tmp_path: Path, truncates: bool, max_length: int | None
+) -> None:
+    make_tokenizer().save_pretrained(tmp_path)
+    server = SGLangServer(truncates=truncates)
+    (score,) = await scored(server, "!" * 3000, tokenizer=tmp_path, max_length=max_length)
+    length = 500 if max_length == 500 else server.context - 6
+    assert score.tokens == length
+    assert score.value == logit("." * length)
+    assert score.truncated_tokens > 3000 - length
+    (ids,) = server.bodies("/classify")[-1]["input_ids"]
+    assert len(ids) == length

@@ -55,6 +55,13 @@ def test_plain_text_keeps_the_tags() -> None:
     assert update_check({"response_format": {"type": "text"}}) is None
 
 
+async def test_an_update_ends_before_a_stop_string_though_a_tag_is_mentioned_after_it() -> None:
+    update = "<improved_response>Better. Longer.</improved_response>\nI kept <improved_response> as asked."
+    async with served(ScriptedPolicy(SCRIPT | {"sample": ["a", "b"], "update": update})) as client:
+        reply = (await client.chat(stop=". ")).json
+    assert reply["choices"][0]["message"]["content"] == "Better"
+
+
 async def test_a_text_ends_before_a_stop_string_that_the_policy_does_not_know() -> None:
     update = "So. Here: <improved_response>\nIt is better. And longer.\n</improved_response>"
     script = SCRIPT | {"sample": ["One. Two. Three.", "Four"], "loss": "Why. Because.", "update": update}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +17,32 @@ from tpo.types import Message, Messages, assistant, user
 
 _BODY = "the body of a turn"
 
+TEMPLATE_DATE = datetime(2024, 7, 26)  # noqa: DTZ001 - the date alone is shown
+"""Date that chat templates show as today's, so that a run reads the same prompts every day.
+
+It is the date that the template of Llama 3.2 shows where it finds no clock.
+"""
+_DATE_TEXTS = {
+    f"%-{letter}": TEMPLATE_DATE.strftime(f"%{letter}").lstrip("0") or "0" for letter in "dHIjmMSy"
+}
+_DATE_TEXTS |= {
+    f"%{letter}": TEMPLATE_DATE.strftime(f"%{letter}") for letter in "aAbBcdDeFHIjmMpSTuUVwWxXyYzZ"
+}
+_FIXED_DATE = f"""\
+{{% macro strftime_now(format) %}}{{% set shown = namespace(text=format) %}}\
+{{% for directive, text in {_DATE_TEXTS}.items() %}}\
+{{% set shown.text = shown.text.replace(directive, text) %}}{{% endfor %}}{{{{ shown.text }}}}{{% endmacro %}}
+"""
+"""Stands before a template in place of transformers' function: no function can be passed to a template."""
+
 
 class ChatTokenizer:
     """A tokenizer and its chat template, safe to use from several threads.
 
     *template_kwargs* are values that the template reads, as ``{"enable_thinking": False}``. *needs_end*: a
     conversation ends with the end token, which classifiers such as T5's score. Where the template refuses a
-    system turn, its text goes before that of the first user turn.
+    system turn, its text goes before that of the first user turn. A template that shows the date is given
+    ``TEMPLATE_DATE``.
 
     Raises:
         TpoError: *refused*, when there is no template.
@@ -138,13 +158,20 @@ class ChatTokenizer:
         return self._apply(merged, opening=opening)
 
     def _apply(self, messages: Messages, *, opening: bool) -> str:
+        options = self._template_kwargs | {"tokenize": False, "add_generation_prompt": opening}
         with self._lock:
             return str(
                 self._tokenizer.apply_chat_template(
-                    [plain(message) for message in messages],
-                    **self._template_kwargs | {"tokenize": False, "add_generation_prompt": opening},
+                    [plain(message) for message in messages], **options | self._dated_template
                 )
             )
+
+    @cached_property
+    def _dated_template(self) -> dict[str, str]:
+        """The template as an option, if it shows the date."""
+        chosen = (self._template_kwargs.get(name) for name in ("chat_template", "tools"))
+        template = self._tokenizer.get_chat_template(*chosen)
+        return {"chat_template": _FIXED_DATE + template} if "strftime_now" in template else {}
 
     def _ids(self, text: str, *, special: bool) -> list[int]:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -11,9 +12,18 @@ from typing import ClassVar
 from tpo.types import Candidate, Query
 
 Matrix = list[list[float]]
+Ngrams = frozenset[tuple[str, ...]]
 
 ORDERS = (1, 2, 3)
 """Lengths of the n-grams of words that are compared."""
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao; Myanmar; Khmer
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Japanese
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+)
+"""Characters of scripts that are written without spaces."""
+_WORD = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]+")
+"""A word; in scripts that are written without spaces, a character."""
 POWER_STEPS = 100
 SEPARATION = 0.5
 """A group is split where the similarity across is below this share of the similarity within."""
@@ -24,9 +34,9 @@ class Consensus:
     """The most central response of the largest group of similar ones.
 
     Responses are nodes of a graph; an edge weighs the sum of the Jaccard similarities of their uni-, bi- and
-    trigrams. The graph is split in two by the sign of its Fiedler vector, and the larger part is kept, as
-    long as the parts differ. The paper leaves that condition to a threshold; ours is
-    ``SEPARATION``. Rewards only break ties.
+    trigrams. An order for which both responses are too short counts as the mean of the others. The graph is
+    split in two by the sign of its Fiedler vector, and the larger part is kept, as long as the parts differ.
+    The paper leaves that condition to a threshold; ours is ``SEPARATION``. Rewards only break ties.
     """
 
     name: ClassVar[str] = "consensus"
@@ -45,21 +55,23 @@ def similarities(texts: Sequence[str]) -> Matrix:
     """Return the similarity of each pair of *texts*, from 0 to 3; 0 with itself."""
     grams = [[_ngrams(text, order) for order in ORDERS] for text in texts]
     return [
-        [
-            0.0 if i == j else sum(_jaccard(a, b) for a, b in zip(grams[i], grams[j], strict=True))
-            for j in range(len(texts))
-        ]
+        [0.0 if i == j else _similarity(grams[i], grams[j]) for j in range(len(texts))]
         for i in range(len(texts))
     ]
 
 
-def _ngrams(text: str, order: int) -> frozenset[tuple[str, ...]]:
-    words = text.lower().split()
+def _ngrams(text: str, order: int) -> Ngrams:
+    words = _WORD.findall(text.lower())
     return frozenset(zip(*(words[start:] for start in range(order)), strict=False))
 
 
-def _jaccard(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
-    return len(one & other) / len(one | other) if one or other else 1.0
+def _similarity(one: Sequence[Ngrams], other: Sequence[Ngrams]) -> float:
+    """Return the mean of the Jaccard similarities of orders with n-grams in either text, times all orders.
+
+    Two texts without any n-gram are equal.
+    """
+    both = [(a, b) for a, b in zip(one, other, strict=True) if a or b]
+    return len(ORDERS) * fmean([len(a & b) / len(a | b) for a, b in both] or [1.0])
 
 
 def _larger_part(similar: Matrix, group: list[int]) -> list[int] | None:

@@ -4,7 +4,7 @@ The paper answers with the fused text. Here it is scored into the pool like any 
 ends below best-of-N by the guiding reward. The paper's fusor is a model of its own, often a larger one: map
 the role ``editor`` to another policy for that. No program of the authors was found. Open in the paper, chosen
 here: the best sample stands as the model's own turn and the others follow it, in the order in which they were
-drawn; of equal texts one is shown.
+drawn; of equal texts one is shown. Where all texts are equal, the call asks for a better one.
 
 Cost: 2 calls and N + 1 completions. Note: the one call reads all N samples, so its prompt grows with N, and a
 weak policy copies the longest sample.
@@ -44,8 +44,12 @@ class Fusion(Method):
     def fusion_prompt(self, query: Query, pool: Sequence[Candidate]) -> Messages:
         """Show the best of *pool* as the model's own turn and the others after it; ask for one answer."""
         best = contrast(pool).chosen
-        others = numbered("answer", [each.text for each in pool if each is not best])
-        request = self.wording.fill("fusion", query=query.text, chosen=best.text, others=others)
+        others = [each.text for each in pool if each is not best]
+        values = {"query": query.text, "chosen": best.text}
+        if others:
+            request = self.wording.fill("fusion", others=numbered("answer", others), **values)
+        else:
+            request = self.wording.fill("refine", **values)
         return (*query.messages, assistant(best.text), user(request))
 
     def step_calls(self, n: int) -> Sequence[StepCall]:

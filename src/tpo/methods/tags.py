@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from tpo.types import Completion, ToolCallCompletion
@@ -11,6 +12,9 @@ Reader = Callable[[Completion], str | None]
 
 OPENING = "<improved_response>"
 CLOSING = "</improved_response>"
+_START = re.compile(rf"(?:^|(?<={CLOSING}))[ \t]*{OPENING}", re.MULTILINE)
+"""An opening tag at the beginning of a line, or behind the closing tag of a draft."""
+_END = re.compile(rf"{CLOSING}[ \t\r]*$", re.MULTILINE)
 
 
 def plain_response(completion: Completion) -> str | None:
@@ -21,10 +25,29 @@ def plain_response(completion: Completion) -> str | None:
 def tagged_response(completion: Completion) -> str | None:
     """Return the text between the last opening tag and the closing one, or None where there is none.
 
+    A tag within a line may only be mentioned: a closed pair whose opening tag begins a line comes before it.
     A reply that ended by itself may lack the closing tag; one that was cut may not, since its end is missing.
     """
-    _, opened, body = completion.text.rpartition(OPENING)
+    start, is_closed = _start_of_update(completion.text)
+    body = completion.text[start:]
+    if is_closed:
+        end = _END.search(body)
+        return (body[: end.start()] if end else body.partition(CLOSING)[0]).strip() or None
     response, closed, _ = body.rpartition(CLOSING)
-    if not opened or not (closed or completion.finish_reason == "stop"):
+    if not start or not (closed or completion.finish_reason == "stop"):
         return None
     return (response if closed else body).strip() or None
+
+
+def start_of_update(text: str) -> int:
+    """Return the place behind the opening tag of the update in *text*; 0 where there is none."""
+    return _start_of_update(text)[0]
+
+
+def _start_of_update(text: str) -> tuple[int, bool]:
+    """Return that place, and whether its tag begins a line and is closed."""
+    starts = [found.end() for found in _START.finditer(text)]
+    if starts and CLOSING in text[starts[-1] :]:
+        return starts[-1], True
+    before, tag, _ = text.rpartition(OPENING)
+    return (len(before) + len(tag) if tag else 0), False

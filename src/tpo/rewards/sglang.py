@@ -79,6 +79,9 @@ class SGLangReward(VLLMReward):
     """
 
     _replica: ClassVar[type[Replica]] = SGLangReplica
+    _spare_tokens: ClassVar[int] = 6
+    """SGLang refuses as many tokens as its context. With ``--allow-auto-truncate`` it cuts the end of the
+    response so that six tokens are free (``managers/tp_worker.py``, ``managers/utils.py``)."""
 
 
 def read_embeddings(reply: Any, count: int) -> Numbers:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tpo.errors import AttemptStopped
-from tpo.methods.tags import CLOSING, OPENING
+from tpo.methods.tags import CLOSING, OPENING, start_of_update
 from tpo.policies.base import Policy
 from tpo.policies.wrapper import closing
 from tpo.serve.api_error import invalid
@@ -111,7 +111,7 @@ class RequestPolicy:
             return replace(completion, text="")  # no final text, whatever it says beside
         if scope.role != CRITIC:
             has_tags = scope.role == EDITOR and self._is_valid is None
-            completion = _until_stop(completion, self._stops, OPENING if has_tags else "")
+            completion = _until_stop(completion, self._stops, has_tags=has_tags)
         if is_first:
             self.first = completion
         if self._is_valid is None or scope.role != EDITOR:
@@ -140,14 +140,15 @@ def _stops(request: ServedRequest) -> tuple[str, ...]:
     return () if request.extra.get("include_stop_str_in_output") else tuple(filter(None, stops))
 
 
-def _until_stop(completion: Completion, stops: Sequence[str], opening: str) -> Completion:
-    """Return *completion* cut before the first of *stops*; with *opening*, the first one after that tag."""
-    before, tag, text = completion.text.rpartition(opening) if opening else ("", "", completion.text)
-    body = text.lstrip() if tag else text
+def _until_stop(completion: Completion, stops: Sequence[str], *, has_tags: bool) -> Completion:
+    """Return *completion* cut before the first of *stops*; if it *has_tags*, the first one of the update."""
+    start = start_of_update(completion.text) if has_tags else 0
+    text = completion.text[start:]
+    body = text.lstrip() if has_tags else text
     ends = [body.index(stop) for stop in stops if stop in body]
-    if not ends or (opening and not tag):
+    if not ends or (has_tags and not start):
         return completion
-    return replace(completion, text=f"{before}{tag}{body[: min(ends)]}", finish_reason="stop")
+    return replace(completion, text=f"{completion.text[:start]}{body[: min(ends)]}", finish_reason="stop")
 
 
 def update_check(answer_fields: Mapping[str, Any]) -> Check | None:

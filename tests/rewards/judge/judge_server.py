@@ -25,6 +25,7 @@ class JudgeServer(LoopbackServer):
     exact: Mapping[str, float] | None = None
     scores: Mapping[str, float] | None = None
     context: int | None = None
+    model: str = "judge"
     unknown: tuple[str, ...] = ()
     refusal: int = 400
     status: int = 200
@@ -64,7 +65,7 @@ class JudgeServer(LoopbackServer):
         self.listings += 1
         if self.listing_status != 200:
             return web.Response(text="<html>no list</html>", status=self.listing_status)
-        return web.json_response({"data": [{"id": "judge", "max_model_len": self.context}]})
+        return web.json_response({"data": [{"id": self.model, "max_model_len": self.context}]})
 
     async def _complete(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -101,6 +101,15 @@ async def test_when_half_the_votes_cannot_be_read_the_response_gets_no_grade() -
         await graded(server, votes=3)
 
 
+async def test_a_first_vote_that_cannot_be_read_is_left_out_like_any_other() -> None:
+    def reply(body: dict[str, Any], number: int) -> str:
+        return "Hm." if body["seed"] - first_seed(server) < 3 else '{"score": 6}'
+
+    server = JudgeServer(reply)
+    assert await graded(server, votes=3) == Score(6.0, tokens=20)
+    assert len(server.bodies) == 5
+
+
 async def test_a_server_that_is_busy_is_asked_again_and_that_is_heard() -> None:
     heard: list[Event] = []
     with pytest.raises(RewardError, match="given up"):
@@ -248,6 +257,39 @@ async def test_a_judge_that_reasons_first_is_not_scored_before_its_reasoning() -
     server = JudgeServer(lambda body, number: reply, scores={"7": 1.0})
     assert (await graded(server, votes=1)).value == 6.0
     assert server.scored == []
+
+
+@pytest.mark.parametrize("model", ["BAAI/DeepSeek-GRM-27B", "RM-R1-7B", "RRM-7B", "Qwen3-14B-BRRM"])
+async def test_a_family_that_reasons_is_asked_for_reasoning_and_then_the_grade(model: str) -> None:
+    reply = 'It says {"score": 9}, or \\boxed{9}, which is no merit. So: \\boxed{7}'
+    server = JudgeServer(lambda body, number: reply, chances={"7": 0.5, "9": 0.5}, exact={"9": 1.0})
+    assert (await graded(server, votes=3, model=model)).value == 7.0
+    assert len(server.bodies) == 3
+    for body in server.bodies:
+        assert not {"response_format", "logprobs", "top_logprobs", "logprob_token_ids"} & set(body)
+        task, material = (message["content"] for message in body["messages"])
+        assert "JSON object" not in task
+        for text in (task, material):
+            assert text.index("Reason first") < text.index("\\boxed{NUMBER}")
+            assert '"score"' not in text
+
+
+async def test_a_family_that_reasons_is_known_by_the_name_that_its_server_lists() -> None:
+    server = JudgeServer(lambda body, number: "Good. \\boxed{7}", scores={"9": 1.0}, model="DeepSeek-GRM-16B")
+    async with server.up() as url:
+        judge = JudgeReward(url, votes=1)
+        scores = [await judge.score(MESSAGES, text, SCOPE) for text in ("Four.", "4")]
+        await judge.aclose()
+    assert [score.value for score in scores] == [7.0, 7.0]
+    assert server.scored == []
+    assert not any("response_format" in body for body in server.bodies)
+
+
+async def test_a_grade_in_reasoning_that_never_ends_is_none() -> None:
+    server = JudgeServer(
+        in_turn("<think>Perhaps \\boxed{9}? Or", '<think>\\boxed{9}? No.</think>{"score": 4}')
+    )
+    assert (await graded(server, votes=1, model="DeepSeek-GRM-16B")).value == 4.0
 
 
 async def test_exact_probabilities_that_were_ignored_are_replaced_by_the_likeliest_tokens() -> None:

@@ -21,7 +21,18 @@ from tpo.rewards.verify.fences import fenced_blocks
     ],
 )
 def test_blocks_of_a_language_or_of_none_are_found(text: str, expected: list[str]) -> None:
-    assert fenced_blocks(text, ("json",)) == expected
+    assert [block.content for block in fenced_blocks(text, ("json",))] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("```Python x=1\na\n```\n```\nb\n```", [("python", "a\n"), ("", "b\n")]),
+        ("So: ```python\na\n```\nIt prints:\n```\nb\n```", [("python", "a\n"), ("", "b\n")]),
+    ],
+)
+def test_a_block_comes_with_the_language_that_it_names(text: str, expected: list[tuple[str, str]]) -> None:
+    assert fenced_blocks(text, ("python",)) == expected
 
 
 def test_a_text_of_marks_is_read_in_no_time() -> None:

@@ -15,6 +15,7 @@ from tpo.types import Query, user
 
 ADD = "Sure:\n```python\ndef add(a, b):\n    return a + b\n```\nThat is all."
 CHECKS = PythonTests(seconds=60.0)
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def query(**columns: Any) -> Query:
@@ -55,6 +56,36 @@ async def test_the_code_is_the_last_block_that_names_python_or_no_language(respo
     assert await passed(response, "assert add(1, 2) == 3") == [True]
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        f"```python\n{CODE}\n```\nOutput:\n```\n3\n```",
+        f"```python\n{CODE}\n```\nOutput:\n```\nx = 3\n```",
+        f"```python\n{CODE}\n```\nUse it so:\n```python\nprint(add(1, 2))\n```",
+        f"```python\n{CODE}\n```\nIn a shell:\n```python\n>>> add(1, 2)\n3\n```",
+        f"```\n{CODE}\n```\nOutput:\n```\n3\n```",
+        "```python\nclass add:\n    def __new__(cls, a, b): return a + b\n```\n```python\nadd(1, 2)\n```",
+        "```python\nasync def old(): ...\n```\n```python\n" + CODE + "\n```\n```python\nadd(\n```",
+        "```python\nadd = lambda a, b: a + b\n```\n```\ndef add(a, b): ...\n```",
+        f"Here it is: ```python\n{CODE}\n```\nOutput:\n```\n3\n```",
+        "```python\nadd = max\n```\n```python\nadd = sum\n```\n```python\nadd = lambda a, b: a + b\n```",
+    ],
+)
+async def test_an_output_or_an_example_after_the_code_is_not_the_code(response: str) -> None:
+    assert await passed(response, "assert add(1, 2) == 3") == [True]
+
+
+@pytest.mark.parametrize(
+    "code", [CODE, "add = lambda a, b: a + b", "add: object = lambda a, b: a + b", "from operator import add"]
+)
+async def test_the_code_is_the_last_block_that_defines_the_entry_point(code: str) -> None:
+    test = "def check(candidate):\n    assert candidate(1, 2) == 3\n"
+    example = "```python\ndef test():\n    assert add(1, 2) == 3\n```"
+    for opening in ("```python", "```"):
+        response = f"{opening}\n{code}\n```\nAs a test:\n{example}"
+        assert await CHECKS(response, query(tests=test, entry_point="add")) == {"test 1": True}
+
+
 async def test_a_program_in_the_form_of_humaneval_is_given_the_function() -> None:
     test = "def check(candidate):\n    assert candidate(1, 2) == 3\n"
     assert await CHECKS(ADD, query(tests=test, entry_point="add")) == {"test 1": True}
@@ -87,6 +118,19 @@ async def test_what_a_test_defines_does_not_reach_the_next_one() -> None:
     assert await passed("x = 1", "x = 2", "assert x == 1") == [True, True]
 
 
+@pytest.mark.parametrize("form", ["from __future__ import annotations\n{}: int", "{}: 'int'"])
+async def test_a_dataclass_with_string_annotations_runs(form: str) -> None:
+    future, _, field = form.rpartition("\n")
+    code = (
+        f"{future}\nfrom dataclasses import dataclass\n\n@dataclass\nclass Point:\n    {field.format('x')}\n"
+    )
+    test = f"@dataclass\nclass Circle(Point):\n    {field.format('y')}\nassert Circle(1, 2).y == 2"
+    assert await passed(code, "assert Point(1).x == 1", test) == [True, True]
+    assert await passed(
+        code, "import response, typing\nassert typing.get_type_hints(Point) == {'x': int}"
+    ) == [True]
+
+
 async def test_memory_beyond_the_limit_is_refused() -> None:
     small = PythonTests(seconds=60.0, memory_mb=256)
     assert await passed("x = bytearray(1 << 20)", "assert x", checks=small) == [True]
@@ -94,8 +138,13 @@ async def test_memory_beyond_the_limit_is_refused() -> None:
 
 
 async def test_the_environment_does_not_reach_the_code() -> None:
-    assert len(os.environ) > 4  # or there is nothing to hold back
-    test = "import os\nassert set(os.environ) <= {'PATH', 'HOME', 'TMPDIR', 'LC_CTYPE'}"
+    assert len(os.environ) > 7  # or there is nothing to hold back
+    known = {"PATH", "HOME", "TMPDIR", "LC_CTYPE", *THREADS}
+    assert await passed("x = 1", f"import os\nassert set(os.environ) <= {known}") == [True]
+
+
+async def test_libraries_start_one_thread_whatever_the_number_of_cores() -> None:
+    test = f"import os\nassert [os.environ[name] for name in {list(THREADS)}] == ['1'] * 3"
     assert await passed("x = 1", test) == [True]
 
 

@@ -110,7 +110,7 @@ class LabelServer:
     def forget(self) -> None:
         """Forget what is known of the server: another one may have come up in its place."""
         self._cards = CardSource(self.client, self._model)
-        self._shape = replace(_FULL, alternatives=0, forms=()) if self._thinks else _FULL
+        self._shape = _FULL.reasoning() if self._thinks else _FULL
         self._scoring = ScoringEndpoint(self.client)
         self._has_learned = False
         self._token_ids: dict[str, int | None] = {}

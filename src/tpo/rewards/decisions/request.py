@@ -66,6 +66,10 @@ class Shape:
             body["chat_template_kwargs"] = self.template
         return body
 
+    def reasoning(self) -> Shape:
+        """Return the shape for a model that reasons first: a format forbids that, and tokens tell nothing."""
+        return replace(self, forms=(), exact=False, scored=False, alternatives=0)
+
     def less_exact(self) -> Shape:
         """Return the next way to learn the probability of a token, or of none where no way is left."""
         if self.exact:

@@ -46,6 +46,12 @@ PROFILES = (
 )
 
 
+def thinks(model: str) -> bool:
+    """Return whether the model named *model* is known to reason before it answers."""
+    profile = profile_of(model)
+    return profile is not None and profile.thinks
+
+
 def profile_of(model: str | None) -> Profile | None:
     """Return the profile of the model named *model*; None of any other."""
     return next((each for each in PROFILES if re.search(each.pattern, model or "", re.IGNORECASE)), None)

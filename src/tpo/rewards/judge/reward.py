@@ -21,7 +21,7 @@ from tpo.rewards.decisions.fitting import SPARE_TOKENS, CutWarning, least, neede
 from tpo.rewards.decisions.labels import seed_of
 from tpo.rewards.decisions.request import Shape, json_forms
 from tpo.rewards.decisions.tokens import token_ids
-from tpo.rewards.judge.profiles import profile_of
+from tpo.rewards.judge.profiles import profile_of, thinks
 from tpo.rewards.judge.scale import ScaleScorer
 from tpo.rewards.judge.verdict import JudgeReply, expected_score, read_reply
 from tpo.rewards.judge.wording import (
@@ -49,10 +49,10 @@ class JudgeReward:
     probabilities at the digit that it wrote (Liu et al. 2023, arXiv 2303.16634, section 2): one greedy
     request, and few ties. vLLM gives the exact probability of every digit; so does SGLang, by its scoring
     endpoint and without a generated reply; others give those among the likeliest tokens. Elsewhere it is the
-    mean of *votes* grades, the first greedy, the others sampled. A reply without a readable grade is asked
-    for again, three times in all, and each time announced; then its vote is lost. A response fails with the
-    reply's beginning if that is its first vote or leaves no more than half of them; it never gets a made-up
-    grade.
+    mean of *votes* grades, the first greedy, the others sampled; so it is for a model that is known to reason
+    first (:mod:`tpo.rewards.judge.profiles`). A reply without a readable grade is asked for again, three
+    times in all, and each time announced; then its vote is lost. A response fails with the reply's beginning
+    if no more than half of the votes are left; it never gets a made-up grade.
 
     Args:
         urls: one server or several of the same model; a query stays with one while that one answers.
@@ -129,12 +129,13 @@ class JudgeReward:
         await close_all([client.aclose for client in self._balancer.members.values()])
 
     async def _fit(
-        self, build: Callable[[int], list[Message]], length: int, client: HttpClient
+        self, build: Callable[..., list[Message]], length: int, client: HttpClient
     ) -> tuple[list[Message], int, int | None]:
         """Return the prompt, the tokens that it lost to fit into the context, and the context."""
         card = await self._cards[client.address].get()
         profile = profile_of(card.name)
         context = least(card.context, None if profile is None else profile.context)
+        build = partial(build, thinks=thinks(card.name))
         cut = lost = 0
         if context is not None:
             tokenizer = self._tokenizers[client.address]
@@ -147,17 +148,22 @@ class JudgeReward:
         return build(cut), lost, context
 
     async def _grade(self, asked: list[Message], scope: Scope) -> Score:
-        first = await self._vote(asked, scope, 0)
-        expected = expected_score(first.reply)
-        if expected is not None:
-            return Score(expected, tokens=first.tokens)
-        # The first was greedy; without its probabilities it is no more than one vote of those that follow.
-        rest = await asyncio.gather(
+        results: list[_Vote | BaseException] = []
+        try:
+            first = await self._vote(asked, scope, 0)
+            expected = expected_score(first.reply)
+            if expected is not None:
+                return Score(expected, tokens=first.tokens)
+            # It was greedy; without its probabilities it is no more than one vote of those that follow.
+            results.append(first)
+        except _Unreadable as error:
+            results.append(error)
+        results += await asyncio.gather(
             *(self._vote(asked, scope, vote) for vote in range(1, self._votes)), return_exceptions=True
         )
-        votes = [first, *(vote for vote in map(_readable, rest) if vote is not None)]
+        votes = [vote for vote in map(_readable, results) if vote is not None]
         if 2 * len(votes) <= self._votes:
-            unreadable = next(vote for vote in rest if isinstance(vote, _Unreadable))
+            unreadable = next(result for result in results if isinstance(result, _Unreadable))
             lost = self._votes - len(votes)
             raise RewardError(f"{unreadable} ({lost} of {self._votes} votes could not be read)")
         return Score(fmean(vote.stated for vote in votes), tokens=sum(vote.tokens for vote in votes))
@@ -188,9 +194,11 @@ class JudgeReward:
     ) -> JudgeReply:
         """Return one reply; what the server refuses to be asked for is left out, in later requests too."""
         card = await self._cards[client.address].get()
-        if temperature == 0 and (scored := await self._scored(client, asked)) is not None:
+        reasons = thinks(card.name)
+        if temperature == 0 and not reasons and (scored := await self._scored(client, asked)) is not None:
             return scored
-        shape, tokens = self._shape, reply_room(self._max_tokens, card.context)
+        shape = self._shape.reasoning() if reasons else self._shape
+        tokens = reply_room(self._max_tokens, card.context)
         while True:
             ids = await self._token_ids(client, card.name) if shape.exact and temperature == 0 else []
             body = shape.body(
@@ -206,7 +214,7 @@ class JudgeReward:
                 continue
             if not ids or reply.has_alternatives:
                 self._shape = shape
-                return reply
+                return reply.last if reasons else reply
             # The field is unknown there and was ignored.
             at_once = reply.stated is not None and not reply.reasons
             if at_once and (scored := await self._scored(client, asked, tries=True)) is not None:

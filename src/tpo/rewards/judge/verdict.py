@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tpo.http import HttpFailure
@@ -17,6 +17,7 @@ from tpo.rewards.judge.wording import HIGHEST, LOWEST
 _FENCED = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 _BEGINS = re.compile(r"\s*(?:```(?:json)?\s*)?(?:\{|\d\W*\Z)")
 _BOXED = re.compile(r"\\boxed\{\s*(\d(?:\.\d+)?)\s*\}")
+_GRADE = re.compile(r'\\boxed\{|\{\s*"score"')
 _DECODER = json.JSONDecoder()
 _SCORE = re.compile(r'"score"\s*:\s*"?(\d)')
 
@@ -37,6 +38,12 @@ class JudgeReply:
     def stated(self) -> float | None:
         """The score that it states, if it is whole."""
         return stated_score(self.text) if self.whole else None
+
+    @property
+    def last(self) -> JudgeReply:
+        """The reply from its last grade on: reasoning may quote others."""
+        places = [found.start() for found in _GRADE.finditer(self.text)]
+        return replace(self, text=self.text[places[-1] :]) if places else self
 
     @property
     def reasons(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tpo.http.retry import RetryPolicy
 from tpo.model_kinds import ServedSpec
@@ -22,6 +22,10 @@ class VLLM(ServedSpec[Reward]):
     summary: ClassVar[str] = "a sequence classifier behind vLLM"
     gives_logits: ClassVar[bool] = True
     key_variable: ClassVar[str] = REWARD_KEY_VARIABLE
+
+    def details(self, options: ModelOptions) -> dict[str, Any]:
+        """Return the tokenizer if an option names it, since its template and tokens shape scores."""
+        return {} if options.tokenizer is None else {"tokenizer": options.tokenizer}
 
     def build(self, options: ModelOptions) -> Reward:
         """Make the client."""

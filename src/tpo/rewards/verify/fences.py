@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 
@@ -11,23 +12,36 @@ _IN_A_LINE = re.compile(r"```([^\s`]*)[^\n`]*\n(.*?)```", re.DOTALL)
 """A block whose first fence stands behind text, where CommonMark sees none."""
 
 
-def fenced_blocks(text: str, languages: Collection[str]) -> list[str]:
-    """Return the contents of the blocks whose info string is empty or begins with one of *languages*.
+class Block(NamedTuple):
+    """Content of a fenced block, and the language that it names, in lower case; empty where it names none."""
+
+    language: str
+    content: str
+
+
+def fenced_blocks(text: str, languages: Collection[str]) -> list[Block]:
+    """Return the blocks whose info string is empty or begins with one of *languages*.
 
     A block that never ends counts only where none does. Tags such as ``<answer>`` begin no HTML.
     """
     lines = text.splitlines()
-    closed: list[str] = []
-    open_ended: list[str] = []
+    closed: list[Block] = []
+    open_ended: list[Block] = []
     for token in MarkdownIt("commonmark").disable(["html_block", "inline"]).parse(text):
-        if token.type == "fence" and token.map and token.content.strip() and _is_of(token.info, languages):
+        if token.type == "fence" and token.map and token.content.strip():
             last = lines[min(token.map[1], len(lines)) - 1]
             ends = last.strip(" \t>").startswith(token.markup) and token.map[1] - token.map[0] > 1
-            (closed if ends else open_ended).append(token.content)
-    found = _IN_A_LINE.findall(text)
-    in_a_line = [code for info, code in found if code.strip() and _is_of(info, languages)]
+            (closed if ends else open_ended).append(Block(_language(token.info), token.content))
+    in_a_line = [Block(_language(info), code) for info, code in _IN_A_LINE.findall(text) if code.strip()]
+    closed, in_a_line, open_ended = (
+        [block for block in found if block.language in ("", *languages)]
+        for found in (closed, in_a_line, open_ended)
+    )
+    # Behind a fence in a line, CommonMark takes the text between the blocks for a block.
+    if any(block.language for block in in_a_line) and not any(block.language for block in closed):
+        return in_a_line
     return closed or in_a_line or open_ended
 
 
-def _is_of(info: str, languages: Collection[str]) -> bool:
-    return (info.split() or [""])[0].lower() in ("", *languages)
+def _language(info: str) -> str:
+    return (info.split() or [""])[0].lower()

@@ -1,14 +1,17 @@
 """Program that runs a response's code and its tests; started by :mod:`tpo.rewards.verify.python_tests`.
 
-It reads ``{"code", "tests", "seconds", "memory"}`` as JSON from standard input, limits itself, and writes one
-line with a verdict for each test. It imports nothing of this package.
+It reads ``{"key", "blocks", "entry_point", "tests", "seconds", "memory"}`` as JSON from standard input,
+limits itself, and writes one line with a verdict for each test. A block is a pair: whether it names Python,
+and its code. It imports nothing of this package.
 """
 
 import contextlib
 import json
 import os
 import resource
+import symtable
 import sys
+import types
 
 
 def main() -> None:
@@ -20,13 +23,33 @@ def main() -> None:
         os.dup2(quiet, descriptor)
     _limit(job["seconds"], job["memory"])
     passed = [False] * len(job["tests"])
-    space: dict[str, object] = {"__name__": "response"}
+    module = sys.modules["response"] = types.ModuleType("response")  # dataclasses look their module up
     with contextlib.suppress(BaseException):
-        exec(compile(job["code"], "response", "exec"), space)  # noqa: S102 - its purpose, inside the limits
-        passed = [_passes(test, space) for test in job["tests"]]
+        code = compile(_code(job["blocks"], job["entry_point"]), "response", "exec")
+        exec(code, module.__dict__)  # noqa: S102 - its purpose, inside the limits
+        passed = [_passes(test, module.__dict__) for test in job["tests"]]
     verdicts.write(json.dumps({"key": job["key"], "passed": passed}))
     verdicts.flush()
     os._exit(0)  # threads and exit handlers of the code are not waited for
+
+
+def _code(blocks: list[tuple[bool, str]], entry_point: str | None) -> str:
+    """Return the last of the blocks that are most likely the code."""
+
+    def rank(block: tuple[bool, str]) -> tuple[bool, bool, bool]:
+        names_python, code = block
+        try:
+            names = symtable.symtable(code, "response", "exec").get_symbols()
+        except Exception:  # noqa: BLE001 - wrong syntax, a null byte, too deep
+            return False, names_python, False
+        is_entry = any(each.get_name() == entry_point and _is_bound(each) for each in names)
+        return is_entry, names_python, is_entry or any(each.is_namespace() for each in names)
+
+    return blocks[0][1] if len(blocks) == 1 else max(reversed(blocks), key=rank)[1]
+
+
+def _is_bound(name: symtable.Symbol) -> bool:
+    return name.is_assigned() or name.is_imported()
 
 
 def _passes(test: str, space: dict[str, object]) -> bool:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _HARNESS = Path(__file__).with_name("python_harness.py")
 _ISOLATE = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
 """No network, and processes that end with their first one."""
+_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
+"""Keeps numpy from starting a thread for each core, whose stacks do not fit into the memory limit."""
 LANGUAGES = ("python", "python3", "py")
 MOST_OUTPUT = 1_000_000
 
@@ -43,7 +45,8 @@ class PythonTests:
 
     The column holds one program, a list of statements such as MBPP's ``test_list``, or HumanEval's ``test``,
     which the row's ``entry_point`` is passed to. The code is the last fenced block of the response that
-    names Python or no language, else all of it.
+    defines the ``entry_point``; else, of the blocks that name Python, or where there are none, of those that
+    name no language, the last that defines a function or class, or the last of all; else all of the response.
     """
 
     column: str = "tests"
@@ -60,9 +63,11 @@ class PythonTests:
     async def __call__(self, response: str, query: Query) -> dict[str, bool]:
         """Return which tests pass; none does where the code fails or takes too long."""
         tests = _tests(query, self.column)
+        blocks = [(bool(language), code) for language, code in fenced_blocks(response, LANGUAGES)]
         job = {
             "key": secrets.token_hex(16),
-            "code": _code(response),
+            "blocks": blocks or [(False, response)],
+            "entry_point": query.metadata.get("entry_point"),
             "tests": tests,
             "seconds": self.seconds,
             "memory": self.memory_mb * 1024 * 1024,
@@ -85,11 +90,6 @@ def _tests(query: Query, column: str) -> list[str]:
     return [f"{each}\n\ncheck({name})\n" for each in found]
 
 
-def _code(response: str) -> str:
-    blocks = fenced_blocks(response, LANGUAGES)
-    return blocks[-1] if blocks else response
-
-
 async def _run(job: Mapping[str, Any], seconds: float) -> list[bool]:
     """Return the verdicts; all False where none came in time."""
     failed = [False] * len(job["tests"])
@@ -101,7 +101,7 @@ async def _run(job: Mapping[str, Any], seconds: float) -> list[bool]:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             cwd=folder,
-            env={"PATH": os.defpath, "HOME": folder, "TMPDIR": folder},  # no key of ours
+            env={"PATH": os.defpath, "HOME": folder, "TMPDIR": folder} | _ONE_THREAD,  # no key of ours
             start_new_session=True,
         )
         try:

@@ -113,7 +113,7 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
 
 def _json_text(response: str) -> str:
     blocks = fenced_blocks(response, ("json",))
-    return blocks[0] if len(blocks) == 1 else response
+    return blocks[0].content if len(blocks) == 1 else response
 
 
 def _is_found(pattern: str, text: str) -> bool:

@@ -55,6 +55,8 @@ class VLLMReward:
     """
 
     _replica: ClassVar[type[Replica]] = Replica
+    _spare_tokens: ClassVar[int] = 0
+    """Tokens of the context that the server keeps free."""
 
     def __init__(
         self,
@@ -139,7 +141,8 @@ class VLLMReward:
             if self._probes is None:
                 card = await self._balancer.ask("", self._replica.card, is_proof=False)
                 self._chat = await asyncio.to_thread(self._load, card)
-                limits = [limit for limit in (card.context, self._max_length) if limit]
+                context = card.context and max(1, card.context - self._spare_tokens)
+                limits = [limit for limit in (context, self._max_length) if limit]
                 self._context = min(limits, default=None)
                 scope = Scope("a probe", 0, "reward")
                 self._probes = [self._read(*pair, scope) for pair in self._replica.probes]
