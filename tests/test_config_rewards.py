@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.custom_code import save_gated_reward
-from tpo.config import build_reward, load_reward, load_settings, reward_identity, reward_of
+from tpo.config import build_reward, check_identity, load_reward, load_settings, reward_identity, reward_of
 from tpo.config.settings import Settings
 from tpo.config.specs import check_names
 from tpo.entry_points import REWARDS
@@ -78,6 +78,29 @@ def test_another_rubric_is_another_run(tmp_path: Path) -> None:
         rubric.write_text(text, "utf-8")
         seen.append(str(reward_identity(settings("judge:http://a#m", rubric=rubric))))
     assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+def test_another_tokenizer_is_another_run_and_none_is_that_of_earlier_versions(kind: str) -> None:
+    name = f"{kind}:http://a#rm"
+    assert reward_identity(settings(name)) == f"{kind}:#rm"
+    first, second = (settings(name, reward_tokenizer=tokenizer) for tokenizer in ("org/a", "org/b"))
+    assert reward_identity(first) == {"names": [f"{kind}:#rm"], "tokenizer": "org/a"}
+    assert reward_identity(first) != reward_identity(second)
+    checked = [check_identity(settings("tiny", check_reward=name, reward_tokenizer=t)) for t in ("a", "b")]
+    assert checked[0] != checked[1]
+
+
+def test_each_of_two_rubrics_counts(tmp_path: Path) -> None:
+    files = [tmp_path / "a.toml", tmp_path / "b.toml"]
+    for file in files:
+        file.write_text('criteria = [{text = "kind"}]', "utf-8")
+    both = settings(*(f"rubric:{file}@http://h#m" for file in files))
+    seen = [reward_identity(both)]
+    for file in files:
+        file.write_text('criteria = [{text = "unkind"}]', "utf-8")
+        seen.append(reward_identity(both))
+    assert all(seen[index] != seen[index - 1] for index in range(3))
 
 
 def test_code_that_comes_with_a_model_runs_only_where_a_flag_a_variable_or_a_file_says_so(

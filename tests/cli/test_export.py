@@ -2,14 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+import tpo
+from tests.cli.values import length_of
 from tests.export.trajectories import failed, finished
 from tpo.cli.main import app
-from tpo.store.runfile import RunRecord, write_run
+from tpo.errors import PolicyError
+from tpo.policies.scripted import Script, improved
+from tpo.store.runfile import RunRecord, read_run, write_run
 from tpo.store.trajectory_line import encode_trajectory
+from tpo.types import Scope
 
 
 @pytest.fixture
@@ -49,6 +55,47 @@ def test_every_option_reaches_the_pairs(run: Path) -> None:
     assert count("--pairs", "all", "--max-length-ratio", 1) == 2
     assert count("--pairs", "all", "--steps", "1-") == 2
     assert count("--pairs", "all", "--max-chars", 3) == 0
+
+
+def test_a_failed_continuation_leaves_the_answers_and_the_next_run_replaces_them(tmp_path: Path) -> None:
+    script: Script = {"sample": "ab", "loss": "l", "gradient": "g", "update": improved("longer")}
+
+    def run(iterations: int, failing: int | None = None) -> tpo.Run:
+        failures = {Scope(query, failing or 0, "update"): PolicyError("gone") for query in ("q0", "q1")}
+        policy = tpo.ScriptedPolicy(script, failures=failures)
+        shape: dict[str, Any] = {"sample_size": 2, "max_iterations": iterations}
+        return tpo.run(["one", "two"], policy=policy, reward=length_of, out=tmp_path / "run", **shape)
+
+    def exported() -> list[tuple[str, str]]:
+        assert export(tmp_path / "run", "--out", tmp_path / "out.jsonl").exit_code == 0
+        rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+        return [(row["status"], row["response"]) for row in rows]
+
+    def steps() -> list[int]:
+        return [len(each.steps) for each in tpo.load_run(tmp_path / "run").trajectories()]
+
+    run(1)
+    assert (exported(), steps()) == (2 * [("finished", "longer")], [1, 1])
+    summary = (failed := run(2, failing=2)).summary
+    assert (summary.finished, summary.failed, list(failed.failed)) == (0, 2, ["q0", "q1"])
+    assert read_run(tmp_path / "run").totals["failed"] == 2
+    assert (exported(), steps()) == (2 * [("finished", "longer")], [1, 1])
+    summary = (done := run(2)).summary
+    assert (summary.finished, summary.failed, done.failed) == (2, 0, {})
+    assert (exported(), steps()) == (2 * [("finished", "longer")], [2, 2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"), [("results", "trajectories.jsonl"), ("reference", "run.json"), ("logs", ".lock")]
+)
+def test_a_file_of_the_run_is_not_overwritten(shape: str, name: str, run: Path) -> None:
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    result = export(run, "--format", shape, "--out", run / name)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"error: cannot write {run / name}: it is a file of the run in {run}; name another file\n",
+    )
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
 
 
 def test_queries_that_the_options_empty_are_told(run: Path) -> None:

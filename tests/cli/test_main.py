@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import re
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import typer.main
 from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from tests.openai_server import OpenAIServer, improving
-from tpo.cli.main import app
+from tpo.cli.main import ErrorTranslatingGroup, app
 from tpo.entry_points import METHODS, POLICIES, REWARDS
 from tpo.errors import DataError
 from tpo.registry import describe
@@ -164,6 +166,40 @@ def test_a_mistake_is_one_sentence_and_no_traceback() -> None:
 def test_debug_shows_the_error_itself() -> None:
     result = tpo("run", "nowhere.jsonl", "--debug")
     assert isinstance(result.exception, DataError)
+
+
+def raising(error: OSError) -> Result:
+    program = typer.Typer(cls=ErrorTranslatingGroup, pretty_exceptions_enable=False)
+
+    @program.callback()
+    def group() -> None:
+        pass
+
+    @program.command()
+    def fail() -> None:
+        raise error
+
+    return CliRunner().invoke(program, ["fail"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "error: No space left on device\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "a"), "error: a: No space left on device\n"),
+    ],
+)
+def test_an_error_of_the_system_is_one_sentence(error: OSError, said: str) -> None:
+    result = raising(error)
+    assert (result.exit_code, result.stderr) == (2, said)
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError("the text of a library alone")]
+)
+def test_a_closed_pipe_and_an_error_without_a_reason_are_passed_on(error: OSError) -> None:
+    result = raising(error)
+    assert (result.exit_code, result.stderr) == (1, "")
 
 
 @pytest.mark.parametrize(

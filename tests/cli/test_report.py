@@ -48,6 +48,14 @@ def test_a_price_of_cached_tokens_needs_the_others(tmp_path: Path) -> None:
     assert (code, "--price-in" in said) == (2, True)
 
 
+def test_a_file_of_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    run = runs.ordinary(tmp_path / "run", 1)
+    before = (run / "trajectories.jsonl").read_bytes()
+    code, said = call(run, "--no-figures", "--out", run / "trajectories.jsonl")
+    assert (code, "it is a file of the run in" in said) == (2, True)
+    assert (run / "trajectories.jsonl").read_bytes() == before
+
+
 def test_no_run_is_one_sentence(tmp_path: Path) -> None:
     code, said = call(tmp_path / "nowhere")
     assert code == 2

@@ -81,6 +81,15 @@ def test_the_delimiter_is_recognised(delimiter: str) -> None:
     ]
 
 
+def test_a_long_field_does_not_change_the_delimiter_of_the_first_file() -> None:
+    before = csv.field_size_limit(131_072)  # as in a fresh process
+    try:
+        rows = read(b'id;prompt\n1;"' + b"x" * 140_000 + b'"\n', None)
+    finally:
+        csv.field_size_limit(before)
+    assert [value for _, value in rows] == [{"id": "1", "prompt": "x" * 140_000}]
+
+
 @pytest.mark.parametrize(
     "content",
     [

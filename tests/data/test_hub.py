@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tpo.data import count_queries, data_digest, load_queries
@@ -112,6 +114,15 @@ def test_a_whole_download_is_read_in_order(folder: Path, tmp_path: Path) -> None
     rows = list(source.whole_rows(tmp_path / "cache"))
     assert [row.value for row in rows] == [{"prompt": "a", "id": 5}, {"prompt": "b", "id": 6}]
     assert rows[1].place == f"{source.spec}: row 2"
+
+
+def test_a_text_of_a_download_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    _, offsets, data = pa.array([b"\xff"], pa.binary()).buffers()
+    (tmp_path / "data").mkdir()
+    table = pa.table({"prompt": pa.StringArray.from_buffers(1, offsets, data)})
+    pq.write_table(table, tmp_path / "data" / "train.parquet")
+    with pytest.raises(DataError, match="UnicodeDecodeError"):
+        list(HubSource(str(tmp_path / "data"), split="train").whole_rows(tmp_path / "cache"))
 
 
 def test_one_file_of_a_repository_is_a_path(folder: Path) -> None:

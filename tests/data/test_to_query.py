@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -136,6 +137,17 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
     for _ in range(5000):
         deep = [deep]
     assert "nested too deeply" in refusal({"prompt": "a", "x": deep})
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"y": value}, lambda value: (value,)])
+def test_a_column_has_at_most_100_levels(wrap: Callable[[Any], Any]) -> None:
+    deep: Any = 1
+    for _ in range(100):
+        deep = wrap(deep)
+    assert list(query({"prompt": "a", "x": deep}).metadata) == ["x"]
+    assert "nested too deeply: a column may have 100 levels" in refusal({"prompt": "a", "x": wrap(deep)})
+    turn = {"role": "user", "content": "a", "extra": wrap(deep)}
+    assert "nested too deeply" in refusal({"messages": [turn]})
 
 
 Anything: st.SearchStrategy[Any] = st.recursive(

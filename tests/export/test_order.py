@@ -46,6 +46,14 @@ def test_the_last_line_of_a_query_stands_in_its_place(tmp_path: Path) -> None:
     ]
 
 
+def test_a_failed_line_never_replaces_a_finished_one(tmp_path: Path) -> None:
+    write(tmp_path, at("q1", 1), at("q0", 0), failed("q1"))
+    assert [(one.query.id, one.status) for one in read_in_order(tmp_path)] == [
+        ("q0", "finished"),
+        ("q1", "finished"),
+    ]
+
+
 @pytest.mark.parametrize("shape", ["results", "dpo", "sft", "logs"])
 def test_every_format_of_the_command_is_in_that_order(tmp_path: Path, shape: str) -> None:
     write(tmp_path, at("b", 1), at("a", 0))

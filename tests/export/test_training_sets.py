@@ -16,6 +16,7 @@ from tpo.errors import ConfigError, DataError
 from tpo.export import Eligible, Exported, Models, Pairing, Steps, export_dpo, export_sft
 from tpo.export import answers as sft
 from tpo.export import preferences as dpo
+from tpo.export.eligible import EVERYTHING
 from tpo.store.runfile import RunRecord, write_run
 from tpo.types import Message, Trajectory, assistant, system, user
 
@@ -77,6 +78,19 @@ def test_an_answer_is_a_conversation_and_tells_where_it_comes_from(path: Path) -
     assert export_sft([finished()], path, models=MODELS) == Exported(1)
     assert read(path) == [ANSWER]
     assert list(read(path)[0]) == list(sft.COLUMNS)
+
+
+def test_the_answer_that_the_selection_chose_is_used_if_it_is_eligible(path: Path) -> None:
+    def exported(selected: str, eligible: Eligible = EVERYTHING) -> str:
+        export_sft([replace(chosen, selected=selected)], path, eligible)
+        return str(read(path)[0]["candidate_id"])
+
+    responses = [candidate(0, 0, "fair", 1.0), candidate(0, 1, " ", 0.0), candidate(0, 2, "good", 2.0)]
+    chosen = replace(finished(), first=first_step(responses), steps=(), selection="consensus")
+    assert exported("0.0") == "0.0"
+    assert exported("0.1") == "0.2", "a blank response is never used"
+    chosen = replace(chosen, first=first_step([candidate(0, 0, "too long", 1.0), *responses[1:]]))
+    assert exported("0.0", Eligible(max_characters=4)) == "0.2"
 
 
 def test_queries_that_give_nothing_are_counted_by_why(path: Path) -> None:

@@ -42,6 +42,12 @@ def test_the_last_line_of_a_query_counts(tmp_path: Path) -> None:
     assert found["a"].best.reward == 2.0
 
 
+def test_a_failed_line_never_replaces_a_finished_one(tmp_path: Path) -> None:
+    failure = encode_trajectory(trajectory("a", error="server gone"))
+    path = written(tmp_path, line("a"), failure, encode_trajectory(trajectory("b", error="no")))
+    assert [each.status for each in read_partial_run(path).trajectories()] == ["finished", "failed"]
+
+
 def test_queries_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     names = ["\u0663", "q9b", "q10", "q9", "\ud83d", "a", "q09", "q", "q123456789012"]
     path = written(tmp_path, *map(line, names))

@@ -391,6 +391,15 @@ async def test_a_check_reward_is_scored_beside_the_reward_and_counts_in_the_fing
         await done(await planned(tmp_path))
 
 
+async def test_a_run_with_another_tokenizer_of_its_reward_is_refused(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"reward": "vllm:http://127.0.0.1:8001#m"}
+    await done(await planned(tmp_path, **given, reward_tokenizer="org/a"))
+    assert (await planned(tmp_path, **given, reward_tokenizer="org/a")).is_complete()
+    for other in ({}, {"reward_tokenizer": "org/b"}):
+        with pytest.raises(StoreMismatch, match="reward"):
+            (await planned(tmp_path, **given, **other)).is_complete()
+
+
 async def test_the_content_of_a_check_rewards_rubric_counts_in_the_fingerprint(tmp_path: Path) -> None:
     rubric = tmp_path / "rubric.toml"
     check = f"rubric:{rubric}@http://127.0.0.1:8000#m"
@@ -413,6 +422,22 @@ async def test_an_ensemble_selects_by_its_lower_confidence_bound_and_a_complete_
     await done(plan)
     with pytest.raises(StoreMismatch, match="select"):
         await done(await planned(tmp_path, reward=rewards))
+
+
+@pytest.mark.parametrize("form", ["judge:#m", "http://a#m"], ids=["by name", "of an earlier version"])
+async def test_a_named_judge_may_move_and_its_model_may_not_change(tmp_path: Path, form: str) -> None:
+    given: dict[str, Any] = {"select": "tournament", "method": "bon", "sample_size": 1, "max_iterations": 0}
+
+    async def judged(judge: str) -> RunPlan:
+        return await planned(tmp_path, select_judge=judge, **given)
+
+    plan = replace(await judged("http://a#m"), identity={"select_judge": form})
+    await done(plan, Models(ScriptedPolicy(), ScriptedReward(), are_called=False))
+    assert read_run(tmp_path).fingerprint["select_judge"] == form
+    for moved in ("http://b#m", "judge:http://a#m"):
+        assert (await judged(moved)).is_complete()
+    with pytest.raises(StoreMismatch, match="select_judge"):
+        (await judged("http://a#other")).is_complete()
 
 
 async def test_a_shard_needs_the_common_scales_of_an_ensemble(tmp_path: Path) -> None:

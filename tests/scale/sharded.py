@@ -34,9 +34,11 @@ async def planned(data: Path, out: Path, shard: str | None = None, **settings: A
     return await RunPlan.resolve(given, SourceInput(str(data)))
 
 
-async def run(data: Path, out: Path, shard: str | None = None, failing: str = "", **settings: Any) -> Summary:
-    """Run it; the query *failing* fails."""
-    failures = {Scope(failing, 0, "sample"): PolicyError("gone")}
+async def run(
+    data: Path, out: Path, shard: str | None = None, failing: str = "", failing_step: int = 0, **settings: Any
+) -> Summary:
+    """Run it; the query *failing* fails at *failing_step*."""
+    failures = {Scope(failing, failing_step, "loss" if failing_step else "sample"): PolicyError("gone")}
     plan = await planned(data, out, shard, **settings)
     models = Models(ScriptedPolicy(reply, failures=failures), ScriptedReward(value))
     return await replace(plan, load=lambda events: models).run(models)

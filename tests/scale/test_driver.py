@@ -110,6 +110,7 @@ class Setup:
 
     folder: Path
     failing: str = ""
+    failing_step: int = 1
     failure: PolicyError = field(default_factory=lambda: PolicyError("gone"))
     calls: Counter[tuple[str, int, str]] = field(default_factory=Counter)
 
@@ -119,7 +120,7 @@ class Setup:
                 self.calls[call.scope.query, call.scope.step, call.scope.phase] += 1
             return reply(call, index)
 
-        failures = {Scope(self.failing, 1, "loss"): self.failure}
+        failures = {Scope(self.failing, self.failing_step, "loss"): self.failure}
         return Models(ScriptedPolicy(say, failures=failures), ScriptedReward(value))
 
     async def plan(self, out: str, *, count: int = 12, fresh: bool = False, **settings: Any) -> RunPlan:
@@ -171,6 +172,35 @@ async def test_more_iterations_continue_finished_queries(tmp_path: Path, parts: 
     assert summary.finished == 12
     assert {step for _, step, _ in setup.calls} == {2}
     assert setup.kept() == await setup.alone(max_iterations=2)
+
+
+async def test_queries_that_fail_while_they_are_continued_keep_their_answers(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray(**parts)
+    answers = setup.kept()
+    setup.failing, setup.failing_step = "q6", 2
+    summary = await setup.on_ray(max_iterations=2, **parts)
+    assert (summary.finished, summary.failed) == (11, 1)
+    assert setup.kept()["q6"] == answers["q6"]
+    setup.failing = ""
+    summary = await setup.on_ray(max_iterations=2, **parts)
+    assert (summary.finished, summary.failed) == (12, 0)
+    assert max(setup.calls.values()) == 1
+    assert setup.kept() == await setup.alone(max_iterations=2)
+
+
+async def test_more_iterations_of_some_queries_leave_the_answers_of_the_others(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray(**parts)
+    answers = setup.kept()
+    assert (await setup.on_ray(max_iterations=2, count=3, **parts)).finished == 3
+    assert {query: each for query, each in setup.kept().items() if query not in ("q0", "q1", "q2")} == {
+        query: each for query, each in answers.items() if query not in ("q0", "q1", "q2")
+    }
 
 
 async def test_a_block_whose_new_lines_are_not_seen_yet_is_kept(tmp_path: Path) -> None:

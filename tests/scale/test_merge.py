@@ -149,6 +149,24 @@ async def test_a_shard_that_was_killed_while_iterations_were_added_is_not_comple
     assert {len(each.steps) for each in read_trajectories(out)} == {3}
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_query_that_failed_while_it_was_continued_is_told_and_keeps_its_answer(
+    tmp_path: Path, known: bool
+) -> None:
+    data, out = data_file(tmp_path), await sharded(tmp_path, 2)
+    shard = out / "shards" / "2-of-2"
+    failing = next(read_trajectories(shard)).query.id
+    await run(data, out, "1/2", max_iterations=2)
+    await run(data, out, "2/2", failing, failing_step=2, max_iterations=2)
+    if not known:
+        record = read_run(shard)
+        write_run(shard, replace(record, configuration={**record.configuration, "queries": None}))
+    with pytest.raises(StoreError, match=r"shard 2/2: \d+ (of \d+ queries )?finished, 1 failed"):
+        merge_shards(out)
+    assert merge_shards(out, partial=True).finished == 12
+    assert [each.query.id for each in read_trajectories(out) if len(each.steps) == 1] == [failing]
+
+
 async def test_parts_of_a_run_that_was_killed_while_iterations_were_added_are_not_complete(
     tmp_path: Path,
 ) -> None:

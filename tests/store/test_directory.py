@@ -176,6 +176,21 @@ async def test_more_iterations_reopen_the_queries_that_used_up_theirs(tmp_path: 
         opened(tmp_path, {"method.max_iterations": 1})
 
 
+async def test_a_query_that_fails_while_it_is_continued_keeps_its_answer_and_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    failed = trajectory("q0", error="server gone")
+    async with opened(tmp_path, {"method.max_iterations": 1}) as directory:
+        await directory.append(trajectory("q0"))
+    async with opened(tmp_path, {"method.max_iterations": 2}) as directory:
+        await directory.append(failed)
+    async with opened(tmp_path, {"method.max_iterations": 2}) as directory:
+        assert directory.finished == set()
+        assert list(directory.read(list(directory.failed.values()))) == [failed]
+        assert directory.earlier(failed.query) == trajectory("q0")
+    assert list(read_trajectories(tmp_path)) == [trajectory("q0")]
+
+
 async def test_a_run_is_complete_if_every_query_has_used_the_iterations_allowed(tmp_path: Path) -> None:
     fingerprint, asked = {"method.max_iterations": 1}, [trajectory(query).query for query in ("q0", "q1")]
     async with opened(tmp_path, fingerprint) as directory:

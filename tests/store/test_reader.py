@@ -10,7 +10,7 @@ from tests.store.memory import memory_folder
 from tests.store.values import trajectory
 from tpo.errors import StoreError
 from tpo.store.jsonline import seal
-from tpo.store.reader import MAX_OPEN, OpenFiles, find_places, read_trajectories
+from tpo.store.reader import MAX_OPEN, OpenFiles, find_places, read_failures, read_trajectories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Trajectory
 
@@ -31,6 +31,16 @@ def test_of_several_lines_for_a_query_the_last_counts(tmp_path: Path) -> None:
     failed, other, done = trajectory("a", error="server gone"), trajectory("b"), trajectory("a", reward=3.0)
     write(tmp_path, failed, other, done)
     assert list(read_trajectories(tmp_path)) == [other, done]
+
+
+def test_a_failed_line_never_replaces_a_finished_one(tmp_path: Path) -> None:
+    done, other, again = trajectory("a"), trajectory("b"), trajectory("a", reward=3.0)
+    write(tmp_path, done, other, trajectory("a", error="server gone"))
+    assert list(read_trajectories(tmp_path)) == [done, other]
+    assert [each.error for each in read_failures(tmp_path)] == ["server gone"]
+    write(tmp_path, done, other, trajectory("a", error="server gone"), again)
+    assert list(read_trajectories(tmp_path)) == [other, again]
+    assert list(read_failures(tmp_path)) == []
 
 
 def test_a_torn_last_line_is_not_there(tmp_path: Path) -> None:

@@ -38,6 +38,13 @@ def test_a_whole_run_stays_as_it_is(run: Path) -> None:
     assert contents(run) == before
 
 
+async def test_a_query_that_failed_while_it_was_continued_counts_as_failed(run: Path) -> None:
+    async with opened(run) as directory:
+        await directory.append(trajectory("a", error="gone"))
+    found = repair(run)
+    assert (found.finished, found.failed) == (1, 2)
+
+
 async def test_damaged_lines_are_set_aside_and_their_queries_done_again(run: Path) -> None:
     damage(run / "trajectories.jsonl", b'"id":"b","digest"', b'"id":"B","digest"')
     damage(run / "journal.jsonl", b'"text":"y"', b'"text":"z"')

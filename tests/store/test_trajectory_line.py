@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tests.store.strategies import UTF8_TEXT, trajectories
 from tests.store.values import trajectory
-from tpo.errors import StoreError
+from tpo.data.row import Row
+from tpo.data.to_query import to_query
+from tpo.errors import DataError, StoreError
 from tpo.store.jsonline import seal, unseal
 from tpo.store.trajectory_line import decode_head, decode_trajectory, encode_trajectory, json_schema
 from tpo.types import Candidate, Query, Score, Trajectory, user
@@ -84,6 +86,34 @@ def test_metadata_is_written_as_plain_json() -> None:
     value = replace(trajectory("q7"), query=Query("q7", (user("?"),), None, metadata))
     kept = {"when": "2025-03-01", "odd": None, "large": 10**30, "deep": [{"x": "b'y'"}]}
     assert again(value).query.metadata == kept
+
+
+def nested(levels: int, lists: int, leaf: object) -> object:
+    """*leaf* below so many *levels* of lists and objects; bits of *lists* tell which are lists."""
+    for level in range(levels):
+        leaf = [leaf] if lists >> level & 1 else {"x": leaf}
+    return leaf
+
+
+LEAVES = st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.floats() | UTF8_TEXT
+NESTED = st.builds(nested, st.integers(0, 250), st.integers(0, 2**250), LEAVES)
+
+
+@given(st.dictionaries(UTF8_TEXT, NESTED, max_size=3))
+@settings(deadline=None)
+def test_a_row_that_is_accepted_survives_its_line(columns: dict[str, object]) -> None:
+    try:
+        query = to_query(Row("a.jsonl:1", {**columns, "prompt": "?", "id": "q7"}), "")
+    except DataError:
+        return
+    assert again(replace(trajectory("q7"), query=query)).query == query
+
+
+@pytest.mark.parametrize("lists", [0, 2**300 - 1], ids=["objects", "lists"])
+def test_a_query_of_ones_own_with_deep_metadata_can_be_read_back(lists: int) -> None:
+    deep = {"a": 1, "x": nested(300, lists, 1)}
+    found = again(replace(trajectory("q7"), query=Query("q7", (user("?"),), metadata=deep))).query.metadata
+    assert found == {"a": 1, "x": nested(100, lists, "<nested too deeply>")}
 
 
 def test_messages_keep_keys_that_this_package_does_not_know() -> None:

@@ -87,6 +87,21 @@ def test_of_a_finished_query_that_comes_twice_the_last_counts(tmp_path: Path) ->
     assert [m.answer for m in run.measured().measures] == [5.0, 1.0]
 
 
+def test_a_finished_query_that_fails_while_it_is_continued_keeps_its_row_and_its_answer(
+    tmp_path: Path,
+) -> None:
+    run = watched(put(tmp_path, line("a", reward=1.0), line("b")))
+    before = run.rows(0, 0, 0)
+    put(tmp_path, line("a", error="server gone"))
+    follow(run)
+    assert run.rows(0, 0, 0) == before
+    assert (run_status(run)["finished"], run_status(run)["failed"]) == (2, 0)
+    assert run.trajectory(0, 0)["status"] == "finished"
+    put(tmp_path, line("a", reward=5.0))
+    follow(run)
+    assert column(run, "answer") == [5.0, 1.0]
+
+
 def sampled(path: Path, iterations: int = 1) -> LiveRun:
     """The run in *path*, which is said to have 400 queries, with rows of about 100."""
     write_run(path, RunRecord({"queries": 400}, {MAX_ITERATIONS: iterations}).begin(1.0))

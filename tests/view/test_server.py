@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.report import runs
 from tests.view.growing import Growing
+from tpo.errors import StoreError
 from tpo.report.partial_run import read_partial_run
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.view import server as servers
@@ -121,8 +122,13 @@ async def test_figures_are_drawn_again_when_a_query_is_continued(
     assert (await opened.json("/data/figures?runs=0"))["figures"] != before
 
 
+@pytest.mark.parametrize("kind", [OSError, StoreError])
 async def test_the_files_are_followed_after_one_could_not_be_read(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kind: type[Exception],
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     growing = Growing(made, tmp_path / "run").begin(total=6)
     catalog = Catalog(tmp_path)
@@ -130,7 +136,7 @@ async def test_the_files_are_followed_after_one_could_not_be_read(
 
     def failing() -> tuple[bool, bool]:
         if next(looks) < 2:
-            raise OSError("Stale file handle")
+            raise kind("Stale file handle")
         return refresh()
 
     monkeypatch.setattr(catalog, "refresh", failing)

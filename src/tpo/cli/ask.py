@@ -83,10 +83,30 @@ def _loading(settings: Settings) -> str:
 
 
 def _question(argument: str) -> str:
-    text = sys.stdin.read() if argument == "-" else argument
+    """Return the question: *argument*, or the text on standard input for ``-``.
+
+    Raises:
+        typer.BadParameter: there is none, or it is not UTF-8.
+    """
+    text = _standard_input() if argument == "-" else argument
+    try:
+        text.encode("utf-8")  # bytes of an argument that are not UTF-8 are lone surrogates
+    except UnicodeEncodeError as error:
+        raise typer.BadParameter("the question is not UTF-8", param_hint="QUESTION") from error
     if not text.strip():
         raise typer.BadParameter("there is no question", param_hint="QUESTION")
     return text.strip() if argument == "-" else text
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:  # closed
+        return ""
+    try:
+        # The stream's own decoder follows the locale, and lets other bytes through in some.
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter("standard input is not UTF-8", param_hint="QUESTION") from error
+    return text.replace("\r\n", "\n")
 
 
 async def _answer(models: Models, method: Method, question: str, settings: Settings) -> Trajectory:

@@ -7,6 +7,7 @@ refuses every call; 3 and 4 (``tpo run``) all queries failed, because of the pol
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -37,10 +38,12 @@ class ErrorTranslatingGroup(TyperGroup):
                 raise
             print_error(str(error))
             raise typer.Exit(WRONG) from None
-        except OSError as error:  # a path that cannot be read or written, wherever it is met
-            if ctx.meta.get(DEBUG) or error.filename is None:
+        except OSError as error:  # a path that cannot be read or written, a full disk, wherever it is met
+            # Click ends the command when the reader of its output has gone.
+            if ctx.meta.get(DEBUG) or error.errno == errno.EPIPE or error.strerror is None:
                 raise
-            print_error(f"{os.fsdecode(error.filename)}: {error.strerror}")
+            place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            print_error(f"{place}{error.strerror}")
             raise typer.Exit(WRONG) from None
 
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from tpo.report.prices import Prices
 
 PriceIn = Annotated[
-    float | None, typer.Option(metavar="PRICE", min=0, help="Price of a million tokens read.")
+    float | None,
+    typer.Option(metavar="PRICE", min=0, help="Price of a million tokens read; needs --price-out."),
 ]
 PriceOut = Annotated[
-    float | None, typer.Option(metavar="PRICE", min=0, help="Price of a million tokens written.")
+    float | None,
+    typer.Option(metavar="PRICE", min=0, help="Price of a million tokens written; needs --price-in."),
 ]
 PriceCached = Annotated[
     float | None,
@@ -53,13 +55,18 @@ def prices_of(
     """Return the prices that the options give; None without any.
 
     Raises:
-        ConfigError: a price of cached tokens or of a role stands alone, or a role's is malformed.
+        ConfigError: the price of tokens read or written, of cached tokens or of a role stands alone, or a
+            role's is malformed.
     """
     from tpo.report.prices import Prices
 
     by_role = dict(_role_price(text) for text in roles)
-    if read is not None or written is not None:
-        return Prices(read or 0.0, written or 0.0, cached, currency, by_role)
+    if read is not None and written is not None:
+        return Prices(read, written, cached, currency, by_role)
+    if read is not None:
+        raise ConfigError("--price-in needs --price-out beside it; --price-out 0 makes tokens written free")
+    if written is not None:
+        raise ConfigError("--price-out needs --price-in beside it; --price-in 0 makes tokens read free")
     if by_role:
         raise ConfigError("--role-price needs --price-in and --price-out beside it")
     if cached is not None:

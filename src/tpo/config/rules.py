@@ -82,10 +82,20 @@ def selection_of(
     return selection
 
 
-def selection_identity(settings: Settings) -> dict[str, Any]:
-    """Return the selection for the fingerprint; nothing for the default."""
-    values = {"select": settings.select, "select_judge": settings.select_judge}
-    return {} if settings.select == "reward" else {key: value for key, value in values.items() if value}
+def selection_identity(settings: Settings, recorded: str | None = None) -> dict[str, Any]:
+    """Return the selection for the fingerprint; nothing for the default.
+
+    A judge counts by its model's name if it is named, else by its address. *recorded* is the judge of the run
+    that is resumed: earlier versions recorded the address with the name, which is kept for the same model.
+    """
+    if settings.select == "reward":
+        return {}
+    judge = settings.select_judge
+    model = (judge or "").partition("#")[2]
+    if model:
+        same = recorded is not None and recorded.partition("#")[2] == model
+        judge = recorded if same else f"judge:#{model}"
+    return {"select": settings.select} | ({"select_judge": judge} if judge else {})
 
 
 def _pair_judge(settings: Settings, environment: Mapping[str, str], listener: Listener | None) -> PairJudge:

@@ -183,10 +183,14 @@ def reward_identity(settings: Settings) -> Any:
         extra["gates"] = [spec.identity(options) for spec in specs[len(names) :]]
     if settings.reward_weights:
         extra["weights"] = settings.reward_weights
+    details: dict[str, list[Any]] = {}
     for spec in specs:
-        extra |= spec.details(replace(options, own=own_options(spec, settings)))
+        for key, value in spec.details(replace(options, own=own_options(spec, settings))).items():
+            details.setdefault(key, []).append(value)
         if spec.kind in settings.kind_options:
             extra.setdefault("options", {})[spec.kind] = settings.kind_options[spec.kind]
+    for key, values in details.items():
+        extra[key] = values[0] if all(value == values[0] for value in values) else values
     if extra:
         return {"names": names} | extra
     return names[0] if len(names) == 1 else names

@@ -33,6 +33,8 @@ class CsvSource:
         Raises:
             DataError: the header is invalid, or *on_invalid* raised the error of a record.
         """
+        # The csv module holds this limit for the whole process; its default is below a long document.
+        csv.field_size_limit(max(MAX_ROW, csv.field_size_limit()))
         delimiter = self.delimiter or _recognised_delimiter(self.file)
         records = _Records(self.file, delimiter)
         line, header = next(records.read(raise_invalid), (1, []))
@@ -67,8 +69,6 @@ class _Records:
     """Reads the records of one CSV file and keeps what happened to the lines of the current one."""
 
     def __init__(self, file: TextFile, delimiter: str) -> None:
-        # The csv module holds this limit for the whole process; its default is below a long document.
-        csv.field_size_limit(max(MAX_ROW, csv.field_size_limit()))
         self._file = file
         self._line = 0
         self._size = 0

@@ -78,8 +78,8 @@ class HubSource:
             )
             if self.split is None:
                 values = self._one_split(values)
-        for number, value in enumerate(values, 1):
-            yield Row(f"{self.spec}: row {number}", value)
+            for number, value in enumerate(values, 1):
+                yield Row(f"{self.spec}: row {number}", value)
 
     def download(self, cache: Path | None = None) -> Path:
         """Return the path of *file*, downloaded to the folder *cache* unless it is there.

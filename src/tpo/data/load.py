@@ -132,10 +132,10 @@ class _Queries:
 
     @cached_property
     def _present(self) -> frozenset[str] | None:
-        """Digests of all rows, whatever the limit; None where no ids are known."""
+        """Digests of all valid rows, whatever the limit; None where no ids are known."""
         if not self._known:
             return None
-        whole = _Queries(self._spec, replace(self.options, limit=None), None)
+        whole = _Queries(self._spec, replace(self.options, limit=None, skip_invalid=True), None)
         return frozenset(map(query_digest, whole))
 
     def __iter__(self) -> Iterator[Query]:

@@ -29,6 +29,10 @@ INPUTS, OUTPUTS = ("input", "context"), ("output", "response")
 OWN_COLUMNS = ("id", "reference")
 
 
+MAX_DEPTH = 100
+"""Levels of lists and objects in a column. The JSON parser of a run's files refuses 200 levels in all."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """Content of a row: the *messages*, a known *answer*, and the columns that both were *taken* from."""
@@ -51,12 +55,24 @@ def to_query(row: Row, default_id: str, options: ReadOptions = DEFAULTS) -> Quer
             raise DataError(f"a query is a text or an object, not {kind(row.value)}")
         if len(row.value) > MAX_COLUMNS:
             raise too_many_columns(row.place, len(row.value))
+        if _is_deeper(row.value, MAX_DEPTH + 1):
+            raise DataError(
+                f"is nested too deeply: a column may have {MAX_DEPTH} levels of lists and objects"
+            )
         return _query(cast("Mapping[str, Any]", row.value), default_id, options)
     except RecursionError as error:
         raise DataError(f"{row.place}: is nested too deeply") from error
     except (DataError, MissingColumn) as error:
         said = str(error)
         raise DataError(said if said.startswith(row.place) else f"{row.place}: {said}") from error
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Return whether *value* has more than *levels* of lists and objects."""
+    if not isinstance(value, (Mapping, list, tuple)):
+        return False
+    parts = value.values() if isinstance(value, Mapping) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)
 
 
 def _of_text(text: str, options: ReadOptions) -> Messages:

@@ -1,4 +1,4 @@
-"""The best answers as conversations for supervised fine-tuning: a ``messages`` column, as TRL reads it."""
+"""The answers as conversations for supervised fine-tuning: a ``messages`` column, as TRL reads it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tpo.export.atomic_writer import Exported
-from tpo.export.eligible import EVERYTHING, Eligible
+from tpo.export.eligible import EVERYTHING, Eligible, is_blank
 from tpo.export.tables import Row
 from tpo.export.training import UNNAMED, Models, turn, write_training_set
 from tpo.types import Candidate, Trajectory, assistant
@@ -34,9 +34,10 @@ def export_sft(
     eligible: Eligible = EVERYTHING,
     models: Models = UNNAMED,
 ) -> Exported:
-    """Write each finished query with the best of its *eligible* responses to *path*, one at a time.
+    """Write each finished query with its answer to *path*, one at a time.
 
-    Failed queries, those whose turns hold more than text, and those without such a response are left out and
+    Where the answer is blank or not *eligible*, the eligible response of the highest reward is used. Failed
+    queries, those whose turns hold more than text, and those without such a response are left out and
     counted.
 
     Raises:
@@ -46,11 +47,18 @@ def export_sft(
     """
 
     def rows_of(trajectory: Trajectory, prompt: list[dict[str, str]]) -> Iterator[Row]:
-        best = max(eligible.of(trajectory.pool), key=lambda c: c.reward, default=None)
-        if best is not None:
-            yield answer_row(trajectory, prompt, best, models)
+        answer = _answer(trajectory, eligible)
+        if answer is not None:
+            yield answer_row(trajectory, prompt, answer, models)
 
     return write_training_set(trajectories, rows_of, COLUMNS, path)
+
+
+def _answer(trajectory: Trajectory, eligible: Eligible) -> Candidate | None:
+    pool, best = eligible.of(trajectory.pool), trajectory.best
+    if best is not None and best in pool and not is_blank(best):
+        return best
+    return max(pool, key=lambda candidate: candidate.reward, default=None)
 
 
 def answer_row(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tpo.errors import StoreError
+from tpo.store.own_files import refuse_own_file
 
 _numbers = itertools.count()
 
@@ -35,13 +36,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """A new file beside *path* to write to, which takes its place at the end, or goes away after an error.
 
     Raises:
-        StoreError: it cannot be written; what stood at *path* still stands there.
+        StoreError: it cannot be written, or is a run's own file; what stood at *path* still stands there.
     """
     if path.is_dir():  # also what an empty name stands for
         raise StoreError(f"cannot write {path}: it is a directory; name a file in it")
     if path.exists() and not path.is_file():  # a device or a pipe, such as /dev/stdout
         yield path
         return
+    refuse_own_file(path)
     path = Path(os.path.realpath(path))  # a link stays one
     # The name is short since that of *path* may be as long as a name can be.
     fresh = path.with_name(f".tpo-{os.getpid()}-{next(_numbers)}.tmp")

@@ -13,8 +13,9 @@ from tpo.types import Trajectory
 def read_in_order(run: Path) -> Iterator[Trajectory]:
     """Yield the trajectories of the directory *run* in the order of the data, one in memory at a time.
 
-    Queries without a recorded position are ordered by their id where it is ``q`` and a number, else they
-    follow the others as they are stored.
+    A query has the position that was recorded when it ended: rows that were inserted or moved later do not
+    change it. Queries without one are ordered by their id where it is ``q`` and a number, else they follow
+    the others as they are stored.
 
     Raises:
         StoreError: there is no run, or another version wrote it.

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from tpo.store.jsonline import to_line
+from tpo.store.temporary_files import temporary_file_errors
 
 CHUNK = 1 << 19
 """Bytes of JSON per block: decompressed in a few milliseconds, compressed almost as well as a whole file."""
@@ -34,9 +35,12 @@ def _element(name: str, content: bytes) -> bytes:
 
 
 class ChunkWriter:
-    """Writer of records to *file* in blocks of about :data:`CHUNK` bytes.
+    """Writer of records to the temporary *file* in blocks of about :data:`CHUNK` bytes.
 
     Blocks are named ``PREFIX-0``, ``PREFIX-1`` and so on; each is a JSON list.
+
+    Raises:
+        StoreError: *file* cannot be written (from each method).
     """
 
     def __init__(self, prefix: str, file: IO[bytes]) -> None:
@@ -63,7 +67,8 @@ class ChunkWriter:
             return
         name = f"{self._prefix}-{len(self.starts)}"
         self.starts.append(self._count - len(self._lines))
-        self._file.write(_element(name, b"[" + b",".join(self._lines) + b"]"))
+        with temporary_file_errors():
+            self._file.write(_element(name, b"[" + b",".join(self._lines) + b"]"))
         self._lines, self._size = [], 0
 
 

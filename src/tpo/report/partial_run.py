@@ -5,7 +5,6 @@ Resuming a run requires an undamaged directory (:mod:`tpo.store`); reports and t
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ from pathlib import Path
 from tpo.errors import StoreError
 from tpo.report.shared_queries import natural_key
 from tpo.store import reader
-from tpo.store.index import database_key
 from tpo.store.runfile import RunRecord, read_run
 from tpo.store.shards import run_directories
+from tpo.store.temporary_files import TemporaryDatabase, database_key
 from tpo.store.trajectory_line import decode_trajectory
 from tpo.types import Trajectory
 
@@ -27,29 +26,42 @@ MAX_REASONS = 3
 
 
 class Places:
-    """File and byte offset of each query's last line, in the order of the query ids; kept on disk."""
+    """File and byte offset of the line of each query, in the order of the query ids; kept on disk."""
 
     def __init__(self) -> None:
         self._files: list[Path] = []
-        self._database = sqlite3.connect("", check_same_thread=False)  # a file that SQLite removes
-        self._database.execute(_TABLE)
+        self._database = TemporaryDatabase(_TABLE)
 
-    def add_file(self, file: Path, lines: Iterable[tuple[str, int]]) -> None:
-        """Add *lines* of *file*, as ids and offsets; they replace earlier ones of their queries."""
+    def add_file(self, file: Path, lines: Iterable[tuple[Trajectory, int]]) -> None:
+        """Add *lines* of *file*, as trajectories and offsets; some replace earlier ones of their queries."""
         number = len(self._files)
         self._files.append(file)
-        rows = ((database_key(query), _sort_key(query), number, start) for query, start in lines)
-        self._database.executemany("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?)", rows)
+        self._database.write(_INSERT, (_row(found, number, start) for found, start in lines))
 
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT COUNT(*) FROM place").fetchone()[0])
+        return int(next(self._database.read("SELECT COUNT(*) FROM place"))[0])
 
     def __iter__(self) -> Iterator[tuple[Path, int]]:
-        found = self._database.execute("SELECT file, start FROM place ORDER BY key, id")
+        found = self._database.read("SELECT file, start FROM place ORDER BY key, id")
         return ((self._files[file], start) for file, start in found)
 
 
-_TABLE = "CREATE TABLE place (id BLOB PRIMARY KEY, key BLOB, file INTEGER, start INTEGER) WITHOUT ROWID"
+_TABLE = """
+CREATE TABLE place (
+    id BLOB PRIMARY KEY, key BLOB, file INTEGER, start INTEGER, finished INTEGER
+) WITHOUT ROWID
+"""
+
+_INSERT = """
+INSERT INTO place VALUES (?, ?, ?, ?, ?) ON CONFLICT (id)
+DO UPDATE SET file = excluded.file, start = excluded.start, finished = excluded.finished
+WHERE replaces(excluded.finished, place.finished)
+"""
+
+
+def _row(found: Trajectory, file: int, start: int) -> tuple[bytes, bytes, int, int, bool]:
+    query = found.query.id
+    return database_key(query), _sort_key(query), file, start, found.status == "finished"
 
 
 def _sort_key(query: str) -> bytes:
@@ -125,8 +137,8 @@ def read_run_record(path: Path) -> tuple[RunRecord | None, list[str]]:
     return record, []
 
 
-def _find_lines(file: Path, notes: list[str]) -> Iterator[tuple[str, int]]:
-    """Yield the id and the offset of each readable line; add *notes* on unreadable ones."""
+def _find_lines(file: Path, notes: list[str]) -> Iterator[tuple[Trajectory, int]]:
+    """Yield the trajectory and the offset of each readable line; add *notes* on unreadable ones."""
     unreadable: list[str] = []
     try:
         with file.open("rb") as lines:
@@ -137,7 +149,7 @@ def _find_lines(file: Path, notes: list[str]) -> Iterator[tuple[str, int]]:
                     break
                 found = parse_line(line, number)
                 if isinstance(found, Trajectory):
-                    yield found.query.id, offset
+                    yield found, offset
                 else:
                     unreadable.append(found)
                 offset += len(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,8 @@ from tpo.report.prices import Prices
 from tpo.report.query_table import MAX_QUERIES, sample_note, sample_place
 from tpo.report.results import Results
 from tpo.report.transcript import transcript
+from tpo.store.own_files import refuse_own_file
+from tpo.store.temporary_files import temporary_file, temporary_file_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,15 @@ def write_report(runs: Sequence[Path], out: Path, options: ReportOptions = Repor
     Memory grows with the number of queries that are shown, which ``options.max_queries`` bounds.
 
     Raises:
-        StoreError: one of *runs* is not a run directory, or *out* cannot be written.
+        StoreError: one of *runs* is not a run directory, or *out* or a temporary file cannot be written.
         MissingExtra: a library of the extra ``report`` is not installed.
     """
-    with tempfile.TemporaryFile() as spool:
+    refuse_own_file(out)  # before minutes of reading
+    with temporary_file() as spool:
         names = distinct_names(runs)
         collected = [_collect(path, names[n], n, options, spool) for n, path in enumerate(runs)]
+        with temporary_file_errors():
+            spool.flush()
         if options.shown is None:
             own = [run.measures for run in collected]
             baselines = (*options.baselines, *_baselines(options.baseline_runs, own[0]))

@@ -17,8 +17,8 @@ KNOWN = {"tpo", "abc", "builtins", "typing"}
 def fingerprint(method: Method, *, seed: int, data: str | None, **models: Any) -> dict[str, Any]:
     """Return the values that must not change when a run is resumed, by names that a user knows.
 
-    Concurrency, the servers' addresses, limits and everything that is only shown are left out on purpose:
-    they may change.
+    Concurrency, the addresses of servers whose models are named, limits and everything that is only shown are
+    left out on purpose: they may change.
 
     Args:
         method: the method, with N, D, its sampling values and the digest of its wording.

@@ -103,7 +103,8 @@ class SourceInput:
 class QueryInput:
     """Queries at hand: an iterable that can be iterated more than once, with what is known of it.
 
-    *unnamed* are the positions of queries without an id of their own, which are named by position.
+    *unnamed* are the positions of queries without an id of their own, which are named by position. *whole*
+    are the queries with those beyond the limit; None: there is no limit.
     """
 
     source: Spec
@@ -111,12 +112,14 @@ class QueryInput:
     digest: str
     total: int | None
     unnamed: Collection[int] = ()
+    whole: Iterable[Query] | None = None
 
     def identified(self, known: KnownIds) -> Iterable[Query]:
         """Return the queries; the *unnamed* ones keep the id that *known* has for them."""
         if not self.unnamed:
             return self.queries
-        ids = IdAssignment(known, {query_digest(query) for query in self.queries})
+        whole = self.queries if self.whole is None else self.whole
+        ids = IdAssignment(known, {query_digest(query) for query in whole})
         return [
             replace(query, id=ids.id_of(query, position)) if position in self.unnamed else query
             for position, query in enumerate(self.queries)
@@ -146,7 +149,8 @@ def rows_input(rows: Iterable[QueryRow], *, column: str | None = None, limit: in
             )
     digest = _digest(queries)
     chosen = tuple(islice(queries, limit))
-    return QueryInput(f"queries-{digest.removeprefix('sha256:')[:8]}", chosen, digest, len(chosen), unnamed)
+    name = f"queries-{digest.removeprefix('sha256:')[:8]}"
+    return QueryInput(name, chosen, digest, len(chosen), unnamed, queries)
 
 
 def as_input(data: Data, options: ReadOptions = DEFAULTS) -> RunInput:

@@ -235,7 +235,7 @@ class RunPlan:
             "reward": self._reward_identity,
             **role_identities(settings),
             **check_identity(settings),
-            **selection_identity(settings),
+            **selection_identity(settings, self._recorded.get("select_judge")),
             **stopping_identity(settings),
             **({"parts": True} if settings.keep_parts else {}),
             **self.identity,
@@ -244,6 +244,11 @@ class RunPlan:
         models = {key: value for key, value in models.items() if key not in left_out}
         known = measured(self._weights, scales)
         return fingerprint(self.method, seed=settings.seed, data=self.data.digest, **models, **known)
+
+    @property
+    def _recorded(self) -> Mapping[str, Any]:
+        """Fingerprint of the run that is resumed; empty without one."""
+        return read_run(self.path).fingerprint if not self.fresh and (self.path / RUN_FILE).exists() else {}
 
     @cached_property
     def _reward_identity(self) -> Any:
@@ -292,8 +297,7 @@ class RunPlan:
 
         if not isinstance(reward, Ensemble):
             return None
-        if not self.fresh and (self.path / RUN_FILE).exists():
-            reward.keep(scales_in(read_run(self.path).fingerprint))
+        reward.keep(scales_in(self._recorded))
         if self.settings.shard is not None and reward.needs_measuring:
             raise scales_missing("--shard")
         return await reward.scales()

@@ -223,7 +223,7 @@ class _RayRun:
         places = await self._all_places(name)
         del self._tails[name]
         file = self._folder / name / NAME
-        failed = [place for place in places.values() if not place.finished]
+        failed = [place.last for place in places.values() if not place.last.finished]
         for trajectory in read_places(file, failed):
             await self._keep(trajectory, failures=True)
         if failed:
@@ -251,9 +251,9 @@ class _RayRun:
         )
 
     def _has_ended(self, place: Place | None) -> bool:
-        """Return whether a query's line at *place* is its last; an old one, with fewer iterations, is not."""
+        """Return whether a query has ended; a line with fewer iterations at *place* is an old one."""
         allowed = self.plan.method.max_iterations
-        return place is not None and (not place.finished or place.is_done(allowed))
+        return place is not None and (not place.last.finished or place.is_done(allowed))
 
     async def _keep_line(self, line: bytes) -> None:
         with suppress(ValueError):  # a damaged line: its query is run again

@@ -13,6 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from tpo.scale.blocks import read_block
 from tpo.store.directory import RunDirectory
 from tpo.store.files import replace_file, rewrite_file, sync_directory
 from tpo.store.journal import JOURNAL
@@ -44,8 +45,9 @@ class Parts:
         self._places = self._find()
         self.finished = {query for query, (_, place) in self._places.items() if place.is_done(self._allowed)}
         """Ids of queries that are done."""
-        self.failed = {query: place for query, (_, place) in self._places.items() if not place.finished}
-        """Places of the failed queries' lines, as they were when the run was opened, by id."""
+        last = {query: place.last for query, (_, place) in self._places.items()}
+        self.failed = {query: place for query, place in last.items() if not place.finished}
+        """Places of the lines of queries whose latest attempt failed, as the run was opened, by id."""
         if not (directory.path / PARTS).exists():
             replace_file(directory.path / PARTS, b"")
 
@@ -79,12 +81,14 @@ class Parts:
 
     def read_finished(self) -> Iterator[Trajectory]:
         """Yield the trajectories that were finished when the run was opened."""
-        yield from self._read(query for query in self._places if query in self.finished)
+        yield from _read(self._at(query for query in self._places if query in self.finished))
 
     def read(self, places: list[Place]) -> Iterator[Trajectory]:
         """Yield the failed trajectories at *places*."""
         wanted = set(map(id, places))
-        yield from self._read(query for query, place in self.failed.items() if id(place) in wanted)
+        queries = (query for query, place in self.failed.items() if id(place) in wanted)
+        last = ((file, place.last) for file, place in self._at(queries))
+        yield from _read((file, place) for file, place in last if not place.finished)
 
     async def append(self, trajectory: Trajectory) -> None:
         """Count *trajectory*, which its part holds."""
@@ -92,21 +96,28 @@ class Parts:
             self.finished.add(trajectory.query.id)
 
     def drop_unfinished(self, names: Iterable[str]) -> None:
-        """Remove lines of unfinished queries from all parts except *names*: these queries run elsewhere.
+        """Remove lines of unfinished queries from all parts except *names*, whose queries run.
+
+        An answer with fewer iterations stays unless its query runs in one of *names*, which has it, too.
 
         Raises:
             StoreBusy: a process works in a part.
             StoreError: a part cannot be written.
         """
         kept = set(names)
+        running = {query.id for name in kept for query in read_block(self._folder / name)}
         for file in self._files():
             if file.parent.name in kept:
                 continue
             places = find_places(file)
-            done = {place.offset for place in places.values() if place.is_done(self._allowed)}
-            if len(done) < len(places):
+            left = {
+                place.offset
+                for query, place in places.items()
+                if place.is_done(self._allowed) or (place.finished and query not in running)
+            }
+            if len(left) < len(places):
                 with Lock(file.parent):
-                    _keep_lines(file, done)
+                    _keep_lines(file, left)
                     (file.parent / JOURNAL).unlink(missing_ok=True)
         self._places = self._find()
 
@@ -143,10 +154,13 @@ class Parts:
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"{BLOCK}*/{NAME}"))
 
-    def _read(self, queries: Iterable[str]) -> Iterator[Trajectory]:
-        found = (self._places[query] for query in queries if query in self._places)
-        for file, places in groupby(found, key=itemgetter(0)):
-            yield from read_places(file, [place for _, place in places])
+    def _at(self, queries: Iterable[str]) -> Iterator[tuple[Path, Place]]:
+        return (self._places[query] for query in queries if query in self._places)
+
+
+def _read(found: Iterable[tuple[Path, Place]]) -> Iterator[Trajectory]:
+    for file, places in groupby(found, key=itemgetter(0)):
+        yield from read_places(file, [place for _, place in places])
 
 
 def _keep_lines(file: Path, offsets: set[int]) -> None:
@@ -164,7 +178,7 @@ def _keep_lines(file: Path, offsets: set[int]) -> None:
 
 def _entry(file: Path) -> dict[str, Any]:
     places = find_places(file).values()
-    finished = sum(place.finished for place in places)
+    finished = sum(place.last.finished for place in places)
     return {
         "part": f"{FOLDER}/{file.parent.name}",
         "finished": finished,

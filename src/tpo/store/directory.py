@@ -134,8 +134,8 @@ class RunDirectory:
 
     @property
     def failed(self) -> dict[str, Place]:
-        """Places of the failed queries' lines, as they were when the run was opened, by id."""
-        return {query: place for query, place in self._places.items() if not place.finished}
+        """Places of the lines of queries whose latest attempt failed, as the run was opened, by id."""
+        return {query: place.last for query, place in self._places.items() if not place.last.finished}
 
     def earlier(self, query: Query) -> Trajectory | None:
         """Return the recorded trajectory of *query*, if it goes on: it failed, or had fewer iterations.
@@ -177,7 +177,8 @@ class RunDirectory:
     async def append(self, trajectory: Trajectory) -> None:
         """Return once *trajectory* is on disk.
 
-        A finished one ends its query; a failed one is tried again by the next run here, with its journal.
+        A finished one ends its query; a failed one is tried again by the next run here, with its journal. It
+        does not replace an answer with fewer iterations (:func:`tpo.store.reader.replaces`).
 
         Raises:
             StoreError: it could not be written; everything earlier is intact.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from tpo.store.reader import OpenFiles, goes_on, warn_of_damage, whole_lines
+from tpo.store.temporary_files import TemporaryDatabase, database_key, text_from_key
 from tpo.store.trajectory_line import decode_head, decode_position, decode_trajectory
 from tpo.types import Trajectory
 
@@ -20,9 +20,19 @@ log = logging.getLogger(__name__)
 _BY_POSITION = re.compile(r"q(\d{1,18})", re.ASCII)
 _TABLE = """
 CREATE TABLE line (
-    part INTEGER, id BLOB, position INTEGER, start INTEGER, done INTEGER, PRIMARY KEY (part, id)
+    part INTEGER, id BLOB, position INTEGER, start INTEGER, finished INTEGER, done INTEGER,
+    PRIMARY KEY (part, id)
 ) WITHOUT ROWID
-"""  # done: 1 if it is, 0 if it failed, NULL if it goes on
+"""
+# finished: of the line at start. done, of the latest attempt: 1 if it is, 0 if it failed, NULL if it goes on.
+
+_INSERT = """
+INSERT INTO line VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (part, id) DO UPDATE SET
+    position = excluded.position,
+    start = CASE WHEN replaces(excluded.finished, line.finished) THEN excluded.start ELSE line.start END,
+    finished = max(excluded.finished, line.finished),
+    done = excluded.done
+"""
 
 _COUNT = """
 SELECT COALESCE(SUM(done), 0), COALESCE(SUM(NOT done), 0), COALESCE(SUM(done IS NULL), 0) FROM line
@@ -44,23 +54,21 @@ class Counts:
 
 
 class TrajectoryIndex:
-    """The last line of each query in the trajectory files *files*, in a temporary database.
+    """The line that counts of each query in the trajectory files *files*, in a temporary database.
 
     Use it in a ``with`` block. Damaged lines are left out with a warning. *max_iterations* is D of the run:
     finished queries with fewer may not be done, see :meth:`tpo.store.reader.Place.is_done`.
 
     Raises:
-        StoreError: a file cannot be read, or a later version wrote it.
+        StoreError: a file cannot be read, a later version wrote it, or the temporary directory is full.
     """
 
     def __init__(self, files: Sequence[Path], max_iterations: object = None) -> None:
         self.files = tuple(files)
-        self._database = sqlite3.connect("")  # a temporary file, which SQLite removes
-        self._database.execute(_TABLE)
-        insert = "INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?)"
+        self._database = TemporaryDatabase(_TABLE)
         try:
             for part, file in enumerate(self.files):
-                self._database.executemany(insert, _rows(part, file, max_iterations))
+                self._database.write(_INSERT, _rows(part, file, max_iterations))
         except BaseException:
             self._database.close()
             raise
@@ -68,30 +76,30 @@ class TrajectoryIndex:
     def counts(self, part: int | None = None) -> Counts:
         """Return how many queries of *part*, or of all parts, are done, failed or to be continued."""
         chosen, values = ("", ()) if part is None else (" WHERE part = ?", (part,))
-        return Counts(*self._database.execute(_COUNT + chosen, values).fetchone())
+        return Counts(*next(self._database.read(_COUNT + chosen, values)))
 
     def duplicates(self, limit: int) -> list[str]:
         """Return at most *limit* ids that occur in more than one file."""
         query = "SELECT id FROM line GROUP BY id HAVING COUNT(*) > 1 LIMIT ?"
-        return [_text(name) for (name,) in self._database.execute(query, (limit,))]
+        return [text_from_key(name) for (name,) in self._database.read(query, (limit,))]
 
     def ids(self, part: int) -> Iterator[str]:
         """Yield the ids of *part*."""
-        found = self._database.execute("SELECT id FROM line WHERE part = ?", (part,))
-        return (_text(name) for (name,) in found)
+        found = self._database.read("SELECT id FROM line WHERE part = ?", (part,))
+        return (text_from_key(name) for (name,) in found)
 
     def has_ended(self, part: int, query: str) -> bool:
         """Return whether the query of *part* with the id *query* is done or failed."""
-        found = self._database.execute(
+        found = self._database.read(
             "SELECT 1 FROM line WHERE part = ? AND id = ? AND done IS NOT NULL", (part, database_key(query))
         )
-        return found.fetchone() is not None
+        return any(found)
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines in the order of the data; queries without a position follow as they are stored."""
+        """Yield the lines by their recorded positions; queries without one follow as they are stored."""
         query = "SELECT part, start FROM line ORDER BY position IS NULL, position, part, start"
         with OpenFiles() as opened:
-            for part, start in self._database.execute(query):
+            for part, start in self._database.read(query):
                 yield opened.line(self.files[part], start)
 
     def trajectories(self) -> Iterator[Trajectory]:
@@ -118,7 +126,7 @@ class TrajectoryIndex:
 
 def _rows(
     part: int, file: Path, max_iterations: object
-) -> Iterator[tuple[int, bytes, int | None, int, bool | None]]:
+) -> Iterator[tuple[int, bytes, int | None, int, bool, bool | None]]:
     damaged = []
     for number, start, line in whole_lines(file):
         try:
@@ -130,14 +138,6 @@ def _rows(
         if position is None and (numbered := _BY_POSITION.fullmatch(head.id)):
             position = int(numbered[1])
         more = head.finished and goes_on(head.stop_reason, head.iterations, max_iterations)
-        yield part, database_key(head.id), position, start, None if more else head.finished
+        done = None if more else head.finished
+        yield part, database_key(head.id), position, start, head.finished, done
     warn_of_damage(file, damaged)
-
-
-def database_key(query: str) -> bytes:
-    """Return *query* as bytes: SQLite has no text with half a surrogate pair."""
-    return query.encode("utf-8", "surrogatepass")
-
-
-def _text(key: bytes) -> str:
-    return key.decode("utf-8", "surrogatepass")

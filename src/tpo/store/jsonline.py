@@ -13,9 +13,13 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from tpo.data.to_query import MAX_DEPTH
 from tpo.errors import StoreError
 
 SEAL = b',"crc":'
+
+TOO_DEEP = "<nested too deeply>"
+"""Stands for what is nested so deeply that a JSON parser may refuse the whole line."""
 
 _COMPACT: dict[str, Any] = {"allow_nan": False, "separators": (",", ":")}
 _AS_IT_IS = json.JSONEncoder(ensure_ascii=False, **_COMPACT)
@@ -109,12 +113,17 @@ def storable(text: str) -> str:
     return text
 
 
-def plain(value: Any) -> Any:
-    """Return *value* in JSON's types: NaN as null, a date in ISO form, another object as its text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+def plain(value: Any, levels: int = MAX_DEPTH + 1) -> Any:
+    """Return *value* in JSON's types: NaN as null, a date in ISO form, another object as its text.
+
+    Lists and objects below so many *levels* of them become :data:`TOO_DEEP`.
+    """
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        if levels == 0:
+            return TOO_DEEP
+        if isinstance(value, Mapping):
+            return {str(key): plain(item, levels - 1) for key, item in value.items()}
+        return [plain(item, levels - 1) for item in value]
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):

@@ -1,11 +1,11 @@
-"""Read trajectories from a run directory, one at a time; the last line of a query counts."""
+"""Read trajectories from a run directory, one at a time; one line of a query counts (:func:`replaces`)."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -26,9 +26,21 @@ MAX_OPEN = 64
 """Files of parts that are open at a time; a run may have thousands of parts."""
 
 
+def replaces(finished: bool, earlier: bool) -> bool:
+    """Return whether a line counts in place of an earlier one of its query, as both are *finished* or failed.
+
+    The last line counts, but a failed one never replaces a finished one: of a query that fails while it is
+    continued with a larger D, the answer is kept.
+    """
+    return finished or not earlier
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A query's line: its number from 1, its first byte, and values of its head."""
+    """A query's line: its number from 1, its first byte, and values of its head.
+
+    *later_failure* is the line of a failed attempt to continue the query.
+    """
 
     line: int
     offset: int
@@ -36,6 +48,12 @@ class Place:
     stop_reason: StopReason
     iterations: int
     digest: str
+    later_failure: Place | None = None
+
+    @property
+    def last(self) -> Place:
+        """The line of the latest attempt."""
+        return self.later_failure or self
 
     def is_done(self, max_iterations: object) -> bool:
         """Return whether the query is finished and has used all iterations that a run of D allows."""
@@ -50,8 +68,8 @@ def goes_on(stop_reason: StopReason, iterations: int, max_iterations: object) ->
 def read_trajectories(path: Path) -> Iterator[Trajectory]:
     """Yield the trajectories of the run in the directory *path* (or of the file itself), in the file's order.
 
-    Holds one at a time: a first pass finds each query's last line, a second reads those. A line that a crash
-    cut off is not there; a damaged one is left out with a warning. A run under way may be read. Shards that
+    Holds one at a time: a first pass finds each query's line, a second reads those. A line that a crash cut
+    off is not there; a damaged one is left out with a warning. A run under way may be read. Shards that
     are not merged are read one after the other.
 
     Raises:
@@ -59,6 +77,13 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
     """
     for file in trajectory_files(path):
         yield from read_places(file, sorted(find_places(file).values(), key=lambda place: place.offset))
+
+
+def read_failures(path: Path) -> Iterator[Trajectory]:
+    """Yield the latest attempt of each query whose latest attempt failed, as :func:`read_trajectories`."""
+    for file in trajectory_files(path):
+        last = (place.last for place in find_places(file).values())
+        yield from read_places(file, [place for place in last if not place.finished])
 
 
 def trajectory_files(path: Path) -> list[Path]:
@@ -83,7 +108,10 @@ def find_places(file: Path) -> dict[str, Place]:
         except ValueError:
             damaged.append(number)
         else:
-            places[head.id] = _place(number, offset, head)
+            place, there = _place(number, offset, head), places.get(head.id)
+            if there is not None and not replaces(place.finished, there.finished):
+                place = replace(there, later_failure=place)
+            places[head.id] = place
     warn_of_damage(file, damaged)
     return places
 

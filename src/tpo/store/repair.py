@@ -113,7 +113,7 @@ def _repair(path: Path, prefix: str = "") -> Repaired:
         entries = _set_aside(journal, lambda line: decode_journal_line(line, journal))
         damaged[f"{prefix}{journal.name}"] = entries
     places = find_places(trajectories).values() if trajectories.exists() else ()
-    finished = sum(place.finished for place in places)
+    finished = sum(place.last.finished for place in places)
     return Repaired(finished, len(places) - finished, _count(journal), damaged, restored, resumable)
 
 

@@ -13,7 +13,7 @@ from tpo.errors import StoreError, StoreMismatch
 from tpo.store import reader, runfile, schema1
 from tpo.store.journal import JOURNAL
 from tpo.store.jsonline import plain
-from tpo.store.reader import Place, find_places, trajectory_files
+from tpo.store.reader import Place, find_places, replaces, trajectory_files
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run
 from tpo.store.shards import FOLDER, shard_directories
 from tpo.types import Query
@@ -82,11 +82,12 @@ def recorded_ids(path: Path, data: str) -> dict[str, tuple[str, ...]] | None:
 
 def _all_places(path: Path) -> dict[str, tuple[Path, Place]]:
     """Return the directory and the place of the line of each query of the run, or of its parts."""
-    return {
-        query: (file.parent, place)
-        for file in trajectory_files(path)
-        for query, place in find_places(file).items()
-    }
+    places: dict[str, tuple[Path, Place]] = {}
+    for file in trajectory_files(path):
+        for query, place in find_places(file).items():
+            if query not in places or replaces(place.finished, places[query][1].finished):
+                places[query] = file.parent, place
+    return places
 
 
 def finished_ids(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:

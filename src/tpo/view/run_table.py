@@ -5,7 +5,6 @@ Of a large run the table shows a sample, as a report does, so that memory does n
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 from tpo.report.collector import RunCollector
 from tpo.report.partial_run import MAX_REASONS, parse_line, unreadable_lines_note
 from tpo.report.query_table import sample_place
-from tpo.store.index import database_key
-from tpo.store.reader import goes_on
+from tpo.store.reader import goes_on, replaces
+from tpo.store.temporary_files import TemporaryDatabase, database_key
 from tpo.types import Trajectory
 from tpo.view.tail import Line
 from tpo.view.throughput import Throughput
@@ -40,7 +39,7 @@ class RowSample:
 
 
 class RunTable:
-    """Rows of one generation of a run. Of several lines for a query, the last one counts.
+    """Rows of one generation of a run, by the lines that count (:func:`tpo.store.reader.replaces`).
 
     A query keeps its first row, so that what the page has open stays in place. With *sample* only some
     queries have rows, all are in the totals, and a finished query counts once.
@@ -108,12 +107,15 @@ class RunTable:
 
     def _add_row(self, found: Trajectory, place: Place) -> None:
         row = self.gathering.rows.get(found.query.id)
+        finished = self.gathering.is_finished(found.query.id)
         if row is None:
             self._places.append(place)
-        else:
+        elif replaces(found.status == "finished", finished):
             self._places[row] = place
             self._changes.append(row)
-        if self.gathering.is_finished(found.query.id):
+        else:
+            return
+        if finished:
             self.stale = True
         else:
             self.gathering.add(found)
@@ -149,12 +151,10 @@ class _Names:
     """Set of names on disk."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", check_same_thread=False)  # a file that SQLite removes
-        self._database.execute("CREATE TABLE name (name BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database = TemporaryDatabase("CREATE TABLE name (name BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, name: str) -> None:
-        self._database.execute("INSERT OR IGNORE INTO name VALUES (?)", (database_key(name),))
+        self._database.write("INSERT OR IGNORE INTO name VALUES (?)", [(database_key(name),)])
 
     def __contains__(self, name: object) -> bool:
-        found = self._database.execute("SELECT 1 FROM name WHERE name = ?", (database_key(str(name)),))
-        return found.fetchone() is not None
+        return any(self._database.read("SELECT 1 FROM name WHERE name = ?", (database_key(str(name)),)))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from tpo.errors import StoreError
 from tpo.report import page
 from tpo.report.line_figures import RunMeasures
 from tpo.store.jsonline import to_line
@@ -95,7 +96,7 @@ class Server:
             while True:
                 try:
                     more, failed = await self.refresh(), False
-                except OSError as error:
+                except (OSError, StoreError) as error:  # a full temporary directory, too
                     if not failed:
                         log.warning("cannot read the runs, and try again: %s", error)
                     more, failed = False, True
