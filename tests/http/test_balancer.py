@@ -10,7 +10,7 @@ import pytest
 from tests.http.loopback import VirtualTime
 from tpo.errors import ConfigError
 from tpo.http import HttpFailure, RetryPolicy
-from tpo.http.balancer import Balancer
+from tpo.http.balancer import CROWDED, Balancer
 
 GONE = HttpFailure("gone", passes=True, unreachable=True)
 REFUSED = HttpFailure("too long", status=400)
@@ -44,6 +44,24 @@ async def test_a_key_stays_with_its_server_and_keys_are_spread() -> None:
     again = {str(key): await servers.ask(str(key)) for key in range(300)}
     assert first == again
     assert all(70 < count < 130 for count in Counter(first.values()).values())
+
+
+async def test_calls_of_one_key_go_to_the_next_server_where_far_more_wait_at_its_own() -> None:
+    servers, go = Servers(), asyncio.Event()
+
+    async def attempt(name: str) -> str:
+        servers.asked.append(name)
+        await go.wait()
+        return name
+
+    calls = [asyncio.create_task(servers.balancer.ask("one", attempt)) for _ in range(3 * CROWDED)]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(*calls)
+    (own, most), *others = Counter(servers.asked).most_common()
+    assert others
+    assert CROWDED < most < 2 * CROWDED
+    assert await servers.ask("one") == own
 
 
 async def test_only_the_keys_of_a_dead_server_move_and_they_come_back() -> None:

@@ -71,6 +71,15 @@ async def test_tools_of_a_call_are_counted() -> None:
     assert tool_text(ENGLISH, {}) == ""
 
 
+async def test_a_refusal_of_a_calls_own_fields_says_nothing_of_other_calls() -> None:
+    server = TokenizeServer("messages", {"count": 9})
+    async with tokenizer_of(server) as tokenizer:
+        server.takes = "nothing"
+        assert await tokenizer.count("m", ENGLISH, {"tools": ["malformed"]}) is None
+        server.takes = "messages"
+        assert await tokenizer.count("m", ENGLISH) == 9
+
+
 async def test_vllm_counts_whole_messages() -> None:
     reply = {"count": 1234, "max_model_len": 8192, "tokens": [5] * 1234, "token_strs": None}
     server = TokenizeServer("messages", reply)

@@ -203,6 +203,41 @@ async def test_more_iterations_of_some_queries_leave_the_answers_of_the_others(
     }
 
 
+async def test_a_block_of_an_earlier_try_gets_the_answers_of_other_blocks(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    setup = Setup(tmp_path, failing_step=2)
+    await setup.on_ray(count=3, **parts)
+    await setup.on_ray(count=4, **parts)  # one block of four, in which the last query alone runs
+    setup.failing = "q1"
+    summary = await setup.on_ray(max_iterations=2, count=4, **parts)
+    assert (summary.finished, summary.failed) == (3, 1)
+    assert summarize(tmp_path / "run").failed == 1
+    assert max(setup.calls.values()) == 1
+    kept = list(read_trajectories(tmp_path / "run"))
+    assert sorted((each.query.id, each.status, len(each.steps)) for each in kept) == [
+        ("q0", "finished", 2),
+        ("q1", "finished", 1),
+        ("q2", "finished", 2),
+        ("q3", "finished", 2),
+    ]
+    setup.failing = ""
+    assert (await setup.on_ray(max_iterations=2, count=4, **parts)).finished == 4
+    assert max(setup.calls.values()) == 1
+    assert sorted(each.query.id for each in read_trajectories(tmp_path / "run")) == ["q0", "q1", "q2", "q3"]
+
+
+async def test_a_failed_query_that_does_not_run_keeps_its_calls(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    setup = Setup(tmp_path, failing="q6")
+    assert (await setup.on_ray(**parts)).failed == 1
+    assert (await setup.on_ray(max_iterations=2, count=3, **parts)).finished == 3
+    setup.failing = ""
+    assert (await setup.on_ray(max_iterations=2, **parts)).finished == 12
+    assert max(setup.calls.values()) == 1
+
+
 async def test_a_block_whose_new_lines_are_not_seen_yet_is_kept(tmp_path: Path) -> None:
     setup = Setup(tmp_path)
     await setup.on_ray()
@@ -363,8 +398,8 @@ async def test_parts_tell_what_is_finished_and_where_the_rest_goes_on(tmp_path: 
         earlier = parts.earlier(failed)
         assert earlier is not None
         assert earlier.status == "failed"
-        parts.drop_unfinished([])
-        assert parts.earlier(failed) is None
+        parts.drop_copies([])
+        assert parts.earlier(failed) == earlier
         assert len(list(parts.read_finished())) == 11
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.http.test_outage import Run, gone
 from tpo.errors import PolicyError, PolicyRefused, PromptTooLong, RewardError, RewardUnavailable
 from tpo.http import HttpFailure
 from tpo.serve.api_error import ApiError, invalid, model_failure
@@ -60,6 +61,17 @@ def test_an_outage_is_told_from_a_refusal_of_every_request() -> None:
         error = model_failure(caused(PolicyRefused("x"), judged), "no server has answered for 9 s", ())
         assert (error.status, error.retry_after) == (expected, 5)
         assert "refuses every request" not in error.message
+
+
+def test_advice_for_the_user_of_a_command_does_not_reach_clients() -> None:
+    run = Run(gone()).execute()
+    judged = run.failures[0][1]
+    assert "--retry-timeout" in judged.reason
+    error = model_failure(judged, judged.reason, ())
+    assert error.status == 503
+    assert "no server has answered for" in error.message
+    assert "again" not in error.message
+    assert "--retry" not in error.message
 
 
 def test_a_prompt_too_long_is_the_clients_fault_and_named_as_openai_names_it() -> None:

@@ -22,13 +22,21 @@ FORGIVEN_SECONDS = 60.0
 """For how long an ambiguous failure of a server that has answered before counts as passing."""
 
 
+CROWDED = 16
+"""Calls in flight to a server beyond twice those of the idlest, above which keys go to the next in order."""
+
+
 @dataclass(slots=True)
 class _Health:
-    """Consecutive ``failures``, the time ``since`` the last, and ``until`` when the server rests."""
+    """Consecutive ``failures``, the time ``since`` the last, and ``until`` when the server rests.
+
+    ``in_flight`` are the calls that it has not answered yet.
+    """
 
     failures: int = 0
     since: float = -math.inf
     until: float = -math.inf
+    in_flight: int = 0
     answered_at: float = -math.inf
     ambiguous_since: float | None = None
 
@@ -72,12 +80,23 @@ class Balancer(Generic[Member]):
         self._outage = Outage(self._retry, self._clock)
 
     def order(self, key: str) -> list[str]:
-        """Return the members' names in the order in which *key* tries them: healthy ones first."""
+        """Return the members' names in the order in which *key* tries them: healthy ones first.
+
+        One with far more calls in flight than another comes later: many calls may have one key.
+        """
         if len(self.members) == 1:
             return list(self.members)
         now = self._clock.now()
         ranked = sorted(self.members, key=lambda name: _rank(key, name))
-        return sorted(ranked, key=lambda name: max(0.0, self._health[name].until - now))
+        healthy = (health.in_flight for health in self._health.values() if health.until <= now)
+        most = CROWDED + 2 * min(healthy, default=0)
+        return sorted(
+            ranked,
+            key=lambda name: (
+                max(0.0, self._health[name].until - now),
+                self._health[name].in_flight > most,
+            ),
+        )
 
     async def ask(
         self,
@@ -106,6 +125,7 @@ class Balancer(Generic[Member]):
                     if failures:
                         on_retry(failures[-1].reason, 0.0)
                     started = self._begin(name)
+                    self._health[name].in_flight += 1
                     try:
                         answer = await attempt(self.members[name])
                     except HttpFailure as failure:
@@ -116,6 +136,8 @@ class Balancer(Generic[Member]):
                     else:
                         self._succeed(name, is_proof=is_proof)
                         return answer
+                    finally:
+                        self._health[name].in_flight -= 1
             finally:
                 self._outage.end(backoff)
             # One that has answered before may come back; if none ever did, the first failure says what is

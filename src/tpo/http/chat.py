@@ -125,7 +125,7 @@ def _joined(first: Message, second: Message) -> Message:
     contents = first["content"], second["content"]
     if isinstance(contents[0], str) and isinstance(contents[1], str):
         return {**second, "content": f"{contents[0]}\n\n{contents[1]}"}
-    parts = [[{"type": "text", "text": it}] if isinstance(it, str) else it for it in contents]
+    parts = [it if isinstance(it, list) else [{"type": "text", "text": it or ""}] for it in contents]
     return {**second, "content": [*parts[0], *parts[1]]}
 
 

@@ -79,13 +79,16 @@ class ServerTokenizer:
         Raises:
             HttpFailure: the server did not answer, or a later request may succeed.
         """
+        own = _shape(extra or {})
         for form in tuple(self._forms):
-            body, template = form(model, messages, _shape(extra or {}) | self._shape)
+            body, template = form(model, messages, own | self._shape)
             try:
                 count = await self._client.request("POST", "/tokenize", body, read=_read_count, root=True)
             except HttpFailure as failure:
                 if failure.passes or failure.unreachable:
                     raise
+                if own:  # perhaps it is this call's fields that the server refuses
+                    return None
                 if failure.status in _ABSENT:
                     self._forms = []
                 elif not self._has_counted:

@@ -12,8 +12,8 @@ Reader = Callable[[Completion], str | None]
 
 OPENING = "<improved_response>"
 CLOSING = "</improved_response>"
-_START = re.compile(rf"(?:^|(?<={CLOSING}))[ \t]*{OPENING}", re.MULTILINE)
-"""An opening tag at the beginning of a line, or behind the closing tag of a draft."""
+_START = re.compile(rf"(?:^[ \t>*#-]*|(?<={CLOSING})[ \t]*){OPENING}|{OPENING}(?=[ \t\r]*$)", re.MULTILINE)
+"""An opening tag that begins or ends a line, or stands behind the closing tag of a draft."""
 _END = re.compile(rf"{CLOSING}[ \t\r]*$", re.MULTILINE)
 
 
@@ -25,7 +25,8 @@ def plain_response(completion: Completion) -> str | None:
 def tagged_response(completion: Completion) -> str | None:
     """Return the text between the last opening tag and the closing one, or None where there is none.
 
-    A tag within a line may only be mentioned: a closed pair whose opening tag begins a line comes before it.
+    A tag within a line may only be mentioned: a closed pair whose opening tag begins or ends a line comes
+    before it.
     A reply that ended by itself may lack the closing tag; one that was cut may not, since its end is missing.
     """
     start, is_closed = _start_of_update(completion.text)
@@ -45,7 +46,7 @@ def start_of_update(text: str) -> int:
 
 
 def _start_of_update(text: str) -> tuple[int, bool]:
-    """Return that place, and whether its tag begins a line and is closed."""
+    """Return that place, and whether its tag begins or ends a line and is closed."""
     starts = [found.end() for found in _START.finditer(text)]
     if starts and CLOSING in text[starts[-1] :]:
         return starts[-1], True

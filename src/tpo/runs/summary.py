@@ -11,7 +11,7 @@ from typing import Any
 
 from tpo.runs.effect import Effect, EffectTally
 from tpo.store.codec import Codec
-from tpo.store.reader import read_trajectories
+from tpo.store.reader import read_attempts
 from tpo.store.runfile import read_run
 from tpo.types import JUDGE, Phase, RewardUsage, Trajectory, Usage
 
@@ -220,11 +220,13 @@ class Tally:
 def summarize(path: Path) -> Summary:
     """The summary of the run in the directory *path*, from its trajectories, whether it has ended or not.
 
+    A query counts by its latest attempt.
+
     Raises:
         StoreError: no run is there, or it cannot be read.
     """
     tally = Tally()
-    for trajectory in read_trajectories(path):
+    for trajectory in read_attempts(path):
         tally.add(trajectory)
     record = read_run(path)
     return tally.summary(record.seconds, record.retries)

@@ -16,6 +16,7 @@ from tpo.store.codec import Codec
 from tpo.store.files import replace_file
 from tpo.store.journal import JOURNAL
 from tpo.store.jsonline import plain
+from tpo.store.lock import Lock
 from tpo.store.reader import NAME
 from tpo.store.runfile import RunRecord, write_run
 from tpo.store.shards import BLOCK
@@ -55,20 +56,26 @@ def begin_block(
     trajectories: Iterable[Trajectory],
     calls: Sequence[bytes],
 ) -> None:
-    """Give the block in the directory *path* of the run of *record* what it continues.
+    """Give the block in the directory *path* of the run of *record* what it continues and does not have.
 
-    *trajectories* failed or had fewer iterations; *calls* are lines of a journal. Nothing is written if there
-    are none.
+    *trajectories* failed or had fewer iterations; they follow those that the block has. *calls* are all lines
+    of its journal. Nothing is written if there are none.
 
     Raises:
+        StoreBusy: a worker is in the block.
         StoreError: they cannot be written.
     """
     lines = [encode_trajectory(trajectory) for trajectory in trajectories]
-    if lines or calls:
-        begun = RunRecord(record.configuration, record.fingerprint).begin(now)
-        write_run(path, begun.end(now, {}, interrupted=True))
+    if not lines and not calls:
+        return
+    with Lock(path):
+        there = (path / NAME).read_bytes() if (path / NAME).exists() else None
+        if there is None:
+            begun = RunRecord(record.configuration, record.fingerprint).begin(now)
+            write_run(path, begun.end(now, {}, interrupted=True))
+        whole = there[: there.rfind(b"\n") + 1] if there else b""
         replace_file(path / JOURNAL, b"".join(calls))
-        replace_file(path / NAME, b"".join(lines))
+        replace_file(path / NAME, whole + b"".join(lines))
 
 
 def read_block(path: Path) -> tuple[Query, ...]:

@@ -129,7 +129,7 @@ class _RayRun:
                 self._write_block(self._folder / name, unfinished, calls)
                 names[name] = None
         if self._parts is not None:
-            self._parts.drop_unfinished(names)
+            self._parts.drop_copies(names)
             return list(names)
         for path in block_directories(self.plan.path):
             if path.name not in names:
@@ -139,12 +139,18 @@ class _RayRun:
         return list(names)
 
     def _write_block(self, path: Path, queries: Sequence[Query], calls: Mapping[str, list[bytes]]) -> None:
-        """Write a block of *queries*, with finished *calls* and trajectories that it continues."""
+        """Write a block of *queries*, with finished *calls* and trajectories that it continues.
+
+        A block of an earlier try has its own, but may lack those of queries that ran in another block.
+        """
         write_block(path, queries)
-        if not (path / NAME).exists():
-            found = [self._store.earlier(query) for query in queries]
+        there = find_places(path / NAME) if (path / NAME).exists() else None
+        lacking = [query for query in queries if there is None or query.id not in there]
+        if lacking:
+            found = [self._store.earlier(query) for query in lacking]
             made = [line for query in queries for line in calls.get(query.id, ())]
-            begin_block(path, self._store.record, self._store.now(), filter(None, found), made)
+            with suppress(StoreBusy):  # a worker whose driver died is about to end
+                begin_block(path, self._store.record, self._store.now(), filter(None, found), made)
 
     async def follow(self, names: Sequence[str], pool: Pool) -> None:
         """Run the blocks *names* on *pool*, and keep their trajectories as they appear.

@@ -7,16 +7,15 @@ empty. ``parts.jsonl`` marks such a run, and lists its parts when it has ended.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from tpo.scale.blocks import read_block
 from tpo.store.directory import RunDirectory
 from tpo.store.files import replace_file, rewrite_file, sync_directory
-from tpo.store.journal import JOURNAL
+from tpo.store.journal import JOURNAL, read_calls
 from tpo.store.jsonline import seal
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME, Place, find_places, read_places
@@ -95,30 +94,32 @@ class Parts:
         if trajectory.status == "finished":
             self.finished.add(trajectory.query.id)
 
-    def drop_unfinished(self, names: Iterable[str]) -> None:
-        """Remove lines of unfinished queries from all parts except *names*, whose queries run.
+    def drop_copies(self, names: Collection[str]) -> None:
+        """Remove lines and calls of unfinished queries that another part has, first of all one of *names*.
 
-        An answer with fewer iterations stays unless its query runs in one of *names*, which has it, too.
+        The queries of *names* run; these parts keep all that they have.
 
         Raises:
             StoreBusy: a process works in a part.
             StoreError: a part cannot be written.
         """
-        kept = set(names)
-        running = {query.id for name in kept for query in read_block(self._folder / name)}
-        for file in self._files():
-            if file.parent.name in kept:
+        self._places = self._find()
+        files = self._files()
+        running = {query for file in files if file.parent.name in names for query in find_places(file)}
+        for file in files:
+            if file.parent.name in names:
                 continue
             places = find_places(file)
-            left = {
-                place.offset
+            dropped = {
+                query
                 for query, place in places.items()
-                if place.is_done(self._allowed) or (place.finished and query not in running)
+                if not place.is_done(self._allowed) and (query in running or self._places[query][0] != file)
             }
-            if len(left) < len(places):
+            if dropped:
+                kept = (place for query, place in places.items() if query not in dropped)
                 with Lock(file.parent):
-                    _keep_lines(file, left)
-                    (file.parent / JOURNAL).unlink(missing_ok=True)
+                    _keep_lines(file, {each.offset for place in kept for each in (place, place.last)})
+                    _drop_calls(file.parent / JOURNAL, dropped)
         self._places = self._find()
 
     def seconds_until(self, ended: float) -> float:
@@ -143,13 +144,16 @@ class Parts:
         await self._directory.end(totals, ended, interrupted=interrupted, retries=retries)
 
     def _find(self) -> dict[str, tuple[Path, Place]]:
-        """Return the file and the place of each query's line; of several, one that is done."""
+        """Return the file and the place of each query's line; of several, the one that is furthest."""
         found: dict[str, tuple[Path, Place]] = {}
         for file in self._files():
             for query, place in find_places(file).items():
-                if place.is_done(self._allowed) or query not in found:
+                if query not in found or self._rank(place) > self._rank(found[query][1]):
                     found[query] = file, place
         return found
+
+    def _rank(self, place: Place) -> tuple[bool, bool, int]:
+        return place.is_done(self._allowed), place.finished, place.iterations
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"{BLOCK}*/{NAME}"))
@@ -174,6 +178,12 @@ def _keep_lines(file: Path, offsets: set[int]) -> None:
 
     os.close(rewrite_file(file, lambda new: new.writelines(lines())))
     sync_directory(file.parent)
+
+
+def _drop_calls(journal: Path, queries: Collection[str]) -> None:
+    """Remove the calls of *queries* from the file *journal*."""
+    if journal.exists():
+        replace_file(journal, b"".join(chain.from_iterable(read_calls([journal], queries).values())))
 
 
 def _entry(file: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tpo.errors import PromptTooLong, RewardError, TpoError
 from tpo.http import HttpFailure
+from tpo.http.outage import ADVICE
 
 TYPES = {
     400: "invalid_request_error",
@@ -78,6 +79,7 @@ def model_failure(error: BaseException | None, said: str, secrets: Sequence[str]
     cause = error if isinstance(error, HttpFailure) else getattr(error, "__cause__", None)
     for secret in secrets:
         said = said.replace(secret, "(address)")
+    said = said.replace(f". {ADVICE}", "")  # it is for the user of a command
     if isinstance(error, PromptTooLong):
         return invalid(said, "messages", "context_length_exceeded")
     is_reward = isinstance(error, RewardError)

@@ -16,7 +16,7 @@ from tpo.types import WRITER, Completion, Messages, Sampling, Scope, Score, user
 log = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
-"""Timeout of a readiness check, and how long its result and an answer to a request hold."""
+"""Timeout of each question of a check, and how long its result and an answer to a request hold."""
 QUESTION = (user("Hello"),)
 TOKENS = 16
 """Tokens of the reply to the question; some servers write no fewer."""
@@ -63,26 +63,26 @@ class Readiness:
             return self._found[1]
 
     async def _check(self) -> str | None:
-        scope = Scope("ready", 0, "sample")
-        part = "policy"
+        faults = await asyncio.gather(*map(self._fault_of, (*self._roles, REWARD)))
+        return next((fault for fault in faults if fault is not None), None)
+
+    async def _fault_of(self, part: str) -> str | None:
+        if self._now() - self._answered.get(part, -math.inf) <= READY_SECONDS:
+            return None
         try:
             async with asyncio.timeout(READY_SECONDS):
-                for role, sampling in self._roles.items():
-                    part = "policy" if role == WRITER else role
-                    if not self._has_just_answered(role):
-                        await self._ask(sampling, replace(scope, role=role))
-                part = REWARD
-                if not self._has_just_answered(REWARD):
-                    await self._reward.score(QUESTION, "Hello", replace(scope, phase="reward"))
+                await self._ask(part)
         except Exception as error:  # noqa: BLE001 - whatever it is, requests would meet it as well
-            log.warning("the %s is not ready: %s", part, error)
-            return f"the {part} does not answer"
+            name = "policy" if part == WRITER else part
+            log.warning("the %s is not ready: %s", name, error)
+            return f"the {name} does not answer"
         return None
 
-    def _has_just_answered(self, part: str) -> bool:
-        return self._now() - self._answered.get(part, -math.inf) <= READY_SECONDS
-
-    async def _ask(self, sampling: Sampling, scope: Scope) -> None:
+    async def _ask(self, part: str) -> None:
+        if part == REWARD:
+            await self._reward.score(QUESTION, "Hello", Scope("ready", 0, "reward"))
+            return
+        sampling, scope = self._roles[part], Scope("ready", 0, "sample", role=part)
         few = replace(sampling, n=1, max_tokens=min(TOKENS, sampling.max_tokens))
         async with closing(self._policy.sample(QUESTION, few, scope)) as drawn:
             async for _ in drawn:

@@ -79,6 +79,13 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
         yield from read_places(file, sorted(find_places(file).values(), key=lambda place: place.offset))
 
 
+def read_attempts(path: Path) -> Iterator[Trajectory]:
+    """Yield the latest attempt of each query, as :func:`read_trajectories`; it may have failed."""
+    for file in trajectory_files(path):
+        last = (place.last for place in find_places(file).values())
+        yield from read_places(file, sorted(last, key=lambda place: place.offset))
+
+
 def read_failures(path: Path) -> Iterator[Trajectory]:
     """Yield the latest attempt of each query whose latest attempt failed, as :func:`read_trajectories`."""
     for file in trajectory_files(path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tpo.data.digest import query_digest
+from tpo.data.to_query import MAX_DEPTH
 from tpo.errors import StoreError, StoreMismatch
 from tpo.store import reader, runfile, schema1
 from tpo.store.journal import JOURNAL
@@ -118,7 +119,7 @@ def changed_columns(path: Path, place: Place, query: Query, columns: Collection[
 
 
 def _text(value: Any) -> str:
-    return json.dumps(plain(value), sort_keys=True)
+    return json.dumps(plain(value, MAX_DEPTH), sort_keys=True)  # as in a line, below ``metadata``
 
 
 def check_row(path: Path, place: Place, query: Query, columns: Collection[str] = ()) -> None:

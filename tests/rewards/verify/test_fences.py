@@ -35,5 +35,11 @@ def test_a_block_comes_with_the_language_that_it_names(text: str, expected: list
     assert fenced_blocks(text, ("python",)) == expected
 
 
+def test_a_block_within_a_block_is_a_part_of_it() -> None:
+    text = '~~~\ndef add(a, b):\n    """\n    ```python\n    add(1, 2)\n    ```\n    """\n~~~'
+    (block,) = fenced_blocks(text, ("python",))
+    assert block.content.startswith("def add")
+
+
 def test_a_text_of_marks_is_read_in_no_time() -> None:
     assert fenced_blocks("![" * 50_000, ("json",)) == []

@@ -86,6 +86,12 @@ async def test_the_code_is_the_last_block_that_defines_the_entry_point(code: str
         assert await CHECKS(response, query(tests=test, entry_point="add")) == {"test 1": True}
 
 
+async def test_without_an_entry_point_the_code_defines_what_the_tests_use() -> None:
+    response = "```python\ndef helper(a): ...\n```\nSo:\n```python\nadd = lambda a, b: a + b\n```"
+    assert await passed(response, "total = add(1, 2)\nassert total == 3") == [True]
+    assert await passed(f"{response}\n```python\ntotal = add(1, 2)\n```", "assert add(1, 2) == 3") == [True]
+
+
 async def test_a_program_in_the_form_of_humaneval_is_given_the_function() -> None:
     test = "def check(candidate):\n    assert candidate(1, 2) == 3\n"
     assert await CHECKS(ADD, query(tests=test, entry_point="add")) == {"test 1": True}

@@ -38,9 +38,14 @@ def fenced_blocks(text: str, languages: Collection[str]) -> list[Block]:
         for found in (closed, in_a_line, open_ended)
     )
     # Behind a fence in a line, CommonMark takes the text between the blocks for a block.
-    if any(block.language for block in in_a_line) and not any(block.language for block in closed):
+    named = [block for block in in_a_line if block.language]
+    if any(not _is_within(block, closed) for block in named) and not any(each.language for each in closed):
         return in_a_line
     return closed or in_a_line or open_ended
+
+
+def _is_within(block: Block, others: Collection[Block]) -> bool:
+    return any(block.content in other.content for other in others)
 
 
 def _language(info: str) -> str:

@@ -25,7 +25,8 @@ def main() -> None:
     passed = [False] * len(job["tests"])
     module = sys.modules["response"] = types.ModuleType("response")  # dataclasses look their module up
     with contextlib.suppress(BaseException):
-        code = compile(_code(job["blocks"], job["entry_point"]), "response", "exec")
+        asked = {job["entry_point"]} if job["entry_point"] else _used(job["tests"])
+        code = compile(_code(job["blocks"], asked), "response", "exec")
         exec(code, module.__dict__)  # noqa: S102 - its purpose, inside the limits
         passed = [_passes(test, module.__dict__) for test in job["tests"]]
     verdicts.write(json.dumps({"key": job["key"], "passed": passed}))
@@ -33,8 +34,18 @@ def main() -> None:
     os._exit(0)  # threads and exit handlers of the code are not waited for
 
 
-def _code(blocks: list[tuple[bool, str]], entry_point: str | None) -> str:
-    """Return the last of the blocks that are most likely the code."""
+def _used(tests: list[str]) -> set[str]:
+    """Return the names that the tests use and do not define."""
+    used: set[str] = set()
+    for test in tests:
+        with contextlib.suppress(Exception):
+            names = symtable.symtable(test, "test", "exec").get_symbols()
+            used |= {each.get_name() for each in names if not _is_bound(each)}
+    return used
+
+
+def _code(blocks: list[tuple[bool, str]], asked: set[str]) -> str:
+    """Return the last of the blocks that are most likely the code: those that define a name *asked* for."""
 
     def rank(block: tuple[bool, str]) -> tuple[bool, bool, bool]:
         names_python, code = block
@@ -42,7 +53,7 @@ def _code(blocks: list[tuple[bool, str]], entry_point: str | None) -> str:
             names = symtable.symtable(code, "response", "exec").get_symbols()
         except Exception:  # noqa: BLE001 - wrong syntax, a null byte, too deep
             return False, names_python, False
-        is_entry = any(each.get_name() == entry_point and _is_bound(each) for each in names)
+        is_entry = any(each.get_name() in asked and _is_bound(each) for each in names)
         return is_entry, names_python, is_entry or any(each.is_namespace() for each in names)
 
     return blocks[0][1] if len(blocks) == 1 else max(reversed(blocks), key=rank)[1]
