@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,43 @@ def test_answers_first_and_grades_later(tmp_path: Path) -> None:
         code, said = run(server, tmp_path, "--no-grade", name="xstest")
         assert (code, (tmp_path / "results.json").exists()) == (0, False)
         assert "without --no-grade grades" in said
-        assert run(server, tmp_path, name="xstest")[0] == 0
-    assert (tmp_path / "results.json").exists()
+    code, said = run(server, tmp_path, name="xstest")
+    assert (code, (tmp_path / "results.json").exists()) == (0, True), said
+    assert "no server answers" in said
+    assert "# XSTest: scripted" in said
+
+
+def test_answers_of_the_default_directory_are_graded_without_their_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rest = ("--reward", "python:tests.experiments.bench.scripted:length", "-n", 2, "-d", 1, "--no-page")
+    with OpenAIServer() as server:
+        command = ("run", "xstest", "--policy", server.url, "--data", DATA / "xstest.jsonl", *rest)
+        assert call(*command, "--no-grade")[0] == 0
+        assert call(*command, "--no-grade", "--model", "other")[0] == 0
+    code, said = call(*command)
+    assert (code, "name the model of the answers: --model NAME" in said) == (2, True)
+    assert call(*command, "--model", "scripted")[0] == 0
+    assert (tmp_path / "runs/bench-xstest-scripted/results.json").exists()
+    assert not (tmp_path / "runs/bench-xstest-other/results.json").exists()
+    shutil.rmtree(tmp_path / "runs/bench-xstest-other")
+    assert call(*command)[0] == 0
+
+
+def test_a_server_that_does_not_answer_ends_a_benchmark_without_answers(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        pass
+    code, said = run(server, tmp_path, name="xstest")
+    assert (code, "no server answers" in said, "--model" in said) == (2, True, False)
+
+
+def test_the_model_of_another_policys_answers_is_not_taken(tmp_path: Path) -> None:
+    with OpenAIServer() as server:
+        assert run(server, tmp_path, "--no-grade", name="xstest")[0] == 0
+    with OpenAIServer() as other:
+        pass
+    assert run(other, tmp_path, name="xstest")[0] == 2
 
 
 def test_a_held_out_reward_is_named_on_the_command_line(tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from tests.experiments.sweep.scripted import carried_out, plan, trajectories
+from tests.experiments.sweep.scripted import carried_out, execute, models, plan, trajectories
 from tests.rewards.judge.judge_server import JudgeServer
 from tpo.cli.main import app
 from tpo.errors import RewardError, RewardRefused, StoreError
 from tpo.experiments.winrate import WinRate, win_rates, write_win_rates
+from tpo.policies.scripted import ScriptedPolicy
 from tpo.rewards.judge.comparison import PairComparison
+from tpo.rewards.scripted import ScriptedReward
 from tpo.types import Query
 
 
@@ -37,6 +40,32 @@ def runs(out: Path) -> tuple[Path, Path]:
     tpo, bon = of.cells
     assert len(trajectories(of, bon)[0].initial) == 4
     return of.path(tpo), of.path(bon)
+
+
+async def win_rates_with_blanks(tmp_path: Path, blanks: Collection[int], judge: Judge) -> list[WinRate]:
+    """Return the win rates against 4 samples, longer and better by index; those of *blanks* are blank."""
+    of = plan(tmp_path / "runs", methods=("tpo", "bon"), samples=(4,), queries=1)
+    texts = ["0", "1!", "2!!", "3!!!"]
+    policy = ScriptedPolicy(lambda _, index: " " if index in blanks else texts[index])
+    other = plan(tmp_path / "pools", methods=("bon",), samples=(4,), queries=1)
+    await execute(of, models(of))
+    await execute(other, models(other, policy, dict.fromkeys(other.rewards, ScriptedReward(len))))
+    run, pool = of.path(of.cells[0]), other.path(other.cells[0])
+    return await win_rates(run, pool, judge, (2, 4), tmp_path / "kept.jsonl")
+
+
+async def test_a_blank_sample_counts_among_the_first_n(tmp_path: Path) -> None:
+    judge = Judge()
+    found = await win_rates_with_blanks(tmp_path, {1}, judge)
+    assert [(each.n, each.queries, each.unjudged) for each in found] == [(2, 1, 0), (4, 1, 0)]
+    assert [other for _, _, other in judge.asked] == ["0", "3!!!"]
+
+
+async def test_a_query_whose_first_n_samples_are_blank_is_not_judged(tmp_path: Path) -> None:
+    judge = Judge()
+    found = await win_rates_with_blanks(tmp_path, {0, 1}, judge)
+    assert [(each.n, each.queries, each.unjudged) for each in found] == [(2, 0, 1), (4, 1, 0)]
+    assert (found[0].rate, [other for _, _, other in judge.asked]) == (None, ["3!!!"])
 
 
 def rates(tmp_path: Path, judge: Judge, sizes: tuple[int, ...] = (2, 4)) -> list[WinRate]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +21,8 @@ from tpo.cli.escape import echo, visible
 from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.config import Settings, check_of, name_model, policy_name
-from tpo.errors import ConfigError
+from tpo.errors import ConfigError, PolicyError, StoreError
+from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.graders.base import GradingContext
 from tpo.experiments.bench.graders.judge import Judge
 from tpo.experiments.bench.graders.load_judge import close_model, load_judge
@@ -33,10 +35,13 @@ from tpo.experiments.bench.results_table import results_table
 from tpo.experiments.bench.tables import bench_page
 from tpo.experiments.cells import Cell
 from tpo.experiments.latex import latex_table
-from tpo.experiments.plan import held_out_digest, locked_directory
+from tpo.experiments.plan import RUNS, held_out_digest, locked_directory
 from tpo.experiments.tables import markdown_table
+from tpo.http.failures import HttpFailure
 from tpo.plurals import queries
 from tpo.runs.models import Models
+from tpo.store.runfile import NAME as RUN_FILE
+from tpo.store.runfile import read_run
 
 PAPER_SHAPES = ((2, 5), (5, 20))
 """D and N of the paper's rows."""
@@ -67,7 +72,7 @@ class BenchSession:
         settings, lists = axes_of(flags, config, ("method", "seed"))
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         seeds = seeds_of(lists["seed"], flags["repeats"])
-        settings = asyncio.run(name_model(settings, os.environ))
+        settings = _with_models(settings, benchmark)
         query_set = load_query_set(benchmark, flags["data"], limit=flags["limit"], baseline=flags["baseline"])
         model = policy_name(settings).rstrip("/").rpartition("/")[2]
         out = settings.out or Path("runs") / bench_directory_name(benchmark.name, model)
@@ -158,6 +163,49 @@ async def _grade(plan: BenchPlan) -> Mapping[str, Any]:
     finally:
         await close_model(held_out)
         await close_model(judge.policy if judge is not None else None)
+
+
+def _with_models(settings: Settings, benchmark: Benchmark) -> Settings:
+    """Return *settings* with the models' names: finished answers are graded without their server.
+
+    Raises:
+        PolicyError: a server does not answer, and the answers are of several models or there are none.
+    """
+    try:
+        return asyncio.run(name_model(settings, os.environ))
+    except PolicyError as error:
+        cause = error.__cause__
+        is_down = isinstance(cause, HttpFailure) and (cause.unreachable or cause.passes)
+        recorded = _recorded_models(settings, benchmark) if is_down else []
+        if not recorded:
+            raise
+        if len(recorded) > 1:
+            raise type(error)(f"{error} Or name the model of the answers: --model NAME") from error
+        if not settings.quiet:
+            echo(f"note: {error} The model is that of the answers, {recorded[0]['model']}", err=True)
+        return replace(settings, **recorded[0])
+
+
+def _recorded_models(settings: Settings, benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Return the models' names in the runs of *benchmark* with the same policy, critic and editor."""
+    folders = [settings.out] if settings.out else Path("runs").glob(_any_model(benchmark))
+    found: list[dict[str, Any]] = []
+    for file in (file for folder in folders for file in folder.glob(f"{RUNS}/*/{RUN_FILE}")):
+        with suppress(StoreError):
+            there = read_run(file).configuration
+            names = {name: there.get(name) for name in ("model", "critic_model", "editor_model")}
+            same = all(
+                list(getattr(settings, name)) == there.get(name) for name in ("policy", "critic", "editor")
+            )
+            given = all(getattr(settings, name) in (None, value) for name, value in names.items())
+            if same and given and there.get("benchmark") == benchmark.name and names not in found:
+                found.append(names)
+    return found
+
+
+def _any_model(benchmark: Benchmark) -> str:
+    """Return the pattern of the default directories of *benchmark*."""
+    return bench_directory_name(benchmark.name, "x").removesuffix("x") + "*"
 
 
 def _context(flags: Flags, settings: Settings, out: Path) -> GradingContext:

@@ -1,7 +1,7 @@
 """Win rate of a run's answers against best-of-n of another run, by a pairwise judge (paper, figure 6).
 
 For each query that both runs finished, the answer of the first run is compared with the best of the first n
-first samples of the second by their guiding reward. A comparison is a probability; the win rate is its mean.
+samples of the second by their guiding reward. A comparison is a probability; the win rate is its mean.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tpo.rewards.judge.comparison import PairJudge
 from tpo.store import read_trajectories
 from tpo.store.journal import Journal
 from tpo.store.journaled_models import JournaledJudge
-from tpo.types import Query, Trajectory
+from tpo.types import Candidate, Query, Step, Trajectory
 
 NAME = "winrate"
 
@@ -51,8 +51,8 @@ async def win_rates(
 ) -> list[WinRate]:
     """Return the win rates of *run* against best-of-n of *pool* for each n of *sizes*.
 
-    Comparisons are kept in the file *kept* and not made again by a judge of the same *identity*. One that the
-    judge refuses is left out.
+    Comparisons are kept in the file *kept* and not made again by a judge of the same *identity*. Unjudged are
+    those that the judge refuses, and queries whose first n samples, blank ones included, have no score.
 
     Raises:
         StoreError: a run cannot be read, shares no query with the other, or has too few samples.
@@ -62,12 +62,12 @@ async def win_rates(
     journal = Journal(kept)
     judged, free = JournaledJudge(judge, journal, identity), asyncio.Semaphore(concurrency)
 
-    async def one(query: Query, first: str, second: str) -> float | None:
-        if first == second:
-            return 0.5
+    async def one(pair: tuple[Query, str, str] | None) -> float | None:
+        if pair is None or pair[1] == pair[2]:
+            return None if pair is None else 0.5
         async with free:
             try:
-                return (await judged.comparison(query, first, second)).probability
+                return (await judged.comparison(*pair)).probability
             except RewardError as error:
                 if error.fatal:
                     raise
@@ -75,7 +75,7 @@ async def win_rates(
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = {n: [group.create_task(one(*pair)) for pair in of] for n, of in pairs.items()}
+            tasks = {n: [group.create_task(one(pair)) for pair in of] for n, of in pairs.items()}
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     finally:
@@ -90,22 +90,38 @@ def _rate(n: int, found: Sequence[float | None]) -> WinRate:
     return WinRate(n, len(known), rate, len(found) - len(known))
 
 
-def _pairs(run: Path, pool: Path, sizes: Sequence[int]) -> dict[int, list[tuple[Query, str, str]]]:
+def _pairs(run: Path, pool: Path, sizes: Sequence[int]) -> dict[int, list[tuple[Query, str, str] | None]]:
+    """Return what to compare for each n; None for a query without a scored sample among the first n."""
     answers, pools = _finished(run), _finished(pool)
     shared = [query for query in answers if query in pools and _same(answers[query], pools[query])]
     if not shared:
         raise StoreError(f"{run} and {pool} have no finished query in common")
-    fewest = min(len(pools[query].initial) for query in shared)
+    fewest = min(_drawn(pools[query].first) for query in shared)
     if max(sizes) > fewest:
-        raise StoreError(f"{pool}: a query has {fewest} scored samples; best-of-{max(sizes)} needs more")
-    pairs: dict[int, list[tuple[Query, str, str]]] = {n: [] for n in sizes}
+        raise StoreError(f"{pool}: a query has {fewest} samples; best-of-{max(sizes)} needs more")
+    pairs: dict[int, list[tuple[Query, str, str] | None]] = {n: [] for n in sizes}
     for query in shared:
         best = answers[query].best
         for n in sizes:
-            other = max(pools[query].initial[:n], key=lambda each: each.reward)
+            other = _best_of(pools[query].first, n)
             if best is not None:
-                pairs[n].append((answers[query].query, best.text, other.text))
+                pairs[n].append(None if other is None else (answers[query].query, best.text, other.text))
     return pairs
+
+
+def _drawn(first: Step) -> int:
+    return len(first.candidates) + len(first.unreadable)
+
+
+def _best_of(first: Step, n: int) -> Candidate | None:
+    """Return the best of the first *n* samples; a blank one counts among them and never wins."""
+    blank = [reply.index for reply in first.unreadable]
+    found = [
+        each
+        for place, each in enumerate(first.candidates)
+        if each.score is not None and place + sum(index < each.index for index in blank) < n
+    ]
+    return max(found, key=lambda each: each.reward, default=None)
 
 
 def _finished(run: Path) -> Mapping[str, Trajectory]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.experiments.sweep.values import BON, arm, row
+from tests.experiments.sweep.values import BON, arm, long_prompt_arms, row
 from tpo.errors import ConfigError
 from tpo.experiments.sweep.arms import Arm
 from tpo.experiments.sweep.costs import CALLS, SECONDS, TOKENS, WRITTEN, cost_measures
@@ -243,3 +243,16 @@ def test_under_a_cap_no_query_spends_more_than_the_mean_of_the_method() -> None:
     assert within_cap(tpo, tpo.results["b"], WRITTEN, 60.0) == (6.0, 60.0, 0.0, None)
     assert within_cap(tpo, tpo.results["b"], WRITTEN, 59.0) == (5.5, 30.0, 1.0, None)
     assert within_cap(tpo, tpo.results["b"], WRITTEN, 29.0) is None
+
+
+def test_a_cap_below_one_sample_of_a_query_needs_no_larger_pool() -> None:
+    (cap,) = [c for c in compare_at_equal_cost(long_prompt_arms(), [TOKENS]) if c.kind == "cap"]
+    assert (cap.budget, cap.covered, cap.paired) == (1526.0, False, None)
+    assert (cap.unpaid, cap.needed) == (1, None)
+
+
+def test_a_mean_budget_below_one_sample_needs_no_larger_pool() -> None:
+    tpo = arm("tpo", 2, 1, {q: row((1.0, 2.0), (2.0, 5.0), (2.0, 4.0), (1.0, 1.0)) for q in "ab"})
+    (mean,) = [c for c in compare_at_equal_cost([tpo, BON], [TOKENS]) if c.kind == "mean"]
+    assert (mean.budget, mean.place, mean.covered) == (5.0, 1.0, False)
+    assert (mean.unpaid, mean.needed) == (2, None)

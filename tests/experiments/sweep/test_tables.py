@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.experiments.sweep.values import BON, arm, row
+from tests.experiments.sweep.values import BON, arm, long_prompt_arms, row
 from tpo.experiments.sweep.budgets import at_budgets
 from tpo.experiments.sweep.comparison_tables import with_shown_adjusted
-from tpo.experiments.sweep.costs import DEFAULT_COSTS
+from tpo.experiments.sweep.costs import DEFAULT_COSTS, TOKENS
 from tpo.experiments.sweep.equal_cost import compare_at_equal_cost
 from tpo.experiments.sweep.results import arm_record, compare_arms
 from tpo.experiments.sweep.tables import csv_rows, sweep_latex, sweep_notes, sweep_page
@@ -63,6 +63,13 @@ def test_a_curve_that_ends_before_the_budget_is_said_to_and_what_helps_is_told()
     )
     assert "+1.00" in next(line for line in page.splitlines() if "tpo D1-N4 minus revision D1-N4" in line)
     assert ", second " in revision
+
+
+def test_a_cap_that_pays_no_sample_of_a_query_gives_no_advice_about_the_pool() -> None:
+    cap = next(c for c in compare_at_equal_cost(long_prompt_arms(), [TOKENS]) if c.kind == "cap")
+    page = sweep_page(record(at_equal_cost=[cap.record()]))
+    assert "the cap pays no sample of 1 query" in page
+    assert "--pool" not in page
 
 
 def test_a_toy_is_called_one_wherever_its_numbers_stand() -> None:

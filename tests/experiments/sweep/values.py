@@ -33,3 +33,11 @@ def arm(method: str, samples: int, depth: int, rows: dict[str, QueryResult]) -> 
 
 POOL = (1.0, 2.0, 3.0, 4.0)
 BON = arm("bon", 4, 0, {"a": row(POOL, (4.0,), (40.0,)), "b": row(tuple(-x for x in POOL), (-1.0,), (40.0,))})
+
+
+def long_prompt_arms() -> list[Arm]:
+    """Return TPO and a pool of 4 over 49 queries with prompts of 100 tokens and one with 20,000."""
+    prompts = {f"q{number}": 100.0 for number in range(49)} | {"long": 20_000.0}
+    tpo = {q: row((1.0, 2.0), (2.0, 5.0), (20.0, 32.0), (read, 3 * read)) for q, read in prompts.items()}
+    pool = {q: row((1.0, 2.0, 3.0, 4.0), (4.0,), (40.0,), (read,)) for q, read in prompts.items()}
+    return [arm("tpo", 2, 1, tpo), arm("bon", 4, 0, pool)]

@@ -17,7 +17,8 @@ import nltk
 from tpo.errors import RewardRefused
 from tpo.rewards.verify import ifeval
 from tpo.rewards.verify.ifeval import followed_instructions, follows, ifeval_checks, load_checks
-from tpo.types import Query, user
+from tpo.rewards.verify.reward import VerifierReward
+from tpo.types import Query, Scope, user
 
 GERMAN = "Das ist ein deutscher Satz über ein Fest, und er ist lang genug."
 PROMPT = "Write a letter. Repeat this request first."
@@ -191,3 +192,20 @@ async def test_responses_that_come_together_at_first_are_checked_as_later_ones(
     english = row(("language:response_language", {"language": "en"}))
     found = await asyncio.gather(*(ifeval_checks(GERMAN, english) for _ in range(8)))
     assert found == [{"language:response_language": False}] * 8
+
+
+BREAKS = '"a" "b"\n\n---'
+"""The authors' check of quotes raises an IndexError on its last line, which the loose form also reads."""
+
+
+def test_a_text_that_breaks_an_authors_check_does_not_follow_it() -> None:
+    query = row(("format:quote_unquote", {}))
+    assert followed_instructions(BREAKS, query) == {"format:quote_unquote": False}
+    assert followed_instructions(BREAKS, query, loose=True) == {"format:quote_unquote": False}
+
+
+async def test_a_text_that_breaks_an_authors_check_has_a_score() -> None:
+    query = row(("format:quote_unquote", {}), ("punctuation:no_comma", {}))
+    reward = VerifierReward(ifeval_checks, "verify:ifeval")
+    found = await reward.score(query.messages, "---", Scope("q", 0, "sample", data=query))
+    assert (found.value, found.criteria) == (0.5, {"format:quote_unquote": 0.0, "punctuation:no_comma": 1.0})

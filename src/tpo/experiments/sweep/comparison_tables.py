@@ -13,6 +13,7 @@ from tpo.experiments.tables import (
     format_number,
     with_adjusted_p,
 )
+from tpo.plurals import queries
 
 MAX_ROWS = 60
 """Comparisons of a table that shows all of them."""
@@ -83,6 +84,8 @@ def format_cost(value: float) -> str:
 
 def _place(row: Record) -> str:
     """Return the place of the second method on its curve, or the end of a curve that is too short."""
+    if row["kind"] == "cap" and row["unpaid"]:
+        return f"the cap pays no sample of {queries(row['unpaid'])}"
     if row["kind"] == "cap" and not row["covered"]:
         return f"needs n {format_number(row['needed'], 0)}"
     place = f"{'n' if is_best_of_n(row) else 'step'} {format_number(row['place'], 1)}"

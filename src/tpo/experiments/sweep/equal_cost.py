@@ -61,6 +61,8 @@ class EqualCostComparison:
         covered: the curve of *second* reaches the budget.
         needed: for best-of-n, the number of samples that the budget pays for, even beyond the pool; else
             None.
+        unpaid: number of queries of which the budget does not pay for one sample. No pool covers them:
+            *needed* is None.
         paired: the paired difference; None if the curve ends before the budget.
         held_out: the same of the held-out score; None also without such scores.
     """
@@ -78,6 +80,7 @@ class EqualCostComparison:
     needed: float | None
     paired: PairedComparison | None
     held_out: PairedComparison | None = None
+    unpaid: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
@@ -181,6 +184,7 @@ def _at_mean(
         return None
     point = curve.at(budget)
     answers = [arm.results[query].answer for query in queries]
+    unpaid = len(queries) if of_n and budget < curve.spent[0] else 0
     return EqualCostComparison(
         first=arm.label,
         second=_pool_name(other) if of_n else other.label,
@@ -192,7 +196,7 @@ def _at_mean(
         spent=point.spent,
         place=point.place,
         covered=point.covered,
-        needed=_samples_for(budget, curve) if of_n and measure != SECONDS else None,
+        needed=_samples_for(budget, curve) if of_n and not unpaid and measure != SECONDS else None,
         paired=compare_paired(answers, [point.reached[query] for query in queries])
         if point.covered
         else None,
@@ -202,6 +206,7 @@ def _at_mean(
         )
         if point.covered
         else None,
+        unpaid=unpaid,
     )
 
 
@@ -215,6 +220,8 @@ def _at_cap(arm: Arm, pool: Arm, measure: CostMeasure) -> EqualCostComparison | 
     first = [within_cap(arm, arm.results[query], measure, cap) for query in queries]
     second = [_samples_within(pool, result, measure, cap) for result in results]
     covered = all(each is not None for each in (*first, *second))
+    paid = [_samples_paid(pool, result, measure, cap) for result in results]
+    unpaid = sum(each is None or not count for each, count in zip(first, paid, strict=True))
     ends = [CappedQuery(result.best[0], cost_at(result, measure, 0), float(pool.n)) for result in results]
     ours = [each for each in first if each is not None]
     theirs = [each for each in second if each is not None] if covered else ends
@@ -229,13 +236,14 @@ def _at_cap(arm: Arm, pool: Arm, measure: CostMeasure) -> EqualCostComparison | 
         spent=fmean(each.spent for each in theirs),
         place=fmean(each.place for each in theirs),
         covered=covered,
-        needed=float(max(_samples_paid(pool, result, measure, cap) for result in results)),
+        needed=None if unpaid else float(max(paid)),
         paired=compare_paired(*([each.reached for each in side] for side in (ours, theirs)))
         if covered
         else None,
         held_out=_compare_checked(*([each.checked for each in side] for side in (ours, theirs)))
         if covered
         else None,
+        unpaid=unpaid,
     )
 
 

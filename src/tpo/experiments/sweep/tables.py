@@ -132,11 +132,7 @@ def sweep_notes(record: Record) -> list[str]:
         hidden = len(record[name]) - len(shown(record[name]))
         if hidden:
             notes.append(f"{hidden:,} further comparisons are in sweep.json, under {name}, with p unadjusted")
-    short = [row for row in record["at_equal_cost"] if is_best_of_n(row) and not row["covered"]]
-    if short:
-        needed = max((row["needed"] or 0.0 for row in short), default=0.0)
-        advice = f"--pool {ceil(needed)} would cover all" if needed else "a larger --pool covers more"
-        notes.append(f"best-of-n ended before the budget {len(short):,} times: {advice}")
+    notes += _short_pool_notes(record)
     if _has_seconds(record):
         notes.append("seconds: from a query's start to its end, beside all others in flight")
         again = sum(1 for cell in record["cells"] if cell.get("starts", 1) > 1)
@@ -158,6 +154,15 @@ def sweep_notes(record: Record) -> list[str]:
     notes += [f"warning: {text}" for text in record.get("effect", ())]
     notes += _missing_notes(record)
     return notes + ([SKEWED_NOTE] if any_skewed(record["arms"]) or any_skewed(record["against"]) else [])
+
+
+def _short_pool_notes(record: Record) -> Iterator[str]:
+    ends = [row for row in record["at_equal_cost"] if is_best_of_n(row) and not row["covered"]]
+    short = [row for row in ends if not row["unpaid"]]
+    if short:
+        needed = max(row["needed"] or 0.0 for row in short)
+        advice = f"--pool {ceil(needed)} would cover all" if needed else "a larger --pool covers more"
+        yield f"best-of-n ended before the budget {len(short):,} times: {advice}"
 
 
 def _missing_notes(record: Record) -> Iterator[str]:

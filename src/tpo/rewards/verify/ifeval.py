@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
 from tpo.errors import MissingExtra, RewardRefused
 from tpo.rewards.verify.reward import column_of, numbered
 from tpo.types import Query
+
+log = logging.getLogger(__name__)
 
 NLTK_DATA = "punkt_tab averaged_perceptron_tagger_eng stopwords"
 IDS, ARGUMENTS = "instruction_id_list", "kwargs"
@@ -80,6 +83,11 @@ def _ifbench_registry() -> Mapping[str, Any]:
     _registry()
     with _without_downloads():
         from if_verifiable.ifbench.instructions_registry import INSTRUCTION_DICT
+        from nltk.corpus import stopwords
+    with suppress(
+        LookupError
+    ):  # its first use by several threads at once fails; a check tells what is missing
+        stopwords.ensure_loaded()
     known: Mapping[str, Any] = INSTRUCTION_DICT
     return known
 
@@ -149,14 +157,17 @@ def _checker(name: str, given: Any, prompt: str) -> Any:
 def follows(checker: Any, text: str) -> bool:
     """Return whether *text* passes *checker*, which was told what to look for; blank text never does.
 
+    A text on which the authors' code raises an exception does not pass: some checks take text for granted.
+
     Raises:
         RewardRefused: the check needs data of NLTK that are not installed.
     """
     try:
         return bool(text.strip()) and bool(checker.check_following(text))
-    except LookupError as error:
-        if "nltk" not in str(error):
-            raise
-        raise RewardRefused(
-            f"{checker.id} needs data of NLTK: python -m nltk.downloader {NLTK_DATA}"
-        ) from error
+    except Exception as error:
+        if isinstance(error, LookupError) and "nltk" in str(error):
+            raise RewardRefused(
+                f"{checker.id} needs data of NLTK: python -m nltk.downloader {NLTK_DATA}"
+            ) from error
+        log.info("%s: the check failed on a text, which counts as not followed: %r", checker.id, error)
+        return False

@@ -44,6 +44,12 @@ _RETRACTION = re.compile(
     re.IGNORECASE,
 )
 """Words with which an answer retracts a result."""
+_FINAL = re.compile(
+    r"\banswer is:?\s*\**\s*(?P<result>\$[^$]+\$|\\\(.+?\\\)|-?\d+(?:[,./]\d+)*)"
+    r"(?:(?![.!]\s)[^\d$\\?\n])*\Z",
+    re.IGNORECASE,
+)
+"""A last sentence that states one number or formula as the answer."""
 
 
 class _TimedOut(BaseException):
@@ -77,9 +83,9 @@ def compare_with_reference(gold: str, answer: str, seconds: float = SECONDS) -> 
 
     The result is the content of ``\boxed{}``, or else what the library extracts: after phrases such as "the
     answer is", or the last expression. Several boxes count together, except those before a retraction
-    ("wait", "correction"). Intervals equal the relations that describe them. An answer without a result is
-    wrong, as is one whose comparison times out; if *gold* cannot be parsed, the answer is ungraded. Must be
-    called in a main thread.
+    ("wait", "correction") and another box, or before one and a last sentence "the answer is X". Intervals
+    equal the relations that describe them. An answer without a result is wrong, as is one whose comparison
+    times out; if *gold* cannot be parsed, the answer is ungraded. Must be called in a main thread.
     """
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own timeout is disabled
     verify = _load_math_verify()
@@ -106,12 +112,18 @@ def _compare(verify: Any, gold: str, answer: str) -> Grade:
 
 
 def _after_retraction(answer: str) -> str:
-    """Return *answer* from its last retraction between two boxes; all of it if there is none."""
+    """Return *answer* from its last retraction between two boxes; all of it if there is none.
+
+    A retraction behind the last box counts where the last sentence says "the answer is X": X is returned.
+    """
     start = 0
     boxes = [found.start() for found in _BOX.finditer(answer)]
     for box, following in pairwise(boxes):
         if retraction := _RETRACTION.search(answer, box, following):
             start = retraction.start()
+    final = _FINAL.search(answer.rstrip(), boxes[-1]) if boxes else None
+    if final and _RETRACTION.search(answer, boxes[-1], final.start("result")):
+        start = final.start()
     return answer[start:]
 
 
