@@ -11,17 +11,19 @@ from types import MappingProxyType
 
 from tpo.methods.catalog import build_method
 from tpo.methods.method import Method
+from tpo.methods.selection import HighestReward, Selection
 from tpo.policies.scripted import PolicyCall, ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.runs import fingerprint, run_queries
 from tpo.store import RunDirectory
-from tpo.types import Query, user
+from tpo.types import Candidate, Query, user
 
 PHRASE = (
     "the garden party starts at noon on Saturday, bring a friend and something warm to wear; Ana and Tom "
     "will meet you by the old gate, where the path turns left, and there will be cake, music and a speech"
 )
 WORDS = PHRASE.split()
+BEST = HighestReward()
 
 
 def chance(*parts: object) -> float:
@@ -63,6 +65,7 @@ def make_run(
     reward: ScriptedReward,
     plan: Method,
     configuration: Mapping[str, object] = MappingProxyType({}),
+    selection: Selection = BEST,
 ) -> Path:
     """The run of *queries* in the directory *path*; *configuration* is noted beside what it was made with."""
 
@@ -70,10 +73,26 @@ def make_run(
         values = {"policy": "scripted", "reward": "scripted", "method": plan.name} | dict(configuration)
         marks = fingerprint(plan, seed=7, data="shown", policy="scripted", reward="scripted")
         async with RunDirectory.open(path, configuration=values, fingerprint=marks) as directory:
-            await run_queries(queries, policy, reward, plan, directory, concurrency=8)
+            await run_queries(queries, policy, reward, plan, directory, concurrency=8, selection=selection)
 
     asyncio.run(whole())
     return path
+
+
+class Worst:
+    """Selection of the lowest reward."""
+
+    name = "worst"
+
+    def select(self, query: Query, pool: Sequence[Candidate]) -> Candidate:
+        del query
+        return min(pool, key=lambda candidate: candidate.reward)
+
+
+def worst(path: Path, count: int) -> Path:
+    """A run of *count* queries whose answers are the worst of their pools."""
+    reward = ScriptedReward(worth(0.8))
+    return make_run(path, questions(count), ScriptedPolicy(say), reward, recipe(), selection=Worst())
 
 
 def questions(count: int) -> list[Query]:

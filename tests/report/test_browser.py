@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from tests.report import runs
 from tests.report.hostile import hostile_run
+from tpo.policies.scripted import ScriptedPolicy
 from tpo.report import ReportOptions, write_report
 from tpo.report.partial_run import read_partial_run
 from tpo.report.results import Results, Table
+from tpo.rewards.scripted import ScriptedReward
+from tpo.store.runfile import read_run, write_run
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("selenium")
@@ -85,6 +90,64 @@ def test_cards_name_method_policy_and_reward_and_no_mean_reads_as_a_count(page: 
     card = page.run("return document.querySelector('#head .card').innerText.replaceAll('\\n', ' ')")
     for said in ("method tpo D2-N5", "policy scripted", "reward scripted", "mean reward, answer"):
         assert said in card
+
+
+def test_a_card_has_the_reward_of_selected_answers_and_the_number_of_retried_calls(tmp_path: Path) -> None:
+    run = runs.worst(tmp_path / "worst", 4)
+    record = read_run(run)
+    (invocation,) = record.invocations
+    write_run(run, replace(record, invocations=(replace(invocation, retries={"sample": 2, "update": 1}),)))
+    lowest = [found.best.reward for found in read_partial_run(run).trajectories() if found.best]
+    out = tmp_path / "report.html"
+    write_report([run], out)
+    with browsing(out.as_uri()) as page:
+        terms = "[...document.querySelectorAll('#head dt')]"
+        for name, value in (
+            ("mean reward, answer", f"{fmean(lowest):.3f}".replace("-", MINUS)),
+            ("retried calls", "3"),
+        ):
+            term = f"{terms}.find((term) => term.textContent === '{name}')"
+            page.until(f"{term} !== undefined")
+            assert page.run(f"return {term}.nextElementSibling.textContent") == value
+
+
+def test_of_equal_rewards_the_first_sample_stayed_best(tmp_path: Path) -> None:
+    reward = ScriptedReward(lambda text: 1.0)
+    run = runs.make_run(tmp_path / "tie", runs.questions(3), ScriptedPolicy(runs.say), reward, runs.recipe())
+    out = tmp_path / "report.html"
+    write_report([run], out)
+    with browsing(out.as_uri()) as page:
+        page.run("location.hash = 'queries/0'")
+        page.until("document.querySelectorAll('.row').length === 3")
+        page.run("document.querySelector('[name=malformed]').click()")
+        page.until("document.querySelector('.count').textContent === '1 of 3 queries'")
+        page.run("document.querySelector('[name=worse]').click()")
+        page.until("document.querySelector('.count').textContent === '3 queries'")
+        cells = page.run(
+            "return [...document.querySelectorAll('.row')].map((row) =>"
+            " [row.children[2].textContent, row.children[3].textContent])"
+        )
+        assert cells == [["0.000", "0"]] * 3
+
+
+def test_screen_readers_get_a_grid_whose_marked_row_is_named(page: Page) -> None:
+    open_query(page, "q3")
+    roles = page.run(
+        "return ['.scroller', '.head', '.head > div', '.space', '.row', '.row > div'].map((selector) =>"
+        " [...new Set([...document.querySelectorAll(selector)].map((e) => e.getAttribute('role')))].join())"
+    )
+    assert roles == ["grid", "row", "columnheader", "rowgroup", "row", "gridcell"]
+    named = "document.querySelector('.scroller').getAttribute('aria-activedescendant')"
+    page.until("document.querySelector('.row[aria-selected=true] .id')?.textContent === 'q3'")
+    page.until(f"{named} === document.querySelector('.row[aria-selected=true]').id")
+    page.run(SEARCH, "number 17")
+    page.until("document.querySelectorAll('.row').length === 1")
+    page.until(f"{named} === null")
+    page.run(SEARCH, "")
+    page.until("document.querySelector('.count').textContent === '40 queries'")
+    page.run("location.hash = 'queries/0'")
+    page.until("document.querySelector('.row[aria-selected=true]') === null")
+    page.until(f"{named} === null")
 
 
 def test_queries_stand_in_the_order_of_their_ids_until_they_are_sorted(page: Page) -> None:

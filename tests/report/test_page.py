@@ -9,6 +9,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.report import ReportOptions, page, write_report
 from tpo.report.prices import Prices
 from tpo.rewards.scripted import ScriptedReward
+from tpo.store import read_trajectories
 from tpo.store.runfile import read_run, write_run
 from tpo.types import Query, Usage, user
 
@@ -155,6 +157,19 @@ def test_the_head_holds_totals_costs_and_failures(tmp_path: Path) -> None:
     assert (head["method"], head["policy"], head["reward_name"]) == ("tpo D2-N5", "scripted", "scripted")
     assert dict(head["configuration"])["policy"] == "scripted"
     assert head["tiny"] is None
+    highest = [
+        max(each.reward for each in found.pool) for found in read_trajectories(run) if found.error is None
+    ]
+    assert head["answer_mean"] == pytest.approx(fmean(highest))
+
+
+def test_the_mean_reward_of_the_answers_is_that_of_the_selected_ones(tmp_path: Path) -> None:
+    run = runs.worst(tmp_path / "run", 4)
+    write_report([run], tmp_path / "page.html")
+    (head,) = blocks(tmp_path / "page.html")["summary"]["runs"]
+    lowest = [min(each.reward for each in found.pool) for found in read_trajectories(run)]
+    assert head["answer_mean"] == pytest.approx(fmean(lowest))
+    assert head["answer_mean"] < head["by_step"][-1]["best_mean"]
 
 
 @pytest.mark.parametrize("values", [{"policy": ["tiny"]}, {"reward": "tiny"}])

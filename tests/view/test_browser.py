@@ -75,6 +75,14 @@ def test_the_overview_follows_a_run_to_its_end(page: Page, growing: Growing) -> 
     page.until("document.querySelector('.tiles dd').textContent === '60'")
 
 
+def test_a_run_that_is_continued_counts_the_queries_that_ended_again(page: Page, growing: Growing) -> None:
+    page.until("document.querySelector('.doing').textContent.includes('20 of 60 queries')")
+    growing.record["fingerprint"]["method.max_iterations"] += 1
+    growing.begin(total=QUERIES)
+    page.until("document.querySelectorAll('.doing > span')[1].textContent === '0 of 60 queries'")
+    assert page.run("return document.querySelector('.tiles dd').textContent") == "20"
+
+
 def test_figures_are_drawn_again_where_they_stand(page: Page, growing: Growing) -> None:
     page.until("document.querySelectorAll('.chart canvas').length === 11")
     page.run("document.querySelector('#figure-training-curve details').open = true")

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from tests.store.values import trajectory
 from tests.view.growing import Growing
 from tpo.report.query_table import sample_place
 from tpo.runs.summary import Tally
+from tpo.store.jsonline import seal
 from tpo.store.runfile import MAX_ITERATIONS, RunRecord, write_run
 from tpo.store.trajectory_line import encode_trajectory
+from tpo.types import Timing, Trajectory
 from tpo.view import run_table
+from tpo.view.figure_cache import MIN_PAUSE
 from tpo.view.live_run import Environment, LiveRun, StaleRequest
 from tpo.view.status import run_status
 
@@ -59,7 +63,7 @@ def test_a_run_that_grows_has_the_numbers_of_one_read_at_once(made: Path, tmp_pa
     read_size = watched(made)
     assert run.rows(0, 0, 0) == read_size.rows(0, 0, 0)
     assert run.measured().measures == read_size.measured().measures
-    same = ("finished", "failed", "by_step", "phases", "reward", "stop_reasons")
+    same = ("finished", "failed", "answer_mean", "by_step", "phases", "reward", "stop_reasons")
     assert [run_status(run)[name] for name in same] == [run_status(read_size)[name] for name in same]
 
 
@@ -100,6 +104,101 @@ def test_a_finished_query_that_fails_while_it_is_continued_keeps_its_row_and_its
     put(tmp_path, line("a", reward=5.0))
     follow(run)
     assert column(run, "answer") == [5.0, 1.0]
+
+
+def continued(query: str, *, ended: float = 12.5, **values: Any) -> Trajectory:
+    """The trajectory of *query* with a second step."""
+    once = trajectory(query, **values)
+    return replace(once, steps=2 * once.steps, timing=Timing(10.0, ended))
+
+
+def test_totals_of_a_run_that_is_continued_are_computed_again_at_intervals(tmp_path: Path) -> None:
+    names = [f"q{number}" for number in range(50)]
+    put(tmp_path, *map(line, names))
+    seconds = 0.0
+    environment = Environment(lambda: 1e12, lambda _: False, lambda: seconds)
+    run = LiveRun(tmp_path, "run", 0, environment=environment)
+    follow(run)
+    rebuilt = 0
+    for place, name in enumerate(names):
+        before = run.table.gathering
+        put(tmp_path, encode_trajectory(continued(name, reward=5.0)))
+        seconds += 0.5
+        follow(run)
+        rebuilt += 0 if run.table.gathering is before else len(run.table)
+        assert column(run, "answer")[place] == 5.0, "a row is shown at once"
+    assert 0 < rebuilt <= len(names) * (seconds / MIN_PAUSE + 1)
+    seconds += MIN_PAUSE
+    follow(run)
+    assert not follow(run)
+    plain = Tally()
+    for name in names:
+        plain.add(continued(name, reward=5.0))
+    assert run.table.gathering.summary(0.0) == plain.summary(0.0)
+    assert {each.answer for each in run.measured().measures} == {5.0}
+
+
+def working(path: Path, iterations: int = 2, *queries: str) -> Callable[[], dict[str, Any]]:
+    """Return a function that tells the status of the run in *path*, which was started again at 100.
+
+    It has two queries, D of *iterations*, and calls of *queries* in its journal; it is 160 now.
+    """
+    write_run(path, RunRecord({"queries": 2}, {MAX_ITERATIONS: iterations}).begin(1.0).begin(100.0))
+    calls = ({"query": query, "completion": {"usage": {"completion_tokens": 5}}} for query in queries)
+    (path / "journal.jsonl").write_bytes(b"".join(map(seal, calls)))
+    run = LiveRun(path, "run", 0, environment=Environment(lambda: 160.0, lambda _: True))
+
+    def told() -> dict[str, Any]:
+        follow(run)
+        live: dict[str, Any] = run_status(run)["live"]
+        return live
+
+    return told
+
+
+def test_queries_that_are_continued_are_in_progress_until_their_next_line(tmp_path: Path) -> None:
+    told = working(put(tmp_path, line("a"), line("b")), 2, "a")
+    before = told()
+    assert (before["state"], before["ended"], before["under_way"]) == ("working", 0, 1)
+    assert [each["id"] for each in before["queries"]] == ["a"]
+    assert before["written"] == 2 + 2 + 5
+    put(tmp_path, encode_trajectory(continued("a", ended=130.0)))
+    after = told()
+    assert (after["ended"], after["under_way"], after["seconds_left"]) == (1, 0, pytest.approx(60))
+    assert after["written"] == 2 + 2, "the earlier tokens count once"
+
+
+def test_failed_queries_are_in_progress_again_after_the_next_start(tmp_path: Path) -> None:
+    told = working(put(tmp_path, line("a", error="no"), line("b")), 1, "a")
+    before = told()
+    assert (before["ended"], before["under_way"], before["seconds_left"]) == (1, 1, None)
+    assert before["written"] == 2 + 5, "the journal holds the calls of the failed attempt, too"
+    put(tmp_path, encode_trajectory(continued("a", error="again", ended=130.0)))
+    after = told()
+    assert (after["ended"], after["under_way"], after["written"]) == (2, 0, 4)
+
+
+def test_a_query_that_fails_while_it_is_continued_has_ended_until_the_next_start(tmp_path: Path) -> None:
+    put(tmp_path, line("a"), encode_trajectory(continued("a", error="no", ended=130.0)))
+    assert working(tmp_path, 2, "a")()["ended"] == 1
+    (tmp_path / "trajectories.jsonl").unlink()
+    put(tmp_path, line("a"), encode_trajectory(continued("a", error="no", ended=90.0)))
+    assert working(tmp_path, 2, "a")()["ended"] == 0
+
+
+def test_of_a_large_run_failed_queries_are_in_progress_again_after_the_next_start(tmp_path: Path) -> None:
+    put(tmp_path, line("a", error="no"), line("b"))
+    write_run(tmp_path, RunRecord({"queries": 400}, {MAX_ITERATIONS: 1}).begin(1.0).begin(100.0))
+    environment = Environment(lambda: 160.0, lambda _: True)
+    run = LiveRun(tmp_path, "run", 0, max_queries=100, environment=environment)
+    follow(run)
+    assert run.table.sample is not None
+    assert ("a" in run.table, "b" in run.table) == (False, True)
+    assert run_status(run)["live"]["ended"] == 1
+    put(tmp_path, line("a"))
+    follow(run)
+    assert ("a" in run.table, run_status(run)["live"]["ended"]) == (True, 2)
+    assert run_status(run)["live"]["written"] == 4
 
 
 def sampled(path: Path, iterations: int = 1) -> LiveRun:

@@ -60,6 +60,9 @@ class RunCollector:
     _finished: Tally = field(default_factory=Tally)
     _all: Tally | None = field(default_factory=Tally)
     """Totals of all queries; None if they must be computed again because a failed query was retried."""
+    _answers: float = 0.0
+    """Sum of the rewards of the answers of finished queries."""
+    _answered: int = 0
 
     def is_finished(self, query: str) -> bool:
         """Return whether *query* is finished and must not be added again."""
@@ -82,6 +85,10 @@ class RunCollector:
             self.measures.append(numbers)
         return row
 
+    def replace_row(self, trajectory: Trajectory, numbers: QueryMeasures) -> None:
+        """Show *trajectory* in its query's row; totals and measures keep the earlier one."""
+        self.table.replace(self.rows[trajectory.query.id], trajectory, numbers)
+
     def count(self, trajectory: Trajectory) -> None:
         """Add *trajectory* to the totals only; a failed query may come again."""
         query = trajectory.query.id
@@ -91,10 +98,19 @@ class RunCollector:
             self._all.add(trajectory)
         if trajectory.status == "finished":
             self._finished.add(trajectory)
+            best = trajectory.best
+            if best is not None and best.score is not None:
+                self._answers += best.reward
+                self._answered += 1
         else:
             steps = tuple(_without_texts(step) for step in trajectory.steps)
             first = _without_texts(trajectory.first)
             self._failed[query] = replace(trajectory, query=Query(query, ()), first=first, steps=steps)
+
+    @property
+    def answer_mean(self) -> float | None:
+        """Mean reward of the answers of finished queries; a selection may take others than the best."""
+        return self._answers / self._answered if self._answered else None
 
     def summary(self, seconds: float) -> Summary:
         """Return the totals so far; *seconds* is the wall time."""
@@ -113,7 +129,7 @@ class RunCollector:
     def collect(self, run: PartialRun, prices: Prices | None) -> CollectedRun:
         """Return all numbers so far, with the configuration from the record of *run*."""
         summary = self.summary(run.record.seconds if run.record else 0.0)
-        head = overview(self.name, run, summary, prices)
+        head = overview(self.name, run, summary, prices, self.answer_mean)
         return CollectedRun(head, self.run_measures(run.record), dict(self.table.columns))
 
     def _assign_row(self, trajectory: Trajectory, numbers: QueryMeasures) -> int:

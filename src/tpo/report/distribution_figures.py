@@ -28,7 +28,7 @@ def _gains(runs: Sequence[RunMeasures]) -> list[Figure]:
     )
     caption = (
         "Reward of the best update minus the best first sample of the same query. Below zero every update is"
-        " worse, and the answer is a first sample."
+        " worse: without --select, the answer is a first sample."
     )
     width = edges[1] - edges[0]
     return [Figure("gains", "Gains", caption, "gain", "share of queries", "histogram", series, width=width)]
@@ -44,7 +44,7 @@ def _answer_step(runs: Sequence[RunMeasures]) -> Figure:
     return Figure(
         name="answer-step",
         title="Step of the answer",
-        caption="The step that sampled the best response of the pool; step 0 is the first samples.",
+        caption="The step that sampled the answer; step 0 is the first samples.",
         x="step",
         y="share of queries",
         kind="bars",

@@ -102,7 +102,8 @@ def _pool(lines: Sequence[_Lines], baselines: Baselines) -> Figure:
     return Figure(
         name="best-of-pool",
         title="Best of the pool",
-        caption="Mean reward of the best response so far: the answer if the loop stopped at this step.",
+        caption="Mean reward of the best response so far: without --select, the answer if the loop stopped"
+        " at this step.",
         x="step",
         y="mean reward of the best",
         kind="line",

@@ -20,8 +20,10 @@ TINY_NOTE = (
 )
 
 
-def overview(name: str, run: PartialRun, summary: Summary, prices: Prices | None) -> dict[str, Any]:
-    """Return the overview of a run as JSON values."""
+def overview(
+    name: str, run: PartialRun, summary: Summary, prices: Prices | None, answer_mean: float | None = None
+) -> dict[str, Any]:
+    """Return the overview of a run as JSON values; *answer_mean* is the mean reward of its answers."""
     record = run.record
     return {
         "name": name,
@@ -40,6 +42,7 @@ def overview(name: str, run: PartialRun, summary: Summary, prices: Prices | None
         "seconds": summary.seconds,
         "finished": summary.finished,
         "failed": summary.failed,
+        "answer_mean": answer_mean,
         "by_step": [asdict(step) for step in summary.by_step],
         "phases": _phases(summary, prices),
         "roles": _roles(summary, record, prices),

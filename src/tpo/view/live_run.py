@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from tpo.store import reader, runfile
 from tpo.store.runfile import RunRecord
 from tpo.store.shards import run_directories
 from tpo.types import Trajectory
+from tpo.view.figure_cache import MIN_PAUSE, PAUSE_FACTOR
 from tpo.view.in_flight import InFlightQueries
-from tpo.view.run_table import Place, RowSample, RunTable
+from tpo.view.run_table import Place, Resumption, RowSample, RunTable
 from tpo.view.state import IsAlive, State, process_is_alive, state_of
 from tpo.view.tail import Growth, Tail
 
@@ -29,10 +31,11 @@ class StaleRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Clock (seconds since the epoch) and process check; tests inject their own."""
+    """Clock (seconds since the epoch), process check, and clock for intervals; tests inject their own."""
 
     now: Callable[[], float] = time.time
     is_alive: IsAlive = process_is_alive
+    elapsed: Callable[[], float] = time.monotonic
 
 
 class LiveRun:
@@ -67,6 +70,8 @@ class LiveRun:
         self._environment = environment or Environment()
         self._max_queries = max_queries
         self._halvings = 0
+        self._rebuild_from = -math.inf
+        """Time from which the totals may be computed again."""
         self._open(run_directories(path))
         self._record_seen: object = ()
         self._told: object = None
@@ -85,22 +90,23 @@ class LiveRun:
         for part, each in enumerate(growths):
             for line in each.lines:
                 self.table.add_line(line, part)
-        if self.table.stale and not growth.more and not self.table.rebuild(self._read):
-            self._start_again()  # a file changed meanwhile
+        if self.table.stale and not growth.more:
+            self._rebuild()
         more = self.in_flight.refresh() or growth.more
+        self.state = state_of(self.path, self.record, self.now, self._environment.is_alive)
+        self.table.resumption = self._resumption()
         if not more:
-            _, tokens = self.in_flight.queries(self.table)
-            self.table.throughput.mark(self.now, tokens)
+            self.table.throughput.mark(self.now, self.tokens_in_flight)
         if len(self.table) > 2 * self._max_queries:  # there are more than the record said
             self._halvings += 1
             self._start_again()
             return True, True
-        self.state = state_of(self.path, self.record, self.now, self._environment.is_alive)
         told = (
             self.generation,
             self._record_seen,
             self.state,
             self.in_flight.calls,
+            self.table.version,
             growth.error,
             growth.torn,
         )
@@ -111,6 +117,13 @@ class LiveRun:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._environment.now()
+
+    @property
+    def tokens_in_flight(self) -> int:
+        """Completion tokens of queries in flight that are not among those of ended attempts."""
+        _, tokens = self.in_flight.queries(self.table)
+        _, counted = self.table.resumed()
+        return tokens - counted
 
     @property
     def total(self) -> int | None:
@@ -178,8 +191,30 @@ class LiveRun:
         share = min(self._max_queries / (self.total or 1), 1.0) / 2**self._halvings
         if share == 1:
             return None
+        return RowSample(share, self._max_iterations)
+
+    @property
+    def _max_iterations(self) -> int:
         allowed = self.record.fingerprint.get(runfile.MAX_ITERATIONS) if self.record else None
-        return RowSample(share, allowed if isinstance(allowed, int) else 0)
+        return allowed if isinstance(allowed, int) else 0
+
+    def _resumption(self) -> Resumption:
+        """Return what the last invocation takes up again; nothing once it has ended."""
+        if self.record is None or self.state == "ended":
+            return Resumption()
+        # Each shard has invocations of its own: of shards, a failed query is taken for ended.
+        own = self.parts[0] == self.path and self.record.invocations
+        return Resumption(own[-1].started if own else -math.inf, self._max_iterations)
+
+    def _rebuild(self) -> None:
+        """Compute the totals again; a pause in proportion to the duration follows, as in FigureCache."""
+        began = self._environment.elapsed()
+        if began < self._rebuild_from:
+            return
+        if not self.table.rebuild(self._read):
+            self._start_again()  # a file changed meanwhile
+        ended = self._environment.elapsed()
+        self._rebuild_from = ended + max(MIN_PAUSE, PAUSE_FACTOR * (ended - began))
 
     def _look_at_parts(self) -> None:
         """Follow parts that began; start again if others are gone, because they were merged."""

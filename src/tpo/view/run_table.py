@@ -5,18 +5,21 @@ Of a large run the table shows a sample, as a report does, so that memory does n
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tpo.report.collector import RunCollector
+from tpo.report.measures import measure
 from tpo.report.partial_run import MAX_REASONS, parse_line, unreadable_lines_note
 from tpo.report.query_table import sample_place
 from tpo.store.reader import goes_on, replaces
 from tpo.store.temporary_files import TemporaryDatabase, database_key
-from tpo.types import Trajectory
+from tpo.types import StopReason, Trajectory
 from tpo.view.tail import Line
-from tpo.view.throughput import Throughput
+from tpo.view.throughput import Throughput, written_tokens
 
 PAGE_SIZE = 5000
 """Maximum rows per response."""
@@ -38,11 +41,43 @@ class RowSample:
         return not goes_on(trajectory.stop_reason, len(trajectory.steps), self.max_iterations)
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Latest attempt at a query; *answer_tokens* are those of its last finished attempt, 0 without one."""
+
+    failed: bool
+    ended: float
+    stop_reason: StopReason
+    iterations: int
+    tokens: int
+    answer_tokens: int
+
+    @property
+    def journaled_tokens(self) -> int:
+        """Tokens of a failed attempt: its calls stay in the journal."""
+        return max(self.tokens - self.answer_tokens, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Invocation that began at *since*: it retries failed queries and adds iterations to *max_iterations*."""
+
+    since: float = -math.inf
+    max_iterations: int = 0
+
+    def includes(self, attempt: _Attempt) -> bool:
+        """Return whether the query of *attempt* has not ended yet."""
+        if attempt.failed:
+            return attempt.ended < self.since
+        return goes_on(attempt.stop_reason, attempt.iterations, self.max_iterations)
+
+
 class RunTable:
     """Rows of one generation of a run, by the lines that count (:func:`tpo.store.reader.replaces`).
 
     A query keeps its first row, so that what the page has open stays in place. With *sample* only some
-    queries have rows, all are in the totals, and a finished query counts once.
+    queries have rows, all are in the totals, and a finished query counts once. The table contains the queries
+    that have ended; *resumption* says which of them are in progress again.
     """
 
     def __init__(self, name: str, number: int, sample: RowSample | None = None) -> None:
@@ -51,10 +86,13 @@ class RunTable:
         self._ended = None if sample is None else _Names()
         """Queries that have ended, with *sample*: the others have no rows."""
         self.throughput = Throughput()
+        self.resumption = Resumption()
         self.stale = False
-        """True if a finished query occurred again (no run writes that): totals must be recomputed."""
+        """True if a finished query occurred again, with more iterations: totals must be recomputed."""
         self.version = 0
-        """Trajectories that were read, of which totals and figures are made."""
+        """Number of changes of the totals and figures."""
+        self._attempts: dict[str, _Attempt] = {}
+        """Latest attempt at each query; with *sample*, only at those that failed."""
         self._places: list[Place] = []
         self._changes: list[int] = []
         """Rows that changed after they were added, in the order of the changes."""
@@ -65,7 +103,15 @@ class RunTable:
         return len(self._places)
 
     def __contains__(self, query: object) -> bool:
-        return query in self.gathering.rows or (self._ended is not None and query in self._ended)
+        attempt = self._attempts.get(str(query))
+        if attempt is not None:
+            return not self.resumption.includes(attempt)
+        return self._ended is not None and query in self._ended
+
+    def resumed(self) -> tuple[int, int]:
+        """Return the number of queries in progress again, and their tokens that the journal holds, too."""
+        found = [each for each in self._attempts.values() if self.resumption.includes(each)]
+        return len(found), sum(each.journaled_tokens for each in found)
 
     @property
     def ids(self) -> list[str]:
@@ -90,7 +136,7 @@ class RunTable:
             return
         self.version += 1
         if self._ended is None or self._counts(found, self._ended):
-            self.throughput.add(found)
+            self._add_attempt(found)
             if self.sample is None or sample_place(found.query.id) < self.sample.share:
                 self._add_row(found, (part, line.offset))
             else:
@@ -105,6 +151,18 @@ class RunTable:
         ended.add(query)
         return True
 
+    def _add_attempt(self, found: Trajectory) -> None:
+        query, tokens = found.query.id, written_tokens(found)
+        earlier = self._attempts.pop(query, None)
+        self.throughput.add(found, 0 if earlier is None else earlier.tokens)
+        failed = found.status != "finished"
+        if failed or self.sample is None:
+            answer_tokens = tokens if not failed else 0 if earlier is None else earlier.answer_tokens
+            reason = sys.intern(found.stop_reason)
+            self._attempts[query] = _Attempt(
+                failed, found.timing.ended, reason, len(found.steps), tokens, answer_tokens
+            )
+
     def _add_row(self, found: Trajectory, place: Place) -> None:
         row = self.gathering.rows.get(found.query.id)
         finished = self.gathering.is_finished(found.query.id)
@@ -117,12 +175,14 @@ class RunTable:
             return
         if finished:
             self.stale = True
+            self.gathering.replace_row(found, measure(found))
         else:
             self.gathering.add(found)
 
     def rebuild(self, read: Callable[[Place], Trajectory | None]) -> bool:
         """Compute totals again from the lines that *read* returns; return whether all were there."""
         before, self.stale = self.gathering, False
+        self.version += 1
         self.gathering = RunCollector(before.name, before.number)
         for query, place in zip(before.rows, self._places, strict=True):
             found = read(place)

@@ -20,26 +20,31 @@ STOPPED = (
 
 def run_status(run: LiveRun) -> dict[str, Any]:
     """Return the page's overview of *run*, with its activity under ``live``."""
-    summary = run.table.gathering.summary(run.seconds)
-    told = overview(run.name, PartialRun(run.path, run.record, (), tuple(_notes(run))), summary, run.prices)
+    gathering = run.table.gathering
+    summary = gathering.summary(run.seconds)
+    partial = PartialRun(run.path, run.record, (), tuple(_notes(run)))
+    told = overview(run.name, partial, summary, run.prices, gathering.answer_mean)
     return told | {"live": _live(run, summary), "generation": run.generation}
 
 
 def _live(run: LiveRun, summary: Summary) -> dict[str, Any]:
     """Return the activity of *run*; unknown values are None."""
-    queries, tokens = run.in_flight.queries(run.table)
+    queries, _ = run.in_flight.queries(run.table)
+    resumed, _ = run.table.resumed()
     working, since = run.state == "working", run.since
     rates = Rates(None, None)
     if working and since is not None:
         rates = run.table.throughput.rates(since, run.now)
     total = run.total
-    left = None if total is None else max(total - summary.finished - summary.failed, 0)
+    ended = summary.finished + summary.failed - resumed
+    left = None if total is None else max(total - ended, 0)
     return {
         "state": run.state,
         "total": total,
+        "ended": ended,
         "under_way": queries if working else None,
         "queries": run.in_flight.listed(run.table) if working else [],
-        "written": run.table.throughput.written + tokens,
+        "written": run.table.throughput.written + run.tokens_in_flight,
         "tokens_a_second": rates.tokens,
         "queries_a_minute": None if rates.queries is None else 60 * rates.queries,
         "seconds_left": left / rates.queries if rates.queries and left is not None else None,

@@ -28,6 +28,11 @@ class Rates:
     tokens: float | None
 
 
+def written_tokens(trajectory: Trajectory) -> int:
+    """Return the completion tokens of *trajectory*."""
+    return sum(trajectory.usage.values(), Usage()).completion_tokens
+
+
 @dataclass
 class Throughput:
     """End times and tokens of recent queries, and observed token counts."""
@@ -38,9 +43,9 @@ class Throughput:
     _ends: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=RECENT_QUERIES))
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def add(self, trajectory: Trajectory) -> None:
-        """Add an ended query."""
-        written = sum(trajectory.usage.values(), Usage()).completion_tokens
+    def add(self, trajectory: Trajectory, earlier: int = 0) -> None:
+        """Add an ended query, whose tokens include *earlier* ones that were added before."""
+        written = written_tokens(trajectory) - earlier
         self.written += written
         self._ends.append((trajectory.timing.ended, written))
 

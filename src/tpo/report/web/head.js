@@ -68,23 +68,23 @@ function makeCard(alone) {
   function update(run, hue, number) {
     const models = [["method", run.method], ["policy", run.policy], ["reward", run.reward_name]].filter(([, value]) => value);
     title.update({ name: run.name, tiny: run.tiny, number, hue, models });
-    live.update({ run: { finished: run.finished, failed: run.failed, live: run.live } });
+    live.update({ run: { live: run.live } });
     flying.update(run.live?.queries ?? []);
     told.update([...run.notes, ...run.warnings]);
-    tiles.update({ finished: run.finished, failed: run.failed, by_step: run.by_step, seconds: run.seconds });
+    const { finished, failed, by_step, answer_mean, seconds } = run;
+    tiles.update({ finished, failed, by_step, answer_mean, seconds });
     failures.update(run.failures);
-    steps.update({ by_step: run.by_step });
+    steps.update({ by_step });
     summed({ phases: run.phases, currency: run.currency });
     costsOf.update({ phases: run.phases, roles: run.roles, reward: run.reward, currency: run.currency });
-    const { started, ended, starts, configuration, fingerprint, versions } = run;
-    options.update({ started, ended, starts, configuration, fingerprint, versions });
+    const { started, ended, starts, retries, configuration, fingerprint, versions } = run;
+    options.update({ started, ended, starts, retries, configuration, fingerprint, versions });
   }
   return { element, update };
 }
 
 function numbersOf(run) {
   const first = run.by_step[0];
-  const last = run.by_step.at(-1);
   return h(
     "dl",
     { class: "tiles" },
@@ -92,7 +92,7 @@ function numbersOf(run) {
     tile("queries failed", whole(run.failed), run.failed ? "bad" : null),
     tile("mean reward, first samples", reward(first?.samples_mean)),
     tile("mean reward, best of N", reward(first?.best_mean)),
-    tile("mean reward, answer", reward(last?.best_mean)),
+    tile("mean reward, answer", reward(run.answer_mean)),
     tile("time", run.seconds ? duration(run.seconds) : "–"),
   );
 }

@@ -3,7 +3,7 @@
 const FILTERS = [
   ["failed", "failed", (index, row) => index.failed[row] === 1],
   ["malformed", "malformed updates", (index, row) => index.malformed[row] > 0],
-  ["worse", "first sample stayed best", (index, row) => index.gain[row] !== null && index.gain[row] < 0],
+  ["worse", "first sample stayed best", (index, row) => index.gain[row] !== null && index.step[row] === 0],
 ];
 
 // Lower-case id and question of each row, computed once per index.

@@ -19,8 +19,8 @@ function makeRuns(source) {
         box.checked = hue !== null;
         box.disabled = hue === null && !summary.room;
         names({ name: run.name, hue });
-        const { name, finished, failed, live, notes } = run;
-        doings({ run: { name, finished, failed, live, notes }, link: `#queries/${number}` });
+        const { name, failed, live, notes } = run;
+        doings({ run: { name, failed, live, notes }, link: `#queries/${number}` });
       },
     };
   }

@@ -31,18 +31,16 @@ function tellState(summary, lost) {
 // Progress bar and throughput of a run.
 function progress(run) {
   const { live } = run;
-  const done = run.finished + run.failed;
-  const share = live.total ? Math.min(done / live.total, 1) : null;
+  const share = live.total ? Math.min(live.ended / live.total, 1) : null;
   const bar = h("div", { class: "progress", "aria-hidden": "true" }, h("span", { class: live.state === "working" ? "good" : null }));
   bar.hidden = share === null;
   bar.firstChild.style.width = `${100 * (share ?? 0)}%`;
   return [h("p", { class: "doing" }, badge(live.state), doing(run)), bar];
 }
 
-// Number of finished queries and, for a live run, its throughput.
-function doing({ finished, failed, live }) {
-  const done = finished + failed;
-  const found = [live.total ? `${whole(done)} of ${plural(live.total, "query", "queries")}` : plural(done, "query", "queries")];
+// Number of ended queries, without those in progress again, and, for a live run, its throughput.
+function doing({ live }) {
+  const found = [live.total ? `${whole(live.ended)} of ${plural(live.total, "query", "queries")}` : plural(live.ended, "query", "queries")];
   if (live.reading) found.push("loading");
   if (live.under_way) found.push(`${whole(live.under_way)} in progress`);
   if (live.queries_a_minute !== null) found.push(`${live.queries_a_minute < 10 ? live.queries_a_minute.toFixed(1) : whole(live.queries_a_minute)} per minute`);

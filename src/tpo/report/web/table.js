@@ -23,7 +23,7 @@ function makeTable({ onOpen }) {
     h("div", { role: "columnheader", class: kind, "data-column": column }, h("button", { type: "button", onclick: () => onSort(column) }, label)),
   ));
   const space = h("div", { class: "space", role: "rowgroup" });
-  const scroller = h("div", { class: "scroller", tabindex: "0", role: "table", "aria-label": "Queries", onkeydown: keys, onclick: clicked }, head, space);
+  const scroller = h("div", { class: "scroller", tabindex: "0", role: "grid", "aria-label": "Queries", onkeydown: keys, onclick: clicked }, head, space);
   const nothing = h("p", { class: "faint nothing", hidden: true }, "No query matches.");
   const element = h("div", { class: "table" }, scroller, nothing);
 
@@ -74,6 +74,14 @@ function makeTable({ onOpen }) {
     }
     for (let place = first; place < last; place += 1) if (!live.has(place)) live.set(place, put(place, height));
     nothing.hidden = rows.length > 0;
+    nameMarked();
+  }
+
+  // Name the marked row to screen readers, while it has an element.
+  function nameMarked() {
+    const place = rows.indexOf(current);
+    if (live.has(place)) scroller.setAttribute("aria-activedescendant", `row-${place}`);
+    else scroller.removeAttribute("aria-activedescendant");
   }
 
   function put(place, height) {
@@ -88,12 +96,12 @@ function makeTable({ onOpen }) {
     const gain = index.gain[row];
     const failed = index.failed[row] === 1;
     return [
-      h("div", { role: "cell", class: "wide" }, h("span", { class: "id" }, inline(cut(index.id[row], 60))), failed ? h("span", { class: "badge bad" }, "failed") : null, h("span", { class: "preview" }, inline(index.text[row]))),
-      h("div", { role: "cell", class: "number" }, reward(index.answer[row]) ?? "–"),
-      h("div", { role: "cell", class: `number ${gain !== null && gain > 0 ? "rising" : "faint"}` }, signed(gain) ?? "–"),
-      h("div", { role: "cell", class: "number narrow" }, index.step[row] === null ? "–" : String(index.step[row])),
-      h("div", { role: "cell", class: "number narrow optional" }, index.malformed[row] ? whole(index.malformed[row]) : "–"),
-      h("div", { role: "cell", class: "number optional" }, whole(index.tokens[row])),
+      h("div", { role: "gridcell", class: "wide" }, h("span", { class: "id" }, inline(cut(index.id[row], 60))), failed ? h("span", { class: "badge bad" }, "failed") : null, h("span", { class: "preview" }, inline(index.text[row]))),
+      h("div", { role: "gridcell", class: "number" }, reward(index.answer[row]) ?? "–"),
+      h("div", { role: "gridcell", class: `number ${gain !== null && gain > 0 ? "rising" : "faint"}` }, signed(gain) ?? "–"),
+      h("div", { role: "gridcell", class: "number narrow" }, index.step[row] === null ? "–" : String(index.step[row])),
+      h("div", { role: "gridcell", class: "number narrow optional" }, index.malformed[row] ? whole(index.malformed[row]) : "–"),
+      h("div", { role: "gridcell", class: "number optional" }, whole(index.tokens[row])),
     ];
   }
 
@@ -125,6 +133,7 @@ function makeTable({ onOpen }) {
     current = row;
     const place = rows.indexOf(row);
     for (const [at, element] of live) element.setAttribute("aria-selected", String(at === place));
+    nameMarked();
     if (place < 0 || !reveal) return;
     const height = rowHeight();
     const top = place * height;
@@ -132,7 +141,6 @@ function makeTable({ onOpen }) {
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + height > scroller.scrollTop + room) scroller.scrollTop = top + height - room;
     draw();
-    scroller.setAttribute("aria-activedescendant", `row-${place}`);
   }
 
   // With *stay* the top row keeps its position when rows are added before it, except at the very top.
