@@ -41,8 +41,8 @@ METHODS = (
 QUERIES = 20
 SHAPE = {"max_iterations": 2, "sample_size": 3, "max_tokens": 224}
 SEED = 7
-TOLERANCE = 1e-5
-"""Of a reward: sums of float32 differ in their last digits between machines."""
+TOLERANCE = 1.5e-4
+"""Of a reward: float32 sums differ between machines, and rewards are rounded to 1e-4."""
 PREFIX = 48
 """Characters of a text that are kept for diagnosis, beside its hash."""
 SHOWN = 20
