@@ -116,12 +116,8 @@ def equal_lines(
         tokens = mean(limits) + (many[0].prompt_tokens if name != "completion" else 0)
         capped = 100 * mean(sum(x) < m for x, m in zip(lengths, limits, strict=True))
         cells = (
-            f"{name}: {tokens:.0f}",
-            f"{mean(own):.2f}",
-            f"{mean(other):.2f}",
-            f"{n:.0f}",
-            interval(gaps),
-        )
+            f"{name}: {tokens:.0f}", f"{mean(own):.2f}", f"{mean(other):.2f}", f"{n:.0f}", interval(gaps),
+        )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} | {capped:.0f} |")
     lines += ["", *table("best-of-n by the reward: n", "reward", "hidden score")]
     size = 1
@@ -218,14 +214,8 @@ def evaluate(args: argparse.Namespace) -> list[str]:
         step(pair, method, loop, number, args.samples)
     lines = [*table(*STEPS), *steps_lines("tpo", tasks, loop, depth)]
     _progress(lines)
-    lines += [
-        "",
-        *reward_lines(pair, tasks, loop, args.seed),
-        "",
-        "The chosen drafts of step 1:",
-        "",
-        *causal,
-    ]
+    lines += ["", *reward_lines(pair, tasks, loop, args.seed)]
+    lines += ["", "The chosen drafts of step 1:", "", *causal]
     few = tasks[: args.compared_queries]
     other = start(pair, revision(), prompts[: len(few)], args.samples)
     for number in range(1, depth + 1):
