@@ -17,7 +17,7 @@ from tpo.methods.catalog import build_method
 from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
-from tpo.types import Trajectory
+from tpo.types import Trajectory, plain_text
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 EXAMPLES = ["terse", "twofold", "beam"]
@@ -57,7 +57,7 @@ def test_another_wording(here: Path) -> None:
     policy = ScriptedPolicy()
     ran(here, "terse", policy, sample_size=2, max_iterations=1)
     assert [call.scope.phase for call in policy.calls] == ["sample", "loss", "gradient", "update"]
-    loss, gradient, update = (call.messages[-1]["content"] for call in policy.calls[1:])
+    loss, gradient, update = (plain_text(call.messages[-1]) for call in policy.calls[1:])
     assert "This response is worse than yours" in loss
     assert gradient == "In one sentence: what should change?"
     assert "Make that change." in update
