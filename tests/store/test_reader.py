@@ -10,7 +10,7 @@ from tests.store.memory import memory_folder
 from tests.store.values import trajectory
 from tpo.errors import StoreError
 from tpo.store.jsonline import seal
-from tpo.store.reader import MAX_OPEN, OpenFiles, find_places, read_failures, read_trajectories
+from tpo.store.reader import MAX_OPEN, OpenFiles, find_places, read_attempts, read_trajectories
 from tpo.store.trajectory_line import encode_trajectory
 from tpo.types import Trajectory
 
@@ -37,10 +37,10 @@ def test_a_failed_line_never_replaces_a_finished_one(tmp_path: Path) -> None:
     done, other, again = trajectory("a"), trajectory("b"), trajectory("a", reward=3.0)
     write(tmp_path, done, other, trajectory("a", error="server gone"))
     assert list(read_trajectories(tmp_path)) == [done, other]
-    assert [each.error for each in read_failures(tmp_path)] == ["server gone"]
+    assert [each.error for each in read_attempts(tmp_path, failed_only=True)] == ["server gone"]
     write(tmp_path, done, other, trajectory("a", error="server gone"), again)
     assert list(read_trajectories(tmp_path)) == [other, again]
-    assert list(read_failures(tmp_path)) == []
+    assert list(read_attempts(tmp_path, failed_only=True)) == []
 
 
 def test_a_torn_last_line_is_not_there(tmp_path: Path) -> None:

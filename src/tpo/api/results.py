@@ -16,7 +16,7 @@ from tpo.export.results import COLUMNS, result_row
 from tpo.export.tables import writable
 from tpo.runs.summary import Summary, summarize
 from tpo.store import RunRecord, read_run, read_trajectories
-from tpo.store.reader import read_failures
+from tpo.store.reader import read_attempts
 from tpo.types import Trajectory
 
 
@@ -51,7 +51,7 @@ class Run:
     @property
     def failed(self) -> dict[str, str]:
         """Queries that failed, by id, with the reason. Running again tries them again."""
-        return {t.query.id: t.error or "" for t in read_failures(self.path)}
+        return {t.query.id: t.error or "" for t in read_attempts(self.path, failed_only=True)}
 
     def trajectories(self) -> Iterator[Trajectory]:
         """Iterate over the trajectories in the order in which they ended, one in memory at a time."""

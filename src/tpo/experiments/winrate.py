@@ -63,15 +63,8 @@ async def win_rates(
     judged, free = JournaledJudge(judge, journal, identity), asyncio.Semaphore(concurrency)
 
     async def one(pair: tuple[Query, str, str] | None) -> float | None:
-        if pair is None or pair[1] == pair[2]:
-            return None if pair is None else 0.5
         async with free:
-            try:
-                return (await judged.comparison(*pair)).probability
-            except RewardError as error:
-                if error.fatal:
-                    raise
-                return None
+            return None if pair is None else await _probability(judged, *pair)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -81,6 +74,17 @@ async def win_rates(
     finally:
         await journal.close()
     return [_rate(n, [task.result() for task in of]) for n, of in tasks.items()]
+
+
+async def _probability(judge: PairJudge, query: Query, first: str, second: str) -> float | None:
+    if first == second:
+        return 0.5
+    try:
+        return (await judge.comparison(query, first, second)).probability
+    except RewardError as error:
+        if error.fatal:
+            raise
+        return None
 
 
 def _rate(n: int, found: Sequence[float | None]) -> WinRate:

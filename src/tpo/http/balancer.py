@@ -20,8 +20,6 @@ Answer = TypeVar("Answer")
 
 FORGIVEN_SECONDS = 60.0
 """For how long an ambiguous failure of a server that has answered before counts as passing."""
-
-
 CROWDED = 16
 """Calls in flight to a server beyond twice those of the idlest, above which keys go to the next in order."""
 
@@ -87,16 +85,14 @@ class Balancer(Generic[Member]):
         if len(self.members) == 1:
             return list(self.members)
         now = self._clock.now()
-        ranked = sorted(self.members, key=lambda name: _rank(key, name))
         healthy = (health.in_flight for health in self._health.values() if health.until <= now)
         most = CROWDED + 2 * min(healthy, default=0)
-        return sorted(
-            ranked,
-            key=lambda name: (
-                max(0.0, self._health[name].until - now),
-                self._health[name].in_flight > most,
-            ),
-        )
+
+        def place(name: str) -> tuple[float, bool, bytes]:
+            health = self._health[name]
+            return max(0.0, health.until - now), health.in_flight > most, _rank(key, name)
+
+        return sorted(self.members, key=place)
 
     async def ask(
         self,
@@ -125,9 +121,8 @@ class Balancer(Generic[Member]):
                     if failures:
                         on_retry(failures[-1].reason, 0.0)
                     started = self._begin(name)
-                    self._health[name].in_flight += 1
                     try:
-                        answer = await attempt(self.members[name])
+                        answer = await self._counted(name, attempt)
                     except HttpFailure as failure:
                         failures.append(failure)
                         if not self._passes(name, failure, started):
@@ -136,8 +131,6 @@ class Balancer(Generic[Member]):
                     else:
                         self._succeed(name, is_proof=is_proof)
                         return answer
-                    finally:
-                        self._health[name].in_flight -= 1
             finally:
                 self._outage.end(backoff)
             # One that has answered before may come back; if none ever did, the first failure says what is
@@ -153,6 +146,13 @@ class Balancer(Generic[Member]):
         except HttpFailure as last:
             self._outage.judge(last)
             raise
+
+    async def _counted(self, name: str, attempt: Callable[[Member], Awaitable[Answer]]) -> Answer:
+        self._health[name].in_flight += 1
+        try:
+            return await attempt(self.members[name])
+        finally:
+            self._health[name].in_flight -= 1
 
     def _begin(self, name: str) -> float:
         """Return the time; where this call probes a rested member, the others wait for its result."""

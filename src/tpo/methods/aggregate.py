@@ -27,10 +27,10 @@ from typing import Any
 
 from tpo.methods.attempt import Attempt
 from tpo.methods.branch import Branch
-from tpo.methods.contrast import contrast
+from tpo.methods.contrast import best_among_others
 from tpo.methods.method import Method, StepCall
-from tpo.methods.wording import load_wording, numbered
-from tpo.types import EDITOR, Candidate, Messages, Query, assistant, user
+from tpo.methods.wording import load_wording
+from tpo.types import EDITOR, Candidate, Messages, Query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +56,7 @@ class Aggregate(Method):
 
     def aggregation_prompt(self, query: Query, subset: Sequence[Candidate]) -> Messages:
         """Show the best of *subset* as the model's own turn and the others after it; ask for a better one."""
-        best = contrast(subset).chosen
-        others = [each.text for each in subset if each is not best]
-        values = {"query": query.text, "chosen": best.text}
-        if others:
-            request = self.wording.fill("aggregate", others=numbered("attempt", others), **values)
-        else:
-            request = self.wording.fill("refine", **values)
-        return (*query.messages, assistant(best.text), user(request))
+        return best_among_others(self.wording, query, subset, prompt="aggregate", tag="attempt")
 
     def step_calls(self, n: int) -> Sequence[StepCall]:
         """Return a call for each of the *n* subsets."""

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from tpo.methods.attempt import Attempt
-from tpo.methods.contrast import contrast
+from tpo.methods.contrast import best_among_others
 from tpo.methods.method import Method, StepCall
-from tpo.methods.wording import load_wording, numbered
-from tpo.types import EDITOR, Candidate, Messages, Query, assistant, user
+from tpo.methods.wording import load_wording
+from tpo.types import EDITOR, Candidate, Messages, Query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,7 @@ class Fusion(Method):
 
     def fusion_prompt(self, query: Query, pool: Sequence[Candidate]) -> Messages:
         """Show the best of *pool* as the model's own turn and the others after it; ask for one answer."""
-        best = contrast(pool).chosen
-        others = [each.text for each in pool if each is not best]
-        values = {"query": query.text, "chosen": best.text}
-        if others:
-            request = self.wording.fill("fusion", others=numbered("answer", others), **values)
-        else:
-            request = self.wording.fill("refine", **values)
-        return (*query.messages, assistant(best.text), user(request))
+        return best_among_others(self.wording, query, pool, prompt="fusion", tag="answer")
 
     def step_calls(self, n: int) -> Sequence[StepCall]:
         """Return the one call that fuses."""

@@ -79,18 +79,12 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
         yield from read_places(file, sorted(find_places(file).values(), key=lambda place: place.offset))
 
 
-def read_attempts(path: Path) -> Iterator[Trajectory]:
-    """Yield the latest attempt of each query, as :func:`read_trajectories`; it may have failed."""
+def read_attempts(path: Path, *, failed_only: bool = False) -> Iterator[Trajectory]:
+    """Yield the latest attempt of each query, as :func:`read_trajectories`; if asked, failed ones only."""
     for file in trajectory_files(path):
         last = (place.last for place in find_places(file).values())
-        yield from read_places(file, sorted(last, key=lambda place: place.offset))
-
-
-def read_failures(path: Path) -> Iterator[Trajectory]:
-    """Yield the latest attempt of each query whose latest attempt failed, as :func:`read_trajectories`."""
-    for file in trajectory_files(path):
-        last = (place.last for place in find_places(file).values())
-        yield from read_places(file, [place for place in last if not place.finished])
+        wanted = (place for place in last if not (failed_only and place.finished))
+        yield from read_places(file, sorted(wanted, key=lambda place: place.offset))
 
 
 def trajectory_files(path: Path) -> list[Path]:
