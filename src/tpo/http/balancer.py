@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Generic, TypeVar
@@ -122,7 +123,8 @@ class Balancer(Generic[Member]):
                         on_retry(failures[-1].reason, 0.0)
                     started = self._begin(name)
                     try:
-                        answer = await self._counted(name, attempt)
+                        with self._counted(name):
+                            answer = await attempt(self.members[name])
                     except HttpFailure as failure:
                         failures.append(failure)
                         if not self._passes(name, failure, started):
@@ -147,10 +149,11 @@ class Balancer(Generic[Member]):
             self._outage.judge(last)
             raise
 
-    async def _counted(self, name: str, attempt: Callable[[Member], Awaitable[Answer]]) -> Answer:
+    @contextmanager
+    def _counted(self, name: str) -> Iterator[None]:
         self._health[name].in_flight += 1
         try:
-            return await attempt(self.members[name])
+            yield
         finally:
             self._health[name].in_flight -= 1
 
