@@ -40,8 +40,8 @@ def stack(rows: list[Row], pad: int) -> Batch:
 class Batches:
     """Draws dialogues of a protocol, sorts some thousands of tokens by length, and cuts them into batches."""
 
-    def __init__(self, encoder: Encoder, budget: int, rng: random.Random) -> None:
-        self.encoder, self.budget, self.rng = encoder, budget, rng
+    def __init__(self, encoder: Encoder, budget: int, rng: random.Random, disputed: float) -> None:
+        self.encoder, self.budget, self.rng, self.disputed = encoder, budget, rng, disputed
         self._ready: list[Batch] = []
 
     def draw(self, protocol: Protocol) -> Batch:
@@ -53,7 +53,7 @@ class Batches:
     def _fill(self, protocol: Protocol) -> None:
         rows: list[Row] = []
         while sum(len(row[0]) for row in rows) < AHEAD * self.budget:
-            ids, weights = self.encoder.dialogue(protocol.draw(self.rng))
+            ids, weights = self.encoder.dialogue(protocol.draw(self.rng), self.disputed)
             if len(ids) <= LONGEST:
                 rows.append((ids, weights, self.encoder.marks(ids)))
         rows.sort(key=lambda row: len(row[0]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from tpo.methods.tags import OPENING
 from tpo.types import Message, plain_text
 from training.grammar import LABELS, SLOTS, named
 from training.outside import draw_query
@@ -93,6 +94,7 @@ class Encoder:
         self._labels = {
             self.plain(f"{start}{LABELS[slot]}:")[0]: slot for start in ("\n", "") for slot in SLOTS
         }
+        self._opening = self.plain(OPENING)
         values = {value for family in TOPICS for slot in SLOTS for value in pool(slot, family)}
         self._values = {self.plain(f" {value}")[0] for value in values}
 
@@ -107,15 +109,23 @@ class Encoder:
             tokens += [*self._heads[message["role"]], *self.plain(plain_text(message).strip()), self.eot]
         return tokens + self._heads["assistant"]
 
-    def dialogue(self, dialogue: Dialogue) -> tuple[list[int], list[float]]:
-        """Its tokens, and how much each of them weighs in the loss (0: it is given)."""
-        tokens, weights = [self.bos], [0.0]
+    def dialogue(self, dialogue: Dialogue, disputed: float = 1.0) -> tuple[list[int], list[float]]:
+        """Its tokens, and how much each of them weighs in the loss (0: it is given).
+
+        *disputed* is a factor for the values of an update that query and draft do not have in common: only
+        there does it show whether the gradient was read.
+        """
+        tokens, weights, given = [self.bos], [0.0], list[set[int]]()
         for index, message in enumerate(dialogue.messages):
             head, taught = self._heads[message["role"]], dialogue.taught.get(index, 0.0)
             body = [*self.plain(plain_text(message).strip()), self.eot]
+            factors = self._weights
+            if len(given) > 1 and body[: len(self._opening)] == self._opening:
+                factors = factors | dict.fromkeys(self._values - (given[0] & given[1]), disputed)
+            given += [set(body)] if message["role"] != "system" else []
             tokens += head + body
             weights += [0.0] * len(head)
-            weights += [taught * self._weights.get(token, 1.0) for token in body]
+            weights += [taught * factors.get(token, 1.0) for token in body]
         return tokens, weights
 
     def marks(self, tokens: Sequence[int]) -> list[int]:

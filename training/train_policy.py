@@ -49,6 +49,8 @@ class Plan:
     """Shares of the training at which the policy writes drafts of its own; they are mixed in from then on."""
     own_queries: int = 80
     own: float = 0.25
+    disputed: float = 1.0
+    """Factor on the weight of values of an update on which query and draft do not agree."""
     rate: float = 1.0
     """Factor on the full learning rate."""
     decay: float = 0.4
@@ -67,8 +69,8 @@ CONVERSATIONS = Mix(
     textgrad=0.05, base=0.15, counterfactual=0.7, wrong=0.5, drafts=(2, 12),
 )  # fmt: skip
 FINISH = Plan(
-    steps=600, verdicts=0.0, own_at=(0.0,), own_queries=400, own=0.7, rate=0.4, decay=0.8, repeats=0,
-    curriculum=((1.0, CONVERSATIONS),),
+    steps=600, verdicts=0.0, own_at=(0.0,), own_queries=400, own=0.7, disputed=4.0, rate=0.4, decay=0.8,
+    repeats=0, curriculum=((1.0, CONVERSATIONS),),
 )  # fmt: skip
 """The last stage: mostly whole conversations, on the policy's own drafts.
 
@@ -126,7 +128,7 @@ class PolicyTraining:
             self.own = [Draft(Task(**task), texts) for task, texts in saved["own"]]
         self.rng = random.Random(plan.seed + self.step)
         self.repeat_rng = torch.Generator().manual_seed(plan.seed + self.step)
-        self.batches = Batches(encoder, plan.budget, self.rng)
+        self.batches = Batches(encoder, plan.budget, self.rng, plan.disputed)
         self.held_out = held_out_gradients(encoder)
 
     def run(self) -> Policy:

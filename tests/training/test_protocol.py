@@ -15,7 +15,7 @@ from training.tokenizer import Encoder, train_tokenizer
 from training.world import Rates, draw_task, flawed, perfect, text_of
 
 from tpo.methods.tags import CLOSING, OPENING
-from tpo.types import assistant, user
+from tpo.types import assistant, system, user
 
 
 @cache
@@ -107,6 +107,18 @@ def test_verdicts_weigh_most() -> None:
     tokens, weights = encoder().dialogue(dialogue)
     weighed = {encoder().decode([token]): weight for token, weight in zip(tokens, weights, strict=True)}
     assert weighed[" wrong"] > weighed[" right"] > weighed[" has"] == 1.0
+
+
+def test_values_on_which_query_and_draft_disagree_weigh_as_asked_in_an_update() -> None:
+    query, draft = "Write a plan: day Friday, month May, place lake.", "Day: Sunday\nMonth: May\nPlace: lake"
+    update = f"{OPENING}\nDay: Sunday\nMonth: May\nPlace: castle\n{CLOSING}"
+    for head in ((), (system("Be brief."),)):
+        messages = (*head, user(query), assistant(draft), user("Change it."), assistant(update))
+        dialogue = Dialogue(messages, {len(messages) - 1: 2.0})
+        tokens, weights = encoder().dialogue(dialogue, 4.0)
+        weighed = [encoder().decode([t]) for t, weight in zip(tokens, weights, strict=True) if weight > 2]
+        assert weighed == [" Sunday", " castle"]
+        assert max(encoder().dialogue(dialogue)[1]) == 2.0
 
 
 def test_dialogues_end_with_a_taught_reply_and_updates_stand_in_their_tags() -> None:
