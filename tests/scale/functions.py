@@ -22,6 +22,18 @@ def answer(messages: Messages, sampling: Sampling) -> str:
     return f"<improved_response>{text}</improved_response>" if update else text
 
 
+def often(messages: Messages, sampling: Sampling) -> str:
+    """The same text for three of four seeds."""
+    del messages
+    return "common" if (sampling.seed or 0) % 4 else "a rare answer"
+
+
+def length(messages: Messages, response: str) -> float:
+    """A reward of the length."""
+    del messages
+    return len(response)
+
+
 def meet(messages: Messages, sampling: Sampling) -> str:
     """A text, once two calls are in flight."""
     MEETING.wait()

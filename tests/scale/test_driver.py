@@ -23,13 +23,17 @@ from tpo.rewards.scripted import ScriptedReward
 from tpo.runs.models import Models, no_models
 from tpo.runs.plan import RunPlan
 from tpo.runs.summary import Summary, summarize
+from tpo.scale.blocks import begin_block
 from tpo.scale.cluster import Pool, RowStream
 from tpo.scale.driver import execute_on_ray
 from tpo.scale.merge import merge_shards
 from tpo.scale.parts import Parts
 from tpo.store import read_trajectories
+from tpo.store.journal import JOURNAL
 from tpo.store.lock import Lock
 from tpo.store.reader import NAME
+from tpo.store.runfile import read_run
+from tpo.store.shards import block_directories
 from tpo.types import Scope, Trajectory
 from tpo.view.live_run import LiveRun
 from tpo.view.status import run_status
@@ -398,9 +402,35 @@ async def test_parts_tell_what_is_finished_and_where_the_rest_goes_on(tmp_path: 
         earlier = parts.earlier(failed)
         assert earlier is not None
         assert earlier.status == "failed"
-        parts.drop_copies([])
+        parts.drop_copies({})
         assert parts.earlier(failed) == earlier
         assert len(list(parts.read_finished())) == 11
+
+
+async def test_a_query_has_one_line_where_its_part_does_not_continue_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = Setup(tmp_path, failing="q6")
+    await setup.on_ray(keep_parts=True)
+    monkeypatch.setattr(Parts, "earlier", lambda self, query: None)  # as if its columns had changed
+    setup = Setup(tmp_path)
+    await setup.on_ray(keep_parts=True, block_size=7)
+    found = [(each.query.id, each.status) for each in read_trajectories(tmp_path / "run")]
+    assert sorted(found) == sorted((f"q{number}", "finished") for number in range(12))
+
+
+async def test_a_block_keeps_what_a_worker_wrote_meanwhile(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    await setup.on_ray(keep_parts=True)
+    (block, *_) = block_directories(tmp_path / "run")
+    trajectories = list(read_trajectories(block))
+    journal, lines = b"one\ntwo\n", (block / NAME).read_bytes()
+    (block / JOURNAL).write_bytes(journal + b"tor")
+    (block / NAME).write_bytes(lines + b"tor")
+    older = replace(trajectories[0], steps=())
+    begin_block(block, read_run(block), 0.0, [older], [b"two\n", b"three\n"])
+    assert (block / JOURNAL).read_bytes() == journal + b"three\n"
+    assert (block / NAME).read_bytes() == lines
 
 
 async def test_the_live_view_follows_parts_that_begin(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def batch(*prompts: str, **columns: list[Any]) -> dict[str, Any]:
 
 
 def made(given: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
-    optimize = Optimize(**OPTIONS, **options)
+    optimize = Optimize(**OPTIONS | options)
     try:
         rows: list[dict[str, Any]] = optimize(given).to_pylist()
         return rows
@@ -66,6 +66,16 @@ def test_answers_and_whole_records() -> None:
     trajectory = decode_trajectory(record["trajectory"].encode() + b"\n")
     assert trajectory.best is not None
     assert trajectory.best.text == answers[0]["messages"][-1]["content"]
+
+
+def test_rows_for_fine_tuning_hold_the_answer_that_was_selected() -> None:
+    made_by = "python:tests.scale.functions"
+    options: dict[str, Any] = {"policy": f"{made_by}:often", "reward": f"{made_by}:length"}
+    options |= {"rows": "sft", "sample_size": 8, "max_iterations": 0}
+    (best,) = made(batch("one"), **options)
+    (selected,) = made(batch("one"), select="consensus", **options)
+    assert best["messages"][-1]["content"] == "a rare answer"
+    assert selected["messages"][-1]["content"] == "common"
 
 
 def test_a_batch_that_comes_again_is_not_called_again(tmp_path: Path) -> None:
@@ -122,6 +132,7 @@ def test_one_id_for_two_questions_is_refused() -> None:
         ({"samples": 3}, "no such option: samples"),
         ({"overlap": 0}, "at least 1"),
         ({"limit": 3}, "limit: Ray Data reads"),
+        ({"gate": ["python:tests.scale.functions:other"]}, "--calibration must name a file"),
         ({"shard": "1/2", "out": "there"}, "out, shard: Ray Data"),
         (
             {"workers": "2", "block_size": 4, "keep_parts": True},

@@ -47,14 +47,15 @@ def export_sft(
     """
 
     def rows_of(trajectory: Trajectory, prompt: list[dict[str, str]]) -> Iterator[Row]:
-        answer = _answer(trajectory, eligible)
+        answer = answer_of(trajectory, eligible)
         if answer is not None:
             yield answer_row(trajectory, prompt, answer, models)
 
     return write_training_set(trajectories, rows_of, COLUMNS, path)
 
 
-def _answer(trajectory: Trajectory, eligible: Eligible) -> Candidate | None:
+def answer_of(trajectory: Trajectory, eligible: Eligible) -> Candidate | None:
+    """Return the answer; the eligible response of the highest reward where it is blank or not *eligible*."""
     pool, best = eligible.of(trajectory.pool), trajectory.best
     if best is not None and best in pool and not is_blank(best):
         return best

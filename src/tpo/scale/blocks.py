@@ -17,7 +17,7 @@ from tpo.store.files import replace_file
 from tpo.store.journal import JOURNAL
 from tpo.store.jsonline import plain
 from tpo.store.lock import Lock
-from tpo.store.reader import NAME
+from tpo.store.reader import NAME, find_places
 from tpo.store.runfile import RunRecord, write_run
 from tpo.store.shards import BLOCK
 from tpo.store.trajectory_line import encode_trajectory
@@ -58,24 +58,31 @@ def begin_block(
 ) -> None:
     """Give the block in the directory *path* of the run of *record* what it continues and does not have.
 
-    *trajectories* failed or had fewer iterations; they follow those that the block has. *calls* are all lines
-    of its journal. Nothing is written if there are none.
+    *trajectories* failed or had fewer iterations; those of queries that the block has are left out. *calls*
+    are lines for its journal, behind those that it has. Nothing is written if there are none of both.
 
     Raises:
         StoreBusy: a worker is in the block.
         StoreError: they cannot be written.
     """
-    lines = [encode_trajectory(trajectory) for trajectory in trajectories]
-    if not lines and not calls:
+    given = list(trajectories)
+    if not given and not calls:
         return
-    with Lock(path):
-        there = (path / NAME).read_bytes() if (path / NAME).exists() else None
-        if there is None:
+    with Lock(path):  # a worker of an earlier try may have written until now
+        places = find_places(path / NAME) if (path / NAME).exists() else None
+        if places is None:
             begun = RunRecord(record.configuration, record.fingerprint).begin(now)
             write_run(path, begun.end(now, {}, interrupted=True))
-        whole = there[: there.rfind(b"\n") + 1] if there else b""
-        replace_file(path / JOURNAL, b"".join(calls))
-        replace_file(path / NAME, whole + b"".join(lines))
+        lines = [encode_trajectory(each) for each in given if each.query.id not in (places or ())]
+        own = _whole_lines(path / JOURNAL)
+        known = frozenset(own)
+        replace_file(path / JOURNAL, b"".join([*own, *(line for line in calls if line not in known)]))
+        replace_file(path / NAME, b"".join([*_whole_lines(path / NAME), *lines]))
+
+
+def _whole_lines(file: Path) -> list[bytes]:
+    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    return lines if not lines or lines[-1].endswith(b"\n") else lines[:-1]
 
 
 def read_block(path: Path) -> tuple[Query, ...]:

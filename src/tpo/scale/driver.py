@@ -22,7 +22,7 @@ from typing import Any
 import tpo.errors
 from tpo.errors import ConfigError, DataError, MissingExtra, StoreBusy, StoreError, TpoError
 from tpo.events import Listener, QueryEnded
-from tpo.rewards.calibration import scales_missing
+from tpo.rewards.calibration import require_common_scales
 from tpo.runs.plan import OpenRun, RunPlan
 from tpo.runs.results import RunResults
 from tpo.runs.retries import Retries
@@ -70,10 +70,7 @@ async def execute_on_ray(
     """
     plan, settings = opened.plan, opened.plan.settings
     pool = Pool.of(settings)
-    if len(settings.reward) + len(settings.gate) > 1 and (
-        settings.calibration is None or not settings.calibration.is_file()
-    ):
-        raise scales_missing("--ray")
+    require_common_scales(len(settings.reward) + len(settings.gate), settings.calibration, "--ray")
     retries = Retries()
     with opened.models.events.forwarding(*listeners):
         store = Parts(opened.directory) if plan.settings.keep_parts else opened.directory
@@ -119,15 +116,14 @@ class _RayRun:
         if self._parts is None:
             for path in block_directories(self.plan.path):
                 await self._take_finished(path.name)
-        names: dict[str, None] = {}
+        names: dict[str, bool] = {}
         folders = [self.plan.path, *block_directories(self.plan.path)]
         calls = read_calls((folder / JOURNAL for folder in folders), self._store.finished)
         for queries in _chunks(_unique(self.plan.queries), self.plan.settings.block_size):
             unfinished = [query for query in queries if not self._store.is_finished(query)]
             if unfinished:
                 name = block_name(query.id for query in queries)
-                self._write_block(self._folder / name, unfinished, calls)
-                names[name] = None
+                names[name] = self._write_block(self._folder / name, unfinished, calls)
         if self._parts is not None:
             self._parts.drop_copies(names)
             return list(names)
@@ -138,10 +134,11 @@ class _RayRun:
         self._remove_folder()
         return list(names)
 
-    def _write_block(self, path: Path, queries: Sequence[Query], calls: Mapping[str, list[bytes]]) -> None:
+    def _write_block(self, path: Path, queries: Sequence[Query], calls: Mapping[str, list[bytes]]) -> bool:
         """Write a block of *queries*, with finished *calls* and trajectories that it continues.
 
-        A block of an earlier try has its own, but may lack those of queries that ran in another block.
+        A block of an earlier try has its own, but may lack those of queries that ran in another block. False
+        if a worker is in it, so that it was not given them.
         """
         write_block(path, queries)
         there = find_places(path / NAME) if (path / NAME).exists() else None
@@ -149,8 +146,11 @@ class _RayRun:
         if lacking:
             found = [self._store.earlier(query) for query in lacking]
             made = [line for query in queries for line in calls.get(query.id, ())]
-            with suppress(StoreBusy):  # a worker whose driver died is about to end
+            try:
                 begin_block(path, self._store.record, self._store.now(), filter(None, found), made)
+            except StoreBusy:  # a worker whose driver died is about to end
+                return False
+        return True
 
     async def follow(self, names: Sequence[str], pool: Pool) -> None:
         """Run the blocks *names* on *pool*, and keep their trajectories as they appear.

@@ -26,6 +26,7 @@ from tpo.export.eligible import EVERYTHING
 from tpo.export.pairing import BEST_WORST
 from tpo.export.tables import writable
 from tpo.export.training import Models, prompt_of
+from tpo.rewards.calibration import require_common_scales
 from tpo.runs.inputs import QueryInput
 from tpo.runs.plan import RunPlan
 from tpo.scale.blocks import block_name
@@ -93,6 +94,8 @@ class Optimize:
         self._columns, self._shape = SHAPES[rows]
         self._journals = None if journals is None else Path(journals)
         settings = load_settings(options, os.environ)
+        rewards = len(settings.reward) + len(settings.gate)
+        require_common_scales(rewards, settings.calibration, "tpo.ray.Optimize")
         self._read_options = data_options(settings)
         nothing = QueryInput("a batch", (), "", 0)
         plan = run_blocking(RunPlan.resolve(settings, nothing))
@@ -200,9 +203,9 @@ def _preference_rows(trajectory: Trajectory, models: Models) -> Iterator[ShapedR
 
 def _answer_rows(trajectory: Trajectory, models: Models) -> Iterator[ShapedRow]:
     prompt = prompt_of(trajectory)
-    best = max(EVERYTHING.of(trajectory.pool), key=lambda candidate: candidate.reward, default=None)
-    if trajectory.status == "finished" and prompt is not None and best is not None:
-        yield answers.answer_row(trajectory, prompt, best, models)
+    answer = answers.answer_of(trajectory, EVERYTHING)
+    if trajectory.status == "finished" and prompt is not None and answer is not None:
+        yield answers.answer_row(trajectory, prompt, answer, models)
 
 
 def _record_rows(trajectory: Trajectory, _: Models) -> Iterator[ShapedRow]:

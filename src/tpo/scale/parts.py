@@ -13,12 +13,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from tpo.scale.blocks import read_block
 from tpo.store.directory import RunDirectory
 from tpo.store.files import replace_file, rewrite_file, sync_directory
 from tpo.store.journal import JOURNAL, read_calls
 from tpo.store.jsonline import seal
 from tpo.store.lock import Lock
-from tpo.store.reader import NAME, Place, find_places, read_places
+from tpo.store.reader import NAME, Place, find_furthest, find_places, read_places
 from tpo.store.resume import changed_columns, check_row
 from tpo.store.runfile import MAX_ITERATIONS, RunRecord
 from tpo.store.shards import BLOCK, FOLDER, PARTS
@@ -94,10 +95,11 @@ class Parts:
         if trajectory.status == "finished":
             self.finished.add(trajectory.query.id)
 
-    def drop_copies(self, names: Collection[str]) -> None:
+    def drop_copies(self, names: Mapping[str, bool]) -> None:
         """Remove lines and calls of unfinished queries that another part has, first of all one of *names*.
 
-        The queries of *names* run; these parts keep all that they have.
+        The queries of *names* run; these parts keep all that they have. True are those that were given what
+        they continue.
 
         Raises:
             StoreBusy: a process works in a part.
@@ -106,6 +108,8 @@ class Parts:
         self._places = self._find()
         files = self._files()
         running = {query for file in files if file.parent.name in names for query in find_places(file)}
+        begun = (self._folder / name for name, is_begun in names.items() if is_begun)
+        running |= {query.id for path in begun for query in read_block(path)}
         for file in files:
             if file.parent.name in names:
                 continue
@@ -144,16 +148,7 @@ class Parts:
         await self._directory.end(totals, ended, interrupted=interrupted, retries=retries)
 
     def _find(self) -> dict[str, tuple[Path, Place]]:
-        """Return the file and the place of each query's line; of several, the one that is furthest."""
-        found: dict[str, tuple[Path, Place]] = {}
-        for file in self._files():
-            for query, place in find_places(file).items():
-                if query not in found or self._rank(place) > self._rank(found[query][1]):
-                    found[query] = file, place
-        return found
-
-    def _rank(self, place: Place) -> tuple[bool, bool, int]:
-        return place.is_done(self._allowed), place.finished, place.iterations
+        return find_furthest(self._files(), self._allowed)
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"{BLOCK}*/{NAME}"))

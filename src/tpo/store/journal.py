@@ -228,13 +228,13 @@ class Journal:
 
 
 def read_calls(files: Iterable[Path], finished: Collection[str]) -> dict[str, list[bytes]]:
-    """Return the lines of the journals *files* by query, less those of *finished* queries."""
+    """Return the whole lines of the journals *files* by query, less those of *finished* queries."""
     calls: dict[str, list[bytes]] = {}
     for file in files:
         with suppress(FileNotFoundError), file.open("rb") as lines:
             for line in lines:
                 query = _query_of(line)
-                if query is not None and query not in finished:
+                if query is not None and query not in finished and line.endswith(b"\n"):
                     calls.setdefault(query, []).append(line)
     return calls
 

@@ -117,6 +117,24 @@ def find_places(file: Path) -> dict[str, Place]:
     return places
 
 
+def find_furthest(files: Iterable[Path], max_iterations: object) -> dict[str, tuple[Path, Place]]:
+    """Return, by query, its file of *files* and its place there: of copies, the one that is furthest.
+
+    Raises:
+        StoreError: one is missing, or a later version wrote it.
+    """
+
+    def rank(place: Place) -> tuple[bool, bool, int]:
+        return place.is_done(max_iterations), place.finished, place.iterations
+
+    found: dict[str, tuple[Path, Place]] = {}
+    for file in files:
+        for query, place in find_places(file).items():
+            if query not in found or rank(place) > rank(found[query][1]):
+                found[query] = file, place
+    return found
+
+
 class OpenFiles:
     """Files that are read in turn: the last :data:`MAX_OPEN` stay open. Use it in a ``with`` block."""
 

@@ -14,7 +14,7 @@ from tpo.errors import StoreError, StoreMismatch
 from tpo.store import reader, runfile, schema1
 from tpo.store.journal import JOURNAL
 from tpo.store.jsonline import plain
-from tpo.store.reader import Place, find_places, replaces, trajectory_files
+from tpo.store.reader import Place, find_furthest, trajectory_files
 from tpo.store.runfile import RunRecord, check_fingerprint, joined, read_run
 from tpo.store.shards import FOLDER, shard_directories
 from tpo.types import Query
@@ -40,7 +40,7 @@ def is_complete(
     _check_resumable(path, there, fingerprint)
     if queries is None or not (path / reader.NAME).exists():
         return False
-    found = _all_places(path)
+    found = find_furthest(trajectory_files(path), fingerprint.get(runfile.MAX_ITERATIONS))
     places = {query: place for query, (_, place) in found.items()}
     finished = finished_ids(places, fingerprint)
     same_data = there.fingerprint.get("data") == fingerprint.get("data")
@@ -48,7 +48,7 @@ def is_complete(
     columns = columns if had_other_data(there, fingerprint) else ()
     for query in queries:
         if query.id in finished:
-            check_row(*found[query.id], query, columns)
+            check_row(found[query.id][0].parent, places[query.id], query, columns)
         complete = complete and query.id in finished
         known = known or query.id in places
         if same_data and not complete:
@@ -76,19 +76,9 @@ def recorded_ids(path: Path, data: str) -> dict[str, tuple[str, ...]] | None:
     if not _digests(there) - {None, data} or there.schema == schema1.SCHEMA:
         return None
     ids: dict[str, list[str]] = defaultdict(list)
-    for query, (_, place) in _all_places(path).items():
+    for query, (_, place) in find_furthest(trajectory_files(path), None).items():
         ids[place.digest].append(query)
     return {digest: tuple(of) for digest, of in ids.items()}
-
-
-def _all_places(path: Path) -> dict[str, tuple[Path, Place]]:
-    """Return the directory and the place of the line of each query of the run, or of its parts."""
-    places: dict[str, tuple[Path, Place]] = {}
-    for file in trajectory_files(path):
-        for query, place in find_places(file).items():
-            if query not in places or replaces(place.finished, places[query][1].finished):
-                places[query] = file.parent, place
-    return places
 
 
 def finished_ids(places: Mapping[str, Place], fingerprint: Mapping[str, Any]) -> set[str]:
