@@ -36,6 +36,7 @@ PUT = f"Put it between {OPENING} and {CLOSING}, so."
         (f"{OPENING}\ndraft\n{CLOSING}\n\nOn reflection: {OPENING}\nfinal\n{CLOSING}", "stop", "final"),
         (f"{OPENING}draft{CLOSING}\n**{OPENING}**final{CLOSING}", "stop", "**final"),
         (f"{OPENING}draft{CLOSING}\n> {OPENING}final{CLOSING}", "stop", "final"),
+        (f"Thoughts about {OPENING}\n\nHere it is: {OPENING}New.{CLOSING}", "stop", "New."),
         (f"{OPENING} \n {CLOSING}", "stop", None),
         ("New.", "stop", None),
         ("", "stop", None),

@@ -62,6 +62,13 @@ async def test_an_update_ends_before_a_stop_string_though_a_tag_is_mentioned_aft
     assert reply["choices"][0]["message"]["content"] == "Better"
 
 
+async def test_a_tag_in_an_update_that_is_cut_begins_no_other() -> None:
+    update = "<improved_response>\nUse <improved_response> in a line. Longer.\n</improved_response>"
+    async with served(ScriptedPolicy(SCRIPT | {"sample": ["a", "b"], "update": update})) as client:
+        reply = (await client.chat(stop=". ")).json
+    assert reply["choices"][0]["message"]["content"] == "Use <improved_response> in a line"
+
+
 async def test_a_text_ends_before_a_stop_string_that_the_policy_does_not_know() -> None:
     update = "So. Here: <improved_response>\nIt is better. And longer.\n</improved_response>"
     script = SCRIPT | {"sample": ["One. Two. Three.", "Four"], "loss": "Why. Because.", "update": update}

@@ -12,8 +12,10 @@ Reader = Callable[[Completion], str | None]
 
 OPENING = "<improved_response>"
 CLOSING = "</improved_response>"
-_START = re.compile(rf"(?:^[ \t>*#-]*|(?<={CLOSING})[ \t]*){OPENING}|{OPENING}(?=[ \t\r]*$)", re.MULTILINE)
-"""An opening tag that begins or ends a line, or stands behind the closing tag of a draft."""
+_START = re.compile(
+    rf"(?:^[ \t>*#-]*|(?<={CLOSING})[ \t]*){OPENING}|[:.!][ \t]*{OPENING}(?=[ \t\r]*$)", re.MULTILINE
+)
+"""An opening tag that begins a line, ends one behind a sentence, or stands behind the end of a draft."""
 _END = re.compile(rf"{CLOSING}[ \t\r]*$", re.MULTILINE)
 
 
@@ -25,11 +27,11 @@ def plain_response(completion: Completion) -> str | None:
 def tagged_response(completion: Completion) -> str | None:
     """Return the text between the last opening tag and the closing one, or None where there is none.
 
-    A tag within a line may only be mentioned: a closed pair whose opening tag begins or ends a line comes
-    before it.
+    A tag within a line may only be mentioned: a closed pair whose opening tag begins a line, or ends one
+    behind a sentence, comes before it.
     A reply that ended by itself may lack the closing tag; one that was cut may not, since its end is missing.
     """
-    start, is_closed = _start_of_update(completion.text)
+    start, is_closed = start_of_update(completion.text)
     body = completion.text[start:]
     if is_closed:
         end = _END.search(body)
@@ -40,13 +42,11 @@ def tagged_response(completion: Completion) -> str | None:
     return (response if closed else body).strip() or None
 
 
-def start_of_update(text: str) -> int:
-    """Return the place behind the opening tag of the update in *text*; 0 where there is none."""
-    return _start_of_update(text)[0]
+def start_of_update(text: str) -> tuple[int, bool]:
+    """Return the place behind the opening tag of the update in *text*; 0 where there is none.
 
-
-def _start_of_update(text: str) -> tuple[int, bool]:
-    """Return that place, and whether its tag begins or ends a line and is closed."""
+    And whether the tag stands where an update begins, and is closed.
+    """
     starts = [found.end() for found in _START.finditer(text)]
     if starts and CLOSING in text[starts[-1] :]:
         return starts[-1], True

@@ -142,13 +142,16 @@ def _stops(request: ServedRequest) -> tuple[str, ...]:
 
 def _until_stop(completion: Completion, stops: Sequence[str], *, has_tags: bool) -> Completion:
     """Return *completion* cut before the first of *stops*; if it *has_tags*, the first one of the update."""
-    start = start_of_update(completion.text) if has_tags else 0
+    start, is_closed = start_of_update(completion.text) if has_tags else (0, False)
     text = completion.text[start:]
     body = text.lstrip() if has_tags else text
     ends = [body.index(stop) for stop in stops if stop in body]
     if not ends or (has_tags and not start):
         return completion
-    return replace(completion, text=f"{completion.text[:start]}{body[: min(ends)]}", finish_reason="stop")
+    cut = f"{completion.text[:start]}{body[: min(ends)]}"
+    if is_closed and CLOSING not in cut[start:]:
+        cut += CLOSING  # so that the update is still found by its tags
+    return replace(completion, text=cut, finish_reason="stop")
 
 
 def update_check(answer_fields: Mapping[str, Any]) -> Check | None:

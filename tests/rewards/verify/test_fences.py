@@ -35,6 +35,12 @@ def test_a_block_comes_with_the_language_that_it_names(text: str, expected: list
     assert fenced_blocks(text, ("python",)) == expected
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0c", "\x0b", "\x1c", "\r\n"])
+def test_only_ends_of_lines_end_a_line(mark: str) -> None:
+    text = f"```\nfirst\n```\nNot{mark}that.\n\n```\nsecond\n```\nDone."
+    assert [block.content for block in fenced_blocks(text, ("python",))] == ["first\n", "second\n"]
+
+
 def test_a_block_within_a_block_is_a_part_of_it() -> None:
     text = '~~~\ndef add(a, b):\n    """\n    ```python\n    add(1, 2)\n    ```\n    """\n~~~'
     (block,) = fenced_blocks(text, ("python",))

@@ -49,6 +49,7 @@ CODE = "def add(a, b):\n    return a + b"
         f"```python\n{CODE}\n```\nAnd now:\n```python\nfoo(",
         "> ```python\n> def add(a, b):\n>     return a + b\n> ```",
         f"```python\n{CODE}",
+        f"```python\n{CODE}\n```\nUse it:\n```python\nfrom solution import add\nprint(add(1, 2))\n```",
         f"```python\nnot this\n```\nBetter:\n```python\n{CODE}\n```",
     ],
 )
@@ -90,6 +91,17 @@ async def test_without_an_entry_point_the_code_defines_what_the_tests_use() -> N
     response = "```python\ndef helper(a): ...\n```\nSo:\n```python\nadd = lambda a, b: a + b\n```"
     assert await passed(response, "total = add(1, 2)\nassert total == 3") == [True]
     assert await passed(f"{response}\n```python\ntotal = add(1, 2)\n```", "assert add(1, 2) == 3") == [True]
+
+
+async def test_an_import_in_an_example_defines_nothing() -> None:
+    code = "import math\ndef area(r): return math.pi * r * r"
+    for example in ("import math\nprint(area(1))", "from solution import area\nprint(area(1))"):
+        response = f"```python\n{code}\n```\nUse it:\n```python\n{example}\n```"
+        assert await passed(response, "assert math.isclose(area(1), math.pi)") == [True]
+
+
+async def test_an_entry_point_that_is_no_text_is_none() -> None:
+    assert await CHECKS(ADD, query(tests=["assert add(1, 2) == 3"], entry_point=["add"])) == {"test 1": True}
 
 
 async def test_a_program_in_the_form_of_humaneval_is_given_the_function() -> None:

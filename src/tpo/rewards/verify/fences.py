@@ -24,7 +24,7 @@ def fenced_blocks(text: str, languages: Collection[str]) -> list[Block]:
 
     A block that never ends counts only where none does. Tags such as ``<answer>`` begin no HTML.
     """
-    lines = text.splitlines()
+    lines = re.split(r"\r\n|\r|\n", text)  # as the parser counts them; splitlines() splits at more
     closed: list[Block] = []
     open_ended: list[Block] = []
     for token in MarkdownIt("commonmark").disable(["html_block", "inline"]).parse(text):

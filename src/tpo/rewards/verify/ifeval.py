@@ -169,5 +169,13 @@ def follows(checker: Any, text: str) -> bool:
             raise RewardRefused(
                 f"{checker.id} needs data of NLTK: python -m nltk.downloader {NLTK_DATA}"
             ) from error
-        log.info("%s: the check failed on a text, which counts as not followed: %r", checker.id, error)
+        if isinstance(error, ImportError | OSError | MemoryError):  # not for what the text says
+            raise
+        _warn(checker.id, type(error))
+        log.info("%s: %r on the text %.200r", checker.id, error, text)
         return False
+
+
+@cache
+def _warn(name: str, kind: type[Exception]) -> None:
+    log.warning("%s: the check fails on some texts (%s), which count as not followed", name, kind.__name__)

@@ -45,16 +45,21 @@ def _used(tests: list[str]) -> set[str]:
 
 
 def _code(blocks: list[tuple[bool, str]], asked: set[str]) -> str:
-    """Return the last of the blocks that are most likely the code: those that define a name *asked* for."""
+    """Return the last of the blocks that are most likely the code: those that define a name *asked* for.
 
-    def rank(block: tuple[bool, str]) -> tuple[bool, bool, bool]:
+    To import one is not to define it, since examples of use import what the code before them defines.
+    """
+
+    def rank(block: tuple[bool, str]) -> tuple[bool, bool, bool, bool]:
         names_python, code = block
         try:
             names = symtable.symtable(code, "response", "exec").get_symbols()
         except Exception:  # noqa: BLE001 - wrong syntax, a null byte, too deep
-            return False, names_python, False
-        is_entry = any(each.get_name() in asked and _is_bound(each) for each in names)
-        return is_entry, names_python, is_entry or any(each.is_namespace() for each in names)
+            return False, False, names_python, False
+        found = [each for each in names if each.get_name() in asked and _is_bound(each)]
+        defines = any(not each.is_imported() for each in found)
+        is_entry = bool(found)
+        return defines, is_entry, names_python, is_entry or any(each.is_namespace() for each in names)
 
     return blocks[0][1] if len(blocks) == 1 else max(reversed(blocks), key=rank)[1]
 

@@ -67,7 +67,7 @@ class PythonTests:
         job = {
             "key": secrets.token_hex(16),
             "blocks": blocks or [(False, response)],
-            "entry_point": query.metadata.get("entry_point"),
+            "entry_point": name if isinstance(name := query.metadata.get("entry_point"), str) else None,
             "tests": tests,
             "seconds": self.seconds,
             "memory": self.memory_mb * 1024 * 1024,

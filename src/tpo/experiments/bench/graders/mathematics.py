@@ -45,11 +45,12 @@ _RETRACTION = re.compile(
 )
 """Words with which an answer retracts a result."""
 _FINAL = re.compile(
-    r"\banswer is:?\s*\**\s*(?P<result>\$[^$]+\$|\\\(.+?\\\)|-?\d+(?:[,./]\d+)*)"
+    r"\banswer is:?\s*\**\s*(?P<result>\$[^$]+\$|\\\(.+?\\\)|-?\d+(?:[,./]\d+)*(?![,./]?\d)"
+    r"(?![\w\\!^√π°(])(?!\s*[-+*/^=<>√π]))"
     r"(?:(?![.!]\s)[^\d$\\?\n])*\Z",
     re.IGNORECASE,
 )
-"""A last sentence that states one number or formula as the answer."""
+"""A last sentence that states one formula as the answer, or one number that begins no longer expression."""
 
 
 class _TimedOut(BaseException):
