@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from tpo.errors import RewardError
@@ -20,6 +21,16 @@ async def test_the_same_response_to_a_query_is_scored_once_and_to_two_queries_tw
     store = await scored(tmp_path / "scores", reward, (FIRST, "a"), (FIRST, "a"), (SECOND, "a"))
     assert [call.scope.query for call in reward.calls] == ["first", "second"]
     assert (store.value(FIRST, "a"), store.value(FIRST, "b")) == (1.0, None)
+
+
+async def test_a_score_is_that_of_the_columns_that_the_reward_reads(tmp_path: Path) -> None:
+    for pattern, asked in (("a", 1), ("b", 1), ("b", 0)):
+        reward = ScriptedReward(len)
+        store = ScoreStore(tmp_path / "scores", ("pattern",))
+        query = replace(FIRST, metadata={"pattern": pattern, "other": asked})
+        await store.score([(query, "x")], reward)
+        await store.close()
+        assert len(reward.calls) == asked
 
 
 async def test_scores_outlive_the_store_and_failures_are_asked_again(tmp_path: Path) -> None:

@@ -117,18 +117,27 @@ def test_the_command_asks_each_judge_and_checks_it_first(tmp_path: Path) -> None
     run, pool = runs(tmp_path / "runs")
     with (
         JudgeServer(reply=lambda body, number: "A") as one,
-        JudgeServer(reply=lambda body, number: "A") as other,
+        JudgeServer(reply=lambda body, number: "A", model="other") as other,
+        JudgeServer(reply=lambda body, number: "A") as moved,
     ):
-        assert win_rate_of(one.url, run, pool)[0] == 0
-        assert win_rate_of(other.url, run, pool)[0] == 0
-        assert one.bodies == other.bodies != []
+        for server in (one, other, moved):
+            assert win_rate_of(server.url, run, pool)[0] == 0
+        assert len(one.bodies) == len(other.bodies) > 0
+        assert moved.bodies == []
         written = (run / "winrate/winrate.json").read_text()
-        assert json.loads(written)["judge"] == other.url
+        assert json.loads(written)["judge"] == one.model
         gone = JudgeServer(listing_status=401)
         with gone:
             assert win_rate_of(gone.url, run, pool)[0] != 0
         assert gone.bodies == []
     assert (run / "winrate/winrate.json").read_text() == written
+
+
+def test_a_run_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    code, output = win_rate_of("http://127.0.0.1:1", tmp_path / "typo", tmp_path)
+    assert code == 2
+    assert "no such directory" in " ".join(output.split())
+    assert not (tmp_path / "typo").exists()
 
 
 def test_what_the_judge_refuses_is_left_out_and_a_wrong_key_ends_it(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ class SweepSession:
         plan = self.plan
         if plan.check_reward is None:
             return Outcome(failures)
-        held_out = HeldOutScores(plan.held_out_file())
+        held_out = HeldOutScores(plan.held_out_file(), plan.held_out_columns())
         try:
             if held_out.is_complete(self._trajectories()):
                 return Outcome(failures, held_out)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tpo.cli.options import Debug
-from tpo.errors import ConfigError
+from tpo.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from tpo.experiments.winrate import WinRate
     from tpo.rewards.judge.pairwise import PairwiseJudge
 
 EXAMPLES = """\
@@ -47,20 +48,23 @@ def winrate(
     from tpo.experiments.winrate import win_rates, write_win_rates
 
     sizes = _sizes(best_of)
+    for each in (run, pool):
+        if not each.is_dir():  # told before a directory is made in it
+            raise StoreError(f"{each}: no such directory; name that of a run")
     folder = out if out is not None else run / "winrate"
     folder.mkdir(parents=True, exist_ok=True)
 
-    async def judged() -> Any:
+    async def judged() -> tuple[str, list[WinRate]]:
         comparer = _judge(judge, judge_model)
         try:
-            await comparer.check()
-            kept, identity = folder / "comparisons.jsonl", (judge, judge_model or "")
-            return await win_rates(run, pool, comparer, sizes, kept, identity=identity)
+            name = await comparer.check()
+            kept = folder / "comparisons.jsonl"
+            return name, await win_rates(run, pool, comparer, sizes, kept, identity=(name,))
         finally:
             await comparer.aclose()
 
-    name = judge_model or judge
-    record = write_win_rates(folder, run, pool, name, asyncio.run(judged()), figure=not no_figures)
+    name, rates = asyncio.run(judged())
+    record = write_win_rates(folder, run, pool, name, rates, figure=not no_figures)
     echo(record["table"])
 
 

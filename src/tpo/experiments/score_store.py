@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from tpo.errors import RewardError
 from tpo.rewards.base import Reward
-from tpo.store.journal import Journal, request_hash
-from tpo.store.journaled_models import JournaledReward
-from tpo.types import Messages, Query, Scope, Score
+from tpo.store.journal import Journal
+from tpo.store.journaled_models import JournaledReward, score_request
+from tpo.types import Query, Scope, Score
 
 Key = tuple[str, str]
 """A query's id and the hash of a response to it."""
@@ -19,20 +19,23 @@ Key = tuple[str, str]
 class ScoreStore:
     """Scores in the file at *path*; they must be one reward's.
 
+    *columns* are those of the data that the reward reads: a score is that of their values.
+
     Raises:
         StoreError: the file cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Collection[str] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._journal = Journal(path)
+        self._columns = tuple(columns)
         self._scores: dict[Key, float] = {}
         self.failures: dict[Key, str] = {}
         """Reasons why responses have no score."""
 
     def value(self, query: Query, text: str) -> float | None:
         """Return the score of *text*, or None if it has none."""
-        key = _key(query, text)
+        key = self._key(query, text)
         if key not in self._scores:
             there = self._journal.score(_scope(query), key[1])
             if there is None:
@@ -50,7 +53,7 @@ class ScoreStore:
         Raises:
             RewardError: a fatal error, after which no response can be scored.
         """
-        free, kept = asyncio.Semaphore(concurrency), JournaledReward(reward, self._journal)
+        free, kept = asyncio.Semaphore(concurrency), JournaledReward(reward, self._journal, self._columns)
         try:
             async with asyncio.TaskGroup() as group:
                 for query, text in self._unscored(responses):
@@ -67,13 +70,13 @@ class ScoreStore:
     def _unscored(self, responses: Iterable[tuple[Query, str]]) -> Iterator[tuple[Query, str]]:
         asked: set[Key] = set()
         for query, text in responses:
-            key = _key(query, text)
+            key = self._key(query, text)
             if key not in asked and self.value(query, text) is None:
                 asked.add(key)
                 yield query, text
 
     async def _one(self, query: Query, text: str, reward: JournaledReward) -> None:
-        key = _key(query, text)
+        key = self._key(query, text)
         try:
             score: Score = await reward.score(query.messages, text, _scope(query))
         except RewardError as error:
@@ -84,12 +87,10 @@ class ScoreStore:
         self.failures.pop(key, None)
         self._scores[key] = score.value
 
+    def _key(self, query: Query, text: str) -> Key:
+        return query.id, score_request(query.messages, text, query, self._columns)
+
 
 def _scope(query: Query) -> Scope:
     """Return one scope for all responses to a query, which differ only in their text."""
     return Scope(query.id, 0, "reward", 0, data=query)
-
-
-def _key(query: Query, text: str) -> Key:
-    messages: Messages = query.messages
-    return query.id, request_hash(messages, text)

@@ -104,6 +104,13 @@ class JournaledPolicy:
         raise PolicyError(f"{place}: the policy gave no response")
 
 
+def score_request(messages: Messages, response: str, row: Query | None, columns: Collection[str]) -> str:
+    """Return the hash under which a score is kept, of a reward that reads *columns* of the *row*."""
+    values = {} if row is None else row.metadata
+    read = [{name: plain(values.get(name)) for name in columns}] if columns else []
+    return request_hash(messages, response, *read)
+
+
 class JournaledReward:
     """Middleware: answers from *journal*, and asks *reward* for the rest.
 
@@ -123,9 +130,7 @@ class JournaledReward:
             RewardError: as the reward's own, or the score is no finite number.
             StoreError: it could not be written.
         """
-        row = scope.data.metadata if scope.data is not None else {}
-        read = [{name: plain(row.get(name)) for name in self._columns}] if self._columns else []
-        request = request_hash(messages, response, *read)
+        request = score_request(messages, response, scope.data, self._columns)
         score = self._journal.score(scope, request)
         if score is None:
             _check_not_stopped(self._journal, scope)

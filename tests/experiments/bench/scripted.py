@@ -102,3 +102,9 @@ def asked_of(call: PolicyCall) -> str:
 def length(messages: Sequence[Message], response: str) -> float:
     """Return the length of *response*, for ``--reward python:tests.experiments.bench.scripted:length``."""
     return float(len(response))
+
+
+def words(messages: Sequence[Message], response: str) -> float:
+    """Return the number of words of *response*."""
+    del messages
+    return float(len(response.split()))

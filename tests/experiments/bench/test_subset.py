@@ -46,3 +46,18 @@ def test_without_kinds_the_same_are_taken_again() -> None:
     queries = of_kinds(*"aaaaaaaa")
     assert stratified_subset(queries, 3, None) == stratified_subset(queries, 3, None)
     assert len(stratified_subset(queries, None, None)) == 8
+
+
+def test_a_larger_limit_keeps_every_query_of_a_smaller_one() -> None:
+    sizes = (43, 90, 105, 128, 134)  # of the levels of MATH-500, where largest remainders lose some
+    queries = [
+        Query(f"{level}-{i}", (user("hi"),), metadata={"level": level})
+        for level, size in enumerate(sizes)
+        for i in range(size)
+    ]
+    smaller: set[str] = set()
+    for limit in range(200):
+        chosen = {query.id for query in stratified_subset(queries, limit, "level")}
+        assert len(chosen) == limit
+        assert smaller <= chosen
+        smaller = chosen

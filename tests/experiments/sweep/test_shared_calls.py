@@ -110,6 +110,19 @@ def test_samples_of_a_later_step_are_no_larger_draw() -> None:
     assert shared.largest_draw(query.messages, sampling, later).n == 2
 
 
+def test_a_rule_that_draws_in_rounds_draws_no_more_for_a_larger_pool(tmp_path: Path) -> None:
+    policies = [ScriptedPolicy(say) for _ in range(2)]
+    for policy, shares in zip(policies, (True, False), strict=True):
+        of = plan(tmp_path / str(shares), methods=("bon",), samples=(60,), queries=1, shares=shares)
+        settings = replace(of.settings, sample_cost=0.05)
+        cells = tuple(replace(cell, settings=replace(cell.settings, sample_cost=0.05)) for cell in of.cells)
+        of = replace(of, settings=settings, cells=cells)
+        carried_out(of, models(of, policy))
+    shared, alone = ([call.sampling.n for call in policy.calls] for policy in policies)
+    assert shared == alone
+    assert 0 < sum(alone) < 60
+
+
 @pytest.mark.parametrize(
     ("n", "more", "drawn"),
     [

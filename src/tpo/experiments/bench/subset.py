@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from tpo.types import Query
 
@@ -29,7 +30,7 @@ def hash_subset(label: str, size: int) -> Callable[[int], tuple[int, ...]]:
 def stratified_subset(queries: Sequence[Query], limit: int | None, stratum: str | None) -> tuple[Query, ...]:
     """Return *limit* of *queries* in order, divided between strata in proportion to their sizes.
 
-    Within a stratum the lowest hashes of ids are taken. Shares are rounded by largest remainders. *stratum*
+    Within a stratum the lowest hashes of ids are taken. A larger limit keeps all of a smaller one. *stratum*
     is a key of the metadata; None: one stratum.
     """
     if limit is None or limit >= len(queries):
@@ -46,12 +47,14 @@ def stratified_subset(queries: Sequence[Query], limit: int | None, stratum: str 
 
 
 def _shares(sizes: Sequence[int], limit: int) -> list[int]:
-    """Return *limit* divided in proportion to *sizes* by largest remainders; ties go to the earlier one."""
-    total = sum(sizes)
-    shares = [size * limit // total for size in sizes]
-    by_remainder = sorted(range(len(sizes)), key=lambda i: (-(sizes[i] * limit % total), i))
-    for index in by_remainder[: limit - sum(shares)]:
-        shares[index] += 1
+    """Return *limit* divided in proportion to *sizes* by Sainte-Laguë's rule; ties go to the earlier one.
+
+    No share falls when *limit* rises, as it may by largest remainders.
+    """
+    shares = [0] * len(sizes)
+    for _ in range(limit):
+        quotients = [Fraction(size, 2 * share + 1) for size, share in zip(sizes, shares, strict=True)]
+        shares[quotients.index(max(quotients))] += 1
     return shares
 
 

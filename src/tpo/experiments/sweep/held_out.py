@@ -8,7 +8,7 @@ over-optimization.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from tpo.experiments.score_store import ScoreStore
@@ -34,12 +34,14 @@ def scored_candidates(trajectory: Trajectory) -> tuple[Candidate, ...]:
 class HeldOutScores:
     """Scores of the held-out reward, stored in the file at *path*.
 
+    *columns* are those of the data that it reads.
+
     Raises:
         StoreError: the file cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._store = ScoreStore(path)
+    def __init__(self, path: Path, columns: Collection[str] = ()) -> None:
+        self._store = ScoreStore(path, columns)
         self.failures = self._store.failures
         """Reasons why responses have no score."""
         self.value = self._store.value

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from tpo.config import Settings, data_options, policy_identity, policy_spec, reward_identity, weights_of
+from tpo.config import (
+    Settings,
+    data_options,
+    policy_identity,
+    policy_spec,
+    reward_columns,
+    reward_identity,
+    weights_of,
+)
+from tpo.config.rules import stopping_rules
 from tpo.config.specs import require_held_out
 from tpo.data import data_digest, load_queries
 from tpo.data.sources import Spec
@@ -19,6 +28,7 @@ from tpo.experiments.sweep.costs import DEFAULT_COSTS, SECONDS, CostMeasure
 from tpo.experiments.sweep.shared_calls import SharedSampling, shared_models
 from tpo.methods.fallback import BestOfNFallback
 from tpo.methods.method import Method
+from tpo.methods.stopping import SampleRule
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.runs.inputs import QueryInput
@@ -83,6 +93,11 @@ class SweepPlan(ExperimentPlan):
         identity = request_hash(reward_identity(cell.settings), weights)
         return f"{slug(cell.reward)[:40]}-{identity[:8]}"
 
+    def held_out_columns(self) -> tuple[str, ...]:
+        """Return the columns of the data that the held-out reward reads."""
+        found = {} if self.check_reward is None else self._columns(self.settings)
+        return tuple(sorted(found.get(self.check_reward or "", ())))
+
     def held_out_file(self) -> Path:
         """Return the file of held-out scores, which is specific to the held-out reward."""
         digest = held_out_digest(self.settings, self.check_reward)
@@ -96,6 +111,7 @@ class SweepPlan(ExperimentPlan):
             data=QueryInput(self.source, self.queries, self.digest, len(self.queries)),
             path=self.path(cell),
             fresh=self.fresh,
+            columns=self._columns(cell.settings),
             wrap=partial(self._shared, cell) if self.shares else None,
             weights=self._digests(cell),
             clock=self.clock,
@@ -130,8 +146,15 @@ class SweepPlan(ExperimentPlan):
         self, cell: Cell, policy: Policy, reward: Reward
     ) -> AbstractAsyncContextManager[tuple[Policy, Reward]]:
         """Return the models of *cell* behind the journals of shared calls."""
-        sampling = SharedSampling(self.methods, {query.id: query for query in self.queries}, cell.seed)
+        rules = stopping_rules(cell.settings, cell.method)
+        # A rule that draws in rounds decides how many samples there are: a larger draw would undo that.
+        methods = () if any(isinstance(rule, SampleRule) for rule in rules) else self.methods
+        sampling = SharedSampling(methods, {query.id: query for query in self.queries}, cell.seed)
         return shared_models(self.shared_folder(), self.reward_key(cell), policy, reward, sampling)
+
+    def _columns(self, settings: Settings) -> dict[str, Mapping[str, bool]]:
+        """Return the columns of the data that the rewards of *settings* and the held-out reward read."""
+        return reward_columns(replace(settings, check_reward=self.check_reward))
 
     def _digests(self, cell: Cell) -> dict[str, str | None]:
         if cell.reward not in self._weights:

@@ -72,14 +72,14 @@ class DecisionModel:
         self.identity = model or ",".join(client.address for client in clients)
         """The model's name, or its servers where none was given."""
 
-    async def check(self) -> None:
-        """Check that a server answers, and serves the model.
+    async def check(self) -> str:
+        """Check that a server answers, and serves the model; return the model's name there.
 
         Raises:
             RewardError: none does.
         """
         try:
-            await self.servers.ask("", DecisionServer.card, is_proof=False)
+            return (await self.servers.ask("", DecisionServer.card, is_proof=False)).name
         except HttpFailure as failure:
             raise reward_error(failure, None, self._noun) from failure
 

@@ -46,13 +46,13 @@ class PairwiseJudge:
         self.criteria = criteria
         self.both_orders = both_orders
 
-    async def check(self) -> None:
-        """Check that a server answers, and serves the model.
+    async def check(self) -> str:
+        """Check that a server answers, and serves the model; return the model's name there.
 
         Raises:
             RewardError: none does.
         """
-        await self.model.check()
+        return await self.model.check()
 
     async def compare(self, query: Query, first: str, second: str) -> float:
         """Return the probability that *first* is a better response to *query* than *second*.
