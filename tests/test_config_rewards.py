@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tpo.rewards.hf import HFReward
 from tpo.rewards.judge import JudgeReward
 from tpo.rewards.sglang import SGLangReward
 from tpo.rewards.vllm import VLLMReward
+from tpo.runs.models import Relay, load_models
 
 
 def settings(*reward: str, **values: Any) -> Settings:
@@ -114,3 +116,9 @@ def test_code_that_comes_with_a_model_runs_only_where_a_flag_a_variable_or_a_fil
     assert isinstance(reward_of(settings(name, device="cpu", trust_remote_code=True)), HFReward)
     for environment, config in (({"TPO_TRUST_REMOTE_CODE": "true"}, None), ({}, file)):
         assert load_settings({"reward": name}, environment, config).trust_remote_code
+
+
+def test_a_check_reward_that_guides_is_refused_wherever_models_are_loaded() -> None:
+    for given in (settings("python:m:f"), settings("tiny", gate=("python:m:f",))):
+        with pytest.raises(ConfigError, match="must not guide a run"):
+            load_models(replace(given, check_reward="python:m:f"), Relay())

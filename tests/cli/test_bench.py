@@ -157,9 +157,13 @@ def test_the_model_of_another_policys_answers_is_not_taken(tmp_path: Path) -> No
 
 def test_a_held_out_reward_is_named_on_the_command_line(tmp_path: Path) -> None:
     with OpenAIServer() as server:
-        code, said = run(server, tmp_path, "--check-reward", "python:tests.experiments.bench.scripted:length")
+        made = "python:tests.experiments.bench.scripted"
+        code, said = run(server, tmp_path, "--check-reward", f"{made}:words")
+        same = run(server, tmp_path / "same", "--check-reward", f"{made}:length")
     assert code == 0, said
     assert "held-out reward" in said
+    assert same[0] == 2
+    assert "must not guide a run" in " ".join(same[1].split())
 
 
 def test_results_of_several_stand_in_one_table(tmp_path: Path) -> None:

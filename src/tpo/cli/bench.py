@@ -27,7 +27,8 @@ tpo bench run beavertails --data rows.jsonl --limit 50 --repeats 3 --policy URL 
 GRADING = "Grading"
 OF_A_LOOP = (METHOD, SAMPLING)
 OF_A_POLICY = (
-    *("policy", "model", "policy_extra", "chat_template_kwargs", "sequences"),
+    *("policy", "model", "policy_extra", "chat_template_kwargs", "sequences", "check_reward"),
+    *(f"{role}{of}" for role in ("critic", "editor") for of in ("", "_model", "_extra")),
     *(name for name in DATA_OPTIONS if name != "limit"),
 )
 """Settings without meaning for a reward alone."""

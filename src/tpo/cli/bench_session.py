@@ -21,6 +21,7 @@ from tpo.cli.escape import echo, visible
 from tpo.cli.event_counts import EventCounts, completions_per_query
 from tpo.cli.run_progress import run_view
 from tpo.config import Settings, check_of, name_model, policy_name
+from tpo.config.specs import require_held_out
 from tpo.errors import ConfigError, PolicyError, StoreError
 from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.graders.base import GradingContext
@@ -70,6 +71,7 @@ class BenchSession:
         benchmark = load_benchmark(name)
         flags = _with_paper(flags) if flags["paper"] else flags
         settings, lists = axes_of(flags, config, ("method", "seed"))
+        require_held_out(settings.check_reward, (*settings.reward, *settings.gate))
         held_out, settings = settings.check_reward, replace(settings, check_reward=None)
         seeds = seeds_of(lists["seed"], flags["repeats"])
         settings = _with_models(settings, benchmark)

@@ -29,6 +29,9 @@ TUNED = ("method", "sample_size")
 TUNE_DEFAULTS: Mapping[str, Any] = {"method": ("tpo", "revision", "fused"), "max_iterations": 4}
 """Default values of ``tpo tune`` that are its own."""
 
+ONE_REWARD = OPTIONS["reward"].option.help.removesuffix(" Repeat it for an ensemble.")
+"""Help of ``--reward`` where several are no ensemble."""
+
 FORMER_FLAGS = {flag_of(old): flag_of(new) for old, new in FORMER.items()} | {
     "--samples": "--sample-size",
     "--iterations": "--max-iterations",

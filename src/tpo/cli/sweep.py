@@ -8,7 +8,7 @@ import typer
 
 from tpo.cli import options
 from tpo.cli.prices import Currency, PriceCached, PriceIn, PriceOut, RolePrice
-from tpo.config.settings import DATA, OPTIONS
+from tpo.config.settings import DATA
 
 EXAMPLES = """\
 [bold]Examples[/bold]
@@ -29,7 +29,7 @@ COMPARISON = "Comparison"
     without=("combine", "calibration", "reward_weights", "gate", "select", "select_judge"),
     several=options.SWEPT,
     texts={
-        "reward": f"{OPTIONS['reward'].option.help} Each reward gets runs of its own.",
+        "reward": f"{options.ONE_REWARD} Repeat it for several rewards: each gets runs of its own.",
         "check_reward": "Held-out reward: guides no run, scores the answers and the best of each step"
         " afterwards.",
     },

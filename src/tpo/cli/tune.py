@@ -28,8 +28,9 @@ CHOICE = "Choice"
     without=("combine", "calibration", "limit", "select", "select_judge"),
     several=options.TUNED,
     texts={
+        "reward": options.ONE_REWARD,
         "check_reward": "Held-out reward: guides nothing and judges the configurations."
-        " Without it the guiding reward judges, which favors best-of-n."
+        " Without it the guiding reward judges, which favors best-of-n.",
     },
     defaults=options.TUNE_DEFAULTS,
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from tpo.config import Settings, check_of, policy_of, policy_spec, resolve, reward_of
+from tpo.config.specs import require_held_out
 from tpo.errors import PolicyRefused
 from tpo.events import Event, Listener
 from tpo.policies.base import Policy
@@ -81,9 +82,11 @@ def load_models(settings: Settings, events: Relay) -> Models:
     """Load the models that *settings* name. Blocks while weights load: call it outside an event loop.
 
     Raises:
+        ConfigError: the check reward also guides.
         MissingExtra: an in-process model is named, and its libraries are not installed.
         PolicyRefused, RewardRefused: a model cannot be loaded.
     """
+    require_held_out(settings.check_reward, (*settings.reward, *settings.gate))
     reward, check = reward_of(settings, os.environ, events), check_of(settings, os.environ, events)
     return Models(policy_of(settings, os.environ, events), reward, events, check=check)
 
