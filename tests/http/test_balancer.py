@@ -46,7 +46,8 @@ async def test_a_key_stays_with_its_server_and_keys_are_spread() -> None:
     assert all(70 < count < 130 for count in Counter(first.values()).values())
 
 
-async def test_calls_of_one_key_go_to_the_next_server_where_far_more_wait_at_its_own() -> None:
+@pytest.mark.parametrize("spreads", [True, False])
+async def test_only_a_key_that_spreads_leaves_its_server_where_far_more_calls_wait(spreads: bool) -> None:
     servers, go = Servers(), asyncio.Event()
 
     async def attempt(name: str) -> str:
@@ -54,13 +55,15 @@ async def test_calls_of_one_key_go_to_the_next_server_where_far_more_wait_at_its
         await go.wait()
         return name
 
-    calls = [asyncio.create_task(servers.balancer.ask("one", attempt)) for _ in range(3 * CROWDED)]
+    calls = [
+        asyncio.create_task(servers.balancer.ask("one", attempt, spreads=spreads)) for _ in range(3 * CROWDED)
+    ]
     await asyncio.sleep(0)
     go.set()
     await asyncio.gather(*calls)
     (own, most), *others = Counter(servers.asked).most_common()
-    assert others
-    assert CROWDED < most < 2 * CROWDED
+    assert CROWDED < most < 2 * CROWDED if spreads else most == 3 * CROWDED
+    assert bool(others) == spreads
     assert await servers.ask("one") == own
 
 

@@ -72,6 +72,8 @@ def test_only_the_papers_layout_sends_a_system_text_of_its_own() -> None:
     assert opening["role"] == "system"
     assert tuple(rest) == QUERY.messages
     assert build_method("paper").first_prompt(TALK) == TALK.messages
+    told = Query("q", ({"role": "developer", "content": "Be brief."}, *QUERY.messages))
+    assert build_method("paper").first_prompt(told) == told.messages
 
 
 @pytest.mark.parametrize("query", [QUERY, TALK])

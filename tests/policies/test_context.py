@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tpo.http import HttpFailure
 from tpo.http.tokens import estimated_tokens, surely_fits
 from tpo.policies.chat_server import MARGIN
-from tpo.policies.context import LEAST_KEPT, LEAST_REPLY, TOO_LONG, Fitted, fit, is_text
+from tpo.policies.context import LEAST_KEPT, LEAST_REPLY, ExceedsContext, Fitted, fit, is_text
 from tpo.types import ExtendedSampling, Messages, Phase, Sampling, Scope, Served, assistant, plain_text, user
 
 UPDATE = Scope("q", 1, "update")
@@ -92,9 +92,9 @@ def test_the_longest_turn_gives_way_however_dear_the_others_are(cheap: int, dear
 
 def test_what_cannot_be_made_to_fit_fails_as_a_request_does() -> None:
     many = tuple(user("a" * 180) for _ in range(40))
-    with pytest.raises(HttpFailure, match="serve the model with a longer context") as caught:
+    with pytest.raises(ExceedsContext, match="serve the model with a longer context") as caught:
         fitted(many, 2000)
-    assert (caught.value.passes, caught.value.fatal, caught.value.status) == (False, False, TOO_LONG)
+    assert (caught.value.passes, caught.value.fatal, caught.value.status) == (False, False, 413)
 
 
 @given(

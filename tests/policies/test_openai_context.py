@@ -4,7 +4,7 @@ import pytest
 
 from tests.http.loopback import Answer, Loopback, choices
 from tests.policies.asked import Served, drawn, error
-from tpo.errors import PolicyError, PromptTooLong
+from tpo.errors import PromptTooLong
 from tpo.policies import OpenAIPolicy
 from tpo.types import Sampling, Scope, user
 from tpo.types import Served as WrittenBy
@@ -67,7 +67,7 @@ async def test_a_context_that_is_told_by_a_refusal_is_kept_to_from_then_on(refus
 
 async def test_a_prompt_that_the_server_still_refuses_fails_in_its_words() -> None:
     refusal = error(400, "This model's maximum context length is 1000 tokens.")
-    with pytest.raises(PolicyError, match="maximum context length is 1000 tokens"):
+    with pytest.raises(PromptTooLong, match="maximum context length is 1000 tokens"):
         await Served(refusal).draw(max_tokens=2048)
 
 

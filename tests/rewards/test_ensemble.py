@@ -163,3 +163,14 @@ async def test_a_score_keeps_the_worst_truncation() -> None:
     one = {"a": Scale(0.0, 1.0), "b": Scale(0.0, 1.0)}
     score = await Ensemble({"a": Cutting(3), "b": Cutting(9)}, scales=one).score(MESSAGES, "x", SCOPE)
     assert (score.tokens, score.truncated_tokens) == (4, 9)
+
+
+async def test_an_error_with_other_arguments_comes_as_it_is() -> None:
+    class QuotaError(RewardError):
+        def __init__(self, code: int, why: str) -> None:
+            super().__init__(f"{code}: {why}")
+
+    failing = ScriptedReward(len, failures={"x": QuotaError(7, "none left")})
+    ensemble = Ensemble(members() | {"failing": failing}, scales=SCALES | {"failing": Scale(0.0, 1.0)})
+    with pytest.raises(QuotaError, match="7: none left"):
+        await ensemble.score(MESSAGES, "x", SCOPE)

@@ -286,7 +286,8 @@ def no_descriptors_left() -> Iterator[None]:
     """Let this process open as many files as it has open."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    most = 4096 if limits[1] == resource.RLIM_INFINITY else min(4096, limits[1])  # above what is open
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))
     try:
         with contextlib.suppress(OSError):
             while True:

@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 FORGIVEN_SECONDS = 60.0
 """For how long an ambiguous failure of a server that has answered before counts as passing."""
 CROWDED = 16
-"""Calls in flight to a server beyond twice those of the idlest, above which keys go to the next in order."""
+"""Calls in flight to a server beyond twice those of the idlest, above which a key that spreads goes on."""
 
 
 @dataclass(slots=True)
@@ -78,10 +78,11 @@ class Balancer(Generic[Member]):
         self._clock = clock or Clock()
         self._outage = Outage(self._retry, self._clock)
 
-    def order(self, key: str) -> list[str]:
+    def order(self, key: str, *, spreads: bool = False) -> list[str]:
         """Return the members' names in the order in which *key* tries them: healthy ones first.
 
-        One with far more calls in flight than another comes later: many calls may have one key.
+        If it *spreads*, as one of many clients' calls, a member with far more calls in flight than another
+        comes later.
         """
         if len(self.members) == 1:
             return list(self.members)
@@ -91,7 +92,7 @@ class Balancer(Generic[Member]):
 
         def place(name: str) -> tuple[float, bool, bytes]:
             health = self._health[name]
-            return max(0.0, health.until - now), health.in_flight > most, _rank(key, name)
+            return max(0.0, health.until - now), spreads and health.in_flight > most, _rank(key, name)
 
         return sorted(self.members, key=place)
 
@@ -102,11 +103,12 @@ class Balancer(Generic[Member]):
         on_retry: OnRetry = ignore,
         *,
         is_proof: bool = True,
+        spreads: bool = False,
     ) -> Answer:
         """Return what *attempt* gives for the first member in the order of *key* that answers.
 
         *is_proof*: an answer proves that the server takes the key and knows the model, as a list of models
-        does not; from then on ambiguous failures pass for a while.
+        does not; from then on ambiguous failures pass for a while. *spreads*: as for :meth:`order`.
 
         Raises:
             HttpFailure: the request itself was refused, or no member answered in time.
@@ -118,7 +120,7 @@ class Balancer(Generic[Member]):
                 continue
             failures: list[HttpFailure] = []
             try:
-                for name in self.order(key):
+                for name in self.order(key, spreads=spreads):
                     if failures:
                         on_retry(failures[-1].reason, 0.0)
                     started = self._begin(name)

@@ -50,7 +50,7 @@ class Paper(Tpo):
 
 def behind_system_text(wording: Wording, query: Query) -> Messages:
     """Return the query's messages behind the text ``sample_system``, unless they have a system text."""
-    if query.messages[0]["role"] == "system":
+    if query.messages[0]["role"] in ("system", "developer"):
         return query.messages
     return (system(wording.fill("sample_system")), *query.messages)
 

@@ -22,13 +22,15 @@ LEAST_KEPT = 200
 """Characters that a shortened turn keeps at least."""
 SPARE = 1.1
 """Factor by which more is cut than computed, since tokens are not distributed evenly; each try doubles it."""
-TOO_LONG = 413
-"""Status of the failure of a prompt that exceeds the context."""
 TRIES = 6
 """Cuts until the most that may go is cut."""
 
 Count = Callable[[Messages], Awaitable[int]]
 """Tokens of a prompt, template and all."""
+
+
+class ExceedsContext(HttpFailure):
+    """A call that is not sent, since its prompt leaves too little of the context for a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ async def fit(messages: Messages, sampling: Sampling, scope: Scope, context: int
     """*messages* and a reply's limit that fit into *context* tokens, as *count* counts.
 
     Raises:
-        HttpFailure: they cannot be made to.
+        ExceedsContext: they cannot be made to.
     """
     asked = sampling.max_tokens
     if surely_fits(messages, asked, context, tool_text(messages, extra_of(sampling))):
@@ -81,10 +83,10 @@ async def fit(messages: Messages, sampling: Sampling, scope: Scope, context: int
         if cut is None:
             break
         fitted, tokens = cut, await count(cut.messages)
-    raise HttpFailure(
+    raise ExceedsContext(
         f"its prompt takes {tokens:,} tokens of the {context:,} that the model reads, which leaves "
         "too little for a reply: shorten it, or serve the model with a longer context",
-        status=TOO_LONG,
+        status=413,
     )
 
 

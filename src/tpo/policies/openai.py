@@ -16,11 +16,11 @@ from tpo.http.balancer import close_all, ignore
 from tpo.http.chat import are_copies, checked_extra, read_pieces
 from tpo.http.client import MOST
 from tpo.http.model_cards import chosen_card, listed
-from tpo.http.refusals import refused_sampling_field
+from tpo.http.refusals import refused_sampling_field, told_context
 from tpo.http.retry import READ_TIMEOUT, OnRetry, announce, announce_to
 from tpo.per_loop import PerLoop
 from tpo.policies.chat_server import ChatServer, OnEvent
-from tpo.policies.context import TOO_LONG
+from tpo.policies.context import ExceedsContext
 from tpo.policies.deltas import Deltas, with_deltas
 from tpo.policies.siblings import as_finished
 from tpo.types import Completion, Delta, ExtendedSampling, Messages, Sampling, Scope, user
@@ -202,6 +202,7 @@ class OpenAIPolicy:
                 key,
                 lambda server: server.complete(model, messages, sampling, scope, begin),
                 on_retry,
+                spreads=route is not None,
             )
         except HttpFailure as failure:
             raise await self._error(failure, scope) from failure
@@ -227,7 +228,8 @@ class OpenAIPolicy:
             return PolicyRefused(
                 f"{str(failure).rstrip('.')}; leave the field out with --policy-extra '{{\"{field}\": null}}'"
             )
-        kind = PromptTooLong if failure.status == TOO_LONG else PolicyError
+        is_too_long = isinstance(failure, ExceedsContext) or told_context(failure) is not None
+        kind = PromptTooLong if is_too_long else PolicyError
         return kind(f"{_place(scope)}{failure}" if scope else str(failure))
 
     async def _not_found(self, failure: HttpFailure) -> str:

@@ -162,7 +162,12 @@ class Ensemble:
         try:
             return await ask_reward((self.members | self.gates)[name], messages, response, scope)
         except RewardError as error:
-            raise type(error)(f"{error} (reward {name} of the ensemble)") from error
+            text = f"{error} (reward {name} of the ensemble)"
+            try:
+                told = type(error)(text)
+            except TypeError:  # an error of the user's own, with other arguments
+                raise error from None
+            raise told from error
 
 
 def _passes_gate(score: Score) -> bool:

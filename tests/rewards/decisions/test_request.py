@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tpo.http import HttpFailure
+from tpo.http import HttpClient, HttpFailure
+from tpo.rewards.decisions.endpoint import DecisionServer
 from tpo.rewards.decisions.request import FEW_ALTERNATIVES, Shape, json_forms
 from tpo.types import system, user
 
@@ -73,3 +74,18 @@ def test_a_system_text_moves_into_the_first_turn_where_the_role_is_refused() -> 
     assert turn["role"] == "user"
     assert "Be fair." in turn["content"]
     assert "Grade." in turn["content"]
+
+
+async def test_a_context_that_is_no_smaller_than_the_one_used_is_not_tried_without_end() -> None:
+    server = DecisionServer(HttpClient("http://127.0.0.1:9"), "m", votes=1, max_tokens=8, thinks=None)
+    refusal = HttpFailure("This model's maximum context length is 8192 tokens.", status=400)
+    assert server.learn_context(refusal, None)
+    asked: list[int | None] = []
+
+    async def attempt(context: int | None) -> None:
+        asked.append(context)
+        assert len(asked) == 1
+        raise refusal
+
+    with pytest.raises(HttpFailure, match="8192"):
+        await server.within_context(attempt, 4096)

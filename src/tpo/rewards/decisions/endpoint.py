@@ -126,9 +126,9 @@ class DecisionServer(LabelServer):
         return self._context or (await self.card()).context
 
     def learn_context(self, failure: HttpFailure, used: int | None) -> bool:
-        """Keep the context that a refusal names; return whether it is another than the one *used*."""
+        """Keep the context that a refusal names; return whether it is smaller than the one *used*."""
         told = told_context(failure)
-        if told is None or told == used:
+        if told is None or (used is not None and told >= used):
             return False
         self._context = told
         return True

@@ -1,9 +1,9 @@
 """Request form for raw logits of a vLLM of any version, found once by trying.
 
 ``/classify`` puts a sigmoid on a logit unless it is told not to, in words that changed between versions; a
-word that a version does not know is ignored in silence. So each word is tried both ways: where the numbers
-differ, it works, and the number without activation is the logit. (``/score`` is never used: its numbers are
-off.)
+word that a version does not know is ignored in silence. So each word is tried both ways: where the
+numbers differ, it works, and the number without activation is the logit. (``/score`` is never used: its
+numbers are off.)
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from tpo.http import HttpFailure
 SWITCHES = ("use_activation", "activation", "softmax")
 """The names that the field has had, the newest first."""
 PATHS = ("/classify", "/pooling")
+NOISE = 0.05
+"""Difference, at most, between two probabilities of the same probe: other batches, bfloat16."""
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[list[float]]]
 """The numbers that a path gives for the probes with these further fields."""
@@ -83,19 +85,16 @@ def _no_path(refusal: HttpFailure | None) -> HttpFailure:
 async def _is_raw(ask: Ask, dialect: Dialect) -> bool:
     """Return whether the numbers without activation are the logits.
 
-    They are if the activation changes them; and if it does not, then as long as one of them is no
-    probability: that server has no activation at all.
+    They are if one of them is no probability, or if the activation changes them.
     """
     raw = await ask(dialect.path, dialect.fields())
     activated = await ask(dialect.path, dialect.fields(raw=False))
-    if not same(raw, activated):
-        return True
-    return not all(0.0 <= value <= 1.0 for value in raw)
+    return not all(0.0 <= value <= 1.0 for value in raw) or not same(raw, activated)
 
 
 def same(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Return whether two answers to the same probes are equal but for rounding.
+    """Return whether two answers to the same probes, probabilities or not, differ by :data:`NOISE` at most.
 
     A logit is its own sigmoid only at 0.659.
     """
-    return all(math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4) for a, b in zip(first, second, strict=True))
+    return all(math.isclose(a, b, rel_tol=0, abs_tol=NOISE) for a, b in zip(first, second, strict=True))
