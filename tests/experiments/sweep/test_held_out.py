@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.values import candidate, trajectory
+from tests.experiments.sweep.scripted import plan
 from tpo.errors import RewardError, RewardRefused
 from tpo.experiments.sweep.held_out import HeldOutScores, best_by_step, scored_candidates
 from tpo.rewards.scripted import ScriptedReward
@@ -60,3 +61,12 @@ def test_a_response_that_is_refused_is_noted_and_leaves_the_others(tmp_path: Pat
     assert list(held_out.failures.values()) == ["too long"]
     assert held_out.value(BETTER.query, "c") == 1.0
     assert not held_out.is_complete([BETTER])
+
+
+def test_rows_may_not_change_in_columns_that_the_held_out_reward_reads(tmp_path: Path) -> None:
+    of = plan(tmp_path, check_reward="verify:regex")
+    assert of.held_out_columns() == ("pattern",)
+    columns = of.run_plan(of.cells[0]).columns
+    assert columns is not None
+    assert set(columns["verify:regex"]) == {"pattern"}
+    assert plan(tmp_path, check_reward=None).held_out_columns() == ()

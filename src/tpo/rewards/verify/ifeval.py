@@ -171,11 +171,11 @@ def follows(checker: Any, text: str) -> bool:
             ) from error
         if isinstance(error, ImportError | OSError | MemoryError):  # not for what the text says
             raise
-        _warn(checker.id, type(error))
+        _warn(checker.id, type(error).__name__)
         log.info("%s: %r on the text %.200r", checker.id, error, text)
         return False
 
 
 @cache
-def _warn(name: str, kind: type[Exception]) -> None:
-    log.warning("%s: the check fails on some texts (%s), which count as not followed", name, kind.__name__)
+def _warn(name: str, error: str) -> None:
+    log.warning("%s: the check fails on some texts (%s), which count as not followed", name, error)
