@@ -107,8 +107,8 @@ def test_another_judge_does_not_use_the_comparisons(tmp_path: Path) -> None:
     assert judges["a"].asked == judges["b"].asked != []
 
 
-def win_rate_of(url: str, run: Path, pool: Path) -> tuple[int, str]:
-    options = ["--judge", url, "--best-of", "4", "--no-figures"]
+def win_rate_of(url: str, run: Path, pool: Path, *more: str) -> tuple[int, str]:
+    options = ["--judge", url, "--best-of", "4", "--no-figures", *more]
     done = CliRunner().invoke(app, ["winrate", str(run), str(pool), *options])
     return done.exit_code, done.output
 
@@ -120,9 +120,16 @@ def test_the_command_asks_each_judge_and_checks_it_first(tmp_path: Path) -> None
         JudgeServer(reply=lambda body, number: "A", model="other") as other,
         JudgeServer(reply=lambda body, number: "A") as moved,
     ):
-        for server in (one, other, moved):
+        for server in (one, other):
             assert win_rate_of(server.url, run, pool)[0] == 0
         assert len(one.bodies) == len(other.bodies) > 0
+        other.model = "another"
+        assert win_rate_of(other.url, run, pool)[0] == 0
+        assert len(other.bodies) == 2 * len(one.bodies)
+        named = ("--judge-model", one.model)
+        for server in (one, moved):
+            assert win_rate_of(server.url, run, pool, *named)[0] == 0
+        assert len(one.bodies) == len(other.bodies)
         assert moved.bodies == []
         written = (run / "winrate/winrate.json").read_text()
         assert json.loads(written)["judge"] == one.model

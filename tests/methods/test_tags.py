@@ -34,6 +34,21 @@ PUT = f"Put it between {OPENING} and {CLOSING}, so."
         (f"{OPENING}draft{CLOSING}\n{OPENING}final, but c", "length", None),
         (f"{OPENING}draft{CLOSING}\n{OPENING}final", "stop", "final"),
         (f"{OPENING}\ndraft\n{CLOSING}\n\nOn reflection: {OPENING}\nfinal\n{CLOSING}", "stop", "final"),
+        *(
+            (f"{OPENING}\ndraft\n{CLOSING}\n\n{label} {OPENING}\nfinal\n{CLOSING}", "stop", "final")
+            for label in (
+                "**On reflection:**",
+                "**Final version**",
+                "Final —",
+                "Ready?",
+                "\u6539\u8fdb\uff1a",
+            )
+        ),
+        (
+            f"**Improved:** {OPENING}\nUse {OPENING} in a line.\n{CLOSING}",
+            "stop",
+            f"Use {OPENING} in a line.",
+        ),
         (f"{OPENING}draft{CLOSING}\n**{OPENING}**final{CLOSING}", "stop", "**final"),
         (f"{OPENING}draft{CLOSING}\n> {OPENING}final{CLOSING}", "stop", "final"),
         (f"Thoughts about {OPENING}\n\nHere it is: {OPENING}New.{CLOSING}", "stop", "New."),

@@ -132,7 +132,7 @@ def test_one_id_for_two_questions_is_refused() -> None:
         ({"samples": 3}, "no such option: samples"),
         ({"overlap": 0}, "at least 1"),
         ({"limit": 3}, "limit: Ray Data reads"),
-        ({"gate": ["python:tests.scale.functions:other"]}, "--calibration must name a file"),
+        ({"reward": [OPTIONS["reward"], "python:tests.scale.functions:length"]}, "--calibration must name"),
         ({"shard": "1/2", "out": "there"}, "out, shard: Ray Data"),
         (
             {"workers": "2", "block_size": 4, "keep_parts": True},
@@ -142,4 +142,4 @@ def test_one_id_for_two_questions_is_refused() -> None:
 )
 def test_wrong_options_are_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        Optimize(**OPTIONS, **options)
+        Optimize(**OPTIONS | options)

@@ -10,7 +10,7 @@ from aiohttp import web
 from tests.http.loopback import Loopback, choices
 from tests.serve.serving import CHAT, Client, asked, served, until
 from tests.serving import LoopbackServer
-from tpo.http import RetryPolicy
+from tpo.http import Balancer, RetryPolicy
 from tpo.policies import OpenAIPolicy
 from tpo.serve.request import conversation_key
 from tpo.serve.upstream import Upstream
@@ -127,6 +127,25 @@ async def test_conversations_are_spread_over_the_servers_and_each_stays_with_its
     assert asked_first == later
     assert [1, 0] in asked_first
     assert [0, 1] in asked_first
+
+
+async def test_a_conversation_leaves_a_server_where_far_more_calls_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spread: list[bool] = []
+    order = Balancer.order
+
+    def recorded(self: Any, key: str, *, spreads: bool = False) -> list[str]:
+        spread.append(spreads)
+        return order(self, key, spreads=spreads)
+
+    monkeypatch.setattr(Balancer, "order", recorded)
+    async with Streaming().up() as url:
+        upstream = Upstream([url], "real", None, timeout=60.0, retry=RetryPolicy(timeout=0.0))
+        async with served(upstream=upstream) as client:
+            await client.post(CHAT, {"model": "m@off", "messages": [{"role": "user", "content": "hi"}]})
+        await upstream.aclose()
+    assert spread == [True]
 
 
 async def test_an_optimized_conversation_stays_with_its_server_as_it_grows() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.store.memory import memory_folder
 from tests.store.test_lines import FullDisk
 from tpo.errors import StoreError
-from tpo.store.journal import Decision, Journal, request_hash
+from tpo.store.journal import Decision, Journal, read_calls, request_hash
 from tpo.store.jsonline import seal
 from tpo.types import Completion, Scope, Score, Served, Usage, user
 
@@ -137,6 +137,15 @@ def test_entries_of_finished_queries_are_dropped_on_opening(tmp_path: Path) -> N
     assert [find(journal, *call) is None for call in CALLS] == [True] * 3 + [False] * 2 + [True] * 4
     assert path.read_bytes() == b"".join(CONTENT.splitlines(keepends=True)[3:5])
     journal.close_now()
+
+
+def test_a_line_that_a_crash_cut_is_none_of_the_calls(tmp_path: Path) -> None:
+    first, *_ = CONTENT.splitlines(keepends=True)
+    (tmp_path / "one").write_bytes(CONTENT)
+    (tmp_path / "two").write_bytes(first + first[:-1])
+    whole = [line for lines in read_calls([tmp_path / "one"], ()).values() for line in lines]
+    assert whole == CONTENT.splitlines(keepends=True)
+    assert list(read_calls([tmp_path / "two", tmp_path / "none"], ()).values()) == [[first]]
 
 
 async def test_entries_of_settled_queries_go_when_it_is_compacted(tmp_path: Path) -> None:

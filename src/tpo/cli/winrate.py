@@ -49,7 +49,7 @@ def winrate(
 
     sizes = _sizes(best_of)
     for each in (run, pool):
-        if not each.is_dir():  # told before a directory is made in it
+        if not each.exists():  # told before a directory is made there
             raise StoreError(f"{each}: no such directory; name that of a run")
     folder = out if out is not None else run / "winrate"
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,8 +58,9 @@ def winrate(
         comparer = _judge(judge, judge_model)
         try:
             name = await comparer.check()
-            kept = folder / "comparisons.jsonl"
-            return name, await win_rates(run, pool, comparer, sizes, kept, identity=(name,))
+            # Of a judge that the user has not named, another server may have another of that name.
+            kept, identity = folder / "comparisons.jsonl", (name, "" if judge_model else judge)
+            return name, await win_rates(run, pool, comparer, sizes, kept, identity=identity)
         finally:
             await comparer.aclose()
 

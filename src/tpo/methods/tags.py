@@ -12,10 +12,13 @@ Reader = Callable[[Completion], str | None]
 
 OPENING = "<improved_response>"
 CLOSING = "</improved_response>"
+_AT_END = rf"{OPENING}(?=[ \t\r]*$)"
 _START = re.compile(
-    rf"(?:^[ \t>*#-]*|(?<={CLOSING})[ \t]*){OPENING}|[:.!][ \t]*{OPENING}(?=[ \t\r]*$)", re.MULTILINE
+    rf"(?:^[ \t>*#-]*|(?<={CLOSING})[ \t]*){OPENING}|[:.!?\u2026\u3002\uff01\uff1a\uff1f][*_ \t]*{_AT_END}",
+    re.MULTILINE,
 )
 """An opening tag that begins a line, ends one behind a sentence, or stands behind the end of a draft."""
+_AFTER_DRAFT = re.compile(_AT_END, re.MULTILINE)
 _END = re.compile(rf"{CLOSING}[ \t\r]*$", re.MULTILINE)
 
 
@@ -28,7 +31,7 @@ def tagged_response(completion: Completion) -> str | None:
     """Return the text between the last opening tag and the closing one, or None where there is none.
 
     A tag within a line may only be mentioned: a closed pair whose opening tag begins a line, or ends one
-    behind a sentence, comes before it.
+    behind a sentence or behind a draft, comes before it.
     A reply that ended by itself may lack the closing tag; one that was cut may not, since its end is missing.
     """
     start, is_closed = start_of_update(completion.text)
@@ -48,7 +51,10 @@ def start_of_update(text: str) -> tuple[int, bool]:
     And whether the tag stands where an update begins, and is closed.
     """
     starts = [found.end() for found in _START.finditer(text)]
-    if starts and CLOSING in text[starts[-1] :]:
-        return starts[-1], True
+    if (draft := text.find(CLOSING)) >= 0:
+        starts += [found.end() for found in _AFTER_DRAFT.finditer(text, draft)]
+    start = max(starts, default=0)
+    if start and CLOSING in text[start:]:
+        return start, True
     before, tag, _ = text.rpartition(OPENING)
     return (len(before) + len(tag) if tag else 0), False

@@ -100,16 +100,6 @@ def scales_missing(option: str) -> ConfigError:
     )
 
 
-def require_common_scales(rewards: int, file: Path | None, option: str) -> None:
-    """Require that several *rewards* have their scales in *file* before a run in parts, by *option*.
-
-    Raises:
-        ConfigError: there is no such file.
-    """
-    if rewards > 1 and (file is None or not file.is_file()):
-        raise scales_missing(option)
-
-
 def write_scales(path: Path, scales: Scales) -> None:
     """Keep *scales* in *path*, as JSON; a process that reads meanwhile finds all of it or what was there.
 

@@ -22,7 +22,7 @@ from typing import Any
 import tpo.errors
 from tpo.errors import ConfigError, DataError, MissingExtra, StoreBusy, StoreError, TpoError
 from tpo.events import Listener, QueryEnded
-from tpo.rewards.calibration import require_common_scales
+from tpo.rewards.calibration import scales_missing
 from tpo.runs.plan import OpenRun, RunPlan
 from tpo.runs.results import RunResults
 from tpo.runs.retries import Retries
@@ -70,7 +70,10 @@ async def execute_on_ray(
     """
     plan, settings = opened.plan, opened.plan.settings
     pool = Pool.of(settings)
-    require_common_scales(len(settings.reward) + len(settings.gate), settings.calibration, "--ray")
+    if len(settings.reward) + len(settings.gate) > 1 and (
+        settings.calibration is None or not settings.calibration.is_file()
+    ):
+        raise scales_missing("--ray")
     retries = Retries()
     with opened.models.events.forwarding(*listeners):
         store = Parts(opened.directory) if plan.settings.keep_parts else opened.directory

@@ -26,7 +26,7 @@ from tpo.export.eligible import EVERYTHING
 from tpo.export.pairing import BEST_WORST
 from tpo.export.tables import writable
 from tpo.export.training import Models, prompt_of
-from tpo.rewards.calibration import require_common_scales
+from tpo.rewards.calibration import scales_missing
 from tpo.runs.inputs import QueryInput
 from tpo.runs.plan import RunPlan
 from tpo.scale.blocks import block_name
@@ -94,12 +94,13 @@ class Optimize:
         self._columns, self._shape = SHAPES[rows]
         self._journals = None if journals is None else Path(journals)
         settings = load_settings(options, os.environ)
-        rewards = len(settings.reward) + len(settings.gate)
-        require_common_scales(rewards, settings.calibration, "tpo.ray.Optimize")
         self._read_options = data_options(settings)
         nothing = QueryInput("a batch", (), "", 0)
         plan = run_blocking(RunPlan.resolve(settings, nothing))
         self._worker = Worker(plan, overlap=overlap)
+        if self._worker.needs_scales:
+            self._worker.close()
+            raise scales_missing("tpo.ray.Optimize")
         names = plan.fingerprint()
         self._models = Models(*(_text(names.get(key)) for key in ("policy", "reward")))
 

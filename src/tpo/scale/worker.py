@@ -57,6 +57,11 @@ class Worker:
             self.close()
             raise
 
+    @property
+    def needs_scales(self) -> bool:
+        """True if each block would measure scales of its own, by which rewards are combined."""
+        return bool(getattr(self._models.reward, "needs_measuring", False))
+
     def run(self, queries: Sequence[Query], path: Path) -> Summary:
         """Run those of *queries* that the run directory *path* does not hold as finished.
 

@@ -56,6 +56,7 @@ class Upstream:
             yield await self._balancer.ask(
                 key,
                 lambda client: stack.enter_async_context(client.stream("/chat/completions", sent)),
+                spreads=True,
             )
 
     async def aclose(self) -> None:

@@ -176,6 +176,18 @@ def test_missing_sentence_data_are_told_with_the_command() -> None:
         follows(WithoutData(), "A B")
 
 
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), ImportError("no langdetect")])
+def test_what_is_no_fault_of_the_text_is_raised(error: Exception) -> None:
+    class Failing:
+        id = "language:response_language"
+
+        def check_following(self, text: str) -> bool:
+            raise error
+
+    with pytest.raises(type(error)):
+        follows(Failing(), "A B")
+
+
 async def test_responses_that_come_together_at_first_are_checked_as_later_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -198,10 +210,15 @@ BREAKS = '"a" "b"\n\n---'
 """The authors' check of quotes raises an IndexError on its last line, which the loose form also reads."""
 
 
-def test_a_text_that_breaks_an_authors_check_does_not_follow_it() -> None:
+def test_a_text_that_breaks_an_authors_check_does_not_follow_it(caplog: pytest.LogCaptureFixture) -> None:
+    ifeval._warn.cache_clear()
     query = row(("format:quote_unquote", {}))
     assert followed_instructions(BREAKS, query) == {"format:quote_unquote": False}
     assert followed_instructions(BREAKS, query, loose=True) == {"format:quote_unquote": False}
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == [
+        "format:quote_unquote: the check fails on some texts (IndexError), which count as not followed"
+    ]
 
 
 async def test_a_text_that_breaks_an_authors_check_has_a_score() -> None:

@@ -100,6 +100,13 @@ async def test_an_import_in_an_example_defines_nothing() -> None:
         assert await passed(response, "assert math.isclose(area(1), math.pi)") == [True]
 
 
+async def test_a_definition_where_an_import_fails_is_one() -> None:
+    stub = "def add(a, b): raise NotImplementedError"
+    code = "try:\n    from fast import add\nexcept ImportError:\n    def add(a, b): return a + b"
+    response = f"```python\n{stub}\n```\nSo:\n```python\n{code}\n```"
+    assert await passed(response, "assert add(1, 2) == 3") == [True]
+
+
 async def test_an_entry_point_that_is_no_text_is_none() -> None:
     assert await CHECKS(ADD, query(tests=["assert add(1, 2) == 3"], entry_point=["add"])) == {"test 1": True}
 

@@ -169,7 +169,7 @@ def follows(checker: Any, text: str) -> bool:
             raise RewardRefused(
                 f"{checker.id} needs data of NLTK: python -m nltk.downloader {NLTK_DATA}"
             ) from error
-        if isinstance(error, ImportError | OSError | MemoryError):  # not for what the text says
+        if isinstance(error, ImportError | OSError):  # not for what the text says
             raise
         _warn(checker.id, type(error).__name__)
         log.info("%s: %r on the text %.200r", checker.id, error, text)

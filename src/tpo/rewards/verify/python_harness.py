@@ -57,7 +57,7 @@ def _code(blocks: list[tuple[bool, str]], asked: set[str]) -> str:
         except Exception:  # noqa: BLE001 - wrong syntax, a null byte, too deep
             return False, False, names_python, False
         found = [each for each in names if each.get_name() in asked and _is_bound(each)]
-        defines = any(not each.is_imported() for each in found)
+        defines = any(each.is_namespace() or not each.is_imported() for each in found)
         is_entry = bool(found)
         return defines, is_entry, names_python, is_entry or any(each.is_namespace() for each in names)
 

@@ -46,7 +46,7 @@ _RETRACTION = re.compile(
 """Words with which an answer retracts a result."""
 _FINAL = re.compile(
     r"\banswer is:?\s*\**\s*(?P<result>\$[^$]+\$|\\\(.+?\\\)|-?\d+(?:[,./]\d+)*(?![,./]?\d)"
-    r"(?![\w\\!^√π°(])(?!\s*[-+*/^=<>√π]))"
+    r"(?![\w\\^√π(]|!(?!\s*\Z))(?!\s*(?:[+/^=<>√π]|\*\s*[\w\\(]|-\s*(?:\d|\\|(?-i:[a-z]\b)))))"
     r"(?:(?![.!]\s)[^\d$\\?\n])*\Z",
     re.IGNORECASE,
 )
