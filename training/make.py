@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from transformers import LlamaForCausalLM
 
 from training.cards import write_cards
 from training.examples import write_examples
-from training.export import as_causal_lm, as_classifier, save
+from training.export import as_causal_lm, as_classifier, policy_of, save
 from training.model import sharpened
 from training.tokenizer import Encoder, load_tokenizer, train_tokenizer
 from training.train_policy import FINISH, Plan, PolicyTraining
@@ -36,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/tiny"))
+    parser.add_argument("--first", type=Path, help="policy of the first stage, instead of training one")
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--minutes", type=float, default=Plan.minutes, help="of each stage of the policy")
     parser.add_argument("--finish-steps", type=int, default=FINISH.steps)
@@ -47,12 +49,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     encoder = tokenizer_stage(args.work)
     plan = Plan(steps=args.steps, minutes=args.minutes, seed=args.seed)
-    policy = PolicyTraining(plan, encoder, args.work / "trained.pt").run()
+    first = args.first and policy_of(LlamaForCausalLM.from_pretrained(args.first, dtype=torch.float32))
+    policy = first or PolicyTraining(plan, encoder, args.work / "trained.pt").run()
     plan = replace(FINISH, steps=args.finish_steps, minutes=args.minutes, seed=args.seed)
     policy = PolicyTraining(plan, encoder, args.work / "finished.pt", policy).run()
     policy = sharpened(policy, Plan.sharpness)
-    seed = RewardPlan.seed - SEED + args.seed
-    reward_plan = RewardPlan(steps=args.reward_steps, minutes=args.reward_minutes, seed=seed)
+    reward_plan = RewardPlan(args.reward_steps, args.reward_minutes, seed=RewardPlan.seed - SEED + args.seed)
     reward = RewardTraining(reward_plan, encoder, policy, args.work / "reward.pt").run()
     save(as_causal_lm(policy, encoder.tokenizer), encoder.tokenizer, args.out / "policy")
     save(as_classifier(reward, encoder.tokenizer), encoder.tokenizer, args.out / "reward")

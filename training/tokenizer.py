@@ -112,8 +112,7 @@ class Encoder:
     def dialogue(self, dialogue: Dialogue, disputed: float = 1.0) -> tuple[list[int], list[float]]:
         """Its tokens, and how much each of them weighs in the loss (0: it is given).
 
-        *disputed* is a factor for the values of an update that query and draft do not have in common: only
-        there does it show whether the gradient was read.
+        *disputed* is a factor for the values of an update that query and draft do not have in common.
         """
         tokens, weights, given = [self.bos], [0.0], list[set[int]]()
         for index, message in enumerate(dialogue.messages):
