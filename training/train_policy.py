@@ -69,7 +69,7 @@ CONVERSATIONS = Mix(
     textgrad=0.05, base=0.15, counterfactual=0.7, wrong=0.5, drafts=(2, 12),
 )  # fmt: skip
 FINISH = Plan(
-    steps=600, verdicts=0.0, own_at=(0.0,), own_queries=400, own=0.7, disputed=4.0, rate=0.4, decay=0.8,
+    steps=1100, verdicts=0.0, own_at=(0.0,), own_queries=400, own=0.7, disputed=4.0, rate=0.4, decay=0.8,
     repeats=0, curriculum=((1.0, CONVERSATIONS),),
 )  # fmt: skip
 """The last stage: mostly whole conversations, on the policy's own drafts.
