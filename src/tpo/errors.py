@@ -20,6 +20,10 @@ translated once, where they enter. The two refusals end a whole run; their paren
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+Reworded = TypeVar("Reworded", bound="TpoError")
+
 
 class TpoError(Exception):
     """The root: catch it to catch all that this package raises on purpose."""
@@ -102,3 +106,14 @@ class AttemptStopped(BaseException):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def reworded(error: Reworded, text: str) -> Reworded:
+    """Return an error of the class of *error* that says *text*.
+
+    Or *error* itself, where its class is a user's own and takes other arguments.
+    """
+    try:
+        return type(error)(text)
+    except TypeError:
+        return error

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Literal, get_args
 
-from tpo.errors import ConfigError, RewardError
+from tpo.errors import ConfigError, RewardError, reworded
 from tpo.per_loop import PerLoop
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales, calibrate, known_scales, read_scales, write_scales
@@ -162,11 +162,9 @@ class Ensemble:
         try:
             return await ask_reward((self.members | self.gates)[name], messages, response, scope)
         except RewardError as error:
-            text = f"{error} (reward {name} of the ensemble)"
-            try:
-                told = type(error)(text)
-            except TypeError:  # an error of the user's own, with other arguments
-                raise error from None
+            told = reworded(error, f"{error} (reward {name} of the ensemble)")
+            if told is error:
+                raise
             raise told from error
 
 

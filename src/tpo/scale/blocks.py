@@ -17,7 +17,7 @@ from tpo.store.files import replace_file
 from tpo.store.journal import JOURNAL
 from tpo.store.jsonline import plain
 from tpo.store.lock import Lock
-from tpo.store.reader import NAME, find_places
+from tpo.store.reader import NAME, find_places, whole_lines
 from tpo.store.runfile import RunRecord, write_run
 from tpo.store.shards import BLOCK
 from tpo.store.trajectory_line import encode_trajectory
@@ -74,15 +74,10 @@ def begin_block(
             begun = RunRecord(record.configuration, record.fingerprint).begin(now)
             write_run(path, begun.end(now, {}, interrupted=True))
         lines = [encode_trajectory(each) for each in given if each.query.id not in (places or ())]
-        own = _whole_lines(path / JOURNAL)
-        known = frozenset(own)
-        replace_file(path / JOURNAL, b"".join([*own, *(line for line in calls if line not in known)]))
-        replace_file(path / NAME, b"".join([*_whole_lines(path / NAME), *lines]))
-
-
-def _whole_lines(file: Path) -> list[bytes]:
-    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
-    return lines if not lines or lines[-1].endswith(b"\n") else lines[:-1]
+        for file, more in ((path / JOURNAL, calls), (path / NAME, lines)):
+            own = [line for *_, line in whole_lines(file)] if file.exists() else []
+            known = frozenset(own)
+            replace_file(file, b"".join([*own, *(line for line in more if line not in known)]))
 
 
 def read_block(path: Path) -> tuple[Query, ...]:

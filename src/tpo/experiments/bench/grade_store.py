@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpo.errors import PolicyError, RewardError, TpoError
+from tpo.errors import PolicyError, RewardError, TpoError, reworded
 from tpo.experiments.bench.benchmark import Benchmark
 from tpo.experiments.bench.graders.base import Answer, Grade, GradingContext, ungraded
 from tpo.policies.wrapper import closing
@@ -178,8 +178,5 @@ def _line(
 
 def _failed(error: TpoError, graded: int, count: int) -> TpoError:
     """Return *error* with the number of kept grades, and of the same class, which decides about retries."""
-    message = f"{error} ({graded:,} of {count:,} answers were graded and are kept; the same command resumes)"
-    try:
-        return type(error)(message)
-    except TypeError:  # an error with other constructor arguments
-        return error
+    kept = f"({graded:,} of {count:,} answers were graded and are kept; the same command resumes)"
+    return reworded(error, f"{error} {kept}")
