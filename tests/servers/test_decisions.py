@@ -11,7 +11,8 @@ from tests.models import save_decider, save_policy
 from tests.servers.vllm import EAGER, Vllm
 from tpo.http import HttpClient
 from tpo.rewards.decisions.endpoint import Decision, DecisionServer
-from tpo.rewards.decisions.labels import LabelQuestion, LabelServer
+from tpo.rewards.decisions.label_server import LabelServer
+from tpo.rewards.decisions.labels import LabelQuestion
 from tpo.rewards.decisions.scoring import ScoringEndpoint
 from tpo.rewards.decisions.tokens import token_ids
 from tpo.rewards.judge.pairwise import PairwiseJudge

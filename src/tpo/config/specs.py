@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tpo.config.keys import refuse_keys
 from tpo.config.option import flag_of
 from tpo.config.settings import TINY, Settings
 from tpo.entry_points import REWARDS
@@ -22,15 +23,6 @@ from tpo.types import CRITIC, EDITOR, Sampling
 
 CHECK_KEY_VARIABLE = "TPO_CHECK_API_KEY"
 """Environment variable with the key of the check reward's server; other keys are not sent there."""
-KEY_FIELDS = frozenset(
-    {
-        *("api_key", "apikey", "x_api_key", "authorization", "access_token", "auth_token", "bearer_token"),
-        *("headers", "extra_headers", "password", "secret", "client_secret"),
-    }
-)
-"""Names under which a key would be recorded."""
-
-
 ROLES = (CRITIC, EDITOR)
 """Roles that may have a model of their own; its key is in ``TPO_CRITIC_API_KEY``, ``TPO_EDITOR_API_KEY``."""
 
@@ -125,10 +117,10 @@ def check_names(settings: Settings) -> None:
     Raises:
         ConfigError: naming the option, what there is, and what may have been meant.
     """
-    _refuse_keys("--policy-extra", settings.policy_extra)
-    _refuse_keys("--chat-template-kwargs", settings.chat_template_kwargs)
+    refuse_keys("--policy-extra", settings.policy_extra)
+    refuse_keys("--chat-template-kwargs", settings.chat_template_kwargs)
     for kind, options in settings.kind_options.items():
-        _refuse_keys(f"--kind-options: {kind}", options)
+        refuse_keys(f"--kind-options: {kind}", options)
     policy, rewards = policy_spec(settings.policy), all_reward_specs(settings)
     check = check_spec(settings)
     rewards += () if check is None else (check,)
@@ -139,7 +131,7 @@ def check_names(settings: Settings) -> None:
     require_taken(policy, policy_options(settings))
     roles = role_specs(settings)
     for role, spec in roles.items():
-        _refuse_keys(flag_of(f"{role}_extra"), getattr(settings, f"{role}_extra"))
+        refuse_keys(flag_of(f"{role}_extra"), getattr(settings, f"{role}_extra"))
         require_taken(spec, role_options(settings, role), role)
     models = (policy, *roles.values(), *rewards)
     for each in models:
@@ -295,17 +287,3 @@ def own_options(spec: ModelSpec[Any], settings: Settings) -> Any:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ConfigError(f"--kind-options: {spec.kind}: {where}: {first['msg']}") from None
-
-
-def _refuse_keys(option: str, values: object, place: str = "") -> None:
-    """Refuse names of keys at any depth."""
-    if isinstance(values, list):
-        for index, value in enumerate(values):
-            _refuse_keys(option, value, f"{place}{index}.")
-    for name, value in values.items() if isinstance(values, Mapping) else ():
-        _refuse_keys(option, value, f"{place}{name}.")
-        if str(name).lower().replace("-", "_") in KEY_FIELDS:
-            raise ConfigError(
-                f"{option}: {place}{name} would be written into the run's record; a key comes from"
-                " TPO_API_KEY alone, and only fields of a request's body can be added"
-            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any, Self
 from tpo.config import (
     Settings,
     check_identity,
-    fallback_of,
     make_method,
     name_model,
     policy_identity,
@@ -29,8 +28,6 @@ from tpo.config import (
 from tpo.errors import ConfigError, StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
-from tpo.methods.selection import Selection
-from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales, scales_missing
@@ -38,15 +35,14 @@ from tpo.runs.default_directory import run_name
 from tpo.runs.fingerprint import fingerprint, measured, scales_in
 from tpo.runs.inputs import RunInput, missing_column
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
-from tpo.runs.retries import Retries
-from tpo.runs.runner import run_queries
-from tpo.runs.shards import Shard, ShardInput, shards_at
+from tpo.runs.open_run import OpenRun
+from tpo.runs.shards import Shard, ShardInput, require_same_count
 from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.shards import FOLDER as SHARDS
 from tpo.synchronous import run_blocking
-from tpo.types import Query, Trajectory
+from tpo.types import Query
 
 RUNS = Path("runs")
 """Folder of the default run directories."""
@@ -173,7 +169,8 @@ class RunPlan:
             RewardError: the scales of an ensemble cannot be measured, or the judge of the selection does not
                 answer; no directory is made.
         """
-        self._refuse_other_shards()
+        if isinstance(self.data, ShardInput):
+            require_same_count(self.path, self.data.shard)
         _ = self.queries  # before this invocation is recorded
         rules = stopping_rules(self.settings, self.method)
         selection = selection_of(self.settings, models.reward, os.environ, models.events)
@@ -195,21 +192,6 @@ class RunPlan:
             )
             await stack.enter_async_context(directory)
             yield OpenRun(self, models, directory, rules, selection)
-
-    def _refuse_other_shards(self) -> None:
-        """Refuse a shard beside shards of another number: they would be read as one run.
-
-        Raises:
-            StoreError: there are some.
-        """
-        if not isinstance(self.data, ShardInput):
-            return
-        counts = {each.count for each in shards_at(self.path.parents[1])} - {self.data.shard.count}
-        if counts:
-            raise StoreError(
-                f"{self.path.parent} holds shards of {min(counts)}, this is one of {self.data.shard.count}: "
-                "delete those, or give another --out"
-            )
 
     async def execute(self, models: Models, listener: Listener | None = None) -> Summary:
         """Run the unfinished queries with *models*, which stay open.
@@ -240,8 +222,7 @@ class RunPlan:
             **({"parts": True} if settings.keep_parts else {}),
             **self.identity,
         }
-        left_out = {key for key, value in self.identity.items() if value is None}
-        models = {key: value for key, value in models.items() if key not in left_out}
+        models = {key: value for key, value in models.items() if self.identity.get(key, "") is not None}
         known = measured(self._weights, scales)
         return fingerprint(self.method, seed=settings.seed, data=self.data.digest, **models, **known)
 
@@ -269,8 +250,7 @@ class RunPlan:
             ConfigError: no row has it.
         """
         whole = self.data.whole if isinstance(self.data, ShardInput) else self.data
-        missing = missing_column(self._columns, whole.queries, whole.source)
-        if missing is not None:
+        if missing := missing_column(self._columns, whole.queries, whole.source):
             raise ConfigError(missing)
 
     @cached_property
@@ -318,48 +298,3 @@ class RunPlan:
         except StoreError:
             return replace(self, path=path, notices=(f"{found}, and holds another run: it is left as it is",))
         return replace(earlier, notices=(f"{found}, and holds this run: it is resumed there",))
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRun:
-    """A run whose directory is open."""
-
-    plan: RunPlan
-    models: Models
-    directory: RunDirectory
-    rules: tuple[StoppingRule, ...]
-    selection: Selection
-
-    async def execute(
-        self, *listeners: Listener, earlier: Callable[[Trajectory], None] | None = None
-    ) -> Summary:
-        """Run the unfinished queries; *listeners* receive every event. Retries are counted for the record.
-
-        *earlier* receives the trajectories that earlier invocations finished, unless a large run has nothing
-        to do.
-
-        Raises:
-            TpoError: a fatal one; what is finished is kept.
-        """
-        plan, settings, models, retries = self.plan, self.plan.settings, self.models, Retries()
-        unwrapped = nullcontext((models.policy, models.scorer))
-        wrapped = unwrapped if plan.wrap is None else plan.wrap(models.policy, models.scorer)
-        with models.events.forwarding(retries, *listeners):
-            async with wrapped as (policy, reward):
-                return await run_queries(
-                    plan.queries,
-                    policy,
-                    reward,
-                    plan.method,
-                    self.directory,
-                    seed=settings.seed,
-                    stopping=self.rules,
-                    fallback=fallback_of(settings),
-                    selection=self.selection,
-                    concurrency=settings.concurrency,
-                    sequences=settings.sequences,
-                    total=plan.data.total,
-                    listener=models.events,
-                    retries=retries,
-                    earlier=earlier,
-                )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tpo.data.sources import Spec
-from tpo.errors import ConfigError
+from tpo.errors import ConfigError, StoreError
 from tpo.runs.inputs import KnownIds, RunInput
 from tpo.store.shards import shard_directories
 from tpo.types import Query
@@ -66,6 +66,20 @@ def shards_at(path: Path) -> dict[Shard, Path]:
     """Return the directories of the shards of the run at *path*."""
     found = ((Shard.of_directory(each.name), each) for each in shard_directories(path))
     return {shard: each for shard, each in found if shard is not None}
+
+
+def require_same_count(path: Path, shard: Shard) -> None:
+    """Refuse to run *shard* at *path* beside shards of another number: they would be read as one run.
+
+    Raises:
+        StoreError: there are some.
+    """
+    counts = {each.count for each in shards_at(path.parents[1])} - {shard.count}
+    if counts:
+        raise StoreError(
+            f"{path.parent} holds shards of {min(counts)}, this is one of {shard.count}: "
+            "delete those, or give another --out"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from tests.rewards.decisions.decision_server import (
     DecisionServer,
 )
 from tpo.http import HttpClient, HttpFailure
-from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, LabelServer
+from tpo.rewards.decisions.label_server import LabelServer
+from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion
 from tpo.types import user
 
 QUESTION = LabelQuestion((user("Which is the best"),), ("A", "B"))

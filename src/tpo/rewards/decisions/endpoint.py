@@ -18,7 +18,8 @@ from tpo.http.refusals import told_context
 from tpo.http.tokens import ServerTokenizer
 from tpo.per_loop import PerLoop
 from tpo.rewards.decisions.fitting import SPARE_TOKENS, Build, least, needed_cut
-from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion, LabelServer
+from tpo.rewards.decisions.label_server import LabelServer
+from tpo.rewards.decisions.labels import LabelAnswer, LabelQuestion
 from tpo.types import Message, Usage, user
 
 T = TypeVar("T")
