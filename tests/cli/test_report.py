@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,9 @@ from typer.testing import CliRunner
 
 from tests.report import runs
 from tpo.cli.main import app
+from tpo.policies.scripted import ScriptedPolicy
+from tpo.rewards.scripted import ScriptedReward
+from tpo.types import user
 
 
 def call(*arguments: object) -> tuple[int, str]:
@@ -73,3 +77,14 @@ def test_the_first_samples_of_another_run_are_a_dashed_line(tmp_path: Path) -> N
     assert float(last[2]) == pytest.approx(float(first[2])), "both runs have the same first samples"
     code, said = call(run, "--baseline-run", tmp_path)
     assert (code, "Traceback" in said) == (2, False)
+
+
+def test_a_baseline_counts_the_queries_of_the_first_run_alone(tmp_path: Path) -> None:
+    run, smaller = (runs.ordinary(tmp_path / f"of-{count}", count) for count in (4, 2))
+    assert call(run, "--baseline-run", smaller)[0] == 0
+    assert "(2 of 4 queries)" in (run / "figures/training-curve.csv").read_text()
+    questions = [replace(query, messages=(user(f"Not {query.text}"),)) for query in runs.questions(2)]
+    policy, reward = ScriptedPolicy(runs.say), ScriptedReward(runs.worth(0.8))
+    other = runs.make_run(tmp_path / "other", questions, policy, reward, runs.recipe())
+    code, said = call(run, "--baseline-run", other)
+    assert (code, "has no query that of-4 finished" in " ".join(said.split())) == (2, True)

@@ -327,6 +327,8 @@ def test_standard_input_is_read_more_than_once() -> None:
         (b"id,prompt\n1,a\n", ["a"]),
         (b"\xef\xbb\xbfid;prompt\r\n1;a\r\n", ["a"]),
         (b"instruction\tinput\na\tb\n", ["a\n\nb"]),
+        (b'"prompt","id"\n"a","1"\n', ["a"]),
+        (b'"prompt"\n"a"\n', ["a"]),
         (b"a prompt, please\n", ["a prompt, please"]),
         (b"a\rb, c\n", ["a\rb, c"]),
     ],

@@ -55,6 +55,14 @@ def test_messages_are_kept_unchanged() -> None:
     assert list(query({"messages": messages}).messages) == messages
 
 
+@pytest.mark.parametrize("column", ["messages", "conversations", "conversation"])
+def test_messages_as_json_text_are_a_conversation(column: str) -> None:
+    assert query({column: json.dumps([TURN])}).messages == (TURN,)
+    assert query({column: json.dumps([TURN])}, column).messages == (TURN,)
+    assert query({column: "[a] hi"}).text == "[a] hi"
+    assert f"'{column}' begins like a list of messages and is not JSON" in refusal({column: str([TURN])})
+
+
 def test_a_prompt_may_be_a_conversation() -> None:
     assert query({"prompt": [TURN]}).messages == (TURN,)
 

@@ -172,7 +172,9 @@ def test_the_mean_reward_of_the_answers_is_that_of_the_selected_ones(tmp_path: P
     assert head["answer_mean"] < head["by_step"][-1]["best_mean"]
 
 
-@pytest.mark.parametrize("values", [{"policy": ["tiny"]}, {"reward": "tiny"}])
+@pytest.mark.parametrize(
+    "values", [{"policy": ["tiny"]}, {"reward": "tiny"}, {"reward": ["tiny", "verify:regex"]}]
+)
 def test_runs_of_the_embedded_pair_have_a_note(tmp_path: Path, values: dict[str, Any]) -> None:
     run = runs.make_run(
         tmp_path / "run",

@@ -288,6 +288,13 @@ def test_histograms_share_their_edges_and_each_sums_to_one() -> None:
     assert all(len(part) == len(edges) - 1 for part in shares)
 
 
+@pytest.mark.parametrize("gains", [[0.8 - 0.5, 0.5 - 0.2, 0.4 - 0.1], [0.0, 0.0], [-1.0]])
+def test_values_that_differ_by_rounding_are_one_bar(gains: list[float]) -> None:
+    edges, shares = histogram([gains])
+    assert edges[0] < min(gains) <= max(gains) < edges[-1]
+    assert shares == [[1.0]]
+
+
 def test_an_outlier_does_not_make_a_million_bars() -> None:
     edges, _ = histogram([[*(n / 1000 for n in range(1000)), 1e9]])
     assert len(edges) <= 41

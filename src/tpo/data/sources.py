@@ -137,10 +137,12 @@ def _sniffed_format(file: TextFile, options: ReadOptions) -> str:
     if start.startswith(b"PAR1"):
         return ".parquet"
     first = start.removeprefix(codecs.BOM_UTF8).strip().replace(b"\r", b"\n").partition(b"\n")[0]
-    if first.startswith((b"{", b"[")) or (first.startswith(b'"') and first.endswith(b'"') and len(first) > 1):
+    if first.startswith((b"{", b"[")):
         return ".jsonl"
     names_columns = options.column or options.template or options.delimiter
-    return ".csv" if names_columns or _is_header(first.decode("utf-8", "replace")) else ".txt"
+    if names_columns or _is_header(first.decode("utf-8", "replace")):
+        return ".csv"
+    return ".jsonl" if first.startswith(b'"') and first.endswith(b'"') and len(first) > 1 else ".txt"
 
 
 def _is_header(line: str) -> bool:

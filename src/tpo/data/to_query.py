@@ -6,7 +6,9 @@ role, or text that cannot be encoded as UTF-8.
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -105,12 +107,30 @@ def _asked(values: Mapping[str, Any], options: ReadOptions) -> _Asked:
     if options.column is None and column == INSTRUCTION:
         return _of_alpaca(values)
     value = lookup(values, column)
+    if column in (MESSAGES, *CONVERSATIONS):
+        value = _from_json(value, column)
     messages, dropped = read_conversation(
         value, repr(column), drop_last_assistant=options.drop_last_assistant
     )
     if options.column is None and column in CONVERSATIONS and isinstance(values.get("system"), str):
         return _Asked(_with_system(messages, values["system"]), dropped or None, (column, "system"))
     return _Asked(messages, dropped or None, (column,))
+
+
+def _from_json(value: object, column: str) -> object:
+    """Return the list of messages that the text *value* holds as JSON, as in CSV; other values as they are.
+
+    Raises:
+        DataError: it begins like such a list, and is not JSON.
+    """
+    if not isinstance(value, str) or not re.match(r"\s*\[\s*\{", value):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{column!r} begins like a list of messages and is not JSON: {error}; write it with json.dumps"
+        ) from error
 
 
 def _recognised_column(values: Mapping[str, Any]) -> str:

@@ -58,8 +58,8 @@ def _uses_tiny(record: RunRecord | None) -> bool:
     """Return whether the run used a model of the embedded pair."""
     if record is None:
         return False
-    policy, reward = record.configuration.get("policy"), record.configuration.get("reward")
-    return TINY in (policy if isinstance(policy, list | tuple) else [policy]) or reward == TINY
+    models = (record.configuration.get(role) for role in ("policy", "reward"))
+    return any(TINY in (each if isinstance(each, list | tuple) else [each]) for each in models)
 
 
 def sampling_group(record: RunRecord | None, name: str) -> str:

@@ -34,6 +34,8 @@ EXACT_UP_TO = 13
 
 BINS = 40
 """Maximum bars of a histogram."""
+ROUNDING = 1e-9
+"""Range of values, relative to the largest, that is taken for rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,8 @@ def compare_shares(first: Sequence[float], second: Sequence[float]) -> PairedCom
 def histogram(values: Rows) -> tuple[list[float], list[list[float]]]:
     """Return common bin edges, and for each row of *values* the share of its entries in each bin."""
     together = np.concatenate([np.asarray(row, float) for row in values])
+    if len(together) and np.ptp(together) <= ROUNDING * np.abs(together).max():
+        together = together[:1]  # else the width of a bin is that of rounding, which numpy refuses
     edges = np.histogram_bin_edges(together, bins="auto")
     if len(edges) - 1 > BINS:
         edges = np.histogram_bin_edges(together, bins=BINS)

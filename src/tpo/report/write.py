@@ -91,8 +91,10 @@ def write_report(runs: Sequence[Path], out: Path, options: ReportOptions = Repor
 def _baselines(paths: Sequence[Path], first: RunMeasures) -> Baselines:
     """Return the mean reward of the first samples of the runs in *paths*, by the policies' names.
 
+    Only queries that *first* finished, too, count; their number is in the name where they are fewer.
+
     Raises:
-        StoreError: one of them was scored by another reward than *first*, or has no finished query.
+        StoreError: one of them was scored by another reward than *first*, or has no such query.
     """
     found: list[tuple[str, float]] = []
     for path in paths:
@@ -101,13 +103,16 @@ def _baselines(paths: Sequence[Path], first: RunMeasures) -> Baselines:
         for trajectory in run.trajectories():
             collector.add(trajectory)
         measured = collector.run_measures(run.record)
-        rewards = [reward for each in measured.measures for reward in each.steps[0].rewards]
+        shared = measured.restricted_to(first.queries)
+        rewards = [reward for each in shared.measures for reward in each.steps[0].rewards]
         if not rewards or measured.reward != first.reward:
-            why = "has no finished query" if not rewards else "was scored by another reward"
+            why = "was scored by another reward" if rewards else f"has no query that {first.name} finished"
             raise StoreError(f"--baseline-run {path}: the run {why}; it cannot be drawn beside the others")
         policy = run.record.configuration.get("policy") if run.record else None
-        names = policy if isinstance(policy, list | tuple) else [policy or path.name]
-        found.append((", ".join(map(str, names)), fmean(rewards)))
+        names = ", ".join(map(str, policy if isinstance(policy, list | tuple) else [policy or path.name]))
+        if len(shared.measures) < len(first.measures):
+            names += f" ({len(shared.measures)} of {len(first.measures)} queries)"
+        found.append((names, fmean(rewards)))
     return tuple(found)
 
 

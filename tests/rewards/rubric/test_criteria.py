@@ -121,6 +121,9 @@ def test_rows_in_the_form_of_healthbench_are_criteria() -> None:
     assert row_criteria(row, "rubrics") == (
         Criterion("Advises to see a doctor.", "Advises to see a doctor.", 7.0),
     )
+    assert row_criteria([{**row[0], "levels": None, "weight": None}], "rubrics") == row_criteria(
+        row, "rubrics"
+    )
     assert row_criteria('["It is kind."]', "rubrics") == (Criterion("It is kind.", "It is kind."),)
 
 

@@ -31,6 +31,11 @@ async def test_each_test_runs_after_the_code() -> None:
     assert found == {"test 1": True, "test 2": False, "test 3": True}
 
 
+async def test_tests_as_json_text_are_a_list() -> None:
+    found = await CHECKS(ADD, query(tests='["assert add(1, 2) == 3", "assert add(1, 2) == 4"]'))
+    assert found == {"test 1": True, "test 2": False}
+
+
 CODE = "def add(a, b):\n    return a + b"
 
 
@@ -194,5 +199,5 @@ async def test_the_network_is_not_there() -> None:
 async def test_a_row_without_tests_is_told() -> None:
     with pytest.raises(ValueError, match="no column 'tests'; it has none"):
         await CHECKS(ADD, query())
-    with pytest.raises(ValueError, match="neither a program nor a list"):
+    with pytest.raises(ValueError, match="column 'tests' holds neither a text nor a list"):
         await CHECKS(ADD, query(tests=[]))

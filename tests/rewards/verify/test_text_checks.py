@@ -63,6 +63,12 @@ async def test_every_expression_is_a_check() -> None:
     assert await RegexChecks(r"\d")("4", query(pattern="x")) == {r"matches \d": True}
 
 
+async def test_expressions_as_json_text_are_a_list() -> None:
+    found = await RegexChecks()("nothing of this", query(pattern='["^Dear", "Regards$"]'))
+    assert found == {"matches ^Dear": False, "matches Regards$": False}
+    assert await RegexChecks()("x", query(pattern="[xyz]")) == {"matches [xyz]": True}
+
+
 async def test_an_expression_that_takes_forever_does_not_match() -> None:
     slow = RegexChecks(r"(.*a){20}\1$")
     assert await slow("a" * 60 + "b", query()) == {r"matches (.*a){20}\1$": False}

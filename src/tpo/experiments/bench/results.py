@@ -55,10 +55,10 @@ async def grade_answers(plan: BenchPlan) -> dict[str, Any]:
         plan.benchmark.publish([each for rows in graded.values() for each in rows], context)
     record = _record(plan, context, graded, missing)
     record["page"] = PAGE if plan.page else None
+    _write(plan, record, graded)
     if plan.page:
         options = ReportOptions(results=bench_report_tables(record))
         write_report([plan.path(cell) for cell in plan.cells], plan.out / PAGE, options)
-    _write(plan, record, graded)
     return record
 
 

@@ -107,7 +107,8 @@ def read_rubric_file(path: Path) -> RubricFile:
 def row_criteria(value: Any, column: str) -> tuple[Criterion, ...]:
     """Return the criteria in a row's *column*: texts, or objects such as HealthBench's ``rubrics``.
 
-    Keys that are no part of a criterion are ignored: they are the data's own.
+    Keys that are no part of a criterion are ignored: they are the data's own. So are those that are null:
+    columnar formats give every criterion the keys of all.
 
     Raises:
         ValueError: there is none, or one has a fault.
@@ -121,7 +122,9 @@ def row_criteria(value: Any, column: str) -> tuple[Criterion, ...]:
         raise ValueError(f"column {column!r} holds no list of criteria")
     found = []
     for number, row in enumerate(value, 1):
-        known = {key: row[key] for key in row.keys() & _KEYS} if isinstance(row, dict) else row
+        known = row
+        if isinstance(row, dict):
+            known = {key: row[key] for key in row.keys() & _KEYS if row[key] is not None}
         try:
             found.append(_criterion(known))
         except _Fault as fault:

@@ -25,7 +25,7 @@ from typing import Any
 
 from tpo.per_loop import PerLoop
 from tpo.rewards.verify.fences import fenced_blocks
-from tpo.rewards.verify.reward import column_of
+from tpo.rewards.verify.reward import texts_of
 from tpo.types import Query
 
 log = logging.getLogger(__name__)
@@ -78,10 +78,7 @@ class PythonTests:
 
 
 def _tests(query: Query, column: str) -> list[str]:
-    tests = column_of(query, column)
-    found = [tests] if isinstance(tests, str) else tests
-    if not isinstance(found, list) or not found or not all(isinstance(each, str) for each in found):
-        raise ValueError(f"column {column!r} holds neither a program nor a list of tests")
+    found = texts_of(query, column)
     name = query.metadata.get("entry_point")
     if not isinstance(name, str):
         return found

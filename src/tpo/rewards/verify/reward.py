@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from statistics import fmean
 
 from tpo.errors import RewardError
@@ -68,3 +70,24 @@ def column_of(query: Query, column: str) -> object:
         raise ValueError(f"the row has no column {column!r}; it has {there}")
     value: object = query.metadata[column]
     return value
+
+
+def texts_of(query: Query, column: str) -> list[str]:
+    """Return the texts of a query's *column*: a text, a list of texts, or such a list as JSON, as in CSV.
+
+    Raises:
+        ValueError: it holds neither, or there is no such column.
+    """
+    value = column_of(query, column)
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            value = _texts(json.loads(value)) or value
+    texts = [value] if isinstance(value, str) else _texts(value)
+    if not texts:
+        raise ValueError(f"column {column!r} holds neither a text nor a list of texts")
+    return texts
+
+
+def _texts(value: object) -> list[str] | None:
+    """Return *value* if it is a list of texts."""
+    return value if isinstance(value, list) and all(isinstance(each, str) for each in value) else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from tpo.errors import ConfigError, MissingExtra
 from tpo.rewards.verify.fences import fenced_blocks
-from tpo.rewards.verify.reward import column_of, numbered
+from tpo.rewards.verify.reward import numbered, texts_of
 from tpo.types import Query
 
 SECONDS = 2.0
@@ -70,10 +70,7 @@ class RegexChecks:
 
     async def __call__(self, response: str, query: Query) -> dict[str, bool]:
         """Return a check for each expression."""
-        given = self.pattern if self.pattern is not None else column_of(query, self.column)
-        patterns = [given] if isinstance(given, str) else given
-        if not isinstance(patterns, list) or not all(isinstance(each, str) for each in patterns):
-            raise ValueError(f"column {self.column!r} holds neither a text nor a list of texts")
+        patterns = [self.pattern] if self.pattern is not None else texts_of(query, self.column)
         found = [_is_found(each, response) for each in patterns]
         return dict(zip(numbered([f"matches {each}" for each in patterns]), found, strict=True))
 
