@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,16 @@ def test_revision_takes_the_steps_left() -> None:
     losses = [call.messages[-1]["content"] for call in policy.calls if call.scope.phase == "loss"]
     assert "sample 0.1" in str(losses[0])  # the rejected response
     assert "sample 0" not in str(losses[1])
+
+
+def test_revision_has_the_texts_that_the_method_has(tmp_path: Path) -> None:
+    (tmp_path / "update.txt").write_text("Write better: $query")
+    policy = ScriptedPolicy({"sample": "a", "loss": "l", "gradient": "g", "update": "unreadable"})
+    method = tpo(prompts=tmp_path, sample_size=2, max_iterations=2)
+    Optimizer(policy, ScriptedReward(), method, fallback=RevisionFallback()).run(QUERY)
+    asked = [call.messages[-1]["content"] for call in policy.calls if call.scope.phase == "update"]
+    assert len(asked) == 2
+    assert all(str(text).startswith("Write better: ") for text in asked)
 
 
 @pytest.mark.parametrize(

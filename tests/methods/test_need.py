@@ -74,6 +74,9 @@ def test_a_file_of_other_models_is_refused_and_its_content_is_in_the_fingerprint
     write_need(path, replace(MODEL, reward="other"))
     with pytest.raises(ConfigError, match="it is of the reward 'other'"):
         stopping_rules(settings)
+    assert len(stopping_rules(settings, identity={"policy": "tiny", "reward": "other"})) == 1
+    with pytest.raises(ConfigError, match="it is of the policy 'tiny', and this run's is 'mine'"):
+        stopping_rules(settings, identity={"policy": "mine", "reward": "other"})
 
 
 @pytest.mark.parametrize("other", [{"sample_size": 20}, {"max_iterations": 1}, {"method": "revision"}])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
-
-import pytest
+from types import MappingProxyType
 
 from tests.methods.own import PROMPT, QUERY, Own, Steps
+from tpo.errors import RewardError
 from tpo.events import CandidateScored, Event, UpdateMalformed
 from tpo.methods.attempt import Attempt
 from tpo.methods.optimize import Optimizer
 from tpo.policies.scripted import ScriptedPolicy, improved
 from tpo.rewards.scripted import ScriptedReward
 from tpo.store.trajectory_line import decode_trajectory, encode_trajectory
-from tpo.types import Messages, Reply, Timing, Trajectory, Usage, user
+from tpo.types import Messages, Reply, Scope, Timing, Trajectory, Usage, user
 
 
 async def branched(attempt: Attempt) -> None:
@@ -39,9 +40,14 @@ def script(phase: str, index: int) -> str:
 class Run:
     """One query, optimized by *steps* with *earlier* to replay."""
 
-    def __init__(self, steps: Steps = branched, earlier: Trajectory | None = None) -> None:
+    def __init__(
+        self,
+        steps: Steps = branched,
+        earlier: Trajectory | None = None,
+        failures: Mapping[Scope, Exception] = MappingProxyType({}),
+    ) -> None:
         self.policy = ScriptedPolicy(lambda call, index: script(call.scope.phase, index))
-        self.reward = ScriptedReward()
+        self.reward = ScriptedReward(failures=dict(failures))
         self.heard: list[Event] = []
         optimizer = Optimizer(self.policy, self.reward, Own(steps=steps), listener=self.heard.append)
         self.trajectory = asyncio.run(optimizer.optimize(QUERY, earlier=earlier))
@@ -101,10 +107,25 @@ def lose_a_reply(trajectory: Trajectory) -> Trajectory:
     return replace(trajectory, steps=(replace(step, calls=calls),))
 
 
-@pytest.mark.parametrize("damage", [lose_a_score, lose_a_reply])
-def test_a_call_that_is_incomplete_is_made_again_and_no_other(damage: object) -> None:
-    assert callable(damage)
-    again = Run(earlier=damage(FIRST.trajectory))
+def test_a_response_without_a_score_is_scored_again_and_no_call_is_made() -> None:
+    recorded = lose_a_score(FIRST.trajectory)
+    again = Run(earlier=recorded)
+    assert again.policy.calls == []
+    assert [call.response for call in again.reward.calls] == [recorded.steps[0].candidates[0].text]
+    assert again.trajectory.pool == FIRST.trajectory.pool
+
+
+def test_a_response_that_still_has_no_score_keeps_none() -> None:
+    recorded = lose_a_score(FIRST.trajectory)
+    again = Run(earlier=recorded, failures={Scope(QUERY.id, 1, "reward", 1, 1): RewardError("too long")})
+    assert again.policy.calls == []
+    assert [step.candidates for step in again.trajectory.steps] == [
+        step.candidates for step in recorded.steps
+    ]
+
+
+def test_a_call_that_is_incomplete_is_made_again_and_no_other() -> None:
+    again = Run(earlier=lose_a_reply(FIRST.trajectory))
     assert [(call.scope.branch, call.scope.phase) for call in again.policy.calls] == [(1, "update")]
     assert again.trajectory.pool == FIRST.trajectory.pool
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from tpo.config import Settings, selection_identity, selection_of
 from tpo.entry_points import SELECTION, load
 from tpo.errors import ConfigError
+from tpo.methods.catalog import bon
 from tpo.methods.consensus import Consensus
 from tpo.methods.optimize import Optimizer
 from tpo.methods.selection import HighestReward, LowerConfidenceBound
@@ -53,6 +55,19 @@ def test_a_rule_that_fails_is_its_querys_failure() -> None:
 
     trajectory = Optimizer(ScriptedPolicy(), ScriptedReward(), selection=Broken()).run(QUERY)
     assert (trajectory.status, trajectory.selected) == ("failed", None)
+
+
+@pytest.mark.parametrize("returned", [None, "a text", Candidate(0, 7, "a text of its own", Score(1.0))])
+def test_a_rule_that_returns_no_candidate_of_the_pool_is_named(returned: Any) -> None:
+    class Merging(Shortest):
+        def select(self, query: Query, pool: Sequence[Candidate]) -> Candidate:
+            chosen: Candidate = returned
+            return chosen
+
+    policy = ScriptedPolicy({"sample": "a"})
+    trajectory = Optimizer(policy, ScriptedReward(), bon(), selection=Merging()).run(QUERY)
+    assert trajectory.status == "failed"
+    assert "selection 'shortest' must return a candidate of the pool" in str(trajectory.error)
 
 
 def test_the_default_is_named_reward() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.methods.own import QUERY, run
 from tpo.config import Settings, stopping_identity, stopping_rules
 from tpo.errors import ConfigError
+from tpo.methods.attempt import Attempt
 from tpo.methods.catalog import bon, tpo
 from tpo.methods.fallback import FALLBACKS, Fallback
 from tpo.methods.optimize import Optimizer
@@ -136,6 +137,18 @@ def test_a_rule_that_fails_is_its_querys_failure() -> None:
     optimizer = Optimizer(policy, ScriptedReward(), stopping=[Deadline(9.0, sleep=broken)])
     assert "unexpected ValueError: no clock" in str(optimizer.run(QUERY).error)
     assert policy.in_flight == 0
+
+
+def test_an_async_rule_is_refused_since_a_coroutine_counts_as_true() -> None:
+    class Mine:
+        name = "mine"
+
+        async def should_stop(self, attempt: Attempt) -> bool:
+            return False
+
+    rules: list[StoppingRule] = [Mine()]  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="'mine': should_stop must be a plain function"):
+        stepwise(1, 2, rules=rules)
 
 
 def test_of_two_deadlines_that_pass_at_once_the_first_speaks_and_the_task_is_not_left_cancelled() -> None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests.store.strategies import ANY_TEXT
 from tpo.errors import StoreError
-from tpo.store.jsonline import from_line, plain, seal, storable, to_line, unseal
+from tpo.store.jsonline import flat, from_line, plain, seal, storable, to_line, unseal
+from tpo.types import ExtendedSampling, Sampling
 
 RECORDS = st.dictionaries(ANY_TEXT.map(storable), ANY_TEXT.map(storable) | st.integers(), max_size=4)
 
@@ -23,6 +24,15 @@ def test_a_line_is_one_line_of_utf8(record: dict[str, object]) -> None:
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     line.decode()
+
+
+def test_flat_has_the_fields_of_a_subclass_and_of_its_base() -> None:
+    assert flat(ExtendedSampling(3, seed=5, extra={"stop": ["x"]})) == {
+        **flat(Sampling(3, seed=5)),
+        "extra": {"stop": ["x"]},
+        "route": None,
+    }
+    assert flat(Sampling(3, seed=5))["seed"] == 5
 
 
 def test_text_that_utf8_can_hold_stays_readable() -> None:

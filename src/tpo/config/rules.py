@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tpo.config.models import make_method
@@ -28,10 +29,13 @@ from tpo.rewards.judge.comparison import PairJudge
 JUDGE_KEY_VARIABLE = "TPO_JUDGE_API_KEY"
 
 
-def stopping_rules(settings: Settings, method: Method | None = None) -> tuple[StoppingRule, ...]:
+def stopping_rules(
+    settings: Settings, method: Method | None = None, identity: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[StoppingRule, ...]:
     """Build the stopping rules that *settings* name; each is an entry point of the group ``tpo.stopping``.
 
-    *method* is the one of the run; None: the one that *settings* name.
+    *method* is the one of the run; None: the one that *settings* name. *identity* has the policy and the
+    reward where *settings* do not name them.
 
     Raises:
         ConfigError: a rule is unknown, a value is out of its range, or a file is of other models or of
@@ -47,7 +51,7 @@ def stopping_rules(settings: Settings, method: Method | None = None) -> tuple[St
             raise ConfigError(f"--stop {name}: the rule does not accept {value!r:.200} ({error})") from error
     for rule in rules:
         if isinstance(rule, WhenNeeded):
-            _check_models(rule, settings)
+            _check_models(rule, settings, identity)
             _check_shape(rule, make_method(settings) if method is None else method)
     return tuple(rules)
 
@@ -143,12 +147,13 @@ def _values(settings: Settings) -> dict[str, tuple[Any, ...]]:
     return {name: given for name, given in values.items() if given[0] is not None}
 
 
-def _check_models(rule: WhenNeeded, settings: Settings) -> None:
-    """Refuse a file that was measured with other models."""
-    for what, of_file, of_run in (
-        ("policy", rule.model.policy, policy_identity(settings)),
-        ("reward", rule.model.reward, reward_identity(settings)),
+def _check_models(rule: WhenNeeded, settings: Settings, identity: Mapping[str, Any]) -> None:
+    """Refuse a file that was measured with other models than those of *settings*, or of *identity*."""
+    for what, of_file, identity_of in (
+        ("policy", rule.model.policy, policy_identity),
+        ("reward", rule.model.reward, reward_identity),
     ):
+        of_run = identity[what] if what in identity else identity_of(settings)
         if of_file != json.loads(json.dumps(of_run)):
             raise ConfigError(
                 f"--when-needed {settings.when_needed}: it is of the {what} {of_file!r:.200}, and this"

@@ -8,11 +8,12 @@ never depend on timing. Concurrent calls are made in branches.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
-from tpo.errors import AttemptStopped, PolicyError, RewardError, TpoError
+from tpo.errors import AttemptStopped, ConfigError, PolicyError, RewardError, TpoError
 from tpo.events import PairChosen, StepStarted
 from tpo.methods.branch import Branch
 from tpo.methods.calls import Calls, worst
@@ -187,8 +188,9 @@ class Attempt:
         for done in range(0, n, size):
             if done:
                 self._ask_rules()
-                if (enough := next((rule for rule in rules if rule.is_enough(self)), None)) is not None:
-                    self.sampling_ended_by = enough.name
+                enough = [r.name for r in rules if _decision(r.name, "is_enough", r.is_enough(self))]
+                if enough:
+                    self.sampling_ended_by = enough[0]
                     break
             count = min(size, n - done)
             drawn += await self._first.sample(
@@ -201,7 +203,7 @@ class Attempt:
     def _ask_rules(self) -> None:
         """End the attempt where a stopping rule says so."""
         for rule in self._stopping:
-            if rule.should_stop(self):
+            if _decision(rule.name, "should_stop", rule.should_stop(self)):
                 raise AttemptStopped(rule.name)
 
     def _nothing_drawn(self) -> TpoError:
@@ -243,3 +245,15 @@ class Attempt:
         record = step.record()
         if whole or record.calls:
             self._steps.append(record)
+
+
+def _decision(rule: str, method: str, decided: object) -> bool:
+    """Return what the *method* of *rule* decided.
+
+    Raises:
+        ConfigError: it is a coroutine, which would always count as true.
+    """
+    if inspect.iscoroutine(decided):
+        decided.close()
+        raise ConfigError(f"stopping rule {rule!r}: {method} must be a plain function, not an async one")
+    return bool(decided)

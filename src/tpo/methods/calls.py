@@ -32,6 +32,7 @@ from tpo.types import (
     Messages,
     Phase,
     Query,
+    Reply,
     RewardUsage,
     Sampling,
     Scope,
@@ -63,7 +64,7 @@ class Calls:
 
     async def ask(self, call: OpenCall) -> None:
         """Collect the replies of *call* as they are."""
-        if self._replayed(call, 0):
+        if await self._replayed(call, 0):
             return
         async for completion in self._completions(call, 0):
             call.replies[completion.index] = reply_of(completion)
@@ -74,7 +75,7 @@ class Calls:
         A response that cannot be scored is kept without a score; a blank one is no response. After a failure
         of any other kind, what was written before it is scored all the same; then the failure is raised.
         """
-        if self._replayed(call, start):
+        if await self._replayed(call, start):
             return
         failures: list[BaseException] = []
         async with asyncio.TaskGroup() as scoring:
@@ -111,8 +112,11 @@ class Calls:
             raise worst([failures]) from None
         return tuple(task.result() for task in tasks)
 
-    def _replayed(self, call: OpenCall, start: int) -> bool:
-        """Collect the samples of *call* from index *start* on if they are recorded; return if so."""
+    async def _replayed(self, call: OpenCall, start: int) -> bool:
+        """Collect the samples of *call* from index *start* on if they are recorded; return if so.
+
+        Those that could not be scored then are scored again.
+        """
         recorded = self.replay.find(call.scope, call.request)
         if recorded is None:
             return False
@@ -124,13 +128,19 @@ class Calls:
         call.completions += len(results)
         if (usage := recorded.usage_of(start, stop)) is not None:
             self._count(call, usage, start)
-        for result in results:
-            if isinstance(result, Candidate):
-                self._add(call, result)
-            else:
-                call.replies[result.index] = result
-                if call.reads:
-                    self.announce(UpdateMalformed(self.query, call.scope.step, result))
+        failures: list[BaseException] = []
+        async with asyncio.TaskGroup() as scoring:
+            for result in results:
+                if isinstance(result, Reply):
+                    call.replies[result.index] = result
+                    if call.reads:
+                        self.announce(UpdateMalformed(self.query, call.scope.step, result))
+                elif result.score is None:
+                    scoring.create_task(self._score(call, _completion_of(result), result.text, failures))
+                else:
+                    self._add(call, result)
+        if failures:
+            raise worst(failures)
         return True
 
     def _count(self, call: OpenCall, usage: Usage, start: int) -> None:
@@ -229,6 +239,17 @@ class Calls:
             raise PolicyError(f"{place_of(scope)}: {check.name} raised CancelledError") from error
         if count < n:
             raise PolicyError(f"{place_of(scope)}: the policy gave {count} of {n} responses")
+
+
+def _completion_of(candidate: Candidate) -> Completion:
+    """Return the completion that *candidate* was read from, with the text that was read."""
+    return Completion(
+        candidate.index,
+        candidate.text,
+        candidate.finish_reason,
+        reasoning=candidate.reasoning,
+        served=candidate.served,
+    )
 
 
 def _is_of_one_response(failure: BaseException) -> bool:

@@ -26,7 +26,7 @@ from tpo.methods.selection import CountedJudge, JudgedSelection, Selection
 from tpo.methods.stopping import Plateau, StoppingRule, TimedRule, is_journaled
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
-from tpo.types import FailureKind, Query, StopReason, Timing, Trajectory, Usage
+from tpo.types import Candidate, FailureKind, Query, StopReason, Timing, Trajectory, Usage
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +178,13 @@ class Driver:
 
     async def _selected_by(self, selection: Selection) -> str:
         chosen = selection.select(self._query, self._attempt.pool)
-        return (await chosen if inspect.isawaitable(chosen) else chosen).id
+        found: object = await chosen if inspect.isawaitable(chosen) else chosen
+        if not isinstance(found, Candidate) or found.id not in {each.id for each in self._attempt.pool}:
+            raise TpoError(
+                f"query {self._query.id!r}: selection {selection.name!r} must return a candidate of the pool,"
+                f" not {found!r:.200}"
+            )
+        return found.id
 
     def _reason(self, failure: BaseException) -> str:
         """Return why the query failed; raise what every query would meet."""

@@ -72,7 +72,11 @@ class BestOfNFallback:
 
 @dataclass(frozen=True)
 class RevisionFallback:
-    """Take the remaining steps by ``revision``, which never shows the rejected response."""
+    """Take the remaining steps by ``revision``, which never shows the rejected response.
+
+    It has the texts of ``tpo`` and ``revision``, replaced ones included; after a method of another layout,
+    the shipped ones.
+    """
 
     name: ClassVar[str] = "revision"
 
@@ -81,7 +85,7 @@ class RevisionFallback:
         revision = Tpo(
             name=self.name,
             shows_rejected=False,
-            wording=load_wording("conversation"),
+            wording=method.wording if type(method) is Tpo else load_wording("conversation"),
             sample_size=method.sample_size,
             max_iterations=method.max_iterations,
         )

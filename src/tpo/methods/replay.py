@@ -31,14 +31,11 @@ class Replay:
     ) -> list[Candidate | Reply] | None:
         """Return what *call* of *step* brought for its samples from *start* to *stop*, in order.
 
-        None where one of them is missing, or has no score. *name* is what its candidates' ids append.
+        None where one of them is missing. *name* is what its candidates' ids append. A candidate that could
+        not be scored has no score.
         """
         found: dict[int, Candidate | Reply] = {reply.index: reply for reply in call.replies}
         if call.reads:
-            found |= {
-                each.index: each
-                for each in self._candidates[step]
-                if each.call == name and each.score is not None
-            }
+            found |= {each.index: each for each in self._candidates[step] if each.call == name}
         wanted = range(start, stop)
         return [found[index] for index in wanted] if all(index in found for index in wanted) else None

@@ -172,7 +172,7 @@ class RunPlan:
         if isinstance(self.data, ShardInput):
             require_same_count(self.path, self.data.shard)
         _ = self.queries  # before this invocation is recorded
-        rules = stopping_rules(self.settings, self.method)
+        rules = stopping_rules(self.settings, self.method, self.identity)
         selection = selection_of(self.settings, models.reward, os.environ, models.events)
         judge = getattr(selection, "judge", None)
         check, close = (getattr(judge, name, None) for name in ("check", "aclose"))

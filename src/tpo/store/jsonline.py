@@ -9,6 +9,8 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -101,7 +103,13 @@ def flat(value: Any) -> dict[str, Any]:
 
     ``dataclasses.asdict`` enters and copies whatever they hold, and took a fifth of a client's time.
     """
-    return {name: getattr(value, name) for name in value.__slots__}
+    return {name: getattr(value, name) for name in _fields(type(value))}
+
+
+@cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of the fields of *kind*, those of its bases included: ``__slots__`` lacks these."""
+    return tuple(field.name for field in fields(kind))
 
 
 def storable(text: str) -> str:
