@@ -1,4 +1,4 @@
-"""Does the update listen? The same drafts, rewritten by gradients that differ in one thing."""
+"""Measures of how far an update follows its gradient: drafts rewritten by different gradients."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ NOTHING = extra_notes(())[0]
 
 @dataclass(frozen=True)
 class Causal:
-    """The hidden scores of every query after each kind of gradient, and shares that sum up the rest."""
+    """The hidden score of every query after each kind of gradient, and what shares are the means of."""
 
     hidden: dict[str, list[float]]
-    shares: dict[str, float]
+    shares: dict[str, list[float]]
 
 
 def read_orders(gradient: str) -> list[Edit]:
@@ -82,33 +82,47 @@ def _shares(
     perfect: Sequence[Sequence[Edit]],
     wrong: Sequence[Edit],
     made: dict[str, list[str | None]],
-) -> dict[str, float]:
+) -> dict[str, list[float]]:
     losses = [course.loss.text for course in courses]
     true = [named_flaws(loss_text(each)) for each in findings]
     named = [named_flaws(loss) for loss in losses]
-    both = sum(len(a & b) for a, b in zip(true, named, strict=True))
+    both = [len(a & b) for a, b in zip(true, named, strict=True)]
     orders = [read_orders(course.gradient.text) for course in courses]
-    right = [{edit.text for edit in edits} for edits in perfect]
     obeyed = zip(wrong, made["wrong order"], strict=True)
     return {
-        "updates that parse": mean(text is not None for texts in made.values() for text in texts),
-        "a detail ordered changed is changed": mean(o.text in (t or "").split("\n") for o, t in obeyed),
+        "updates that parse": [float(text is not None) for texts in made.values() for text in texts],
+        "a detail ordered changed is changed": [float(o.text in (t or "").split("\n")) for o, t in obeyed],
         "... and nothing else is": _exact(drafts, [[order] for order in wrong], made["wrong order"]),
         "perfect orders obeyed to the letter": _exact(drafts, perfect, made["perfect gradient"]),
         "own orders obeyed to the letter": _exact(drafts, orders, made["own gradient"]),
         "exact copy on keep": _exact(drafts, [[]] * len(drafts), made["keep"]),
         "exact copy on an empty gradient": _exact(drafts, [[]] * len(drafts), made["empty gradient"]),
-        "flaws that the loss names": both / max(1, sum(map(len, true))),
-        "flaws named that there are": both / max(1, sum(map(len, named))),
-        "loss is exact": mean(loss_text(f) == loss for f, loss in zip(findings, losses, strict=True)),
-        "own gradient orders all that is due": mean(
-            a == {order.text for order in b} for a, b in zip(right, orders, strict=True)
-        ),
-        "chosen drafts without flaw": mean(not each.flaws for each in findings),
+        "flaws that the loss names": _ratio(both, [len(each) for each in true]),
+        "flaws named that there are": _ratio(both, [len(each) for each in named]),
+        "loss is exact": [float(loss_text(f) == loss) for f, loss in zip(findings, losses, strict=True)],
+        "own gradient orders all that is due": [
+            float(_aims(a) == _aims(b)) for a, b in zip(perfect, orders, strict=True)
+        ],
+        "chosen drafts without flaw": [float(not each.flaws) for each in findings],
     }
 
 
-def _exact(drafts: Sequence[str], orders: Sequence[Sequence[Edit]], texts: Sequence[str | None]) -> float:
-    return mean(
-        obey(read(draft), edits) == text for draft, edits, text in zip(drafts, orders, texts, strict=True)
-    )
+def _aims(edits: Sequence[Edit]) -> set[tuple[str, str]]:
+    """What *edits* change; one kind line is as good as another."""
+    return {(edit.role, "" if edit.role == KIND else edit.text) for edit in edits}
+
+
+def _exact(
+    drafts: Sequence[str], orders: Sequence[Sequence[Edit]], texts: Sequence[str | None]
+) -> list[float]:
+    return [
+        float(obey(read(draft), edits) == text)
+        for draft, edits, text in zip(drafts, orders, texts, strict=True)
+    ]
+
+
+def _ratio(parts: Sequence[int], wholes: Sequence[int]) -> list[float]:
+    """A value for each query: their mean is the ratio of the sums, and their spread that of the ratio."""
+    size = max(mean(wholes), 1e-9)
+    share = mean(parts) / size
+    return [share + (part - share * whole) / size for part, whole in zip(parts, wholes, strict=True)]

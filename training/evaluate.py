@@ -29,12 +29,17 @@ from tpo.methods.catalog import bon, revision
 from tpo.methods.catalog import tpo as tpo_method
 from tpo.types import Candidate, Query
 from training.causal import Causal, measure
+from training.critique import RIGHT, examine
 from training.hidden import hidden_outside, hidden_score
 from training.outside import draw_query
 from training.preferences import accuracy, group_of, synthetic_group
 from training.rounds import Course, EmbeddedPair, criticise, revise, start, step
-from training.world import Task, draw_task
+from training.world import Task, draw_task, read
 
+DEPTH, SAMPLES, POOL = 2, 5, 90
+"""Iterations, responses in each, and first samples of a query for best-of-n."""
+COMPARED, OUTSIDE, LAYOUT = 150, 30, 5
+"""Queries for ``revision``, without details, and for each layout."""
 RESULTS, SHIPPED = Path(__file__).parent / "results", Path(tpo.__file__).parent / "tiny"
 LAYOUTS = (
     "tpo", "revision", "paper", "paper-revision", "fused", "textgrad", "multi-loss", "feedback-history",
@@ -51,6 +56,13 @@ def interval(values: Sequence[float]) -> str:
     """The mean of *values* with its 95 % interval."""
     half = 1.96 * stdev(values) / len(values) ** 0.5
     return f"{mean(values):+.2f} ({mean(values) - half:+.2f} to {mean(values) + half:+.2f})"
+
+
+def percent(values: Sequence[float]) -> str:
+    """The mean of *values* in percent with its 95 % interval."""
+    half = 1.96 * stdev(values) / len(values) ** 0.5
+    low, high = max(0.0, mean(values) - half), min(1.0, mean(values) + half)
+    return f"{100 * mean(values):.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def table(*heads: str) -> list[str]:
@@ -113,7 +125,7 @@ def equal_lines(
         n = mean(sum(s <= m for s in accumulate(x)) for x, m in zip(lengths, limits, strict=True))
         other = [hidden_score(t, c.text) for t, c in zip(tasks, picks, strict=True)]
         gaps = [a - b for a, b in zip(own, other, strict=True)]
-        tokens = mean(limits) + (many[0].prompt_tokens if name != "completion" else 0)
+        tokens = mean(limits) + (mean(b.prompt_tokens for b in many) if name != "completion" else 0)
         capped = 100 * mean(sum(x) < m for x, m in zip(lengths, limits, strict=True))
         cells = (
             f"{name}: {tokens:.0f}", f"{mean(own):.2f}", f"{mean(other):.2f}", f"{n:.0f}", interval(gaps),
@@ -137,11 +149,26 @@ def causal_lines(causal: Causal) -> list[str]:
         gain = interval([b - a for a, b in zip(before, values, strict=True)]) if name != "before" else ""
         lines.append(f"| {name} | {mean(values):.2f} | {gain} |")
     lines += ["", *table("share", "%")]
-    return lines + [f"| {name} | {100 * value:.1f} |" for name, value in causal.shares.items()]
+    return lines + [f"| {name} | {percent(values)} |" for name, values in causal.shares.items()]
+
+
+def draft_lines(tasks: Sequence[Task], courses: Sequence[Course]) -> list[str]:
+    """How much there is to mend in a first sample."""
+    found = [
+        [examine(task, read(c.text)) for c in course.at(0)]
+        for task, course in zip(tasks, courses, strict=True)
+    ]
+    flaws = [mean(len(each.flaws) for each in group) for group in found]
+    wrong = [mean(item.verdict != RIGHT for each in group for item in each.items) for group in found]
+    return [
+        *table("first samples", ""),
+        f"| faults of a sample | {interval(flaws)} |",
+        f"| details wrong or missing, % | {percent(wrong)} |",
+    ]
 
 
 def outside_lines(pair: EmbeddedPair, count: int, seed: int) -> list[str]:
-    """How the pair behaves on queries that it was not made for."""
+    """How the pair answers queries without details, from the generator that the training draws them from."""
     rng, method = random.Random(seed), tpo_method()
     courses = start(pair, method, [draw_query(rng) for _ in range(count)], 3)
     first = [c.text for course in courses for c in course.at(0)]
@@ -160,17 +187,14 @@ def outside_lines(pair: EmbeddedPair, count: int, seed: int) -> list[str]:
 def reward_lines(
     pair: EmbeddedPair, tasks: Sequence[Task], courses: Sequence[Course], seed: int
 ) -> list[str]:
-    """How often the reward orders two responses as the hidden score does."""
+    """The share of pairs of responses that the reward orders as the hidden score does."""
     rng = random.Random(seed)
     synthetic = [synthetic_group(rng, held_out=True) for _ in range(300)]
     values = [pair.score([Query("", g.messages(0)[:-1])] * len(g.texts), g.texts) for g in synthetic]
     shares = {"held-out synthetic pairs": accuracy(synthetic, values)}
-    for name, found in (
-        ("the policy's own first samples", [course.at(0) for course in courses]),
-        ("the policy's own samples and updates", [course.pool for course in courses]),
-    ):
-        groups = [group_of(t, [c.text for c in part]) for t, part in zip(tasks, found, strict=True)]
-        shares[name] = accuracy(groups, [[c.reward for c in part] for part in found])
+    own = [course.at(0) for course in courses]
+    groups = [group_of(t, [c.text for c in part]) for t, part in zip(tasks, own, strict=True)]
+    shares["the policy's own first samples"] = accuracy(groups, [[c.reward for c in part] for part in own])
     rows = [f"| {name} | {100 * share:.1f} |" for name, share in shares.items()]
     return [*table("reward orders pairs rightly", "%"), *rows]
 
@@ -199,27 +223,27 @@ def evaluate(args: argparse.Namespace) -> list[str]:
     pair, rng = EmbeddedPair(args.folder), random.Random(args.seed)
     torch.manual_seed(args.seed)
     tasks = [draw_task(rng, held_out=True) for _ in range(args.queries)]
-    prompts, method, depth = [task.prompt for task in tasks], tpo_method(), args.depth
+    prompts, method, depth = [task.prompt for task in tasks], tpo_method(), DEPTH
     other_core = ProcessPoolExecutor(1, get_context("spawn"))
-    pools = other_core.submit(draw_pools, args.folder, prompts, args.pool, args.seed + 1)
-    loop = start(pair, method, prompts, args.samples)
+    pools = other_core.submit(draw_pools, args.folder, prompts, POOL, args.seed + 1)
+    loop = start(pair, method, prompts, SAMPLES)
     criticise(pair, method, loop)
     spent = [(course.prompt_tokens, course.completion_tokens) for course in loop]
     causal = causal_lines(measure(pair, method, tasks, loop, args.seed))
     for course, tokens in zip(loop, spent, strict=True):
         course.prompt_tokens, course.completion_tokens = tokens
     _progress(causal)
-    revise(pair, method, loop, 1, args.samples)
+    revise(pair, method, loop, 1, SAMPLES)
     for number in range(2, depth + 1):
-        step(pair, method, loop, number, args.samples)
+        step(pair, method, loop, number, SAMPLES)
     lines = [*table(*STEPS), *steps_lines("tpo", tasks, loop, depth)]
     _progress(lines)
-    lines += ["", *reward_lines(pair, tasks, loop, args.seed)]
+    lines += ["", *draft_lines(tasks, loop), "", *reward_lines(pair, tasks, loop, args.seed)]
     lines += ["", "The chosen drafts of step 1:", "", *causal]
-    few = tasks[: args.compared_queries]
-    other = start(pair, revision(), prompts[: len(few)], args.samples)
+    few = tasks[:COMPARED]
+    other = start(pair, revision(), prompts[: len(few)], SAMPLES)
     for number in range(1, depth + 1):
-        step(pair, revision(), other, number, args.samples)
+        step(pair, revision(), other, number, SAMPLES)
     gaps = [
         hidden_score(t, a.best(depth).text) - hidden_score(t, b.best(depth).text)
         for t, a, b in zip(few, loop, other, strict=False)
@@ -234,11 +258,9 @@ def evaluate(args: argparse.Namespace) -> list[str]:
         "",
     ]
     lines += equal_lines(pair, tasks, loop, pools.result(), depth)
-    lines += ["", *outside_lines(pair, args.outside_queries, args.seed)]
+    lines += ["", *outside_lines(pair, OUTSIDE, args.seed)]
     _progress(lines)
-    if args.layout_queries:
-        lines += ["", *asyncio.run(layout_lines(args.folder, tasks[: args.layout_queries], args.seed))]
-    return lines
+    return [*lines, "", *asyncio.run(layout_lines(args.folder, tasks[:LAYOUT], args.seed))]
 
 
 def _progress(lines: Sequence[str]) -> None:
@@ -255,7 +277,7 @@ def _header(args: argparse.Namespace) -> list[str]:
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, no GPU used",
         f"- Python {platform.python_version()}, torch {torch.__version__}",
         f"- transformers {transformers.__version__}",
-        f"- {args.queries} queries, {args.samples} samples a step, seed {args.seed}",
+        f"- {args.queries} queries, {SAMPLES} samples a step, seed {args.seed}",
         "- temperature 0.7, top-p 0.95",
         "- hidden score: 0 is faultless, a wrong detail costs 1, a missing line 0.8",
         "- intervals of 95 %, over queries; differences are paired",
@@ -268,12 +290,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=SHIPPED)
     parser.add_argument("--queries", type=int, default=300)
-    parser.add_argument("--samples", type=int, default=5)
-    parser.add_argument("--depth", type=int, default=2)
-    parser.add_argument("--pool", type=int, default=90, help="first samples of a query for best-of-n")
-    parser.add_argument("--compared-queries", type=int, default=150, help="queries for revision")
-    parser.add_argument("--outside-queries", type=int, default=30)
-    parser.add_argument("--layout-queries", type=int, default=5)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--title", default="The embedded pair")
     parser.add_argument(

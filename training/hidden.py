@@ -5,7 +5,7 @@ Only the reward's labels and the evaluation may import this.
 
 from __future__ import annotations
 
-from training.critique import MISSING, RIGHT, Findings, examine
+from training.critique import MISSING, RIGHT, examine
 from training.grammar import RUDE
 from training.outside import is_polite
 from training.world import Task, read
@@ -17,11 +17,7 @@ FLOOR = -16.0
 
 def hidden_score(task: Task, text: str) -> float:
     """The worth of *text* as an answer to *task*: 0 is faultless, every flaw lowers it."""
-    return hidden_of(examine(task, read(text)))
-
-
-def hidden_of(findings: Findings) -> float:
-    """The same from a draft already examined."""
+    findings = examine(task, read(text))
     cost = sum(COST[item.verdict] for item in findings.items)
     return max(FLOOR, -(cost + sum(EXTRA[extra.role] for extra in findings.extras)))
 

@@ -13,13 +13,8 @@ from training.sampler import Sampler
 from training.tokenizer import Encoder
 from training.world import draw_task
 
-SAMPLES = 3
-"""Responses to each query."""
 
-
-def own_drafts(
-    policy: Policy, encoder: Encoder, queries: int, seed: int, samples: int = SAMPLES
-) -> list[Draft]:
+def own_drafts(policy: Policy, encoder: Encoder, queries: int, seed: int, samples: int = 3) -> list[Draft]:
     """Samples of *policy* to queries that it may be trained on."""
     rng = random.Random(seed)
     torch.manual_seed(seed)

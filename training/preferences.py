@@ -1,4 +1,4 @@
-"""What the reward learns from: several responses to one query, and votes on which is better."""
+"""Preferences: several responses to one query, and votes on which is better."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from training.export import policy_of
 from training.protocol import Dialogue
 from training.sampler import Sampler
 from training.tokenizer import Encoder, load_tokenizer
+from training.train_reward import pad
 
 LIMIT = 208
 """Most tokens of a reply."""
@@ -60,9 +61,8 @@ class EmbeddedPair:
         order, values = sorted(range(len(tokens)), key=lambda i: len(tokens[i])), [0.0] * len(tokens)
         for start in range(0, len(order), rows):
             chunk = order[start : start + rows]
-            width = max(len(tokens[i]) for i in chunk)
-            batch = torch.tensor([tokens[i] + [self.encoder.pad] * (width - len(tokens[i])) for i in chunk])
-            mask = torch.tensor([[1] * len(tokens[i]) + [0] * (width - len(tokens[i])) for i in chunk])
+            batch, lengths = pad([tokens[i] for i in chunk], self.encoder.pad)
+            mask = (torch.arange(batch.shape[1]) < lengths[:, None]).long()
             scores = self.reward(batch, attention_mask=mask).logits[:, 0].tolist()
             for index, value in zip(chunk, scores, strict=True):
                 values[index] = value

@@ -165,7 +165,7 @@ class PolicyTraining:
             policy = sharpened(self.policy, plan.sharpness)
             self.own += own_drafts(policy, self.encoder, plan.own_queries, plan.seed + self.step)
         mix = next(mix for share, mix in plan.curriculum if self.share < share)
-        return self.batches.draw(Protocol(replace(mix, own=plan.own) if self.own else mix, self.own))
+        return self.batches.draw(Protocol(replace(mix, own=plan.own), self.own))
 
     def _save(self) -> None:
         save_checkpoint(

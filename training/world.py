@@ -1,4 +1,4 @@
-"""What can be asked, and how a notice that answers it goes wrong."""
+"""The world: queries, and the flaws of the notices that answer them."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Run:
         self,
         steps: Steps = branched,
         earlier: Trajectory | None = None,
-        failures: Mapping[Scope, Exception] = MappingProxyType({}),
+        failures: Mapping[Scope | str, Exception] = MappingProxyType({}),
     ) -> None:
         self.policy = ScriptedPolicy(lambda call, index: script(call.scope.phase, index))
         self.reward = ScriptedReward(failures=dict(failures))

@@ -103,11 +103,12 @@ def flat(value: Any) -> dict[str, Any]:
 
     ``dataclasses.asdict`` enters and copies whatever they hold, and took a fifth of a client's time.
     """
-    return {name: getattr(value, name) for name in _fields(type(value))}
+    kind: Any = type(value)
+    return {name: getattr(value, name) for name in _fields(kind)}
 
 
 @cache
-def _fields(kind: type[Any]) -> tuple[str, ...]:
+def _fields(kind: Any) -> tuple[str, ...]:
     """Return the names of the fields of *kind*, those of its bases included: ``__slots__`` lacks these."""
     return tuple(field.name for field in fields(kind))
 
