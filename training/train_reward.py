@@ -29,7 +29,7 @@ from training.tokenizer import Encoder
 class RewardPlan:
     """How long, how much at a time, and from which seed."""
 
-    steps: int = 1200
+    steps: int = 1600
     minutes: float = 40.0
     """Longest time; the schedule follows the clock where the steps are too slow for it."""
     budget: int = 6144
@@ -37,7 +37,7 @@ class RewardPlan:
     layers: int = 5
     frozen: int = 3
     """Lower layers that stay as they are: they tell right details from wrong ones already."""
-    own: float = 0.6
+    own: float = 0.7
     """Share of groups that the policy wrote itself."""
     own_queries: int = 2500
     """Queries that the policy answers for it, a fifth of them held out."""
