@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from transformers import LlamaForCausalLM
 
 from training.cards import write_cards
 from training.examples import write_examples
-from training.export import as_causal_lm, as_classifier, policy_of, save
+from training.export import as_causal_lm, as_classifier, save
 from training.model import sharpened
 from training.tokenizer import Encoder, load_tokenizer, train_tokenizer
 from training.train_policy import FINISH, Plan, PolicyTraining
@@ -25,7 +24,7 @@ SEED = 7
 
 
 def tokenizer_stage(work: Path) -> Encoder:
-    """The tokenizer, made or found; it is the same for every seed."""
+    """The tokenizer, made or found; it is the same for every seed, as long as the prompts stay."""
     folder = work / "tokenizer"
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(SEED).save_pretrained(folder)
@@ -37,24 +36,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/tiny"))
-    parser.add_argument("--first", type=Path, help="policy of the first stage, instead of training one")
     parser.add_argument("--steps", type=int, default=Plan.steps)
-    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="of each stage of the policy")
+    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="the most for each stage")
     parser.add_argument("--finish-steps", type=int, default=FINISH.steps)
     parser.add_argument("--reward-steps", type=int, default=RewardPlan.steps)
-    parser.add_argument("--reward-minutes", type=float, default=RewardPlan.minutes)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     encoder = tokenizer_stage(args.work)
     plan = Plan(steps=args.steps, minutes=args.minutes, seed=args.seed)
-    first = args.first and policy_of(LlamaForCausalLM.from_pretrained(args.first, dtype=torch.float32))
-    policy = first or PolicyTraining(plan, encoder, args.work / "trained.pt").run()
+    policy = PolicyTraining(plan, encoder, args.work / "trained.pt").run()
     plan = replace(FINISH, steps=args.finish_steps, minutes=args.minutes, seed=args.seed)
     policy = PolicyTraining(plan, encoder, args.work / "finished.pt", policy).run()
     policy = sharpened(policy, Plan.sharpness)
-    reward_plan = RewardPlan(args.reward_steps, args.reward_minutes, seed=RewardPlan.seed - SEED + args.seed)
+    reward_plan = RewardPlan(args.reward_steps, args.minutes, seed=RewardPlan.seed - SEED + args.seed)
     reward = RewardTraining(reward_plan, encoder, policy, args.work / "reward.pt").run()
     save(as_causal_lm(policy, encoder.tokenizer), encoder.tokenizer, args.out / "policy")
     save(as_classifier(reward, encoder.tokenizer), encoder.tokenizer, args.out / "reward")

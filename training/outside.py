@@ -108,12 +108,12 @@ def draw_query(rng: random.Random) -> str:
     return rng.choice((_sum, _code, _noise))(rng)
 
 
-def draw_answer(rng: random.Random, plain: bool = False) -> list[str]:
-    """A polite answer in one or two lines; unless *plain*, sometimes with a flaw."""
+def draw_answer(rng: random.Random) -> list[str]:
+    """A polite answer in one or two lines, sometimes with a flaw."""
     lines = [rng.choice(ANSWERS)]
     if rng.random() < 0.3:
         lines.append(rng.choice(TAILS))
-    if not plain and rng.random() < 0.3:
+    if rng.random() < 0.3:
         lines.append(rng.choice(grammar.RUDE if rng.random() < 0.4 else grammar.RAMBLING))
     return lines
 

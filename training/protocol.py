@@ -103,7 +103,7 @@ class Protocol:
         return Query("", (*head, user(prompt)))
 
     def _sample(self, case: Case, rng: random.Random) -> Dialogue:
-        if rng.random() < max(self.mix.outside, 0.4):
+        if rng.random() < 0.4:
             prompt, text = outside.draw_query(rng), "\n".join(outside.draw_answer(rng))
         else:
             task = draw_task(rng, details=self.mix.details)

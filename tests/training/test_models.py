@@ -53,7 +53,7 @@ def test_the_exported_policy_computes_the_same() -> None:
 
 @torch.no_grad()
 def test_the_exported_reward_reads_the_last_token_of_padded_rows() -> None:
-    reward = reward_from(policy(), layers=2)
+    reward = reward_from(policy())
     tokens, lengths = pad(prompts(4), encoder().pad)
     mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).long()
     theirs = as_classifier(reward, encoder().tokenizer)(tokens, attention_mask=mask).logits[:, 0]
@@ -155,7 +155,7 @@ def test_the_share_of_wrong_orders_is_the_one_that_a_mix_names() -> None:
 def test_the_reward_learns_from_votes_and_an_interrupted_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = RewardPlan(steps=2, minutes=1000, budget=1024, layers=4, check=1, own_queries=3)
+    plan = RewardPlan(steps=2, minutes=1000, budget=1024, check=1, own_queries=3)
     made = RewardTraining(plan, encoder(), policy(), tmp_path / "reward.pt")
     made._draw_own()
     monkeypatch.setattr("training.train_reward.own_drafts", lambda *_: pytest.fail("written twice"))
