@@ -16,7 +16,7 @@ from tpo.report import write_report
 PICTURES = ROOT / "docs" / "pictures"
 WIDTH = 1200
 ROWS = "[...document.querySelectorAll('.row')]"
-LARGEST_GAIN = f"{ROWS}.sort((a, b) => a.dataset.place - b.dataset.place)[0]"
+FIRST_ROW = f"{ROWS}.sort((a, b) => a.dataset.place - b.dataset.place)[0]"
 
 
 def take(page: Page, name: str, height: int) -> None:
@@ -27,7 +27,7 @@ def take(page: Page, name: str, height: int) -> None:
 
 
 def main() -> None:
-    """Take the head of the report of the runs, and the query with the largest gain."""
+    """Take the head of the report of the runs, and its first query."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.html"
         write_report([Path(run) for run in sys.argv[1:]], file)
@@ -36,7 +36,7 @@ def main() -> None:
             take(page, "report", 930)
             page.run("location.hash = 'queries/0'")
             page.until(f"{ROWS}.length > 0")
-            page.run(f"{LARGEST_GAIN}.click()")
+            page.run(f"{FIRST_ROW}.click()")
             page.until("document.querySelector('#trajectory h2') !== null")
             take(page, "trajectory", 863)
 

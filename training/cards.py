@@ -43,10 +43,9 @@ shipped methods: it says of each detail what was asked, what stands there and wh
 instruction a line, rewrites a response by instructions, and makes one response of several. To most other
 queries it answers with a short polite sentence.
 
-It does not always copy: about one update in ten changes a line that no instruction names. It does not use the
-rejected response, so `tpo` is no better than `revision`. One step mends nearly all faults, so further steps
-show little. It combines several responses at once (`fusion`, `aggregate`, `tmpc`) worse than best-of-n, and
-follows the prompts of `textgrad` and `feedback-history` least.
+About one update in twenty changes a line that no instruction names. It does not use the rejected response, so
+`tpo` is no better than `revision`. One step mends nearly all faults, so further steps show little. At equal
+tokens, `aggregate`, `ab-mcts`, `feedback-history` and `tmpc` do not reach best-of-n by its reward.
 """
 
 REWARD = """---

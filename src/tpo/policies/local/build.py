@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 NOISE = 1.5e-4
 """A bound on what float32 does to a logit relative to the others, about four times what was seen.
 
-benchmarks/float32_noise.py measures it: cumulative probabilities moved by up to 3.0e-5 at temperature 0.7 (by
-6.2e-5 in conversations about what the embedded policy does not know), and a logit off by this much would move
-them by 1.1e-4.
+benchmarks/float32_noise.py measures it: cumulative probabilities moved by up to 2.5e-5 at temperature 0.7
+(with an earlier embedded policy by 3.0e-5, and by 6.2e-5 in conversations about what it does not know), and a
+logit off by this much would move them by 1.1e-4.
 """
 
 MOST_REPLICAS = 4
