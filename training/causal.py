@@ -55,11 +55,9 @@ def measure(
     drafts = [course.pair.chosen.text if course.pair else "" for course in courses]
     findings = [examine(task, read(draft)) for task, draft in zip(tasks, drafts, strict=True)]
     own = [course.gradient.text for course in courses]
-    perfect = [fixes(task, f, rng) for task, f in zip(tasks, findings, strict=True)]
-    wrong = [
-        critique.wrong_order(task, f, rng) or Edit("add", KIND, KINDLY[0])
-        for task, f in zip(tasks, findings, strict=True)
-    ]
+    about = list(zip(tasks, findings, strict=True))
+    perfect = [fixes(task, f, rng) for task, f in about]
+    wrong = [critique.wrong_order(task, f, rng) or Edit("add", KIND, KINDLY[0]) for task, f in about]
     variants: dict[str, list[str]] = {
         "own gradient": own,
         "empty gradient": [""] * len(own),
@@ -112,13 +110,8 @@ def _aims(edits: Sequence[Edit]) -> set[tuple[str, str]]:
     return {(edit.role, "" if edit.role == KIND else edit.text) for edit in edits}
 
 
-def _exact(
-    drafts: Sequence[str], orders: Sequence[Sequence[Edit]], texts: Sequence[str | None]
-) -> list[float]:
-    return [
-        float(obey(read(draft), edits) == text)
-        for draft, edits, text in zip(drafts, orders, texts, strict=True)
-    ]
+def _exact(drafts: Sequence[str], due: Sequence[Sequence[Edit]], made: Sequence[str | None]) -> list[float]:
+    return [float(obey(read(d), edits) == text) for d, edits, text in zip(drafts, due, made, strict=True)]
 
 
 def _ratio(parts: Sequence[int], wholes: Sequence[int]) -> list[float]:

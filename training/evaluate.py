@@ -154,10 +154,8 @@ def causal_lines(causal: Causal) -> list[str]:
 
 def draft_lines(tasks: Sequence[Task], courses: Sequence[Course]) -> list[str]:
     """How much there is to mend in a first sample."""
-    found = [
-        [examine(task, read(c.text)) for c in course.at(0)]
-        for task, course in zip(tasks, courses, strict=True)
-    ]
+    pairs = zip(tasks, courses, strict=True)
+    found = [[examine(task, read(c.text)) for c in course.at(0)] for task, course in pairs]
     flaws = [mean(len(each.flaws) for each in group) for group in found]
     wrong = [mean(item.verdict != RIGHT for each in group for item in each.items) for group in found]
     return [
@@ -195,8 +193,8 @@ def reward_lines(
     own = [course.at(0) for course in courses]
     groups = [group_of(t, [c.text for c in part]) for t, part in zip(tasks, own, strict=True)]
     shares["the policy's own first samples"] = accuracy(groups, [[c.reward for c in part] for part in own])
-    rows = [f"| {name} | {100 * share:.1f} |" for name, share in shares.items()]
-    return [*table("reward orders pairs rightly", "%"), *rows]
+    lines = table("reward orders pairs rightly", "%")
+    return lines + [f"| {name} | {100 * share:.1f} |" for name, share in shares.items()]
 
 
 async def layout_lines(folder: Path, tasks: Sequence[Task], seed: int) -> list[str]:
@@ -274,11 +272,9 @@ def _header(args: argparse.Namespace) -> list[str]:
         f"# {args.title}, measured on held-out queries", "",
         f"- date: {now}",
         f"- command: `python -m training.evaluate {shlex.join(sys.argv[1:])}`",
-        f"- machine: {platform.machine()}, {os.cpu_count()} cores, no GPU used",
-        f"- Python {platform.python_version()}, torch {torch.__version__}",
-        f"- transformers {transformers.__version__}",
-        f"- {args.queries} queries, {SAMPLES} samples a step, seed {args.seed}",
-        "- temperature 0.7, top-p 0.95",
+        f"- machine: {platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}",
+        f"- torch {torch.__version__}, transformers {transformers.__version__}",
+        f"- {args.queries} queries, {SAMPLES} samples a step, seed {args.seed}; temperature 0.7, top-p 0.95",
         "- hidden score: 0 is faultless, a wrong detail costs 1, a missing line 0.8",
         "- intervals of 95 %, over queries; differences are paired",
         "",

@@ -150,7 +150,6 @@ class RewardTraining:
             groups.append(group)
             rows += more
 
-    @torch.no_grad()
     def _accuracy(self, groups: Sequence[Group]) -> float:
         return accuracy(groups, score(self.reward, self.encoder, groups))
 
