@@ -44,8 +44,8 @@ instruction a line, rewrites a response by instructions, and makes one response 
 queries it answers with a short polite sentence.
 
 About one update in twenty changes a line that no instruction names. It does not use the rejected response, so
-`tpo` is no better than `revision`. One step mends nearly all faults, so further steps show little. At equal
-tokens, `aggregate`, `ab-mcts`, `feedback-history` and `tmpc` do not reach best-of-n by its reward.
+`tpo` is no better than `revision`. One step mends nearly all faults, so further steps show little. At 1,000
+and 1,750 tokens, `aggregate`, `ab-mcts`, `feedback-history` and `tmpc` are below best-of-n by its reward.
 """
 
 REWARD = """---

@@ -339,6 +339,20 @@ def test_the_format_of_standard_input_is_recognised(content: bytes, texts: list[
     assert json.loads(found.stdout) == texts
 
 
+@pytest.mark.parametrize(
+    ("content", "column"), [(b'"a"\n"b"\n', "prompt"), (b'"question"\n"a"\n"b"\n', "question")]
+)
+def test_quoted_lines_of_standard_input_are_a_table_where_the_first_is_the_column(
+    content: bytes, column: str
+) -> None:
+    script = (
+        "from tpo.data import *; import json;"
+        f"print(json.dumps([q.text for q in load_queries('-', ReadOptions(column={column!r}))]))"
+    )
+    found = subprocess.run([sys.executable, "-c", script], input=content, capture_output=True)
+    assert json.loads(found.stdout) == ["a", "b"]
+
+
 def test_an_error_in_standard_input_names_it_and_its_line() -> None:
     script = "from tpo.data import *; count_queries('-')"
     found = subprocess.run([sys.executable, "-c", script], input=b'"a"\n["', capture_output=True)

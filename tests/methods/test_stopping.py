@@ -151,6 +151,22 @@ def test_an_async_rule_is_refused_since_a_coroutine_counts_as_true() -> None:
         stepwise(1, 2, rules=rules)
 
 
+def test_an_async_rule_on_samples_is_refused_too() -> None:
+    class Mine:
+        name = "mine"
+        round_size = 1
+
+        def should_stop(self, attempt: Attempt) -> bool:
+            return False
+
+        async def is_enough(self, attempt: Attempt) -> bool:
+            return False
+
+    rules: list[StoppingRule] = [Mine()]
+    with pytest.raises(ConfigError, match="'mine': is_enough must be a plain function"):
+        stepwise(1, 2, rules=rules)
+
+
 def test_of_two_deadlines_that_pass_at_once_the_first_speaks_and_the_task_is_not_left_cancelled() -> None:
     time, never = Time(), asyncio.Event()
 

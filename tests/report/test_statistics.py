@@ -288,7 +288,7 @@ def test_histograms_share_their_edges_and_each_sums_to_one() -> None:
     assert all(len(part) == len(edges) - 1 for part in shares)
 
 
-@pytest.mark.parametrize("gains", [[0.8 - 0.5, 0.5 - 0.2, 0.4 - 0.1], [0.0, 0.0], [-1.0]])
+@pytest.mark.parametrize("gains", [[0.8 - 0.5, 0.5 - 0.2, 0.4 - 0.1], [0.0, 0.0], [-1.0], [1e9, 1e9 + 0.9]])
 def test_values_that_differ_by_rounding_are_one_bar(gains: list[float]) -> None:
     edges, shares = histogram([gains])
     assert edges[0] < min(gains) <= max(gains) < edges[-1]

@@ -7,6 +7,7 @@ import csv
 import difflib
 import glob
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,10 +140,20 @@ def _sniffed_format(file: TextFile, options: ReadOptions) -> str:
     first = start.removeprefix(codecs.BOM_UTF8).strip().replace(b"\r", b"\n").partition(b"\n")[0]
     if first.startswith((b"{", b"[")):
         return ".jsonl"
-    names_columns = options.column or options.template or options.delimiter
-    if names_columns or _is_header(first.decode("utf-8", "replace")):
+    line = first.decode("utf-8", "replace")
+    if _is_header(line) or line == json.dumps(options.column):
         return ".csv"
-    return ".jsonl" if first.startswith(b'"') and first.endswith(b'"') and len(first) > 1 else ".txt"
+    if _is_json_text(line):
+        return ".jsonl"
+    return ".csv" if options.column or options.template or options.delimiter else ".txt"
+
+
+def _is_json_text(line: str) -> bool:
+    """Return whether *line* is a text in JSON, as JSON Lines may have it for a prompt."""
+    try:
+        return isinstance(json.loads(line), str)
+    except ValueError:
+        return False
 
 
 def _is_header(line: str) -> bool:

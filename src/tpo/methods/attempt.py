@@ -188,9 +188,9 @@ class Attempt:
         for done in range(0, n, size):
             if done:
                 self._ask_rules()
-                enough = [r.name for r in rules if _decision(r.name, "is_enough", r.is_enough(self))]
-                if enough:
-                    self.sampling_ended_by = enough[0]
+                enough = (r.name for r in rules if _decision(r.name, "is_enough", r.is_enough(self)))
+                if (name := next(enough, None)) is not None:
+                    self.sampling_ended_by = name
                     break
             count = min(size, n - done)
             drawn += await self._first.sample(
@@ -251,9 +251,10 @@ def _decision(rule: str, method: str, decided: object) -> bool:
     """Return what the *method* of *rule* decided.
 
     Raises:
-        ConfigError: it is a coroutine, which would always count as true.
+        ConfigError: it is a coroutine or another awaitable, which would always count as true.
     """
-    if inspect.iscoroutine(decided):
-        decided.close()
+    if inspect.isawaitable(decided):
+        if inspect.iscoroutine(decided):
+            decided.close()
         raise ConfigError(f"stopping rule {rule!r}: {method} must be a plain function, not an async one")
     return bool(decided)

@@ -36,6 +36,12 @@ async def test_tests_as_json_text_are_a_list() -> None:
     assert found == {"test 1": True, "test 2": False}
 
 
+@pytest.mark.parametrize("tests", ["[]", '[{"input": "1", "output": "2"}]', '["assert add", null]'])
+async def test_a_list_of_no_tests_as_json_text_is_refused(tests: str) -> None:
+    with pytest.raises(ValueError, match="neither a text nor a list"):
+        await CHECKS(ADD, query(tests=tests))
+
+
 CODE = "def add(a, b):\n    return a + b"
 
 

@@ -67,6 +67,7 @@ async def test_expressions_as_json_text_are_a_list() -> None:
     found = await RegexChecks()("nothing of this", query(pattern='["^Dear", "Regards$"]'))
     assert found == {"matches ^Dear": False, "matches Regards$": False}
     assert await RegexChecks()("x", query(pattern="[xyz]")) == {"matches [xyz]": True}
+    assert await RegexChecks()("7", query(pattern="[789]")) == {"matches [789]": True}
 
 
 async def test_an_expression_that_takes_forever_does_not_match() -> None:

@@ -26,11 +26,11 @@ from tpo.types import Messages, assistant, user
 log = logging.getLogger(__name__)
 
 NOISE = 1.5e-4
-"""A bound on what float32 does to a logit relative to the others, about four times what was seen.
+"""What float32 is taken to do to a logit: it bounds how far cumulative probabilities move, which draws use.
 
-benchmarks/float32_noise.py measures it: cumulative probabilities moved by up to 2.5e-5 at temperature 0.7
-(with an earlier embedded policy by 3.0e-5, and by 6.2e-5 in conversations about what it does not know), and a
-logit off by this much would move them by 1.1e-4.
+A logit off by this much moves them by 1.1e-4 at temperature 0.7. Seen were 2.5e-5 (with an earlier embedded
+policy 3.0e-5, and 6.2e-5 in conversations about what it does not know), although single logits moved by up to
+2.0e-4 (benchmarks/float32_noise.py).
 """
 
 MOST_REPLICAS = 4

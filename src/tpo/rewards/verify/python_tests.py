@@ -78,7 +78,7 @@ class PythonTests:
 
 
 def _tests(query: Query, column: str) -> list[str]:
-    found = texts_of(query, column)
+    found = texts_of(query, column, any_list=True)
     name = query.metadata.get("entry_point")
     if not isinstance(name, str):
         return found

@@ -72,8 +72,10 @@ def column_of(query: Query, column: str) -> object:
     return value
 
 
-def texts_of(query: Query, column: str) -> list[str]:
+def texts_of(query: Query, column: str, *, any_list: bool = False) -> list[str]:
     """Return the texts of a query's *column*: a text, a list of texts, or such a list as JSON, as in CSV.
+
+    With *any_list* every list in JSON is one, so that one of other values is refused; else it is a text.
 
     Raises:
         ValueError: it holds neither, or there is no such column.
@@ -81,7 +83,9 @@ def texts_of(query: Query, column: str) -> list[str]:
     value = column_of(query, column)
     if isinstance(value, str):
         with suppress(ValueError, RecursionError):
-            value = _texts(json.loads(value)) or value
+            found: object = json.loads(value)
+            if _texts(found) or (any_list and isinstance(found, list)):
+                value = found
     texts = [value] if isinstance(value, str) else _texts(value)
     if not texts:
         raise ValueError(f"column {column!r} holds neither a text nor a list of texts")
