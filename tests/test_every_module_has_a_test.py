@@ -63,7 +63,6 @@ HELD_BY = {
     "tpo.rewards.values": "rewards/test_function.py",
     "tpo.rewards.verify.python_harness": "rewards/verify/test_python_tests.py",
     "tpo.rewards.vllm.replica": "rewards/vllm/test_reward.py",
-    "tpo.runs.open_run": "runs/test_plan.py",
     "tpo.runs.results": "scale/test_merge.py",
     "tpo.scale.merge_checks": "scale/test_merge.py",
     "tpo.scale.run_command": "scale/test_worker.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Self
 from tpo.config import (
     Settings,
     check_identity,
+    fallback_of,
     make_method,
     name_model,
     policy_identity,
@@ -28,6 +29,8 @@ from tpo.config import (
 from tpo.errors import ConfigError, StoreError, StoreMismatch, TpoError
 from tpo.events import Listener
 from tpo.methods.method import Method
+from tpo.methods.selection import Selection
+from tpo.methods.stopping import StoppingRule
 from tpo.policies.base import Policy
 from tpo.rewards.base import Reward
 from tpo.rewards.calibration import Scales, scales_missing
@@ -35,14 +38,15 @@ from tpo.runs.default_directory import run_name
 from tpo.runs.fingerprint import fingerprint, measured, scales_in
 from tpo.runs.inputs import RunInput, missing_column
 from tpo.runs.models import Models, Relay, load_models, no_models, resolve_models
-from tpo.runs.open_run import OpenRun
+from tpo.runs.retries import Retries
+from tpo.runs.runner import run_queries
 from tpo.runs.shards import Shard, ShardInput, require_same_count
 from tpo.runs.summary import Summary
 from tpo.store import RunDirectory, is_complete, read_run, recorded_ids
 from tpo.store.runfile import NAME as RUN_FILE
 from tpo.store.shards import FOLDER as SHARDS
 from tpo.synchronous import run_blocking
-from tpo.types import Query
+from tpo.types import Query, Trajectory
 
 RUNS = Path("runs")
 """Folder of the default run directories."""
@@ -298,3 +302,48 @@ class RunPlan:
         except StoreError:
             return replace(self, path=path, notices=(f"{found}, and holds another run: it is left as it is",))
         return replace(earlier, notices=(f"{found}, and holds this run: it is resumed there",))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run whose directory is open."""
+
+    plan: RunPlan
+    models: Models
+    directory: RunDirectory
+    rules: tuple[StoppingRule, ...]
+    selection: Selection
+
+    async def execute(
+        self, *listeners: Listener, earlier: Callable[[Trajectory], None] | None = None
+    ) -> Summary:
+        """Run the unfinished queries; *listeners* receive every event. Retries are counted for the record.
+
+        *earlier* receives the trajectories that earlier invocations finished, unless a large run has nothing
+        to do.
+
+        Raises:
+            TpoError: a fatal one; what is finished is kept.
+        """
+        plan, settings, models, retries = self.plan, self.plan.settings, self.models, Retries()
+        unwrapped = nullcontext((models.policy, models.scorer))
+        wrapped = unwrapped if plan.wrap is None else plan.wrap(models.policy, models.scorer)
+        with models.events.forwarding(retries, *listeners):
+            async with wrapped as (policy, reward):
+                return await run_queries(
+                    plan.queries,
+                    policy,
+                    reward,
+                    plan.method,
+                    self.directory,
+                    seed=settings.seed,
+                    stopping=self.rules,
+                    fallback=fallback_of(settings),
+                    selection=self.selection,
+                    concurrency=settings.concurrency,
+                    sequences=settings.sequences,
+                    total=plan.data.total,
+                    listener=models.events,
+                    retries=retries,
+                    earlier=earlier,
+                )

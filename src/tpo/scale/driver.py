@@ -23,8 +23,7 @@ import tpo.errors
 from tpo.errors import ConfigError, DataError, MissingExtra, StoreBusy, StoreError, TpoError
 from tpo.events import Listener, QueryEnded
 from tpo.rewards.calibration import scales_missing
-from tpo.runs.open_run import OpenRun
-from tpo.runs.plan import RunPlan
+from tpo.runs.plan import OpenRun, RunPlan
 from tpo.runs.results import RunResults
 from tpo.runs.retries import Retries
 from tpo.runs.summary import Summary
