@@ -271,7 +271,7 @@ def _header(args: argparse.Namespace) -> list[str]:
     return [
         f"# {args.title}, measured on held-out queries", "",
         f"- date: {now}",
-        f"- command: `python -m training.evaluate {shlex.join(sys.argv[1:])}`",
+        f"- command: `{shlex.join(['python', '-m', 'training.evaluate', *sys.argv[1:]])}`",
         f"- machine: {platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}",
         f"- torch {torch.__version__}, transformers {transformers.__version__}",
         f"- {args.queries} queries, {SAMPLES} samples a step, seed {args.seed}; temperature 0.7, top-p 0.95",
