@@ -37,6 +37,12 @@ def stack(rows: list[Row], pad: int) -> Batch:
     return Batch(*(pad_sequence(part, batch_first=True, padding_value=fill) for part, fill in fills))
 
 
+def pad(rows: list[list[int]], filler: int) -> tuple[Tensor, Tensor]:
+    """Right-padded rows and their true lengths."""
+    tokens = pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=filler)
+    return tokens, torch.tensor([len(row) for row in rows])
+
+
 class Batches:
     """Draws dialogues of a protocol, sorts some thousands of tokens by length, and cuts them into batches."""
 

@@ -153,7 +153,7 @@ def causal_lines(causal: Causal) -> list[str]:
 
 
 def draft_lines(tasks: Sequence[Task], courses: Sequence[Course]) -> list[str]:
-    """How much there is to mend in a first sample."""
+    """Faults of the first samples."""
     pairs = zip(tasks, courses, strict=True)
     found = [[examine(task, read(c.text)) for c in course.at(0)] for task, course in pairs]
     flaws = [mean(len(each.flaws) for each in group) for group in found]
@@ -166,7 +166,7 @@ def draft_lines(tasks: Sequence[Task], courses: Sequence[Course]) -> list[str]:
 
 
 def outside_lines(pair: EmbeddedPair, count: int, seed: int) -> list[str]:
-    """How the pair answers queries without details, from the generator that the training draws them from."""
+    """Measures of the answers to queries without details, from the generator of the training."""
     rng, method = random.Random(seed), tpo_method()
     courses = start(pair, method, [draw_query(rng) for _ in range(count)], 3)
     first = [c.text for course in courses for c in course.at(0)]

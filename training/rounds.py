@@ -14,11 +14,11 @@ from tpo.methods.contrast import contrast
 from tpo.methods.method import Method
 from tpo.methods.tpo import Tpo
 from tpo.types import Call, Candidate, Completion, Message, Pair, Query, Score, assistant, user
+from training.batches import pad
 from training.export import policy_of
 from training.protocol import Dialogue
 from training.sampler import Sampler
 from training.tokenizer import Encoder, load_tokenizer
-from training.train_reward import pad
 
 LIMIT = 208
 """Most tokens of a reply."""

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
+from training.batches import pad
 from training.checkpoints import fingerprint, load_checkpoint, save_checkpoint
 from training.model import Policy, Reward
 from training.optimizers import Optimizers, course
@@ -157,12 +157,6 @@ class RewardTraining:
 def encode(encoder: Encoder, group: Group) -> list[list[int]]:
     """The tokens of each response with its query before it."""
     return [encoder.dialogue(Dialogue(group.messages(i), {}))[0] for i in range(len(group.texts))]
-
-
-def pad(rows: list[list[int]], filler: int) -> tuple[Tensor, Tensor]:
-    """Right-padded rows and their true lengths."""
-    tokens = pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=filler)
-    return tokens, torch.tensor([len(row) for row in rows])
 
 
 @torch.no_grad()

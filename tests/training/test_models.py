@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import torch
+from training.batches import pad
 from training.cases import counterfactual
 from training.critique import examine
 from training.export import as_causal_lm, as_classifier, policy_of
@@ -22,7 +23,7 @@ from training.protocol import Mix, Protocol
 from training.sampler import Sampler
 from training.tokenizer import Encoder, train_tokenizer
 from training.train_policy import FINISH, Plan, PolicyTraining, gradients_right, held_out_gradients, train
-from training.train_reward import RewardPlan, RewardTraining, pad, reward_from, score
+from training.train_reward import RewardPlan, RewardTraining, reward_from, score
 from training.world import Rates, draw_task, flawed
 
 

@@ -85,7 +85,8 @@ class Calls:
                     if text is None or not text.strip():
                         self._record_unreadable(call, completion)
                     else:
-                        scoring.create_task(self._score(call, completion, text, failures))
+                        candidate = _candidate_of(completion, text, call)
+                        scoring.create_task(self._score(call, candidate, failures))
             except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised below, after the scores
                 failures.append(failure)
         if failures:
@@ -136,7 +137,7 @@ class Calls:
                     if call.reads:
                         self.announce(UpdateMalformed(self.query, call.scope.step, result))
                 elif result.score is None:
-                    scoring.create_task(self._score(call, _completion_of(result), result.text, failures))
+                    scoring.create_task(self._score(call, result, failures))
                 else:
                     self._add(call, result)
         if failures:
@@ -164,31 +165,18 @@ class Calls:
         reply = call.replies[completion.index] = reply_of(completion)
         self.announce(UpdateMalformed(self.query, call.scope.step, reply))
 
-    async def _score(
-        self, call: OpenCall, completion: Completion, text: str, failures: list[BaseException]
-    ) -> None:
-        index = completion.index
-        scope = replace(call.scope, phase="reward", index=index, data=self.query)
+    async def _score(self, call: OpenCall, candidate: Candidate, failures: list[BaseException]) -> None:
+        """Score *candidate*, which has no score, and record it."""
+        scope = replace(call.scope, phase="reward", index=candidate.index, data=self.query)
         score: Score | None = None
         try:
-            score = await self._scored(text, scope)
+            score = await self._scored(candidate.text, scope)
         except (Exception, AttemptStopped) as failure:  # noqa: BLE001 - raised by draw, after the siblings
             if not _is_of_one_response(failure):
                 failures.append(failure)
                 return
             call.unscored = str(failure)
-        candidate = Candidate(
-            step=scope.step,
-            index=index,
-            text=text,
-            score=score,
-            finish_reason=completion.finish_reason,
-            reasoning=completion.reasoning,
-            served=completion.served,
-            parents=call.parents,
-            call=call.name,
-        )
-        self._add(call, candidate)
+        self._add(call, replace(candidate, score=score))
 
     def _source(self) -> Callable[[Messages, Sampling, Scope], AsyncIterator[Completion | Delta]]:
         return stream_or_sample(self.policy) if self.streams else self.policy.sample
@@ -241,14 +229,18 @@ class Calls:
             raise PolicyError(f"{place_of(scope)}: the policy gave {count} of {n} responses")
 
 
-def _completion_of(candidate: Candidate) -> Completion:
-    """Return the completion that *candidate* was read from, with the text that was read."""
-    return Completion(
-        candidate.index,
-        candidate.text,
-        candidate.finish_reason,
-        reasoning=candidate.reasoning,
-        served=candidate.served,
+def _candidate_of(completion: Completion, text: str, call: OpenCall) -> Candidate:
+    """Return the response *text* that was read from *completion* of *call*, without a score."""
+    return Candidate(
+        step=call.scope.step,
+        index=completion.index,
+        text=text,
+        score=None,
+        finish_reason=completion.finish_reason,
+        reasoning=completion.reasoning,
+        served=completion.served,
+        parents=call.parents,
+        call=call.name,
     )
 
 

@@ -234,9 +234,10 @@ def compare_shares(first: Sequence[float], second: Sequence[float]) -> PairedCom
 def histogram(values: Rows) -> tuple[list[float], list[list[float]]]:
     """Return common bin edges, and for each row of *values* the share of its entries in each bin."""
     together = np.concatenate([np.asarray(row, float) for row in values])
-    edges = np.array([together.min() - 0.5, together.max() + 0.5]) if len(together) else np.array([0.0, 1.0])
-    if len(together) and np.ptp(together) > ROUNDING * np.abs(together).max():
-        edges = np.histogram_bin_edges(together, bins="auto")  # it refuses bins as wide as rounding
+    if len(together) and np.ptp(together) <= ROUNDING * np.abs(together).max():
+        edges = np.array([together.min() - 0.5, together.max() + 0.5])  # numpy refuses bins that narrow
+    else:
+        edges = np.histogram_bin_edges(together, bins="auto")
     if len(edges) - 1 > BINS:
         edges = np.histogram_bin_edges(together, bins=BINS)
     shares = [(np.histogram(row, edges)[0] / max(len(row), 1)).tolist() for row in values]

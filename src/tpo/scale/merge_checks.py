@@ -1,4 +1,4 @@
-"""What is refused of shards before they are merged: other settings, ids of elsewhere, unfinished queries."""
+"""Checks of shards before they are merged: equal settings, ids in their own shard, finished queries."""
 
 from __future__ import annotations
 

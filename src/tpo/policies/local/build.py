@@ -26,7 +26,7 @@ from tpo.types import Messages, assistant, user
 log = logging.getLogger(__name__)
 
 NOISE = 1.5e-4
-"""What float32 is taken to do to a logit: it bounds how far cumulative probabilities move, which draws use.
+"""Assumed float32 error of a logit; it bounds how far cumulative probabilities move, which draws use.
 
 A logit off by this much moves them by 1.1e-4 at temperature 0.7. Seen were 2.5e-5 (with an earlier embedded
 policy 3.0e-5, and 6.2e-5 in conversations about what it does not know), although single logits moved by up to
